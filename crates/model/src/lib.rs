@@ -1,0 +1,19 @@
+//! The words of Verdigris as types: ids, units, environments, the route table, observations.
+//!
+//! Pure: no clock, no randomness, no I/O, no async, no logging. Every other crate of ours may depend on this one;
+//! this one depends on none of them.
+
+mod environment;
+mod id;
+mod observation;
+mod route;
+mod unit;
+
+pub use environment::{Environment, PerEnvironment};
+pub use id::{ParseIdError, SpanId, TraceId};
+pub use observation::{
+    ArmCounts, BlindSpotCount, Check, ExponentialHistogram, Finding, MAX_FINDINGS_PER_OBSERVATION,
+    MAX_SUBJECTS_PER_OBSERVATION, Observation, Subject,
+};
+pub use route::{BUCKETS, Bucket, Pins, Protocol, RouteKey, RouteTable, Upstream};
+pub use unit::{BasisPoints, ParseUnitError, ShortDuration, UnixMillis, parse_duration_ms};

@@ -1,0 +1,190 @@
+//! What the judge sees: counts of traces per environment and check, for one batch of assignment time.
+
+use crate::{Environment, PerEnvironment, TraceId, UnixMillis};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Grouped findings that one observation carries at most. A record must stay below the 64 KiB that a tlog-tiles entry
+/// holds: 40 findings of at most 700 bytes (two names of 128 bytes and a key of 64, escaped) are 28,000 bytes.
+pub const MAX_FINDINGS_PER_OBSERVATION: usize = 40;
+
+/// Blind-spot subjects that one observation carries at most: 40 of at most 500 bytes are 20,000 bytes, so that with
+/// the findings and two histograms (at most 5,000 bytes) a record stays below 64 KiB.
+pub const MAX_SUBJECTS_PER_OBSERVATION: usize = 40;
+
+/// What can be wrong with a trace, checked span by span against what was sent (STATISTICS.md, "the checks").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Check {
+    /// Acknowledged by the environment, not put out within the horizon.
+    LostSpan,
+    /// The export was refused, or not answered, by the environment.
+    ExportFailure,
+    /// A span with status ERROR was sent.
+    ErrorSpan,
+    /// Put out more often than it was sent.
+    DuplicatedSpan,
+    /// Put out, never sent.
+    FabricatedSpan,
+    /// Its parent was sent, but is not among what came out.
+    Orphan,
+    /// Its parent differs from what was sent.
+    Reparented,
+    /// An attribute key that was sent did not come out.
+    MissingAttribute,
+    /// A `service.*`, `k8s.*`, `host.*` or `deployment.*` attribute of the resource differs from what was sent.
+    ChangedResource,
+    /// An operation, or an edge between services, of which nothing ever came out.
+    BlindSpot,
+    /// The pipeline took longer from taking a trace to putting it out.
+    Slow,
+}
+
+impl Check {
+    /// In words, as a person would say it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Check::LostSpan => "lost spans",
+            Check::ExportFailure => "refused or failed exports",
+            Check::ErrorSpan => "spans with an error",
+            Check::DuplicatedSpan => "duplicated spans",
+            Check::FabricatedSpan => "fabricated spans",
+            Check::Orphan => "orphaned spans",
+            Check::Reparented => "re-parented spans",
+            Check::MissingAttribute => "missing attributes",
+            Check::ChangedResource => "changed resources",
+            Check::BlindSpot => "blind spot",
+            Check::Slow => "slow pipeline",
+        }
+    }
+}
+
+/// What a blind spot can hide.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum Subject {
+    /// Spans of one kind with one name in one service.
+    #[serde(rename_all = "camelCase")]
+    Operation {
+        /// `service.name`.
+        service: String,
+        /// The span's name.
+        operation: String,
+        /// OTLP's SpanKind, 0 to 5.
+        kind: u8,
+    },
+    /// Spans of `to` whose parent is a span of `from`.
+    #[serde(rename_all = "camelCase")]
+    Edge {
+        /// The calling service.
+        from: String,
+        /// The called service.
+        to: String,
+    },
+}
+
+/// Traces of one batch in which a subject was sent, and in which nothing of it came out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BlindSpotCount {
+    /// The operation or edge.
+    pub subject: Subject,
+    /// Traces in which it was sent, in this batch.
+    pub traces: PerEnvironment<u64>,
+    /// Of these, the traces in which nothing of it came out.
+    pub unseen: PerEnvironment<u64>,
+    /// Traces in which it was sent since the rollout's first observation, this batch included.
+    pub traces_ever: PerEnvironment<u64>,
+    /// Of these, the traces in which nothing of it came out.
+    pub unseen_ever: PerEnvironment<u64>,
+    /// A trace that shows it.
+    pub example: Option<TraceId>,
+}
+
+/// Differences of one kind, grouped by where they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Finding {
+    /// What is wrong.
+    pub check: Check,
+    /// `service.name` of the spans concerned.
+    pub service: String,
+    /// The name of the spans concerned.
+    pub operation: String,
+    /// The attribute's key, or the parent's and child's services, where the check has one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub key: Option<String>,
+    /// Traces that show it.
+    pub traces: PerEnvironment<u64>,
+    /// Spans that show it.
+    pub spans: PerEnvironment<u64>,
+    /// When the first of these traces was assigned.
+    pub first_seen: UnixMillis,
+    /// When the last of these traces was assigned.
+    pub last_seen: UnixMillis,
+    /// A trace that shows it, of the candidate's where there is one.
+    pub example: Option<TraceId>,
+}
+
+/// Counts of values on a logarithmic scale: bucket `i` of the map counts values in (base^i, base^(i+1)], with
+/// base = 2^(2^-scale), as OTLP's exponential histogram of that scale has it; scale 3, so a value is known within 4.5 %.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ExponentialHistogram(pub BTreeMap<i32, u64>);
+
+/// One environment's counts for one batch. The unit is the trace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ArmCounts {
+    /// Traces assigned to the environment in this batch and checked.
+    pub traces: u64,
+    /// Traces with at least one event of the check. Absent means none.
+    pub events: BTreeMap<Check, u64>,
+    /// Spans that the environment acknowledged.
+    pub spans_acknowledged: u64,
+    /// Of these, spans that came out in time.
+    pub spans_out: u64,
+    /// Microseconds from the gateway's hand-over of a trace's span to its arrival at the tap, the slowest of the trace.
+    /// Traces that had not come out whole when the batch closed are not in it: they are `unfinished`.
+    pub latency_us: ExponentialHistogram,
+    /// Acknowledged traces that had not come out whole when the batch closed; they exceed every latency threshold.
+    pub unfinished: u64,
+}
+
+impl ArmCounts {
+    /// Traces with an event of this check.
+    pub fn events(&self, check: Check) -> u64 {
+        self.events.get(&check).copied().unwrap_or(0)
+    }
+}
+
+/// One batch of traces, closed at a fixed age: the judge's only input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Observation {
+    /// Counts up; a batch is judged once.
+    pub batch: u64,
+    /// Traces first seen from here on ...
+    pub assigned_from: UnixMillis,
+    /// ... and before this.
+    pub assigned_until: UnixMillis,
+    /// The counts.
+    pub arms: PerEnvironment<ArmCounts>,
+    /// Traces that were seen and left out of the counts: mirror copies dropped, over the memory bound, or in flight
+    /// when this process started.
+    pub left_out: PerEnvironment<u64>,
+    /// What was found, the most frequent first, at most [`MAX_FINDINGS_PER_OBSERVATION`].
+    pub findings: Vec<Finding>,
+    /// Operations and edges of which a trace went unseen in this batch, the most unseen first, at most
+    /// [`MAX_SUBJECTS_PER_OBSERVATION`].
+    pub blind_spots: Vec<BlindSpotCount>,
+    /// How many findings and blind-spot subjects did not fit.
+    pub omitted: u64,
+}
+
+impl Observation {
+    /// Traces checked in both environments.
+    pub fn traces(&self) -> u64 {
+        self.arms[Environment::Blue].traces + self.arms[Environment::Green].traces
+    }
+}

@@ -1,0 +1,91 @@
+use crate::{BasisPoints, Environment, PerEnvironment, TraceId};
+use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher13;
+use std::hash::Hasher;
+
+/// How many buckets there are: one for each basis point.
+pub const BUCKETS: u16 = 10_000;
+
+/// Where a trace belongs, 0 to 9,999: fixed for a trace id and a [`RouteKey`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bucket(pub u16);
+
+/// The key of the hash from trace id to bucket. It is made once a rollout, so that nobody can choose trace ids for an
+/// environment, and recorded, so that an auditor can route every trace again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteKey(pub [u8; 16]);
+
+impl RouteKey {
+    /// SipHash-1-3 of the trace id, mapped onto the buckets by multiplication (Lemire, *Fast random integer generation
+    /// in an interval*, 2019; bias below 10,000 / 2^64).
+    pub fn bucket(&self, trace: TraceId) -> Bucket {
+        let mut hasher = SipHasher13::new_with_key(&self.0);
+        hasher.write(&trace.0);
+        Bucket(((u128::from(hasher.finish()) * u128::from(BUCKETS)) >> 64) as u16)
+    }
+}
+
+/// What becomes of traces in flight when their bucket moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pins {
+    /// A trace stays where it began (a shift, a promotion).
+    Keep,
+    /// Every trace moves at once (a rollback: the candidate is not to be trusted). Torn traces are counted.
+    Tear,
+}
+
+/// The protocol that an environment's collector takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// OTLP/gRPC.
+    Grpc,
+    /// OTLP/HTTP with binary protobuf.
+    Http,
+}
+
+/// Where an environment is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// The collector's OTLP endpoint: `http://host:port`, without a path.
+    pub endpoint: String,
+    /// What the collector takes.
+    pub protocol: Protocol,
+    /// The name of the gateway's tap to which the collector exports.
+    pub tap: String,
+    /// Where the tap forwards what it took, if it stands in line before the back end (OTLP/gRPC, `http://host:port`).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub backend: Option<String>,
+}
+
+/// Which environment serves which trace. Gateways apply only newer generations (invariant 2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteTable {
+    /// Grows by one with each table, over the life of a ledger.
+    pub generation: u64,
+    /// The environment that serves every bucket the candidate does not.
+    pub active: Environment,
+    /// The share of buckets that the other environment, the candidate, serves.
+    pub weight: BasisPoints,
+    /// Whether the candidate gets a copy of what the active environment serves.
+    pub mirror: bool,
+    /// What becomes of traces in flight.
+    pub pins: Pins,
+    /// How long after its last span a trace stays where it began, in milliseconds.
+    pub pin_ms: u64,
+    /// The key from trace id to bucket.
+    pub key: RouteKey,
+    /// Where the environments are reached. The candidate's is absent while no rollout runs.
+    pub upstreams: PerEnvironment<Option<Upstream>>,
+}
+
+impl RouteTable {
+    /// The environment that a new trace in this bucket goes to: the candidate has the buckets below the weight, so a
+    /// raise of the weight only ever moves buckets from the active environment to the candidate.
+    pub fn environment(&self, bucket: Bucket) -> Environment {
+        if bucket.0 < self.weight.get() { self.active.other() } else { self.active }
+    }
+}
