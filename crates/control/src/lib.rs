@@ -1,1 +1,29 @@
-//! (being written)
+//! The controller: one loop over one closed enum of inputs. It drives [`rollout::step`], writes the ledger, and takes
+//! the actions once their records are durable (invariant 1).
+//!
+//! It never touches traffic: it publishes route tables, and hears from the gateway through its inputs. Appending to the
+//! ledger blocks on fsync, so the loop wants a thread of its own.
+
+mod actions;
+mod controller;
+mod handle;
+mod journal;
+
+pub use controller::{Controller, OpenError, Outlook, Settings, Watching};
+pub use handle::{CommandError, Handle, Input, RolloutSummary, StartError};
+pub use journal::{Journal, JournalError, OpenStore, decode};
+pub use rollout;
+
+use std::sync::Arc;
+
+/// The time, from whoever made the controller: milliseconds since the Unix epoch.
+pub type Clock = Arc<dyn Fn() -> model::UnixMillis + Send + Sync>;
+
+/// Sixteen bytes that nobody can guess, from whoever made the controller.
+pub type Random = Arc<dyn Fn() -> [u8; 16] + Send + Sync>;
+
+/// What is known of a trace, as JSON for the evidence: what was sent and what came out of an environment.
+pub type Examples = Arc<dyn Fn(model::TraceId) -> Option<serde_json::Value> + Send + Sync>;
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,38 @@
-//! (being written)
+//! The one OTLP endpoint of the apps: receivers, routing of whole traces, forwarding, mirror and taps.
+//!
+//! Bytes pass through undecoded. A request is acknowledged when every environment that serves a part of it has
+//! acknowledged that part, and never before (invariant 7). Verification sees copies of what passes, and never blocks or
+//! alters it (invariant 5). Only newer generations of the route table apply (invariant 2). Nothing from outside is waited
+//! for without a timeout, or held without a bound (invariant 8). The clock is an argument.
+//!
+//! ```text
+//! listen → receive → route (pins, split) → client → answer
+//!                      └→ mirror, view
+//! listen → receive → tap → client (back end) → answer, view
+//! ```
+
+mod answer;
+mod body;
+pub mod client;
+mod config;
+mod listen;
+mod mirror;
+mod pins;
+mod receive;
+mod route;
+mod run;
+mod stats;
+mod table;
+mod tap;
+mod view;
+
+pub use answer::Outcome;
+pub use client::{ClientLimits, OtlpClient, UpstreamError, check_upstream};
+pub use config::{Config, Limits, Listen};
+pub use listen::{Addresses, BindError, PortRole};
+pub use otlp::reply::{PartialSuccess, Status};
+pub use pins::MAX_PIN_S;
+pub use run::{Bound, Channels, Clock, Event, Gateway, Stopped};
+pub use stats::{EnvironmentStats, Stats};
+pub use table::TableError;
+pub use view::{MAX_VIEW_BYTES, Role, View};

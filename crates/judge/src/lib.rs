@@ -1,1 +1,30 @@
-//! (being written)
+//! Verdicts that stay valid however often they are looked at: anytime-valid tests over [`model::Observation`] batches.
+//!
+//! The formulas and their sources are STATISTICS.md's; the names R, L and NI in the comments are its names. Pure: no
+//! clock, no randomness, no I/O. Logarithms come from `libm` and maps are ordered, so that the same records give the
+//! same verdicts on every machine, byte for byte.
+//!
+//! What is never done: pooling counts over batches to decide (a ramp while the base rate drifts would then look like a
+//! regression), resetting evidence between steps, or passing for want of evidence.
+
+mod assess;
+mod blind_spot;
+mod config;
+mod culprit;
+mod judge;
+mod latency;
+mod odds;
+pub mod planning;
+mod process;
+mod rate;
+mod recent;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use assess::{Assessment, Failure, GuardEvidence, Verdict};
+pub use config::{BlindSpots, Config, ErrorRate, Findings, Guard, Guards, Latency, SpanLoss};
+pub use judge::{Judge, MAX_TRACES_PER_BATCH};
+pub use odds::Counts;
+pub use recent::Estimate;

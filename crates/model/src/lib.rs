@@ -4,12 +4,14 @@
 //! this one depends on none of them.
 
 mod environment;
+mod gate;
 mod id;
 mod observation;
 mod route;
 mod unit;
 
 pub use environment::{Environment, PerEnvironment};
+pub use gate::{GateResult, GateVerdict};
 pub use id::{ParseIdError, SpanId, TraceId};
 pub use observation::{
     ArmCounts, BlindSpotCount, Check, ExponentialHistogram, Finding, MAX_FINDINGS_PER_OBSERVATION,

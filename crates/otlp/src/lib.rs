@@ -1,1 +1,28 @@
-//! (being written)
+//! OTLP bytes: find, split and rewrite spans on the wire; decode where a span must be read.
+//!
+//! The gateway passes the clients' own bytes on. So this crate reads the protobuf wire format itself: it finds the
+//! trace ids ([`Splitter`]), and what verification needs of a span ([`for_each_span`]), without building messages.
+//! It never assumes an order of fields (the OpenTelemetry Collector writes them backwards), never fails a request for
+//! a field that it does not know, and never validates what it does not need.
+//!
+//! Pure: no clock, no randomness, no I/O, no async, no logging. Hostile bytes give an error or odd values, never a
+//! panic, and never an allocation that the size of the input does not bound.
+//!
+//! Source: the OTLP specification 1.x, and *Protocol Buffers: Encoding*.
+
+pub mod compression;
+pub mod grpc;
+pub mod json;
+pub mod reply;
+mod signal;
+mod span;
+mod split;
+mod wire;
+
+#[cfg(test)]
+mod sample;
+
+pub use signal::{Signal, count_items};
+pub use span::{SpanView, for_each_span};
+pub use split::{SpanCounts, Splitter};
+pub use wire::Malformed;

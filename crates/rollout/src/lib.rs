@@ -1,1 +1,26 @@
-//! (being written)
+//! The decisions of a rollout, as pure functions: [`start`] and [`step`] take what happened and the time, and return the
+//! next state, the decisions to record, the actions to take, and through [`report`] what is waited for.
+//!
+//! Nothing here reads a clock, a file or a socket, so the same records give the same decisions, byte for byte
+//! (invariant 9): a crashed controller, the simulation and an auditor all call the same [`step`].
+
+pub mod plan;
+
+mod decide;
+mod event;
+mod record;
+mod report;
+mod state;
+
+pub use decide::{Step, start, step};
+pub use event::{
+    Action, Cause, Command, Decision, Event, HoldReason, Outcome, Principal, RolloutId, Shift, Start,
+};
+pub use judge;
+pub use model::{GateResult, GateVerdict};
+pub use record::{Body, Record, Replay, ReplayError, replay};
+pub use report::{Progress, Report, StepReport, report};
+pub use state::{Approval, Halt, Phase, Stage, State};
+
+#[cfg(test)]
+mod tests;

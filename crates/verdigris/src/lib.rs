@@ -1,1 +1,16 @@
-//! (being written)
+//! Verdigris as a program: command line, configuration, wiring, and the only clock and randomness.
+//!
+//! It is a library so that the end-to-end tests can use the demo's shop, pipelines and back ends.
+
+pub mod api;
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod demo;
+pub mod demonstrate;
+pub mod describe;
+pub mod observe;
+pub mod serve;
+pub mod system;
+pub mod view;

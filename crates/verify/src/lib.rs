@@ -1,1 +1,27 @@
-//! (being written)
+//! Joins what was sent to each environment with what came out of it, span by span, and counts what differs.
+//!
+//! Pure: no clock, no randomness, no I/O. The same calls give the same observations, byte for byte. It sees facts about
+//! spans, never the spans; it cannot block or alter traffic.
+//!
+//! The unit is the trace in one environment. A trace belongs to the batch in which it was first handed over to that
+//! environment; the batch closes at a fixed age, and then its traces are judged, once. What cannot be judged fairly is
+//! left out of the counts and counted as left out: what the mirror dropped, what is over the bound on memory, and what
+//! was in flight when views were lost or when this process started.
+
+mod example;
+mod fact;
+mod finding;
+mod histogram;
+mod keyed;
+mod memory;
+mod share;
+mod subject;
+mod tally;
+mod trace;
+mod verifier;
+mod vocabulary;
+
+pub use example::{ExampleSpan, ExampleTrace};
+pub use fact::{Delivery, SpanFact};
+pub use histogram::record;
+pub use verifier::{Config, Stats, Verifier};

@@ -1,1 +1,58 @@
-fn main() {}
+//! What CI and a developer run: `cargo xtask test`, `check`, `e2e-setup`. A command is a module with one `run`.
+//!
+//! It starts cargo, Python and pip as processes, and knows the workspace from its manifests alone: it depends on no
+//! crate of ours, so that it still builds when one of them does not.
+
+mod check;
+mod e2e_setup;
+mod process;
+mod test;
+mod workspace;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use workspace::Workspace;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "What CI and a developer run")]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Formatting, clippy, the workspace's rules, the tests, and the end-to-end tests with the release binary
+    Test {
+        /// Without the release build and the end-to-end tests
+        #[arg(long)]
+        fast: bool,
+    },
+    /// The workspace's rules: who may depend on whom, file sizes, headers, reasons, documents
+    Check,
+    /// Installs what the end-to-end tests need into target/e2e/venv, and prints the path of its Python
+    E2eSetup,
+}
+
+fn main() -> ExitCode {
+    match run(CommandLine::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    let workspace = Workspace::load()?;
+    match command {
+        Command::Test { fast } => test::run(&workspace, fast),
+        Command::Check => check::run(&workspace),
+        Command::E2eSetup => {
+            println!("{}", e2e_setup::run(&workspace)?.display());
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What the controller does once a decision is durable.
+
+use crate::Clock;
+use crate::controller::Watching;
+use crate::handle::{Handle, Input};
+use model::{GateResult, GateVerdict, PerEnvironment, RouteTable};
+use rollout::plan::{ConfigSource, GateName};
+use rollout::{Action, State};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// The ends that actions go to.
+pub(crate) struct Outlets {
+    /// The table for the gateway.
+    pub table: watch::Sender<Arc<RouteTable>>,
+    /// What verification must watch.
+    pub watching: watch::Sender<Option<Watching>>,
+    /// Where gates come back to.
+    pub handle: Handle,
+    /// Reads the time for evidence that gates collect.
+    pub clock: Clock,
+}
+
+impl Outlets {
+    pub(crate) fn take(&self, state: &State, base_dir: &Path, action: Action) {
+        match action {
+            Action::Publish(table) => self.publish(table),
+            Action::RunGate { gate, run } => self.run_gate(state, base_dir, gate, run),
+        }
+    }
+
+    /// Only newer generations go out, so that a restart cannot take a table back (invariant 2).
+    pub(crate) fn publish(&self, table: RouteTable) {
+        tracing::info!(
+            generation = table.generation,
+            active = %table.active,
+            weight = %table.weight,
+            mirror = table.mirror,
+            "route table published at {}",
+            (self.clock)(),
+        );
+        self.table.send_replace(Arc::new(table));
+    }
+
+    fn run_gate(&self, state: &State, base_dir: &Path, gate: GateName, run: u32) {
+        let (handle, rollout) = (self.handle.clone(), state.rollout.clone());
+        let environments = &state.plan.environments;
+        match gate {
+            GateName::Probe => {
+                let upstreams = PerEnvironment::from_fn(|environment| environments[environment].upstream.clone());
+                tokio::spawn(async move {
+                    let result = gates::probe::run(&upstreams).await;
+                    handle.tell(Input::GateFinished { rollout, gate, run, result }).await;
+                });
+            }
+            GateName::Drift => {
+                let files = |sources: &[ConfigSource]| -> Vec<PathBuf> {
+                    sources.iter().map(|source| base_dir.join(&source.files)).collect()
+                };
+                let (blue, green) = (files(&environments.blue.config), files(&environments.green.config));
+                let expected: Vec<String> = match &state.plan.gates.drift {
+                    Some(drift) => drift.expected.iter().map(|expected| expected.path.clone()).collect(),
+                    None => Vec::new(),
+                };
+                tokio::task::spawn_blocking(move || {
+                    let result = gates::drift::run(&blue, &green, &expected);
+                    handle.tell_blocking(Input::GateFinished { rollout, gate, run, result });
+                });
+            }
+            // The state machine counts approvals itself and never asks for a run.
+            GateName::Approval => {
+                let reasons = vec!["approvals are commands, not a run".to_owned()];
+                let result = GateResult { verdict: GateVerdict::Error, reasons, evidence: None };
+                tokio::spawn(async move { handle.tell(Input::GateFinished { rollout, gate, run, result }).await });
+            }
+        }
+    }
+}

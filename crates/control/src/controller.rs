@@ -1,0 +1,357 @@
+//! The loop.
+
+use crate::actions::Outlets;
+use crate::handle::{CommandError, Handle, Input, RolloutSummary, StartError};
+use crate::journal::{Journal, JournalError, OpenStore};
+use crate::{Clock, Examples, Random};
+use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, Upstream};
+use rollout::plan::Plan;
+use rollout::{Body, Command, Decision, Event, Principal, Report, RolloutId, Start, State, report};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use store::Evidence;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// How often time is looked at: deadlines are met within this.
+const TICK: Duration = Duration::from_millis(100);
+/// The name that stands in records of what the controller did by itself.
+const SELF: &str = "verdigris";
+
+/// What the controller needs to know of its surroundings.
+pub struct Settings {
+    /// Where traffic goes before the first rollout.
+    pub serving: Upstream,
+    /// The taps that the gateway has.
+    pub taps: BTreeSet<String>,
+    /// How long a trace stays where it began when no plan says so.
+    pub pin_ms: u64,
+}
+
+/// What verification needs to know of the rollout that runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watching {
+    /// Which rollout: its observations name it.
+    pub rollout: RolloutId,
+    /// The length of a batch.
+    pub batch_ms: u64,
+    /// How long after its batch a trace's spans still count as its own.
+    pub linger_ms: u64,
+    /// Within which time a span must have come out.
+    pub horizon_ms: u64,
+}
+
+impl Watching {
+    fn of(state: &State) -> Watching {
+        let verification = &state.plan.verification;
+        Watching {
+            rollout: state.rollout.clone(),
+            batch_ms: state.plan.analysis.batch_ms,
+            linger_ms: verification.linger_ms,
+            horizon_ms: verification.horizon_ms,
+        }
+    }
+}
+
+/// What others see of the controller.
+pub struct Outlook {
+    /// To talk to it.
+    pub handle: Handle,
+    /// What the gateway must route by.
+    pub table: watch::Receiver<Arc<RouteTable>>,
+    /// What verification must watch; nothing while no rollout runs.
+    pub watching: watch::Receiver<Option<Watching>>,
+}
+
+/// Why the controller cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It cannot be opened, or its records cannot be replayed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// Decides, records and acts, in this order.
+pub struct Controller {
+    journal: Journal,
+    outlets: Outlets,
+    settings: Settings,
+    clock: Clock,
+    random: Random,
+    examples: Examples,
+    inputs: mpsc::Receiver<Input>,
+    base_dir: PathBuf,
+}
+
+impl Controller {
+    /// Replays the ledger, records that a server started, and publishes the table that traffic follows.
+    pub fn open(
+        open: OpenStore,
+        evidence: Evidence,
+        settings: Settings,
+        (clock, random, examples): (Clock, Random, Examples),
+    ) -> Result<(Controller, Outlook), OpenError> {
+        let mut journal = Journal::open(open, evidence)?;
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let started = journal.number(None, clock(), [(SELF.to_owned(), Body::ServerStarted { version })]);
+        journal.append(&started)?;
+        let table = journal.replay().table().cloned().unwrap_or_else(|| first_table(&settings, random()));
+        let (sender, receiver) = watch::channel(Arc::new(table));
+        let (handle, inputs) = Handle::new();
+        let (watching, watched) = watch::channel(journal.replay().running().map(Watching::of));
+        let outlets = Outlets { table: sender, watching, handle: handle.clone(), clock: clock.clone() };
+        let base_dir = journal.replay().base_dir().map(PathBuf::from).unwrap_or_default();
+        let controller = Controller { journal, outlets, settings, clock, random, examples, inputs, base_dir };
+        Ok((controller, Outlook { handle, table: receiver, watching: watched }))
+    }
+
+    /// Runs until it is told to stop. Blocks its thread while records become durable.
+    pub async fn run(mut self) {
+        if self.journal.replay().running().is_some() {
+            tracing::info!("a rollout was under way: it goes on from its records");
+            self.happened(Event::Restarted, SELF);
+        }
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                input = self.inputs.recv() => match input {
+                    None | Some(Input::Stop) => break,
+                    Some(input) => self.take(input),
+                },
+                _ = ticks.tick() => {
+                    self.mend();
+                    self.happened(Event::Tick, SELF);
+                }
+            }
+        }
+        let stopped = self.journal.number(None, (self.clock)(), [(SELF.to_owned(), Body::ServerStopped)]);
+        if let Err(error) = self.journal.append(&stopped) {
+            tracing::error!("the stop is not in the ledger: {error}");
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Observed { rollout, observation } => {
+                if self.runs(&rollout) {
+                    self.happened(Event::Observed(observation), SELF);
+                }
+            }
+            Input::Applied { generation, torn } => {
+                self.happened(Event::Applied { generation, torn }, SELF);
+            }
+            Input::GateFinished { rollout, gate, run, result } => {
+                if self.runs(&rollout) {
+                    self.happened(Event::GateFinished { gate, run, result }, SELF);
+                }
+            }
+            Input::Start { yaml, base_dir, by, reply } => answer(reply, self.start(&yaml, base_dir, by)),
+            Input::Command { rollout, command, by, reply } => answer(reply, self.command(rollout, command, by)),
+            Input::Report { rollout, reply } => {
+                let state = self.find(rollout.as_ref());
+                answer(reply, state.map(|state| Box::new(report(state, (self.clock)()))));
+            }
+            Input::List { reply } => answer(reply, self.list()),
+            Input::Stop => {}
+        }
+    }
+
+    /// Decides upon an event of the rollout that runs. `None` if none runs, if nothing came of it, or if the ledger did
+    /// not take it: then nothing was decided, and the next event finds the state as it was.
+    fn happened(&mut self, event: Event, by: &str) -> Option<Vec<Decision>> {
+        let now = (self.clock)();
+        let state = self.journal.replay().running()?;
+        let next = rollout::step(state, &event, now);
+        if matches!(event, Event::Tick) && next.decisions.is_empty() {
+            return None;
+        }
+        let rollout = state.rollout.clone();
+        let input = (by.to_owned(), Body::Happened(Box::new(event)));
+        match self.record(&rollout, now, input, &next.decisions) {
+            Ok(()) => {
+                for action in next.actions {
+                    self.outlets.take(&next.state, &self.base_dir, action);
+                }
+                if next.state.outcome().is_some() {
+                    self.outlets.watching.send_replace(None);
+                }
+                self.keep_examples(&next.decisions);
+                Some(next.decisions)
+            }
+            Err(error) => {
+                tracing::error!("the ledger did not take a decision, so it was not carried out: {error}");
+                None
+            }
+        }
+    }
+
+    /// After an append failed: opens the ledger again. What was durable after all is decided, and is carried out now.
+    fn mend(&mut self) {
+        match self.journal.mend() {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::info!("the ledger is open again");
+                self.happened(Event::Restarted, SELF);
+            }
+            Err(error) => tracing::debug!("the ledger cannot be opened: {error}"),
+        }
+    }
+
+    fn record(
+        &mut self,
+        rollout: &RolloutId,
+        now: model::UnixMillis,
+        input: (String, Body),
+        decisions: &[Decision],
+    ) -> Result<(), JournalError> {
+        let decided =
+            decisions.iter().map(|decision| (SELF.to_owned(), Body::Decided(Box::new(decision.clone()))));
+        let records = self.journal.number(Some(rollout), now, std::iter::once(input).chain(decided));
+        self.journal.append(&records)
+    }
+
+    fn start(&mut self, yaml: &str, base_dir: String, by: Principal) -> Result<Box<Report>, StartError> {
+        let plan = rollout::plan::parse(yaml).map_err(StartError::Plan)?;
+        self.check_start(&plan)?;
+        let now = (self.clock)();
+        let replay = self.journal.replay();
+        let rollout = RolloutId(format!("{}.{}", plan.name, replay.rollouts.len() + 1));
+        let start = Start {
+            rollout: rollout.clone(),
+            plan_digest: plan.digest(),
+            plan,
+            by: by.clone(),
+            route_key: RouteKey((self.random)()),
+            base_dir: base_dir.clone(),
+            last_generation: self.outlets.table.borrow().generation,
+        };
+        let first = rollout::start(&start, now);
+        let input = (by.name, Body::Started(Box::new(start)));
+        self.record(&rollout, now, input, &first.decisions).map_err(|error| StartError::Ledger(error.to_string()))?;
+        self.base_dir = PathBuf::from(base_dir);
+        self.outlets.watching.send_replace(Some(Watching::of(&first.state)));
+        for action in first.actions {
+            self.outlets.take(&first.state, &self.base_dir, action);
+        }
+        Ok(Box::new(report(&first.state, now)))
+    }
+
+    fn check_start(&self, plan: &Plan) -> Result<(), StartError> {
+        if let Some(running) = self.journal.replay().running() {
+            return Err(StartError::Running { rollout: running.rollout.clone() });
+        }
+        let blue = &plan.environments.blue.upstream;
+        let table = self.outlets.table.borrow();
+        let serving = table.upstreams[table.active].as_ref().unwrap_or(&self.settings.serving);
+        if blue.endpoint != serving.endpoint {
+            return Err(StartError::NotActive { plan: blue.endpoint.clone(), serving: serving.endpoint.clone() });
+        }
+        for environment in Environment::BOTH {
+            let tap = &plan.environments[environment].upstream.tap;
+            if !self.settings.taps.contains(tap) {
+                let known = self.settings.taps.iter().cloned().collect::<Vec<_>>().join(", ");
+                return Err(StartError::UnknownTap { environment, tap: tap.clone(), known });
+            }
+        }
+        Ok(())
+    }
+
+    fn command(
+        &mut self,
+        rollout: Option<RolloutId>,
+        command: Command,
+        by: Principal,
+    ) -> Result<Box<Report>, CommandError> {
+        let name = command.name().to_owned();
+        let unknown = || CommandError::Unknown { name: rollout.as_ref().map(RolloutId::to_string).unwrap_or_default() };
+        let id = self.find(rollout.as_ref()).ok_or_else(unknown)?.rollout.clone();
+        if self.journal.replay().running().is_none_or(|running| running.rollout != id) {
+            return Err(CommandError::Refused { command: name, reason: format!("{id} has ended") });
+        }
+        let who = by.name.clone();
+        let decisions = self
+            .happened(Event::Commanded { command, by }, &who)
+            .ok_or_else(|| CommandError::Ledger("see the server's log".to_owned()))?;
+        for decision in decisions {
+            if let Decision::Refused { command, reason } = decision {
+                return Err(CommandError::Refused { command, reason });
+            }
+        }
+        let state = self.find(Some(&id)).ok_or(CommandError::Stopped)?;
+        Ok(Box::new(report(state, (self.clock)())))
+    }
+
+    fn runs(&self, rollout: &RolloutId) -> bool {
+        self.journal.replay().running().is_some_and(|state| state.rollout == *rollout)
+    }
+
+    fn find(&self, rollout: Option<&RolloutId>) -> Option<&State> {
+        let rollouts = &self.journal.replay().rollouts;
+        match rollout {
+            None => rollouts.last(),
+            Some(id) => rollouts.iter().rev().find(|state| state.rollout == *id),
+        }
+    }
+
+    fn list(&self) -> Vec<RolloutSummary> {
+        let now = (self.clock)();
+        let summary = |state: &State| {
+            let report = report(state, now);
+            RolloutSummary {
+                rollout: report.rollout,
+                progress: report.progress,
+                headline: report.headline,
+                weight: report.weight_observed.unwrap_or(BasisPoints::ZERO),
+                active: report.active,
+                started_at: report.started_at,
+                ended_at: report.ended_at,
+            }
+        };
+        self.journal.replay().rollouts.iter().map(summary).collect()
+    }
+
+    /// After a rollback was ordered: what was sent and what came out of the trace that shows why. It comes after the
+    /// actions, for it must not delay them, and a rollback stands without it.
+    fn keep_examples(&mut self, decisions: &[Decision]) {
+        let cause = decisions.iter().find_map(|decision| match decision {
+            Decision::RollbackOrdered(cause) => cause.example_trace,
+            _ => None,
+        });
+        let Some((trace, example)) = cause.and_then(|trace| (self.examples)(trace).map(|example| (trace, example)))
+        else {
+            return;
+        };
+        let Some(rollout) = self.journal.replay().rollouts.last().map(|state| state.rollout.clone()) else { return };
+        let kept = self.journal.keep_evidence(example.to_string().as_bytes());
+        let digest = match kept {
+            Ok(digest) => digest,
+            Err(error) => return tracing::error!("evidence could not be kept: {error}"),
+        };
+        let body = Body::EvidenceKept { digest, about: format!("trace {trace}") };
+        let records = self.journal.number(Some(&rollout), (self.clock)(), [(SELF.to_owned(), body)]);
+        if let Err(error) = self.journal.append(&records) {
+            tracing::error!("evidence could not be recorded: {error}");
+        }
+    }
+}
+
+fn first_table(settings: &Settings, key: [u8; 16]) -> RouteTable {
+    RouteTable {
+        generation: 0,
+        active: Environment::Blue,
+        weight: BasisPoints::ZERO,
+        mirror: false,
+        pins: Pins::Keep,
+        pin_ms: settings.pin_ms,
+        key: RouteKey(key),
+        upstreams: PerEnvironment { blue: Some(settings.serving.clone()), green: None },
+    }
+}
+
+/// Whoever asked may be gone; then nobody needs the answer.
+fn answer<T>(reply: oneshot::Sender<T>, answer: T) {
+    let _ = reply.send(answer);
+}

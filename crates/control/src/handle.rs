@@ -1,0 +1,220 @@
+//! How others reach the controller.
+
+use model::{BasisPoints, Environment, GateResult, Observation, UnixMillis};
+use rollout::plan::{GateName, PlanErrors};
+use rollout::{Command, Principal, Progress, Report, RolloutId};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+/// Everything that the controller can be told.
+#[derive(Debug)]
+pub enum Input {
+    /// Verification closed a batch of a rollout.
+    Observed {
+        /// Which.
+        rollout: RolloutId,
+        /// What it saw.
+        observation: Box<Observation>,
+    },
+    /// The gateway routes by this generation now.
+    Applied {
+        /// The generation.
+        generation: u64,
+        /// Traces torn by rollbacks so far.
+        torn: u64,
+    },
+    /// A gate's runner came back.
+    GateFinished {
+        /// For which rollout.
+        rollout: RolloutId,
+        /// Which gate.
+        gate: GateName,
+        /// Which run.
+        run: u32,
+        /// With what.
+        result: GateResult,
+    },
+    /// Somebody starts a rollout.
+    Start {
+        /// The plan, as YAML.
+        yaml: String,
+        /// The folder that its relative paths start from.
+        base_dir: String,
+        /// Who.
+        by: Principal,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Box<Report>, StartError>>,
+    },
+    /// Somebody asks something of a rollout.
+    Command {
+        /// Of which; the last one if it is not said.
+        rollout: Option<RolloutId>,
+        /// What.
+        command: Command,
+        /// Who.
+        by: Principal,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Box<Report>, CommandError>>,
+    },
+    /// Somebody asks where a rollout stands.
+    Report {
+        /// Which; the last one if it is not said.
+        rollout: Option<RolloutId>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Option<Box<Report>>>,
+    },
+    /// Somebody asks which rollouts there are.
+    List {
+        /// Where the answer goes.
+        reply: oneshot::Sender<Vec<RolloutSummary>>,
+    },
+    /// Close the ledger in order and end.
+    Stop,
+}
+
+/// One line of `rollout list`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutSummary {
+    /// The rollout's name.
+    pub rollout: RolloutId,
+    /// In one word.
+    pub progress: Progress,
+    /// In one sentence.
+    pub headline: String,
+    /// The candidate's share.
+    pub weight: BasisPoints,
+    /// Who serves the rest.
+    pub active: Environment,
+    /// When it started.
+    pub started_at: UnixMillis,
+    /// When it ended.
+    pub ended_at: Option<UnixMillis>,
+}
+
+/// Why a rollout does not start. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The plan says something that cannot be.
+    #[error("the plan is refused")]
+    Plan(PlanErrors),
+    /// One at a time.
+    #[error("{rollout} is under way: one rollout runs at a time; wait for it, or roll it back")]
+    Running {
+        /// Which.
+        rollout: RolloutId,
+    },
+    /// The plan starts from somewhere else than the traffic is.
+    #[error(
+        "blue's endpoint is {plan}, but traffic is served by {serving}: blue must be the environment that is active \
+         now; expected environments.blue.otlp to name {serving}"
+    )]
+    NotActive {
+        /// What the plan says.
+        plan: String,
+        /// What serves.
+        serving: String,
+    },
+    /// A tap that the gateway does not have.
+    #[error("environments.{environment}.tap is {tap:?}, but the gateway has the taps {known}")]
+    UnknownTap {
+        /// Which environment.
+        environment: Environment,
+        /// What the plan says.
+        tap: String,
+        /// What there is.
+        known: String,
+    },
+    /// It could not be recorded.
+    #[error("the ledger did not take it, so nothing was started: {0}")]
+    Ledger(String),
+    /// The controller is gone.
+    #[error("the controller has stopped")]
+    Stopped,
+}
+
+/// Why a command did nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// No such rollout.
+    #[error("there is no rollout {name}; `verdigris rollout list` shows those there are")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+    },
+    /// The rollout's state does not allow it. The refusal is recorded.
+    #[error("{command} was refused: {reason}")]
+    Refused {
+        /// Which command.
+        command: String,
+        /// Why.
+        reason: String,
+    },
+    /// It could not be recorded.
+    #[error("the ledger did not take it, so nothing was done: {0}")]
+    Ledger(String),
+    /// The controller is gone.
+    #[error("the controller has stopped")]
+    Stopped,
+}
+
+/// Talks to the controller; cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    inputs: mpsc::Sender<Input>,
+}
+
+impl Handle {
+    /// Inputs that may wait for the controller: observations come every batch (1 s at the least), so this is minutes.
+    pub const QUEUE: usize = 256;
+
+    /// The handle and the other end of its queue.
+    pub fn new() -> (Handle, mpsc::Receiver<Input>) {
+        let (inputs, queue) = mpsc::channel(Handle::QUEUE);
+        (Handle { inputs }, queue)
+    }
+
+    /// Tells the controller something; waits while its queue is full.
+    pub async fn tell(&self, input: Input) {
+        // A controller that has stopped hears nothing, and whoever tells it something stops with it.
+        let _ = self.inputs.send(input).await;
+    }
+
+    /// As [`Handle::tell`], for a thread that is not asynchronous.
+    pub fn tell_blocking(&self, input: Input) {
+        let _ = self.inputs.blocking_send(input);
+    }
+
+    /// Starts a rollout.
+    pub async fn start(&self, yaml: String, base_dir: String, by: Principal) -> Result<Box<Report>, StartError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Input::Start { yaml, base_dir, by, reply }).await;
+        answer.await.unwrap_or(Err(StartError::Stopped))
+    }
+
+    /// Asks something of a rollout, the last one if none is named.
+    pub async fn command(
+        &self,
+        rollout: Option<RolloutId>,
+        command: Command,
+        by: Principal,
+    ) -> Result<Box<Report>, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Input::Command { rollout, command, by, reply }).await;
+        answer.await.unwrap_or(Err(CommandError::Stopped))
+    }
+
+    /// Where a rollout stands, the last one if none is named.
+    pub async fn report(&self, rollout: Option<RolloutId>) -> Option<Box<Report>> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Input::Report { rollout, reply }).await;
+        answer.await.ok().flatten()
+    }
+
+    /// All rollouts of this ledger, the last one last.
+    pub async fn list(&self) -> Vec<RolloutSummary> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Input::List { reply }).await;
+        answer.await.unwrap_or_default()
+    }
+}

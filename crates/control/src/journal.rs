@@ -1,0 +1,173 @@
+//! Records on their way to the ledger and back.
+
+use rollout::{Body, Record, Replay, ReplayError, RolloutId};
+use store::{Evidence, Store};
+
+/// A record that is longer than a tlog-tiles entry can be would be refused by the store; the observation's bounds keep
+/// every record below this (see `model::MAX_FINDINGS_PER_OBSERVATION`), and a plan is at most 32 KiB of it.
+const MAX_RECORD_BYTES: usize = 65_535;
+
+/// Opens the ledger's store: at the start, and again after an append failed.
+pub type OpenStore = Box<dyn FnMut() -> Result<Store, String> + Send>;
+
+/// The ledger, and the state that its records lead to.
+pub struct Journal {
+    open: OpenStore,
+    /// Absent after an append failed: the batch may be durable or not, and only opening it again tells which.
+    store: Option<Store>,
+    replay: Replay,
+    evidence: Evidence,
+}
+
+/// Why records are not in the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The store cannot be opened.
+    #[error("{0}")]
+    Open(String),
+    /// An append failed and the store could not be opened since.
+    #[error("the ledger is closed since an append failed; it is opened again as soon as that works")]
+    Closed,
+    /// The disk, or what is on it.
+    #[error(transparent)]
+    Append(#[from] store::AppendError),
+    /// Reading failed.
+    #[error(transparent)]
+    Read(#[from] store::ReadError),
+    /// An entry is not one of our records.
+    #[error(
+        "entry {index} of the ledger is not a record of this program: {source}; expected canonical JSON of record \
+         version {}", Record::VERSION
+    )]
+    NotARecord {
+        /// The entry.
+        index: u64,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The records contradict each other.
+    #[error("entry {index} of the ledger does not follow from the entries before it: {source}")]
+    Contradiction {
+        /// The entry.
+        index: u64,
+        /// Why.
+        source: ReplayError,
+    },
+    /// An input was recorded and its decisions were not.
+    #[error("the ledger ends in the middle of a decision: {missing} record(s) are missing at its end")]
+    Incomplete {
+        /// How many.
+        missing: usize,
+    },
+    /// A record cannot be an entry.
+    #[error("a record of {bytes} bytes is longer than the {MAX_RECORD_BYTES} that an entry of the ledger holds")]
+    TooLong {
+        /// How long it is.
+        bytes: usize,
+    },
+    /// A record cannot be written as JSON.
+    #[error("a record cannot be written as canonical JSON: {0}")]
+    Encode(serde_json::Error),
+}
+
+/// A record as the bytes of its entry.
+pub fn encode(record: &Record) -> Result<Vec<u8>, JournalError> {
+    let bytes = serde_json_canonicalizer::to_vec(record).map_err(JournalError::Encode)?;
+    if bytes.len() > MAX_RECORD_BYTES {
+        return Err(JournalError::TooLong { bytes: bytes.len() });
+    }
+    Ok(bytes)
+}
+
+impl Journal {
+    /// Replays the whole ledger: the state after a crash is what this gives.
+    pub fn open(mut open: OpenStore, evidence: Evidence) -> Result<Journal, JournalError> {
+        let store = open().map_err(JournalError::Open)?;
+        let replay = replay_store(&store)?;
+        Ok(Journal { open, store: Some(store), replay, evidence })
+    }
+
+    /// Opens the store again after an append failed. `true` if it was closed and is open now.
+    pub fn mend(&mut self) -> Result<bool, JournalError> {
+        if self.store.is_some() {
+            return Ok(false);
+        }
+        let store = (self.open)().map_err(JournalError::Open)?;
+        self.replay = replay_store(&store)?;
+        self.store = Some(store);
+        Ok(true)
+    }
+
+    /// The state that the records lead to.
+    pub fn replay(&self) -> &Replay {
+        &self.replay
+    }
+
+    /// Appends an input with all its decisions in one batch, durable when this returns, and brings the state up to it.
+    pub fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
+        let entries = records.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
+        let store = self.store.as_mut().ok_or(JournalError::Closed)?;
+        if let Err(error) = store.append(&entries) {
+            // Closed, so that nothing is decided upon a state that may not be the ledger's.
+            self.store = None;
+            return Err(error.into());
+        }
+        for record in records {
+            self.replay.take(record).expect("the records were decided from this very state");
+        }
+        Ok(())
+    }
+
+    /// Keeps a blob under its digest, durable when this returns.
+    pub fn keep_evidence(&self, bytes: &[u8]) -> Result<String, store::EvidenceError> {
+        self.evidence.keep(bytes)
+    }
+
+    /// The next sequence number of the server's own records, or of a rollout's.
+    pub fn next_sequence(&self, rollout: Option<&RolloutId>) -> u64 {
+        match rollout {
+            None => self.replay.next_server_sequence,
+            Some(rollout) => match self.replay.rollouts.last() {
+                Some(state) if state.rollout == *rollout => self.replay.next_sequence,
+                _ => 0,
+            },
+        }
+    }
+
+    /// A rollout's (or the server's) records in a row, numbered.
+    pub fn number(
+        &self,
+        rollout: Option<&RolloutId>,
+        at: model::UnixMillis,
+        bodies: impl IntoIterator<Item = (String, Body)>,
+    ) -> Vec<Record> {
+        (self.next_sequence(rollout)..)
+            .zip(bodies)
+            .map(|(sequence, (by, body))| Record {
+                version: Record::VERSION,
+                rollout: rollout.cloned(),
+                sequence,
+                at,
+                by,
+                body,
+            })
+            .collect()
+    }
+}
+
+fn replay_store(store: &Store) -> Result<Replay, JournalError> {
+    let mut replay = Replay::default();
+    for (index, entry) in (0..).zip(store.read(0..store.size())?) {
+        let record = decode(index, &entry?)?;
+        replay.take(&record).map_err(|source| JournalError::Contradiction { index, source })?;
+    }
+    match replay.unrecorded() {
+        0 => Ok(replay),
+        missing => Err(JournalError::Incomplete { missing }),
+    }
+}
+
+/// The record that an entry of the ledger is.
+pub fn decode(index: u64, entry: &[u8]) -> Result<Record, JournalError> {
+    serde_json::from_slice(entry).map_err(|source| JournalError::NotARecord { index, source })
+}

@@ -1,0 +1,66 @@
+use super::*;
+
+/// `blue` and `green` are (name, text) files of the two environments; `expect` is the verdict and its first reason.
+fn check(blue: &[(&str, &str)], green: &[(&str, &str)], expected: &[&str], expect: (GateVerdict, &str)) {
+    let root = tempfile::tempdir().unwrap();
+    for (environment, files) in [("blue", blue), ("green", green)] {
+        for (name, text) in files {
+            let path = root.path().join(environment).join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+    }
+    let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
+    let result = run(&[root.path().join("blue")], &[root.path().join("green")], &expected);
+    assert_eq!((result.verdict, result.reasons[0].as_str()), expect);
+}
+
+const BLUE: &str = "receivers: {otlp: {protocols: {grpc: {}}}}\nexporters:\n  otlp:\n    endpoint: blue:4317 # ours\n    tls: {insecure: false}\n";
+
+#[test]
+fn order_comments_and_quoting_are_no_difference() {
+    let green = "exporters:\n  otlp:\n    tls:\n      insecure: false\n    endpoint: 'blue:4317'\nreceivers:\n  otlp:\n    protocols:\n      grpc: {}\n";
+    let pass = (GateVerdict::Pass, "green equals blue but for 0 declared difference(s)");
+    check(&[("c.yaml", BLUE)], &[("c.yaml", green)], &[], pass);
+}
+
+#[test]
+fn a_declared_difference_passes_and_an_undeclared_one_fails_without_its_value() {
+    let green = BLUE.replace("blue:4317", "green:4317");
+    let pass = (GateVerdict::Pass, "green equals blue but for 1 declared difference(s)");
+    check(&[("c.yaml", BLUE)], &[("c.yaml", &green)], &["exporters.otlp.endpoint"], pass);
+    let insecure = green.replace("false", "true");
+    let fail = (GateVerdict::Fail, "1 undeclared difference(s): c.yaml: exporters.otlp.tls.insecure differs");
+    check(&[("c.yaml", BLUE)], &[("c.yaml", &insecure)], &["exporters.otlp.endpoint"], fail);
+}
+
+#[test]
+fn an_expected_path_covers_what_is_below_it_and_nothing_beside_it() {
+    let of = |path: &str| Difference { file: "c".into(), path: path.into(), change: Change::Changed };
+    assert!(covers("exporters.otlp", &of("exporters.otlp.endpoint")));
+    assert!(covers("steps", &of("steps[2]")));
+    assert!(!covers("exporters.otlp", &of("exporters.otlphttp.endpoint")));
+}
+
+#[test]
+fn missing_files_and_keys_are_named() {
+    let fail = (GateVerdict::Fail, "1 undeclared difference(s): agent/b.json is missing in green");
+    check(&[("a.yaml", "x: 1"), ("agent/b.json", "{}")], &[("a.yaml", "x: 1")], &[], fail);
+    let fail = (GateVerdict::Fail, "1 undeclared difference(s): a.yaml: y is in green alone");
+    check(&[("a.yaml", "x: 1")], &[("a.yaml", "x: 1\ny: 2")], &[], fail);
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error_and_what_is_not_declared_is_inconclusive() {
+    let result = run(&[PathBuf::from("/nonexistent/blue")], &[PathBuf::from("/nonexistent/green")], &[]);
+    assert_eq!(result.verdict, GateVerdict::Error);
+    let result = run(&[], &[PathBuf::from("/nonexistent/green")], &[]);
+    assert_eq!(result.verdict, GateVerdict::Inconclusive);
+}
+
+#[test]
+fn anchors_are_resolved() {
+    let green = "b: &b {k: v}\na: *b\n";
+    let pass = (GateVerdict::Pass, "green equals blue but for 0 declared difference(s)");
+    check(&[("c.yml", "a: {k: v}\nb: {k: v}\n")], &[("c.yml", green)], &[], pass);
+}

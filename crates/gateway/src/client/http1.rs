@@ -1,0 +1,126 @@
+//! A pool of HTTP/1.1 connections, each with one request at a time; OTLP/HTTP's way, for not every server of it takes
+//! HTTP/2 without TLS.
+
+use super::{Endpoint, NoResponse, Reply, chain, read_reply};
+use crate::body::Frames;
+use http::Request;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+/// An idle connection is not used after this: servers close idle ones (the collector after 60 s), and a request that
+/// meets the close is one of which nobody knows whether it was taken.
+const MAX_IDLE: Duration = Duration::from_secs(20);
+
+/// After a failed connect, requests are refused at once for this long.
+const BACKOFF: Duration = Duration::from_millis(250);
+
+/// A request that a closed connection gave back is tried on this many connections.
+const MAX_ATTEMPTS: usize = 3;
+
+pub(super) struct Pool {
+    endpoint: Endpoint,
+    /// One permit a connection in use.
+    room: Semaphore,
+    /// Held for a push or a pop alone, never across an await.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    idle: Vec<(Instant, SendRequest<Frames>)>,
+    down: Option<(Instant, String)>,
+}
+
+impl Pool {
+    pub(super) fn new(endpoint: Endpoint, connections: usize) -> Pool {
+        Pool { endpoint, room: Semaphore::new(connections.max(1)), state: Mutex::default() }
+    }
+
+    pub(super) async fn send(&self, mut request: Request<Frames>, timeout: Duration) -> Result<Reply, NoResponse> {
+        let no_room = || NoResponse::NotSent(format!("all connections were busy for {} ms", timeout.as_millis()));
+        let room = tokio::time::timeout(timeout, self.room.acquire()).await;
+        let _room = room.map_err(|_| no_room())?.map_err(|_| no_room())?;
+        let mut why = String::new();
+        for _ in 0..MAX_ATTEMPTS {
+            let mut sender = match self.idle() {
+                Some(sender) => sender,
+                None => self.connect().await?,
+            };
+            let exchange = async {
+                if let Err(error) = sender.ready().await {
+                    return Err((Some(request), chain(&error)));
+                }
+                match sender.try_send_request(request).await {
+                    Ok(response) => Ok(read_reply(response).await),
+                    Err(mut error) => Err((error.take_message(), chain(error.error()))),
+                }
+            };
+            match tokio::time::timeout(timeout, exchange).await {
+                Err(_) => {
+                    return Err(NoResponse::Lost(format!("no answer within {} ms", timeout.as_millis())));
+                }
+                Ok(Ok(reply)) => {
+                    if reply.is_ok() {
+                        self.lock().idle.push((Instant::now(), sender));
+                    }
+                    return reply;
+                }
+                Ok(Err((None, error))) => return Err(NoResponse::Lost(error)),
+                Ok(Err((Some(unsent), error))) => {
+                    // A server that closed one connection has most often closed all of them.
+                    self.lock().idle.clear();
+                    request = unsent;
+                    why = error;
+                }
+            }
+        }
+        Err(NoResponse::NotSent(format!("the connections were closed: {why}")))
+    }
+
+    /// The idle connection that was used last, if it still can be.
+    fn idle(&self) -> Option<SendRequest<Frames>> {
+        let mut state = self.lock();
+        while let Some((since, sender)) = state.idle.pop() {
+            if since.elapsed() > MAX_IDLE {
+                // The others were used before it.
+                state.idle.clear();
+            } else if !sender.is_closed() {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Frames>, NoResponse> {
+        if let Some((since, reason)) = &self.lock().down
+            && since.elapsed() < BACKOFF
+        {
+            return Err(NoResponse::NotSent(reason.clone()));
+        }
+        let connected = match self.endpoint.connect().await {
+            Ok(stream) => handshake(TokioIo::new(stream)).await.map_err(|error| chain(&error)),
+            Err(reason) => Err(reason),
+        };
+        match connected {
+            Ok((sender, connection)) => {
+                self.lock().down = None;
+                // Ends when the sender is dropped, or the peer closes.
+                tokio::spawn(connection);
+                Ok(sender)
+            }
+            Err(reason) => {
+                self.lock().down = Some((Instant::now(), reason.clone()));
+                Err(NoResponse::NotSent(reason))
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // A push or a pop leaves no half-done state behind.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

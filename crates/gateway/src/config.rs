@@ -1,0 +1,82 @@
+//! What a gateway is told before it starts.
+
+use crate::client::ClientLimits;
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// Where a gateway listens, and within what bounds it works.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// The apps' endpoint.
+    pub listen: Listen,
+    /// The pipelines' endpoints, by name.
+    pub taps: BTreeMap<String, Listen>,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// Two ports, for OTLP/gRPC and OTLP/HTTP. Each takes both; there are two because clients expect them. Port 0 is any
+/// free one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// The port of OTLP/gRPC.
+    pub grpc: SocketAddr,
+    /// The port of OTLP/HTTP.
+    pub http: SocketAddr,
+}
+
+impl Default for Listen {
+    /// OTLP's own ports, on this machine alone.
+    fn default() -> Listen {
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Listen { grpc: local(4317), http: local(4318) }
+    }
+}
+
+/// Every bound that can be set. The others are constants beside what they bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request, before and after decompression. Below 4 GiB.
+    pub max_message_bytes: usize,
+    /// Bytes of all requests together: bodies, and what was made of them.
+    pub max_inflight_bytes: u64,
+    /// How long a sender may send nothing, in milliseconds.
+    pub body_idle_timeout_ms: u64,
+    /// How long a sender may take for a whole request, in milliseconds.
+    pub body_timeout_ms: u64,
+    /// How long a new connection may take to say what it speaks, and an idle HTTP/1.1 one to ask again, in milliseconds.
+    pub header_timeout_ms: u64,
+    /// Towards collectors and back ends.
+    pub upstream: ClientLimits,
+    /// Connections of each listening port.
+    pub max_connections: usize,
+    /// Bytes of mirror copies under way.
+    pub mirror_queue_bytes: u64,
+    /// Traces whose beginning is remembered, at eight bytes each; rounded up to a power of two.
+    pub pin_slots: usize,
+    /// How long a stop waits for the requests in flight, in milliseconds.
+    pub drain_timeout_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            // The OpenTelemetry Collector's batches are below 4 MiB by default; 16 times that is nobody's good batch.
+            max_message_bytes: 64 << 20,
+            // 8 of the largest requests, or 2 s of 256 MB/s.
+            max_inflight_bytes: 512 << 20,
+            body_idle_timeout_ms: 10_000,
+            body_timeout_ms: 30_000,
+            // SDKs export metrics every 60 s over the same connection.
+            header_timeout_ms: 75_000,
+            upstream: ClientLimits::default(),
+            // Far below the usual 65,536 file descriptors, at six ports.
+            max_connections: 8_192,
+            mirror_queue_bytes: 64 << 20,
+            // 16 MiB: 17,000 new traces a second at half load, with pins of 60 s.
+            pin_slots: 1 << 21,
+            // Longer than a request can take: its body, then its upstream, would be 60 s; most take milliseconds.
+            drain_timeout_ms: 35_000,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Copies of what the active environment serves, for the candidate: best effort, bounded, counted, and never in the way
+//! of an answer.
+
+use crate::route::Part;
+use crate::run::Running;
+use crate::stats::Held;
+use crate::table::Snapshot;
+use crate::view::{Role, View};
+use model::Environment;
+use otlp::Signal;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use tokio::sync::Semaphore;
+
+/// Copies under way at once: each is a task of some 4 KiB. At 100 ms an answer, 10,240 requests a second.
+const MAX_COPIES: usize = 1_024;
+
+pub(crate) struct Mirror {
+    bytes: Arc<AtomicU64>,
+    max_bytes: u64,
+    room: Arc<Semaphore>,
+}
+
+impl Mirror {
+    pub(crate) fn new(max_bytes: u64) -> Mirror {
+        Mirror { bytes: Arc::default(), max_bytes, room: Arc::new(Semaphore::new(MAX_COPIES)) }
+    }
+}
+
+/// Sends a copy to the candidate if there is room, and tells that it was dropped otherwise. The copy is made after the
+/// active environment acknowledged, so that what a client sends again is not mirrored twice.
+pub(crate) fn mirror(running: &Arc<Running>, snapshot: &Arc<Snapshot>, candidate: Environment, part: Part) {
+    let shared = &running.shared;
+    let mut held = Held::none(&running.mirror.bytes);
+    let room = Arc::clone(&running.mirror.room).try_acquire_owned();
+    let (true, Ok(room)) = (held.grow(part.message.len() as u64, running.mirror.max_bytes), room) else {
+        shared.counters.not_mirrored(candidate, part.spans);
+        running
+            .views
+            .send(&shared.counters, &part.message, |message| View::NotMirrored { environment: candidate, message });
+        return;
+    };
+    let (running, snapshot) = (Arc::clone(running), Arc::clone(snapshot));
+    tokio::spawn(async move {
+        let _kept = (held, room, running.unfinished.clone());
+        let Some(client) = &snapshot.upstreams[candidate] else { return };
+        let handed_over_us = (running.clock)();
+        let outcome = client.export(Signal::Traces, part.message.clone()).await;
+        let counters = &running.shared.counters;
+        counters.mirrored(candidate, part.spans, &outcome);
+        running.views.send(counters, &part.message, |message| View::Sent {
+            environment: candidate,
+            role: Role::Mirrored,
+            message,
+            handed_over_us,
+            answered_us: (running.clock)(),
+            outcome,
+            generation: snapshot.table.generation,
+        });
+    });
+}

@@ -1,0 +1,146 @@
+use super::*;
+use model::Environment::{Blue, Green};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Barrier;
+
+const PIN_MS: u64 = 60_000;
+const KEY: RouteKey = RouteKey([7; 16]);
+
+fn hash(trace: u64) -> PinHash {
+    let mut id = [1; 16];
+    id[..8].copy_from_slice(&trace.to_be_bytes());
+    PinHash::new(&KEY, TraceId(id))
+}
+
+fn at_s(seconds: u64) -> PinTime {
+    PinTime::new(seconds * 1_000_000, PIN_MS)
+}
+
+/// Plays (second, trace, wanted, pins) against an empty table and expects what becomes of each.
+fn check(steps: &[(u64, u64, Environment, Pins, Settled)]) {
+    let table = PinTable::new(1 << 10);
+    for (number, (second, trace, wanted, pins, expected)) in steps.iter().enumerate() {
+        let settled = table.settle(hash(*trace), *wanted, *pins, at_s(*second), true);
+        assert_eq!(settled, *expected, "step {number}");
+    }
+}
+
+#[test]
+fn a_trace_stays_where_it_began_until_its_pin_expires() {
+    check(&[
+        (100, 1, Blue, Pins::Keep, Settled::Pinned(Blue)),
+        (150, 1, Green, Pins::Keep, Settled::Pinned(Blue)),
+        // Refreshed at 150: lives until 210.
+        (209, 1, Green, Pins::Keep, Settled::Pinned(Blue)),
+        (209, 2, Green, Pins::Keep, Settled::Pinned(Green)),
+        (280, 1, Green, Pins::Keep, Settled::Pinned(Green)),
+    ]);
+}
+
+#[test]
+fn a_tear_is_told_once() {
+    check(&[
+        (100, 1, Green, Pins::Keep, Settled::Pinned(Green)),
+        (101, 1, Blue, Pins::Tear, Settled::Torn),
+        (102, 1, Blue, Pins::Tear, Settled::Pinned(Blue)),
+        (103, 1, Green, Pins::Keep, Settled::Pinned(Blue)),
+        // Expired: it has no spans in flight that could be torn from it.
+        (104, 2, Green, Pins::Keep, Settled::Pinned(Green)),
+        (170, 2, Blue, Pins::Tear, Settled::Pinned(Blue)),
+    ]);
+}
+
+#[test]
+fn a_clock_that_steps_back_or_wraps_keeps_the_pins() {
+    check(&[
+        (TICKS - 1, 1, Green, Pins::Keep, Settled::Pinned(Green)),
+        (TICKS + 20, 1, Blue, Pins::Keep, Settled::Pinned(Green)),
+        (TICKS - 20, 1, Blue, Pins::Keep, Settled::Pinned(Green)),
+        (TICKS / 2, 1, Blue, Pins::Keep, Settled::Pinned(Blue)),
+    ]);
+}
+
+#[test]
+fn a_full_window_is_said_and_forgets_nobody() {
+    let table = PinTable::new(WINDOW);
+    let settle = |trace, wanted, second| table.settle(hash(trace), wanted, Pins::Keep, at_s(second), true);
+    for trace in 0..WINDOW as u64 {
+        assert_eq!(settle(trace, Green, 100), Settled::Pinned(Green));
+    }
+    assert_eq!(settle(99, Blue, 100), Settled::Full);
+    assert_eq!(table.live(at_s(100)), WINDOW as u64);
+    for trace in 0..WINDOW as u64 {
+        assert_eq!(settle(trace, Blue, 100), Settled::Pinned(Green));
+    }
+    assert_eq!(settle(99, Blue, 161), Settled::Pinned(Blue), "an expired slot is had again");
+    assert_eq!(table.live(at_s(161)), 1);
+}
+
+#[test]
+fn without_record_nothing_is_entered() {
+    let table = PinTable::new(64);
+    assert_eq!(table.settle(hash(1), Blue, Pins::Tear, at_s(1), false), Settled::Unpinned);
+    assert_eq!(table.live(at_s(1)), 0);
+}
+
+proptest! {
+    /// Against a map of traces, as long as there is room.
+    #[test]
+    fn behaves_as_a_map(steps in proptest::collection::vec((0u64..40, any::<bool>(), any::<bool>(), 0u64..30), 0..300)) {
+        let table = PinTable::new(1 << 12);
+        let mut model: BTreeMap<u64, (Environment, u64)> = BTreeMap::new();
+        let mut second = 1_000;
+        for (trace, green, tear, pause) in steps {
+            second += pause;
+            let wanted = if green { Green } else { Blue };
+            let pins = if tear { Pins::Tear } else { Pins::Keep };
+            let began = model.get(&trace).filter(|(_, last)| second - last <= PIN_MS / 1000).map(|(began, _)| *began);
+            let expected = match (pins, began) {
+                (Pins::Keep, Some(began)) => Settled::Pinned(began),
+                (Pins::Tear, Some(began)) if began != wanted => Settled::Torn,
+                (Pins::Keep | Pins::Tear, _) => Settled::Pinned(wanted),
+            };
+            let goes_to = if let Settled::Pinned(to) = expected { to } else { wanted };
+            model.insert(trace, (goes_to, second));
+            prop_assert_eq!(table.settle(hash(trace), wanted, pins, at_s(second), true), expected);
+        }
+    }
+}
+
+/// Threads that want different environments for the same new trace, and whose clocks are a second apart while the slots
+/// around expire in just that second, agree. Only a trace that a suspended thread held may go by its bucket.
+#[test]
+fn concurrent_threads_agree_on_where_a_trace_began() {
+    const THREADS: usize = 4;
+    const ROUNDS: usize = 2_000;
+    let barrier = Barrier::new(THREADS);
+    let tables: Vec<PinTable> = (0..ROUNDS).map(|_| PinTable::new(WINDOW)).collect();
+    for table in &tables {
+        for old in 0..WINDOW as u64 {
+            // Every second one expires at the boundary.
+            table.settle(hash(1_000_000 + old), Blue, Pins::Keep, at_s(100 + old % 2), true);
+        }
+    }
+    let settle = &|thread: usize| {
+        let wanted = if thread.is_multiple_of(2) { Blue } else { Green };
+        let time = at_s(161 + thread as u64 % 2);
+        let round = |(round, table): (usize, &PinTable)| {
+            barrier.wait();
+            table.settle(hash(round as u64), wanted, Pins::Keep, time, true)
+        };
+        tables.iter().enumerate().map(round).collect::<Vec<Settled>>()
+    };
+    let answers: Vec<Vec<Settled>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || settle(thread))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no thread panics")).collect()
+    });
+    let mut bypassed = 0;
+    for round in 0..ROUNDS {
+        let pinned: Vec<Settled> =
+            answers.iter().map(|answers| answers[round]).filter(|settled| *settled != Settled::Full).collect();
+        assert!(pinned.windows(2).all(|two| two[0] == two[1]), "round {round}: {pinned:?}");
+        bypassed += THREADS - pinned.len();
+    }
+    assert!(bypassed < ROUNDS / 10, "{bypassed} of {} decisions bypassed the pins", ROUNDS * THREADS);
+}

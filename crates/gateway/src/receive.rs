@@ -1,0 +1,321 @@
+//! The server's side of OTLP/gRPC and OTLP/HTTP: from a request to the bytes of an `Export…ServiceRequest`, or to a
+//! refusal that tells the client rightly whether to send again.
+
+use crate::answer::{Answer, Dialect, refusal, response};
+use crate::body::Frames;
+use crate::config::Limits;
+use crate::listen::Port;
+use crate::route::{self, overloaded};
+use crate::run::Running;
+use crate::stats::{Held, add};
+use crate::tap;
+use bytes::{Bytes, BytesMut};
+use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use otlp::Signal;
+use otlp::compression::{CompressionError, gunzip};
+use otlp::reply::{Status, code};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// Compressed or JSON bytes that are decoded on the runtime's own thread: gzip makes at most 1,030 bytes of one, so some
+/// 64 MB and 50 ms at the very worst, and 1 ms for ordinary batches. More goes to a thread beside it.
+const MAX_INLINE_BYTES: usize = 64 << 10;
+
+/// Room that is made for a body at first, whatever its client says that it will send.
+const FIRST_RESERVE_BYTES: usize = 1 << 20;
+
+/// Bytes of a refused body that are still read and dropped over HTTP/1.1, so that a client which sends first and reads
+/// then gets to read the refusal instead of a reset connection.
+const MAX_DISCARDED_BYTES: usize = 64 << 20;
+
+/// Answers one request.
+pub(crate) async fn serve(running: Arc<Running>, port: Port, request: Request<Incoming>) -> Response<Frames> {
+    let head = match Head::read(&request) {
+        Ok(head) => head,
+        Err(refused) => {
+            add(&running.shared.counters.requests_refused, 1);
+            return *refused;
+        }
+    };
+    let mut held = Held::none(&running.shared.counters.bytes_in_flight);
+    let answer = match receive(&running, head, request, &mut held).await {
+        Ok(message) => {
+            // A task of its own: a client that goes away stops waiting, but does not stop what it began.
+            let unfinished = running.unfinished.clone();
+            let forwarding = tokio::spawn(async move {
+                let answer = match port {
+                    Port::Gateway => route::deliver(running, head.signal, message, held).await,
+                    Port::Tap(tap) => tap::deliver(running, tap, head.signal, message, held).await,
+                };
+                drop(unfinished);
+                answer
+            });
+            forwarding.await.unwrap_or_else(|_| {
+                Answer::refused(StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, "the gateway failed; send again")
+            })
+        }
+        Err(answer) => {
+            add(&running.shared.counters.requests_refused, 1);
+            answer
+        }
+    };
+    response(head.dialect, head.signal, answer)
+}
+
+/// What a request's head says.
+#[derive(Clone, Copy)]
+struct Head {
+    dialect: Dialect,
+    signal: Signal,
+    gzip: bool,
+}
+
+impl Head {
+    fn read<B>(request: &Request<B>) -> Result<Head, Box<Response<Frames>>> {
+        let (path, headers) = (request.uri().path(), request.headers());
+        let media_type = header(headers, &CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
+        let is_media_type = |name: &str| media_type.eq_ignore_ascii_case(name);
+        if is_media_type("application/grpc") || is_media_type("application/grpc+proto") {
+            return Head::read_grpc(request);
+        }
+        let json = is_media_type("application/json");
+        let dialect = if json { Dialect::HttpJson } else { Dialect::HttpProtobuf };
+        let refused = |http_status, code, message: String| {
+            Err(Box::new(refusal(dialect, http_status, &Status { code, message, retry_after_ms: None })))
+        };
+        let Some(signal) = Signal::from_http_path(path) else {
+            return if Signal::from_grpc_path(path).is_some() {
+                let message = "this path is OTLP/gRPC's; expected content-type application/grpc".to_owned();
+                refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::INVALID_ARGUMENT, message)
+            } else {
+                let message = "no such path; expected /v1/traces, /v1/metrics or /v1/logs".to_owned();
+                refused(StatusCode::NOT_FOUND, code::UNIMPLEMENTED, message)
+            };
+        };
+        if request.method() != Method::POST {
+            let message = format!("method {}; expected POST", request.method());
+            return refused(StatusCode::METHOD_NOT_ALLOWED, code::UNIMPLEMENTED, message).map_err(|mut response| {
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+                response
+            });
+        }
+        if !json && !is_media_type("application/x-protobuf") {
+            let message = format!("content-type {media_type:?}; expected application/x-protobuf or application/json");
+            return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::INVALID_ARGUMENT, message);
+        }
+        match header(headers, &CONTENT_ENCODING).trim() {
+            "" | "identity" => Ok(Head { dialect, signal, gzip: false }),
+            "gzip" => Ok(Head { dialect, signal, gzip: true }),
+            other => {
+                let message = format!("content-encoding {other:?}; expected gzip or identity");
+                refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::INVALID_ARGUMENT, message)
+            }
+        }
+    }
+
+    fn read_grpc<B>(request: &Request<B>) -> Result<Head, Box<Response<Frames>>> {
+        if request.version() != Version::HTTP_2 {
+            let status = Status {
+                code: code::INVALID_ARGUMENT,
+                message: "gRPC needs HTTP/2; over HTTP/1.1 send application/x-protobuf to /v1/traces".to_owned(),
+                retry_after_ms: None,
+            };
+            return Err(Box::new(refusal(Dialect::HttpProtobuf, StatusCode::UNSUPPORTED_MEDIA_TYPE, &status)));
+        }
+        let unimplemented = |message: String| {
+            let status = Status { code: code::UNIMPLEMENTED, message, retry_after_ms: None };
+            Err(Box::new(refusal(Dialect::Grpc, StatusCode::OK, &status)))
+        };
+        let path = request.uri().path();
+        let Some(signal) = Signal::from_grpc_path(path).filter(|_| request.method() == Method::POST) else {
+            return unimplemented(format!("no method {path:?}; expected the Export of OTLP's trace, metrics or logs"));
+        };
+        match request.headers().get("grpc-encoding").map_or(&b""[..], HeaderValue::as_bytes) {
+            b"" | b"identity" => Ok(Head { dialect: Dialect::Grpc, signal, gzip: false }),
+            b"gzip" => Ok(Head { dialect: Dialect::Grpc, signal, gzip: true }),
+            other => {
+                let message = format!("grpc-encoding {}; expected gzip or identity", other.escape_ascii());
+                unimplemented(message).map_err(|mut response| {
+                    let accepted = HeaderValue::from_static("identity,gzip");
+                    response.headers_mut().insert("grpc-accept-encoding", accepted);
+                    response
+                })
+            }
+        }
+    }
+}
+
+/// A header's text; empty if it is absent or not ASCII.
+fn header<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> &'h str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// Reads the body and decodes it into protobuf, within all bounds.
+async fn receive(running: &Running, head: Head, request: Request<Incoming>, held: &mut Held) -> Result<Bytes, Answer> {
+    let limits = &running.shared.limits;
+    let http1 = request.version() != Version::HTTP_2;
+    let limit = match head.dialect {
+        Dialect::Grpc => limits.max_message_bytes + otlp::grpc::PREFIX_LEN,
+        Dialect::HttpProtobuf | Dialect::HttpJson => limits.max_message_bytes,
+    };
+    let mut body = request.into_body();
+    let deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
+    let bytes = match read(&mut body, limit, deadline, limits, held).await {
+        Ok(bytes) => bytes,
+        Err(NotRead::Lost) => {
+            let message = "the body ended before its end";
+            return Err(Answer::refused(StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, message));
+        }
+        Err(NotRead::TooSlow) => {
+            let message = format!(
+                "the body came too slowly: {} ms without a byte, or {} ms in all",
+                limits.body_idle_timeout_ms, limits.body_timeout_ms
+            );
+            return Err(Answer::refused(StatusCode::REQUEST_TIMEOUT, code::DEADLINE_EXCEEDED, message));
+        }
+        Err(reason @ (NotRead::TooLarge | NotRead::NoRoom)) => {
+            if http1 {
+                discard(&mut body, deadline, limits).await;
+            }
+            return Err(match reason {
+                NotRead::TooLarge => too_large(limit),
+                NotRead::NoRoom | NotRead::Lost | NotRead::TooSlow => overloaded(&running.shared),
+            });
+        }
+    };
+    let (plain, message) = match head.dialect {
+        Dialect::Grpc => {
+            let frame = otlp::grpc::parse_unary(&bytes).map_err(bad_request)?;
+            if frame.compressed && !head.gzip {
+                return Err(bad_request("the gRPC message is compressed, but no grpc-encoding says how"));
+            }
+            (!frame.compressed, bytes.slice(frame.message))
+        }
+        Dialect::HttpProtobuf => (!head.gzip, bytes),
+        Dialect::HttpJson => (false, bytes),
+    };
+    if plain {
+        return Ok(message);
+    }
+    let message = decode(running, head, message, limit).await?;
+    if !held.grow(message.len() as u64, limits.max_inflight_bytes) {
+        return Err(overloaded(&running.shared));
+    }
+    Ok(message)
+}
+
+fn bad_request(message: impl ToString) -> Answer {
+    Answer::refused(StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, message)
+}
+
+/// Never to be sent again, for it will not be smaller then: RESOURCE_EXHAUSTED without RetryInfo.
+fn too_large(limit: usize) -> Answer {
+    let message = format!("the request is larger than the {limit} bytes that are allowed; send smaller batches");
+    Answer::refused(StatusCode::PAYLOAD_TOO_LARGE, code::RESOURCE_EXHAUSTED, message)
+}
+
+enum NotRead {
+    TooLarge,
+    TooSlow,
+    NoRoom,
+    Lost,
+}
+
+/// Reads a body whole. One that comes in one piece is not copied.
+async fn read(
+    body: &mut Incoming,
+    limit: usize,
+    deadline: Instant,
+    limits: &Limits,
+    held: &mut Held,
+) -> Result<Bytes, NotRead> {
+    let announced = hyper::body::Body::size_hint(body).lower();
+    if announced > limit as u64 {
+        return Err(NotRead::TooLarge);
+    }
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(data) = next(body, deadline, limits).await? {
+        let length = first.len() + all.len() + data.len();
+        if length > limit {
+            return Err(NotRead::TooLarge);
+        }
+        if !held.grow(data.len() as u64, limits.max_inflight_bytes) {
+            return Err(NotRead::NoRoom);
+        }
+        if length == data.len() {
+            first = data;
+            continue;
+        }
+        if all.is_empty() {
+            all.reserve(length.max((announced as usize).min(FIRST_RESERVE_BYTES)));
+            all.extend_from_slice(&std::mem::take(&mut first));
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// The next piece of a body.
+async fn next(body: &mut Incoming, deadline: Instant, limits: &Limits) -> Result<Option<Bytes>, NotRead> {
+    loop {
+        let idle = Instant::now() + Duration::from_millis(limits.body_idle_timeout_ms);
+        match timeout_at(idle.min(deadline), body.frame()).await {
+            Err(_) => return Err(NotRead::TooSlow),
+            Ok(None) => return Ok(None),
+            Ok(Some(Err(_))) => return Err(NotRead::Lost),
+            // Trailers say nothing here.
+            Ok(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data()
+                    && !data.is_empty()
+                {
+                    return Ok(Some(data));
+                }
+            }
+        }
+        if Instant::now() >= deadline {
+            return Err(NotRead::TooSlow);
+        }
+    }
+}
+
+async fn discard(body: &mut Incoming, deadline: Instant, limits: &Limits) {
+    let mut discarded = 0;
+    while discarded < MAX_DISCARDED_BYTES {
+        let Ok(Some(data)) = next(body, deadline, limits).await else { return };
+        discarded += data.len();
+    }
+}
+
+/// Decompresses and transcodes, on a thread beside the runtime's if it is much.
+async fn decode(running: &Running, head: Head, bytes: Bytes, limit: usize) -> Result<Bytes, Answer> {
+    if bytes.len() <= MAX_INLINE_BYTES {
+        return decode_now(head, bytes, limit);
+    }
+    let _turn = running.decoding.acquire().await.expect("the semaphore is never closed");
+    let decoding = tokio::task::spawn_blocking(move || decode_now(head, bytes, limit));
+    decoding.await.unwrap_or_else(|_| Err(bad_request("the body could not be decoded")))
+}
+
+fn decode_now(head: Head, bytes: Bytes, limit: usize) -> Result<Bytes, Answer> {
+    let plain = if head.gzip {
+        let plain = gunzip(&bytes, limit).map_err(|error| match error {
+            CompressionError::TooLarge { .. } => too_large(limit),
+            CompressionError::Corrupt(_) | CompressionError::TooManyMembers => bad_request(error),
+        })?;
+        Bytes::from(plain)
+    } else {
+        bytes
+    };
+    match head.dialect {
+        Dialect::Grpc | Dialect::HttpProtobuf => Ok(plain),
+        Dialect::HttpJson => {
+            let message = otlp::json::request_to_protobuf(head.signal, &plain).map_err(bad_request)?;
+            if message.len() > limit { Err(too_large(limit)) } else { Ok(message.into()) }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Counters of the gateway: relaxed atomics inside, a plain struct outside.
+
+use crate::answer::Outcome;
+use model::{Environment, PerEnvironment};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What the gateway counted since its start, read at one moment; the fields are not read at once together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// The generation of the route table that applies; `None` before the first one.
+    pub generation: Option<u64>,
+    /// Counts of each environment.
+    pub environments: PerEnvironment<EnvironmentStats>,
+    /// Requests of the gateway's receivers that were refused before they were routed: malformed, too large, too slow,
+    /// over the bound of bytes in flight.
+    pub requests_refused: u64,
+    /// Connections that were closed at once because there were [`crate::Limits::max_connections`] already.
+    pub connections_refused: u64,
+    /// Traces that a rollback moved while they were in flight.
+    pub torn_traces: u64,
+    /// Decisions on traces that found no room among the pins, and went by the bucket.
+    pub pins_full: u64,
+    /// Traces pinned now (estimated from a sample).
+    pub live_pins: u64,
+    /// Bytes of requests held now: bodies, and what was made of them.
+    pub bytes_in_flight: u64,
+    /// Views that were dropped because `verify` was behind.
+    pub views_missed: u64,
+    /// Requests to a tap that belonged to no environment of the route table: acknowledged, and forwarded nowhere.
+    pub tap_unassigned: u64,
+}
+
+/// One environment's counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EnvironmentStats {
+    /// Requests, or parts of requests, that were handed over to the environment to be served, of all signals.
+    pub requests: u64,
+    /// Spans that the environment acknowledged, without those that a partial success rejected.
+    pub spans_acknowledged: u64,
+    /// Spans that the environment refused, also those that a partial success rejected.
+    pub spans_refused: u64,
+    /// Spans of which nobody knows: the connection was lost, or no answer came in time.
+    pub spans_unknown: u64,
+    /// Spans of mirror copies that the environment acknowledged.
+    pub mirrored_spans: u64,
+    /// Spans of mirror copies that were dropped, refused or not answered.
+    pub mirror_dropped_spans: u64,
+    /// Requests that the environment's tap took.
+    pub tap_requests: u64,
+    /// Spans that the environment's tap took.
+    pub tap_spans: u64,
+    /// When a trace was last routed to the environment, in Unix microseconds; 0 for never.
+    pub last_routed_us: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) environments: PerEnvironment<EnvironmentCounters>,
+    pub(crate) requests_refused: AtomicU64,
+    pub(crate) connections_refused: AtomicU64,
+    pub(crate) torn_traces: AtomicU64,
+    pub(crate) pins_full: AtomicU64,
+    pub(crate) bytes_in_flight: Arc<AtomicU64>,
+    pub(crate) views_missed: AtomicU64,
+    pub(crate) tap_unassigned: AtomicU64,
+}
+
+#[derive(Default)]
+pub(crate) struct EnvironmentCounters {
+    requests: AtomicU64,
+    spans_acknowledged: AtomicU64,
+    spans_refused: AtomicU64,
+    spans_unknown: AtomicU64,
+    mirrored_spans: AtomicU64,
+    mirror_dropped_spans: AtomicU64,
+    tap_requests: AtomicU64,
+    tap_spans: AtomicU64,
+    last_routed_us: AtomicU64,
+}
+
+/// Adds to a counter.
+pub(crate) fn add(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Relaxed);
+}
+
+impl Counters {
+    /// The counters; the caller fills in what they do not know.
+    pub(crate) fn read(&self) -> Stats {
+        Stats {
+            generation: None,
+            environments: PerEnvironment::from_fn(|environment| self.environments[environment].read()),
+            requests_refused: self.requests_refused.load(Relaxed),
+            connections_refused: self.connections_refused.load(Relaxed),
+            torn_traces: self.torn_traces.load(Relaxed),
+            pins_full: self.pins_full.load(Relaxed),
+            live_pins: 0,
+            bytes_in_flight: self.bytes_in_flight.load(Relaxed),
+            views_missed: self.views_missed.load(Relaxed),
+            tap_unassigned: self.tap_unassigned.load(Relaxed),
+        }
+    }
+
+    /// A part of a request was served, or not. `spans` are 0 for metrics and logs.
+    pub(crate) fn served(&self, environment: Environment, spans: u64, outcome: &Outcome) {
+        let counters = &self.environments[environment];
+        add(&counters.requests, 1);
+        match outcome {
+            Outcome::Acknowledged(partial) => {
+                let rejected = partial.rejected.min(spans);
+                add(&counters.spans_acknowledged, spans - rejected);
+                add(&counters.spans_refused, rejected);
+            }
+            Outcome::Refused(_) => add(&counters.spans_refused, spans),
+            Outcome::Unknown { .. } => add(&counters.spans_unknown, spans),
+        }
+    }
+
+    /// A mirror copy was answered, or not.
+    pub(crate) fn mirrored(&self, environment: Environment, spans: u64, outcome: &Outcome) {
+        let rejected = match outcome {
+            Outcome::Acknowledged(partial) => partial.rejected.min(spans),
+            Outcome::Refused(_) | Outcome::Unknown { .. } => spans,
+        };
+        add(&self.environments[environment].mirrored_spans, spans - rejected);
+        add(&self.environments[environment].mirror_dropped_spans, rejected);
+    }
+
+    /// A mirror copy was dropped.
+    pub(crate) fn not_mirrored(&self, environment: Environment, spans: u64) {
+        add(&self.environments[environment].mirror_dropped_spans, spans);
+    }
+
+    /// A tap took a request.
+    pub(crate) fn tapped(&self, environment: Environment, spans: u64) {
+        add(&self.environments[environment].tap_requests, 1);
+        add(&self.environments[environment].tap_spans, spans);
+    }
+
+    /// A trace was routed to the environment.
+    pub(crate) fn routed(&self, environment: Environment, now_us: u64) {
+        self.environments[environment].last_routed_us.fetch_max(now_us, Relaxed);
+    }
+}
+
+impl EnvironmentCounters {
+    fn read(&self) -> EnvironmentStats {
+        EnvironmentStats {
+            requests: self.requests.load(Relaxed),
+            spans_acknowledged: self.spans_acknowledged.load(Relaxed),
+            spans_refused: self.spans_refused.load(Relaxed),
+            spans_unknown: self.spans_unknown.load(Relaxed),
+            mirrored_spans: self.mirrored_spans.load(Relaxed),
+            mirror_dropped_spans: self.mirror_dropped_spans.load(Relaxed),
+            tap_requests: self.tap_requests.load(Relaxed),
+            tap_spans: self.tap_spans.load(Relaxed),
+            last_routed_us: self.last_routed_us.load(Relaxed),
+        }
+    }
+}
+
+/// Bytes counted against a bound for as long as this lives.
+pub(crate) struct Held {
+    bytes: u64,
+    counter: Arc<AtomicU64>,
+}
+
+impl Held {
+    /// Nothing yet.
+    pub(crate) fn none(counter: &Arc<AtomicU64>) -> Held {
+        Held { bytes: 0, counter: Arc::clone(counter) }
+    }
+
+    /// Holds more bytes, if the bound allows.
+    pub(crate) fn grow(&mut self, more: u64, bound: u64) -> bool {
+        let before = self.counter.fetch_add(more, Relaxed);
+        if before.saturating_add(more) > bound {
+            self.counter.fetch_sub(more, Relaxed);
+            return false;
+        }
+        self.bytes += more;
+        true
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.counter.fetch_sub(self.bytes, Relaxed);
+    }
+}

@@ -1,0 +1,159 @@
+//! The route table that applies: installed whole, read without a lock.
+
+use crate::client::{ClientLimits, OtlpClient, UpstreamError, check_upstream};
+use crate::pins::MAX_PIN_S;
+use model::{Environment, PerEnvironment, Protocol, RouteTable, Upstream};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A route table with the clients that it needs.
+pub(crate) struct Snapshot {
+    pub(crate) table: Arc<RouteTable>,
+    pub(crate) upstreams: PerEnvironment<Option<Arc<OtlpClient>>>,
+    pub(crate) backends: PerEnvironment<Option<Arc<OtlpClient>>>,
+}
+
+/// Why a route table does not apply. The one before it goes on to apply.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum TableError {
+    /// Only newer generations apply (invariant 2).
+    #[error("route table {found} is not newer than {applied}, which applies; publish one of a later generation")]
+    NotNewer {
+        /// What applies.
+        applied: u64,
+        /// What came.
+        found: u64,
+    },
+    /// An endpoint cannot be reached by any means that the gateway has.
+    #[error("route table {generation}: the {environment} environment's endpoint cannot be used")]
+    Endpoint {
+        /// The table.
+        generation: u64,
+        /// Whose endpoint.
+        environment: Environment,
+        /// What is wrong with it.
+        #[source]
+        source: UpstreamError,
+    },
+    /// Traces would be routed to nowhere.
+    #[error(
+        "route table {generation} gives {environment} a weight or a mirror, but no endpoint; name one, or set weight 0"
+    )]
+    NoCandidate {
+        /// The table.
+        generation: u64,
+        /// The candidate.
+        environment: Environment,
+    },
+    /// A trace would be forgotten before its pin expires.
+    #[error("route table {generation} pins traces for {pin_ms} ms; the gateway can for {} ms at most", MAX_PIN_S * 1000)]
+    PinTooLong {
+        /// The table.
+        generation: u64,
+        /// What it wants.
+        pin_ms: u64,
+    },
+    /// A pipeline would put out to where nobody listens.
+    #[error(
+        "route table {generation}: {environment} names the tap {tap:?}, which this gateway does not have; it has {taps}"
+    )]
+    UnknownTap {
+        /// The table.
+        generation: u64,
+        /// Whose tap.
+        environment: Environment,
+        /// The name.
+        tap: String,
+        /// The taps that there are, for people.
+        taps: String,
+    },
+    /// What came out of the two pipelines could not be told apart.
+    #[error("route table {generation}: both environments name the tap {tap:?}; give each its own")]
+    SharedTap {
+        /// The table.
+        generation: u64,
+        /// The name.
+        tap: String,
+    },
+}
+
+impl Snapshot {
+    /// The candidate, while a rollout runs.
+    pub(crate) fn candidate(&self) -> Option<Environment> {
+        let candidate = self.table.active.other();
+        self.upstreams[candidate].is_some().then_some(candidate)
+    }
+
+    /// The environment to which a tap belongs.
+    pub(crate) fn environment_of_tap(&self, tap: &str) -> Option<Environment> {
+        Environment::BOTH
+            .into_iter()
+            .find(|environment| self.table.upstreams[*environment].as_ref().is_some_and(|upstream| upstream.tap == tap))
+    }
+}
+
+/// Makes the snapshot of a table: clients whose endpoint did not change are kept, with their connections.
+pub(crate) fn snapshot<T>(
+    before: Option<&Snapshot>,
+    table: Arc<RouteTable>,
+    taps: &BTreeMap<String, T>,
+    limits: &ClientLimits,
+) -> Result<Snapshot, TableError> {
+    if let Some(before) = before.filter(|before| table.generation <= before.table.generation) {
+        return Err(TableError::NotNewer { applied: before.table.generation, found: table.generation });
+    }
+    check(&table, taps)?;
+    let client = |known: Option<&Arc<OtlpClient>>, environment, endpoint: &str, protocol| match known {
+        Some(known) if known.reaches(endpoint, protocol) => Ok(Arc::clone(known)),
+        Some(_) | None => OtlpClient::new(endpoint, protocol, limits.clone())
+            .map(Arc::new)
+            .map_err(|source| TableError::Endpoint { generation: table.generation, environment, source }),
+    };
+    let mut upstreams = PerEnvironment::default();
+    let mut backends = PerEnvironment::default();
+    for environment in Environment::BOTH {
+        let Some(upstream) = &table.upstreams[environment] else { continue };
+        let known = before.and_then(|before| before.upstreams[environment].as_ref());
+        upstreams[environment] = Some(client(known, environment, &upstream.endpoint, upstream.protocol)?);
+        if let Some(backend) = &upstream.backend {
+            let known = before.and_then(|before| before.backends[environment].as_ref());
+            backends[environment] = Some(client(known, environment, backend, Protocol::Grpc)?);
+        }
+    }
+    Ok(Snapshot { table, upstreams, backends })
+}
+
+fn check<T>(table: &RouteTable, taps: &BTreeMap<String, T>) -> Result<(), TableError> {
+    let generation = table.generation;
+    if table.pin_ms > MAX_PIN_S * 1000 {
+        return Err(TableError::PinTooLong { generation, pin_ms: table.pin_ms });
+    }
+    for environment in Environment::BOTH {
+        if let Some(upstream) = &table.upstreams[environment] {
+            check_upstream(upstream).map_err(|source| TableError::Endpoint { generation, environment, source })?;
+        }
+    }
+    let candidate = table.active.other();
+    let Some(Upstream { tap, .. }) = &table.upstreams[candidate] else {
+        return if table.weight.get() > 0 || table.mirror {
+            Err(TableError::NoCandidate { generation, environment: candidate })
+        } else {
+            Ok(())
+        };
+    };
+    for environment in Environment::BOTH {
+        let Some(upstream) = &table.upstreams[environment] else { continue };
+        if !taps.contains_key(&upstream.tap) {
+            let names: Vec<&str> = taps.keys().map(String::as_str).collect();
+            let taps = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            return Err(TableError::UnknownTap { generation, environment, tap: upstream.tap.clone(), taps });
+        }
+    }
+    match &table.upstreams[table.active] {
+        Some(active) if active.tap == *tap => Err(TableError::SharedTap { generation, tap: tap.clone() }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,409 @@
+//! What the evidence says now, in numbers and in words.
+
+use crate::config::Guard;
+use crate::culprit;
+use crate::judge::{Judge, tolerance};
+use crate::latency::{LatencyMetric, TRACES_TO_FREEZE};
+use crate::odds::Counts;
+use crate::planning::traces_to_prove_rate;
+use crate::process::{LOG_FLOOR, clamp_log, log_add};
+use crate::rate::Rate;
+use crate::recent::Estimate;
+use crate::words;
+use model::{Check, PerEnvironment, Subject};
+use serde::{Deserialize, Serialize};
+
+/// A verdict and everything it was made from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Assessment {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The configured guards, in the plan's order.
+    pub guards: Vec<GuardEvidence>,
+    /// ln of the weighted sum of all metrics' evidence against the candidate.
+    pub log_evidence: f64,
+    /// What `log_evidence` must reach for an alarm: ln 1/falseAlarm.
+    pub log_threshold: f64,
+    /// Traces judged so far.
+    pub traces: PerEnvironment<u64>,
+}
+
+/// What to make of the candidate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum Verdict {
+    /// Span loss, error rate and latency, where configured, are each proved to be within what the plan tolerates.
+    Pass,
+    /// The candidate is worse, beyond chance and beyond what the plan tolerates.
+    Fail(Failure),
+    /// Neither is known yet.
+    Inconclusive {
+        /// What is missing for a pass, one line for each guard.
+        missing: Vec<String>,
+    },
+    /// The source or the configuration is broken; nothing is said about the candidate.
+    Error {
+        /// What was wrong, where, and what was expected.
+        reason: String,
+    },
+}
+
+/// Why a candidate failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Failure {
+    /// The guard that broke.
+    pub guard: Guard,
+    /// What explains it best; not always a check of that guard: a blind spot can explain a span loss.
+    pub check: Check,
+    /// What is blind, where `check` is [`Check::BlindSpot`].
+    pub subject: Option<Subject>,
+    /// How large the difference is.
+    pub estimate: Estimate,
+    /// ln of the evidence of the metric that alarmed.
+    pub log_against: f64,
+    /// Every check that is worse by itself, beyond chance and tolerance, in the order of explanation.
+    pub alarmed: Vec<Check>,
+    /// For a person, the most important first.
+    pub reasons: Vec<String>,
+}
+
+/// What is known about one guard.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GuardEvidence {
+    /// Which.
+    pub guard: Guard,
+    /// ln of the evidence that the candidate is worse.
+    pub log_against: f64,
+    /// What `log_against` must reach for this guard to alarm by itself.
+    pub log_threshold_against: f64,
+    /// ln of the evidence that the candidate is within what the plan tolerates, where promotion needs it.
+    pub log_for: Option<f64>,
+    /// What `log_for` must reach: ln 1/falsePromotion.
+    pub log_threshold_for: f64,
+    /// Whether it has.
+    pub proved: bool,
+    /// Whether the candidate is worse, beyond chance and beyond what the plan tolerates.
+    pub alarmed: bool,
+    /// The candidate's traces, and events of the guard's most telling check (or blind-spot subject).
+    pub candidate: Counts,
+    /// The active environment's.
+    pub active: Counts,
+    /// One line for a person.
+    pub words: String,
+}
+
+/// One metric as it stands.
+pub(crate) struct Metric {
+    pub(crate) guard: Guard,
+    pub(crate) check: Check,
+    pub(crate) log_against: f64,
+    /// Beyond what the plan tolerates, by estimate.
+    pub(crate) material: bool,
+    pub(crate) estimate: Estimate,
+    candidate: Counts,
+    active: Counts,
+}
+
+/// What a pass still needs.
+enum Missing {
+    Nothing,
+    Line(String),
+}
+
+impl Judge {
+    /// The verdict on what was observed so far. Missing evidence is Inconclusive, never Pass; a broken source is Error,
+    /// never Fail.
+    pub fn assess(&self) -> Assessment {
+        let log_threshold = clamp_log(-libm::log(self.config.false_alarm));
+        if let Some(reason) = self.config.problem() {
+            let verdict = Verdict::Error { reason };
+            return Assessment { verdict, guards: vec![], log_evidence: 0.0, log_threshold: 0.0, traces: self.traces };
+        }
+        let metrics = self.metrics();
+        let log_evidence = self.log_weighted(metrics.iter());
+        let alarmed: Vec<&Metric> = match log_evidence >= log_threshold {
+            true => metrics.iter().filter(|it| it.material && it.log_against >= log_threshold).collect(),
+            false => vec![],
+        };
+        let guards: Vec<GuardEvidence> = Guard::ALL
+            .into_iter()
+            .filter(|guard| self.config.guards.has(*guard))
+            .map(|guard| self.guard_evidence(guard, &metrics, &alarmed))
+            .collect();
+        let verdict = match culprit::name(self, &metrics, &alarmed) {
+            Some(failure) => Verdict::Fail(failure),
+            None => self.verdict_without_failure(&guards),
+        };
+        Assessment { verdict, guards, log_evidence, log_threshold, traces: self.traces }
+    }
+
+    fn verdict_without_failure(&self, guards: &[GuardEvidence]) -> Verdict {
+        if let Some(reason) = &self.refused {
+            return Verdict::Error { reason: reason.clone() };
+        }
+        let mut missing: Vec<String> = guards
+            .iter()
+            .filter_map(|evidence| match self.missing(evidence.guard, evidence.log_for?) {
+                Missing::Nothing => None,
+                Missing::Line(line) => Some(format!("{}: {line}", evidence.guard.name())),
+            })
+            .collect();
+        missing.extend(self.suspected_blind_spots());
+        if guards.iter().all(|evidence| evidence.log_for.is_none()) {
+            missing
+                .push("spanLoss, errorRate or latency in the plan: the other guards can alarm, not prove".to_owned());
+        }
+        if missing.is_empty() { Verdict::Pass } else { Verdict::Inconclusive { missing } }
+    }
+
+    /// What has not been seen of the candidate yet, more often than the plan tolerates, though it may be chance: no pass
+    /// before more of it was sent.
+    fn suspected_blind_spots(&self) -> Option<String> {
+        let guard = self.config.guards.blind_spots.as_ref()?;
+        let blind = self.blind_spots.blind(self.traces[self.config.candidate]);
+        let suspected: Vec<_> = blind.filter(|tracked| tracked.log_against() > 0.0).collect();
+        let first = suspected.first().filter(|_| suspected.len() > guard.at_most as usize)?;
+        let unseen = words::traces(first.candidate.traces);
+        Some(format!("blindSpots: more traces of {}, unseen in all {unseen} of the candidate", first.words()))
+    }
+
+    fn metrics(&self) -> Vec<Metric> {
+        let mut metrics: Vec<Metric> = Vec::new();
+        for guard in Guard::ALL {
+            for check in guard.checks() {
+                let rate = self.rates.get(check).and_then(|rate| Some((rate, tolerance(&self.config, *check)?)));
+                if let Some((rate, tolerance)) = rate {
+                    let estimate = rate.recent.estimate(tolerance.share());
+                    metrics.push(Metric {
+                        guard,
+                        check: *check,
+                        log_against: rate.log_against(),
+                        material: tolerance.exceeded(&estimate),
+                        estimate,
+                        candidate: rate.candidate,
+                        active: rate.active,
+                    });
+                }
+            }
+        }
+        metrics.extend(self.latency_metric());
+        metrics.extend(self.blind_spot_metric());
+        metrics
+    }
+
+    fn latency_metric(&self) -> Option<Metric> {
+        let (guard, latency) = (self.config.guards.latency.as_ref()?, self.latency.as_ref()?);
+        let (estimate, candidate, active) = match latency {
+            LatencyMetric::Collecting(_) => (Estimate::default(), Counts::default(), Counts::default()),
+            LatencyMetric::Judging(judging) => (judging.estimate(guard), judging.candidate, judging.active),
+        };
+        Some(Metric {
+            guard: Guard::Latency,
+            check: Check::Slow,
+            log_against: latency.log_against(),
+            material: estimate.candidate > estimate.active,
+            estimate,
+            candidate,
+            active,
+        })
+    }
+
+    fn blind_spot_metric(&self) -> Option<Metric> {
+        let guard = self.config.guards.blind_spots.as_ref()?;
+        let significant = culprit::significantly_blind(self);
+        let most_telling = match culprit::most_telling(&significant) {
+            Some(tracked) => Some(tracked),
+            None => self.blind_spots.tracked.iter().max_by(|a, b| a.log_against().total_cmp(&b.log_against())),
+        };
+        let (candidate, active) = most_telling.map(|it| (it.candidate, it.active)).unwrap_or_default();
+        Some(Metric {
+            guard: Guard::BlindSpots,
+            check: Check::BlindSpot,
+            log_against: self.blind_spots.log_against(),
+            material: significant.len() > guard.at_most as usize,
+            estimate: Estimate {
+                candidate: candidate.share(),
+                active: active.share(),
+                tolerated: f64::from(guard.at_most),
+                traces: candidate.traces as f64,
+            },
+            candidate,
+            active,
+        })
+    }
+
+    /// ln of the weighted sum of the metrics' evidence.
+    fn log_weighted<'a>(&self, metrics: impl Iterator<Item = &'a Metric>) -> f64 {
+        let weighted = metrics.map(|it| it.log_against + libm::log(self.config.guards.metric_weight(it.guard)));
+        clamp_log(weighted.fold(LOG_FLOOR, log_add))
+    }
+
+    fn guard_evidence(&self, guard: Guard, metrics: &[Metric], alarmed: &[&Metric]) -> GuardEvidence {
+        let own = || metrics.iter().filter(|metric| metric.guard == guard);
+        let log_weight = libm::log(self.config.guards.metric_weight(guard) * guard.checks().len() as f64);
+        let telling = own().max_by(|a, b| a.log_against.total_cmp(&b.log_against));
+        let log_for = self.log_for(guard);
+        let log_threshold_for = clamp_log(-libm::log(self.config.false_promotion));
+        let alarmed = alarmed.iter().any(|metric| metric.guard == guard);
+        GuardEvidence {
+            guard,
+            log_against: clamp_log(self.log_weighted(own()) - log_weight),
+            log_threshold_against: clamp_log(-libm::log(self.config.false_alarm) - log_weight),
+            log_for,
+            log_threshold_for,
+            proved: log_for.is_some_and(|log_for| log_for >= log_threshold_for),
+            alarmed,
+            candidate: telling.map(|it| it.candidate).unwrap_or_default(),
+            active: telling.map(|it| it.active).unwrap_or_default(),
+            words: telling.map(|it| self.guard_words(guard, it, log_for, alarmed)).unwrap_or_default(),
+        }
+    }
+
+    fn guard_words(&self, guard: Guard, telling: &Metric, log_for: Option<f64>, alarmed: bool) -> String {
+        let mut parts = vec![self.metric_words(telling)];
+        let log_threshold = -libm::log(self.config.false_alarm);
+        parts.push(words::likelier(telling.log_against));
+        if alarmed {
+            parts.push("more than the plan tolerates".to_owned());
+            return parts.join("; ");
+        }
+        if telling.log_against >= log_threshold && !telling.material {
+            parts.push("the difference is real, and within what the plan tolerates".to_owned());
+        }
+        match log_for.map(|log_for| self.missing(guard, log_for)) {
+            Some(Missing::Nothing) => parts.push("proved to be within what the plan tolerates".to_owned()),
+            Some(Missing::Line(line)) => parts.push(format!("promotion needs {line}")),
+            None => {}
+        }
+        parts.join("; ")
+    }
+
+    /// The metric's counts in words.
+    pub(crate) fn metric_words(&self, metric: &Metric) -> String {
+        let (candidate, active) = (metric.candidate, metric.active);
+        let share = |counts: Counts| format!("{} of {}", words::percent(counts.share()), words::traces(counts.traces));
+        match metric.check {
+            Check::BlindSpot => self.blind_spot_words(),
+            Check::Slow => match &self.latency {
+                Some(LatencyMetric::Judging(judging)) => format!(
+                    "slower than {}: candidate {}, active {}",
+                    words::microseconds(judging.quantile_us()),
+                    share(candidate),
+                    share(active)
+                ),
+                Some(LatencyMetric::Collecting(_)) | None => {
+                    "the active environment's quantiles are not known yet".to_owned()
+                }
+            },
+            Check::DuplicatedSpan
+            | Check::FabricatedSpan
+            | Check::Orphan
+            | Check::Reparented
+            | Check::MissingAttribute
+            | Check::ChangedResource
+                if candidate.events == 0 && active.events == 0 =>
+            {
+                format!("none in {} of the candidate", words::traces(candidate.traces))
+            }
+            check @ (Check::LostSpan
+            | Check::ExportFailure
+            | Check::ErrorSpan
+            | Check::DuplicatedSpan
+            | Check::FabricatedSpan
+            | Check::Orphan
+            | Check::Reparented
+            | Check::MissingAttribute
+            | Check::ChangedResource) => {
+                format!("{}: candidate {}, active {}", check.words(), share(candidate), share(active))
+            }
+        }
+    }
+
+    fn blind_spot_words(&self) -> String {
+        let (blind, unseen) = (culprit::significantly_blind(self).len(), self.blind_spots.tracked.len());
+        let overflow = match self.blind_spots.overflow {
+            0 => String::new(),
+            overflow => format!(", and {} times one that there was no room for", words::grouped(overflow)),
+        };
+        match (blind, unseen) {
+            (0, 0) => "nothing went unseen".to_owned(),
+            (0, _) => format!("nothing is blind; {unseen} operations or edges went unseen at times{overflow}"),
+            (_, _) => format!("{blind} operations or edges are blind, of {unseen} that went unseen at times{overflow}"),
+        }
+    }
+
+    /// ln of the evidence for a guard that promotion needs: the weakest of its metrics.
+    fn log_for(&self, guard: Guard) -> Option<f64> {
+        match guard {
+            Guard::SpanLoss => self.loss_proof.as_ref().map(|proof| proof.log_for()),
+            Guard::ErrorRate => self.error_proofs.values().map(|proof| proof.log_for()).reduce(f64::min),
+            Guard::Latency => self.latency.as_ref().map(LatencyMetric::log_for),
+            Guard::BlindSpots | Guard::Findings => None,
+        }
+    }
+
+    /// What the guard still needs for a pass.
+    fn missing(&self, guard: Guard, log_for: f64) -> Missing {
+        let log_threshold = -libm::log(self.config.false_promotion);
+        if log_for >= log_threshold {
+            return Missing::Nothing;
+        }
+        Missing::Line(match guard {
+            Guard::SpanLoss => self.missing_for_loss(log_threshold),
+            Guard::ErrorRate => self.missing_for_errors(log_threshold),
+            Guard::Latency => self.missing_for_latency(log_for, log_threshold),
+            Guard::BlindSpots | Guard::Findings => return Missing::Nothing,
+        })
+    }
+
+    fn missing_for_loss(&self, log_threshold: f64) -> String {
+        match self.loss_proof.as_ref().and_then(|proof| proof.clean_traces_needed(log_threshold)) {
+            Some(needed) => format!("{} more traces of the candidate without a loss", words::grouped(needed)),
+            None => "a tolerance above 0 %: that nothing is ever lost cannot be proved".to_owned(),
+        }
+    }
+
+    fn missing_for_errors(&self, log_threshold: f64) -> String {
+        let Some(guard) = &self.config.guards.error_rate else { return String::new() };
+        let candidate_share = if self.candidate_share > 0.0 { self.candidate_share } else { 0.5 };
+        let more = |rate: &Rate, log_for: f64| {
+            let base = rate.recent.active_share();
+            let margin = guard.worse_than_active_by;
+            // The active environment takes no part once the candidate has all traffic.
+            let comparable = candidate_share.min(0.99);
+            let total = traces_to_prove_rate(base, margin, comparable, self.config.false_promotion) * candidate_share;
+            total * (1.0 - log_for / log_threshold).clamp(0.0, 1.0)
+        };
+        let pairs = self.error_proofs.iter().filter_map(|(check, proof)| Some((self.rates.get(check)?, proof)));
+        let most = pairs.map(|(rate, proof)| more(rate, proof.log_for())).fold(0.0, f64::max);
+        match most.is_finite() {
+            true => {
+                format!("about {} more traces of the candidate at the active environment's rate", words::about(most))
+            }
+            false => "a margin above 0 %: that the rates are equal cannot be proved".to_owned(),
+        }
+    }
+
+    fn missing_for_latency(&self, log_for: f64, log_threshold: f64) -> String {
+        match &self.latency {
+            Some(LatencyMetric::Judging(judging)) if log_for > log_threshold * TELLING_PART => {
+                let more = judging.candidate.traces as f64 * (log_threshold / log_for - 1.0);
+                format!("about {} more traces of the candidate", words::about(more))
+            }
+            Some(LatencyMetric::Judging(_)) => {
+                "more traces of the candidate; how many cannot be told from so few".to_owned()
+            }
+            Some(LatencyMetric::Collecting(collected)) => format!(
+                "{} more traces of the active environment, to know its quantiles, and then traces of both",
+                words::grouped(TRACES_TO_FREEZE.saturating_sub(collected.traces()))
+            ),
+            None => String::new(),
+        }
+    }
+}
+
+/// The part of a proof that must be there before its pace says how long the rest will take.
+const TELLING_PART: f64 = 0.1;

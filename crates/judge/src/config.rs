@@ -1,0 +1,195 @@
+use model::{Check, Environment};
+use serde::{Deserialize, Serialize};
+
+/// What the judge is to hold the candidate to, fixed for a rollout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Config {
+    /// The environment that is judged; the other one is the active one.
+    pub candidate: Environment,
+    /// Probability of ever failing a candidate that is no worse, over the whole rollout and all guards; above 0, below 1.
+    pub false_alarm: f64,
+    /// Probability of ever proving a guard that does not hold; above 0, below 1.
+    pub false_promotion: f64,
+    /// How many batches an hour has: the prior for when a late regression begins. 0 is read as 1.
+    pub batches_per_hour: u32,
+    /// The conditions.
+    pub guards: Guards,
+}
+
+/// The conditions that are judged. Absent means: not judged, and not needed for a pass.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Guards {
+    /// Traces that lose a span.
+    pub span_loss: Option<SpanLoss>,
+    /// Traces with an error span, and traces whose export fails.
+    pub error_rate: Option<ErrorRate>,
+    /// How long the pipeline takes.
+    pub latency: Option<Latency>,
+    /// Operations and edges of which nothing comes out.
+    pub blind_spots: Option<BlindSpots>,
+    /// Other differences between what was sent and what came out.
+    pub findings: Option<Findings>,
+}
+
+/// Spans must come out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SpanLoss {
+    /// The share of traces that may lose a span, 0.0 to 1.0.
+    pub at_most: f64,
+}
+
+/// Errors must not become more frequent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ErrorRate {
+    /// Absolute share of traces, 0.0 to 1.0: 0.005 is half a percentage point.
+    pub worse_than_active_by: f64,
+}
+
+/// The pipeline must not become slower.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Latency {
+    /// The quantile that decides whether a slowdown matters, above 0.0 and below 1.0.
+    pub quantile: f64,
+    /// Relative: 0.2 is 20 %. The histograms have steps of 9 %, so a margin below that can alarm but never be proved.
+    pub worse_than_active_by: f64,
+}
+
+/// Nothing may become invisible.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BlindSpots {
+    /// How many operations or edges may be blind.
+    pub at_most: u32,
+}
+
+/// Duplicated, fabricated, orphaned and re-parented spans, missing attributes, changed resources: each by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Findings {
+    /// Absolute share of traces, 0.0 to 1.0.
+    pub worse_than_active_by: f64,
+}
+
+/// The guards by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Guard {
+    /// [`SpanLoss`].
+    SpanLoss,
+    /// [`ErrorRate`].
+    ErrorRate,
+    /// [`Latency`].
+    Latency,
+    /// [`BlindSpots`].
+    BlindSpots,
+    /// [`Findings`].
+    Findings,
+}
+
+impl Guard {
+    /// All, in the order of plans and reports.
+    pub const ALL: [Guard; 5] = [Guard::SpanLoss, Guard::ErrorRate, Guard::Latency, Guard::BlindSpots, Guard::Findings];
+
+    /// In words, as a person would say it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Guard::SpanLoss => "span loss",
+            Guard::ErrorRate => "error rate",
+            Guard::Latency => "latency",
+            Guard::BlindSpots => "blind spots",
+            Guard::Findings => "findings",
+        }
+    }
+
+    /// The key of the plan.
+    pub fn name(self) -> &'static str {
+        match self {
+            Guard::SpanLoss => "spanLoss",
+            Guard::ErrorRate => "errorRate",
+            Guard::Latency => "latency",
+            Guard::BlindSpots => "blindSpots",
+            Guard::Findings => "findings",
+        }
+    }
+
+    /// The checks that the guard judges, each a metric of its own.
+    pub fn checks(self) -> &'static [Check] {
+        match self {
+            Guard::SpanLoss => &[Check::LostSpan],
+            Guard::ErrorRate => &[Check::ErrorSpan, Check::ExportFailure],
+            Guard::Latency => &[Check::Slow],
+            Guard::BlindSpots => &[Check::BlindSpot],
+            Guard::Findings => &[
+                Check::DuplicatedSpan,
+                Check::FabricatedSpan,
+                Check::Orphan,
+                Check::Reparented,
+                Check::MissingAttribute,
+                Check::ChangedResource,
+            ],
+        }
+    }
+}
+
+impl Guards {
+    /// Whether the plan has the guard.
+    pub fn has(&self, guard: Guard) -> bool {
+        match guard {
+            Guard::SpanLoss => self.span_loss.is_some(),
+            Guard::ErrorRate => self.error_rate.is_some(),
+            Guard::Latency => self.latency.is_some(),
+            Guard::BlindSpots => self.blind_spots.is_some(),
+            Guard::Findings => self.findings.is_some(),
+        }
+    }
+
+    /// The weight of one metric of this guard in the sum of e-values: equal over the guards that the plan has, then
+    /// over the guard's metrics; 0 for a guard that it does not have.
+    pub fn metric_weight(&self, guard: Guard) -> f64 {
+        let guards = Guard::ALL.into_iter().filter(|guard| self.has(*guard)).count();
+        if self.has(guard) { 1.0 / (guards * guard.checks().len()) as f64 } else { 0.0 }
+    }
+}
+
+impl Config {
+    /// What makes the configuration unusable, for a person; `None` if it can be judged by.
+    pub fn problem(&self) -> Option<String> {
+        let Guards { span_loss, error_rate, latency, blind_spots: _, findings } = &self.guards;
+        let probability = |name: &str, value: f64| {
+            let usable = value > 0.0 && value < 1.0;
+            (!usable).then(|| format!("{name} is {value}; expected more than 0 and less than 1"))
+        };
+        let share = |name: &str, value: Option<f64>| {
+            let value = value.filter(|value| !(0.0..=1.0).contains(value))?;
+            Some(format!("{name} is {value}; expected a share from 0 to 1"))
+        };
+        probability("falseAlarm", self.false_alarm)
+            .or_else(|| probability("falsePromotion", self.false_promotion))
+            .or_else(|| share("spanLoss.atMost", span_loss.as_ref().map(|guard| guard.at_most)))
+            .or_else(|| share("errorRate.worseThanActiveBy", error_rate.as_ref().map(|it| it.worse_than_active_by)))
+            .or_else(|| share("findings.worseThanActiveBy", findings.as_ref().map(|it| it.worse_than_active_by)))
+            .or_else(|| probability("latency.quantile", latency.as_ref()?.quantile))
+            .or_else(|| {
+                let margin = latency.as_ref()?.worse_than_active_by;
+                let usable = (0.0..=MAX_LATENCY_MARGIN).contains(&margin);
+                (!usable).then(|| format!("latency.worseThanActiveBy is {margin}; expected 0 to {MAX_LATENCY_MARGIN}"))
+            })
+            .or_else(|| {
+                let empty = Guard::ALL.into_iter().all(|guard| !self.guards.has(guard));
+                empty.then(|| "no guard is configured; expected at least one".to_owned())
+            })
+    }
+
+    /// The probability that a late regression begins in a given batch, had none begun before.
+    pub(crate) fn hazard(&self) -> f64 {
+        1.0 / f64::from(self.batches_per_hour.max(1))
+    }
+}
+
+/// 1,000 is a hundred thousand percent: a second that becomes a quarter of an hour. Beyond it a margin is a slip.
+const MAX_LATENCY_MARGIN: f64 = 1_000.0;

@@ -1,0 +1,203 @@
+//! Which of several alarms to name: the one that explains the others.
+//!
+//! The order of explanation: an export that is refused is lost to everything after it; a blind spot is a loss with an
+//! address; a loss leaves orphans and unfinished traces. What explains nothing else explains itself.
+
+use crate::assess::{Failure, Metric};
+use crate::blind_spot::Tracked;
+use crate::config::Guard;
+use crate::judge::Judge;
+use crate::latency::LatencyMetric;
+use crate::odds::Counts;
+use crate::recent::Estimate;
+use crate::words;
+use model::{Check, Subject};
+
+/// The order in which alarmed checks are named.
+const ORDER: [Check; 11] = [
+    Check::ExportFailure,
+    Check::BlindSpot,
+    Check::LostSpan,
+    Check::Reparented,
+    Check::Orphan,
+    Check::ChangedResource,
+    Check::MissingAttribute,
+    Check::DuplicatedSpan,
+    Check::FabricatedSpan,
+    Check::ErrorSpan,
+    Check::Slow,
+];
+
+/// Blind spots account for a loss when this share of the traces with a loss misses one of them.
+const NEARLY_ALL: f64 = 0.9;
+
+/// ln of the chance below which random loss, as frequent as the candidate's, does not leave a subject unseen: one in a
+/// million, so that among a thousand rare operations none is called blind by accident.
+const LOG_NOT_BY_CHANCE: f64 = -13.8;
+
+/// Names the failure. `alarmed` are the metrics beyond chance and beyond tolerance, in no order; empty means none.
+pub(crate) fn name(judge: &Judge, metrics: &[Metric], alarmed: &[&Metric]) -> Option<Failure> {
+    let find = |check: Check| alarmed.iter().copied().find(|metric| metric.check == check);
+    if let Some(exports) = find(Check::ExportFailure) {
+        return Some(failure(judge, exports, exports, alarmed, vec![]));
+    }
+    if let Some((metric, blind)) = explaining_blind_spot(judge, &find) {
+        return Some(blind_spot_failure(judge, metric, blind, alarmed));
+    }
+    let unexplained = ORDER.into_iter().filter(|check| *check != Check::BlindSpot).find_map(find);
+    let metric = unexplained.or_else(|| find(Check::BlindSpot))?;
+    if metric.check == Check::Slow {
+        return Some(slow_failure(judge, metric, metrics, alarmed));
+    }
+    if metric.check == Check::Orphan
+        && let Some(loss) = leaning(metrics, Check::LostSpan)
+    {
+        let because = "lost parents leave their children as orphans".to_owned();
+        return Some(failure(judge, loss, metric, alarmed, vec![because]));
+    }
+    Some(failure(judge, metric, metric, alarmed, vec![]))
+}
+
+/// The metric, if it is beyond what the plan tolerates and its evidence points that way, though it does not alarm yet:
+/// a cause whose consequence alarms need not be proved beyond chance a second time.
+fn leaning(metrics: &[Metric], check: Check) -> Option<&Metric> {
+    metrics.iter().find(|metric| metric.check == check && metric.material && metric.log_against > 0.0)
+}
+
+/// Subjects that are blind in the candidate, each beyond chance by itself.
+pub(crate) fn significantly_blind(judge: &Judge) -> Vec<&Tracked> {
+    let log_threshold = -libm::log(judge.config.false_alarm);
+    let blind = judge.blind_spots.blind(judge.traces[judge.config.candidate]);
+    blind.filter(|tracked| tracked.log_against() >= log_threshold).collect()
+}
+
+/// The subject that most traces miss; operations before edges, for the edge follows from the operation.
+pub(crate) fn most_telling<'a>(blind: &[&'a Tracked]) -> Option<&'a Tracked> {
+    // The first of equals: `max_by_key` takes the last.
+    let largest = |kind: fn(&Subject) -> bool| {
+        let subjects = blind.iter().rev().filter(|tracked| kind(&tracked.subject));
+        subjects.max_by_key(|tracked| tracked.candidate.events).copied()
+    };
+    largest(is_operation).or_else(|| largest(|_| true))
+}
+
+fn is_operation(subject: &Subject) -> bool {
+    match subject {
+        Subject::Operation { .. } => true,
+        Subject::Edge { .. } => false,
+    }
+}
+
+/// The blind spot to name, and the alarmed metric that it explains.
+fn explaining_blind_spot<'a, 'j>(
+    judge: &'j Judge,
+    find: &impl Fn(Check) -> Option<&'a Metric>,
+) -> Option<(&'a Metric, &'j Tracked)> {
+    let (spots, loss, orphans) = (find(Check::BlindSpot), find(Check::LostSpan), find(Check::Orphan));
+    let blind: Vec<&Tracked> = judge.blind_spots.blind(judge.traces[judge.config.candidate]).collect();
+    match (spots, loss, orphans) {
+        (Some(spots), None, _) => Some((spots, most_telling(&significantly_blind(judge))?)),
+        (spots, Some(loss), _) => Some((spots.unwrap_or(loss), explains_loss(judge, &blind, spots.is_some())?)),
+        (None, None, Some(orphans)) => Some((orphans, explains_loss(judge, &blind, false)?)),
+        (None, None, None) => None,
+    }
+}
+
+/// The blind spot that explains the candidate's losses, if one does: either blind spots account for nearly all traces
+/// with a loss, or one is beyond chance and cannot be an accident of random loss.
+fn explains_loss<'j>(judge: &'j Judge, blind: &[&'j Tracked], significant: bool) -> Option<&'j Tracked> {
+    if judge.candidate_spans_out == 0 {
+        // Nothing at all comes out: every operation is blind, and none of them is the reason.
+        return None;
+    }
+    let telling = most_telling(blind)?;
+    let lossy = judge.candidate_lossy;
+    let same_kind = blind.iter().filter(|it| is_operation(&it.subject) == is_operation(&telling.subject));
+    let missed = same_kind.fold(0u64, |sum, tracked| sum.saturating_add(tracked.candidate.events));
+    if missed as f64 >= NEARLY_ALL * lossy.events as f64 {
+        return Some(telling);
+    }
+    let beyond_accident = |it: &&Tracked| it.candidate.events as f64 * libm::log(lossy.share()) < LOG_NOT_BY_CHANCE;
+    let systematic: Vec<&Tracked> = significantly_blind(judge).into_iter().filter(beyond_accident).collect();
+    if significant { most_telling(&systematic) } else { None }
+}
+
+/// A failure by latency, unless unfinished traces make it and losses or failed exports make those.
+fn slow_failure(judge: &Judge, slow: &Metric, metrics: &[Metric], alarmed: &[&Metric]) -> Failure {
+    let explained = match &judge.latency {
+        Some(LatencyMetric::Judging(judging)) => judging.explained_by_unfinished(),
+        Some(LatencyMetric::Collecting(_)) | None => false,
+    };
+    let cause = [Check::ExportFailure, Check::LostSpan].into_iter().find_map(|check| leaning(metrics, check));
+    match cause.filter(|_| false) {
+        Some(cause) => {
+            let because = "traces that never came out whole are what makes the candidate look slow".to_owned();
+            failure(judge, cause, slow, alarmed, vec![because])
+        }
+        None => failure(judge, slow, slow, alarmed, vec![]),
+    }
+}
+
+fn blind_spot_failure(judge: &Judge, metric: &Metric, blind: &Tracked, alarmed: &[&Metric]) -> Failure {
+    let ratio = |counts: Counts| format!("{} of {}", words::grouped(counts.events), words::traces(counts.traces));
+    let subject = blind.words();
+    let (candidate, active) = (ratio(blind.candidate), ratio(blind.active));
+    let because = format!("{subject}: unseen in {candidate} of the candidate, in {active} of the active environment");
+    let mut named = failure(judge, metric, metric, alarmed, vec![because]);
+    let guard = judge.config.guards.blind_spots.as_ref();
+    let blind_spots = judge.blind_spots.blind(judge.traces[judge.config.candidate]).count();
+    if guard.is_some_and(|guard| blind_spots > guard.at_most as usize) {
+        // The guard that the plan has for it, also where the loss that it makes alarmed first.
+        named.guard = Guard::BlindSpots;
+    }
+    let tolerated = guard.map_or(0.0, |guard| f64::from(guard.at_most));
+    named.check = Check::BlindSpot;
+    named.subject = Some(blind.subject.clone());
+    named.estimate = Estimate {
+        candidate: blind.candidate.share(),
+        active: blind.active.share(),
+        tolerated,
+        traces: blind.candidate.traces as f64,
+    };
+    named
+}
+
+/// `named` is what explains, `alarm` the metric whose evidence alarmed; `because` comes before the numbers.
+fn failure(judge: &Judge, named: &Metric, alarm: &Metric, alarmed: &[&Metric], mut because: Vec<String>) -> Failure {
+    because.push(format!("{}, {}", judge.metric_words(alarm), words::likelier(alarm.log_against)));
+    because.push(tolerance_words(named));
+    let alarmed: Vec<Check> =
+        ORDER.into_iter().filter(|check| alarmed.iter().any(|metric| metric.check == *check)).collect();
+    let others: Vec<&str> =
+        alarmed.iter().filter(|check| ![named.check, alarm.check].contains(check)).map(|it| it.words()).collect();
+    if !others.is_empty() {
+        because.push(format!("also worse: {}", others.join(", ")));
+    }
+    Failure {
+        guard: named.guard,
+        check: named.check,
+        subject: None,
+        estimate: named.estimate,
+        log_against: alarm.log_against,
+        alarmed,
+        reasons: because,
+    }
+}
+
+fn tolerance_words(metric: &Metric) -> String {
+    let Estimate { candidate, active, tolerated, .. } = metric.estimate;
+    let (candidate, active) = (words::percent(candidate), words::percent(active));
+    match metric.guard {
+        Guard::SpanLoss => format!("lately {candidate}, and the plan tolerates {}", words::percent(tolerated)),
+        Guard::ErrorRate | Guard::Findings => format!(
+            "lately {candidate} against {active}, and the plan tolerates a difference of {}",
+            words::percent(tolerated)
+        ),
+        Guard::Latency => format!(
+            "lately {candidate} of the candidate's traces are slower than that by more than {}, and {active} of the \
+             active environment's are slower than that at all",
+            words::percent(tolerated)
+        ),
+        Guard::BlindSpots => format!("the plan tolerates {tolerated} blind spots"),
+    }
+}

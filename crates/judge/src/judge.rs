@@ -1,0 +1,169 @@
+use crate::blind_spot::BlindSpotBook;
+use crate::config::{Config, Guard};
+use crate::latency::{LatencyMetric, timed};
+use crate::odds::{Counts, Split};
+use crate::rate::{DifferenceProof, Rate, ShareProof, Tolerance};
+use model::{ArmCounts, Check, Environment, Observation, PerEnvironment};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Traces that one batch of 1 to 6 s can have in one environment; more is a broken source. Far above any traffic, and
+/// low enough that sums and products of counts stay exact or finite in 64 bits.
+pub const MAX_TRACES_PER_BATCH: u64 = 1_000_000_000_000;
+
+/// The judge: evidence for and against the candidate, since the rollout began.
+///
+/// It is a plain value. [`Judge::observe`] is deterministic, evidence is carried over steps, and [`Judge::assess`] may
+/// be asked as often as one likes: the error probabilities of the [`Config`] hold for all of its answers together.
+/// Deserialising needs `serde_json`'s `float_roundtrip` to be exact.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Judge {
+    pub(crate) config: Config,
+    /// The last batch that was taken.
+    last_batch: Option<u64>,
+    /// Why the last batch was not used; the source must mend it.
+    pub(crate) refused: Option<String>,
+    /// Traces so far.
+    pub(crate) traces: PerEnvironment<u64>,
+    /// The candidate's share of the traces in the last batch that had any: what is to be expected of the next.
+    pub(crate) candidate_share: f64,
+    /// Candidate traces with a lost span, and spans that came out of it, so far: what a blind spot can explain.
+    pub(crate) candidate_lossy: Counts,
+    pub(crate) candidate_spans_out: u64,
+    pub(crate) rates: BTreeMap<Check, Rate>,
+    pub(crate) loss_proof: Option<ShareProof>,
+    pub(crate) error_proofs: BTreeMap<Check, DifferenceProof>,
+    pub(crate) latency: Option<LatencyMetric>,
+    pub(crate) blind_spots: BlindSpotBook,
+}
+
+impl Judge {
+    /// A judge that has seen nothing.
+    pub fn new(config: Config) -> Judge {
+        let guards = &config.guards;
+        let counted = [Guard::SpanLoss, Guard::ErrorRate, Guard::Findings].into_iter();
+        let rates = counted.filter(|guard| guards.has(*guard)).flat_map(|guard| guard.checks());
+        let error_proof = |margin| Guard::ErrorRate.checks().iter().map(move |it| (*it, DifferenceProof::new(margin)));
+        Judge {
+            last_batch: None,
+            refused: None,
+            traces: PerEnvironment::default(),
+            candidate_share: 0.0,
+            candidate_lossy: Counts::default(),
+            candidate_spans_out: 0,
+            rates: rates.map(|check| (*check, Rate::new())).collect(),
+            loss_proof: guards.span_loss.as_ref().map(|guard| ShareProof::new(guard.at_most)),
+            error_proofs: guards.error_rate.iter().flat_map(|guard| error_proof(guard.worse_than_active_by)).collect(),
+            latency: guards.latency.as_ref().map(|_| LatencyMetric::new()),
+            blind_spots: BlindSpotBook::default(),
+            config,
+        }
+    }
+
+    /// Takes one batch. A batch that is not newer than the last one is ignored, so that replaying is harmless; one whose
+    /// counts cannot be is left out, and makes the verdict an Error until a good one comes.
+    pub fn observe(&mut self, observation: &Observation) {
+        if self.last_batch.is_some_and(|last| observation.batch <= last) || self.config.problem().is_some() {
+            return;
+        }
+        self.last_batch = Some(observation.batch);
+        self.refused = inconsistency(observation);
+        if self.refused.is_some() {
+            return;
+        }
+        let hazard = self.config.hazard();
+        let candidate = self.config.candidate;
+        let arms = &observation.arms;
+        for environment in Environment::BOTH {
+            self.traces[environment] = self.traces[environment].saturating_add(arms[environment].traces);
+        }
+        if observation.traces() > 0 {
+            self.candidate_share = arms[candidate].traces as f64 / observation.traces() as f64;
+        }
+        self.candidate_lossy.add(counts(&arms[candidate], Check::LostSpan));
+        self.candidate_spans_out = self.candidate_spans_out.saturating_add(arms[candidate].spans_out);
+        self.observe_rates(arms, hazard);
+        if let (Some(latency), Some(guard)) = (&mut self.latency, &self.config.guards.latency) {
+            latency.observe(arms, candidate, guard, hazard);
+        }
+        let alone = arms[candidate.other()].traces == 0;
+        let candidate_traces = self.traces[candidate];
+        self.blind_spots.observe(&observation.blind_spots, candidate, candidate_traces, alone, hazard);
+    }
+
+    fn observe_rates(&mut self, arms: &PerEnvironment<ArmCounts>, hazard: f64) {
+        let candidate = self.config.candidate;
+        for (check, rate) in &mut self.rates {
+            let split =
+                Split { candidate: counts(&arms[candidate], *check), active: counts(&arms[candidate.other()], *check) };
+            let Some(tolerance) = tolerance(&self.config, *check) else { continue };
+            if let Some(proof) = self.loss_proof.as_mut().filter(|_| *check == Check::LostSpan) {
+                proof.observe(split.candidate);
+            }
+            if let Some(proof) = self.error_proofs.get_mut(check) {
+                proof.observe(&split, &rate.recent);
+            }
+            rate.observe(&split, tolerance, hazard);
+        }
+    }
+}
+
+/// What the plan tolerates of a check that is a rate; `None` for one that is not, or that the plan does not guard.
+pub(crate) fn tolerance(config: &Config, check: Check) -> Option<Tolerance> {
+    let guards = &config.guards;
+    match check {
+        Check::LostSpan => guards.span_loss.as_ref().map(|guard| Tolerance::Share(guard.at_most)),
+        Check::ExportFailure | Check::ErrorSpan => {
+            guards.error_rate.as_ref().map(|guard| Tolerance::Difference(guard.worse_than_active_by))
+        }
+        Check::DuplicatedSpan
+        | Check::FabricatedSpan
+        | Check::Orphan
+        | Check::Reparented
+        | Check::MissingAttribute
+        | Check::ChangedResource => {
+            guards.findings.as_ref().map(|guard| Tolerance::Difference(guard.worse_than_active_by))
+        }
+        Check::BlindSpot | Check::Slow => None,
+    }
+}
+
+fn counts(arm: &ArmCounts, check: Check) -> Counts {
+    Counts { traces: arm.traces, events: arm.events(check) }
+}
+
+/// What in an observation cannot be, for a person.
+fn inconsistency(observation: &Observation) -> Option<String> {
+    let batch = observation.batch;
+    for environment in Environment::BOTH {
+        let arm = &observation.arms[environment];
+        if arm.traces.max(timed(arm)) > MAX_TRACES_PER_BATCH {
+            return Some(format!(
+                "batch {batch} has {} traces in {environment}; expected at most {MAX_TRACES_PER_BATCH}",
+                arm.traces.max(timed(arm))
+            ));
+        }
+        for (check, events) in &arm.events {
+            if *events > arm.traces {
+                return Some(format!(
+                    "batch {batch} has {events} traces with {} among {} traces in {environment}; \
+                     expected at most as many as there are",
+                    check.words(),
+                    arm.traces
+                ));
+            }
+        }
+        for spot in &observation.blind_spots {
+            let (traces, unseen) = (spot.traces[environment], spot.unseen[environment]);
+            let (traces_ever, unseen_ever) = (spot.traces_ever[environment], spot.unseen_ever[environment]);
+            if unseen > traces || unseen_ever > traces_ever || traces > MAX_TRACES_PER_BATCH {
+                return Some(format!(
+                    "batch {batch} has {unseen} of {traces} traces ({unseen_ever} of {traces_ever} ever) in which a \
+                     blind-spot subject went unseen in {environment}; expected at most as many as there are"
+                ));
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,296 @@
+//! L: the whole distribution of latency, and the proof that it has not moved by more than the plan's margin.
+//!
+//! The active environment's quantiles become thresholds once; from then on each threshold is a rate: traces beyond it.
+//! A trace that had not come out when its batch closed is beyond every threshold.
+
+use crate::config;
+use crate::odds::{Counts, Split, log_e};
+use crate::process::{Process, Proof, log_mean};
+use crate::rate::log_e_alone;
+use crate::recent::{Estimate, Recent, RecentBatch};
+use model::{ArmCounts, Environment, PerEnvironment};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Timed traces of the active environment after which its quantiles are frozen: at 10 traces/s twenty seconds. The
+/// thresholds need not be exact quantiles for the tests to be valid, only fixed before what they judge.
+pub(crate) const TRACES_TO_FREEZE: u64 = 200;
+
+/// Quantiles of the active environment that are watched.
+const WATCHED: [f64; 9] = [0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
+
+/// Quantiles that a promotion proves, besides the plan's own.
+const PROVED: [f64; 2] = [0.5, 0.9];
+
+/// Odds ratios that an alarm looks for at each threshold.
+const PSI_WORSE: [f64; 5] = [1.1, 1.25, 1.5, 2.0, 4.0];
+
+/// Odds ratios that a proof hopes for at each threshold.
+const PSI_BETTER: [f64; 5] = [0.3, 0.5, 0.7, 0.85, 0.95];
+
+/// Buckets to a doubling: the observations' histograms have scale 3.
+const BUCKETS_PER_DOUBLING: f64 = 8.0;
+
+/// Histogram buckets that are kept apart, from below a microsecond to 2^64 microseconds; others count as the nearest.
+const BUCKETS: std::ops::RangeInclusive<i32> = -8..=512;
+
+/// Latency, before and after the active environment's quantiles are known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) enum LatencyMetric {
+    /// The active environment's histogram so far.
+    Collecting(Collected),
+    /// Judging against frozen thresholds.
+    Judging(Box<Judging>),
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Collected {
+    /// By bucket, within [`BUCKETS`].
+    buckets: BTreeMap<i32, u64>,
+    unfinished: u64,
+}
+
+/// The state once the thresholds are frozen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Judging {
+    thresholds: Vec<Threshold>,
+    proofs: Vec<MarginProof>,
+    /// The bucket whose upper end is the active environment's plan quantile.
+    reference: i32,
+    /// Candidate beyond the quantile and the margin, against active beyond the quantile.
+    slower: Recent,
+    /// Unfinished traces of both, which may be lost rather than slow.
+    unfinished: Recent,
+    /// Beyond the active environment's quantile, everything so far: shown to people, never decided with.
+    pub(crate) candidate: Counts,
+    pub(crate) active: Counts,
+}
+
+/// One threshold: the upper end of a bucket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Threshold {
+    bucket: i32,
+    compared: Process,
+    alone: Process,
+    recent: Recent,
+}
+
+/// The proof at one quantile: candidate beyond threshold and margin against active beyond the threshold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct MarginProof {
+    bucket: i32,
+    proof: Proof,
+}
+
+impl LatencyMetric {
+    pub(crate) fn new() -> LatencyMetric {
+        LatencyMetric::Collecting(Collected::default())
+    }
+
+    /// Takes one batch. The batch that completes the collection is not judged by the thresholds it helped to choose.
+    pub(crate) fn observe(
+        &mut self,
+        arms: &PerEnvironment<ArmCounts>,
+        candidate: Environment,
+        guard: &config::Latency,
+        hazard: f64,
+    ) {
+        match self {
+            LatencyMetric::Judging(judging) => {
+                judging.observe(&arms[candidate], &arms[candidate.other()], guard, hazard);
+            }
+            LatencyMetric::Collecting(collected) => {
+                collected.add(&arms[candidate.other()]);
+                if collected.traces() >= TRACES_TO_FREEZE {
+                    *self = LatencyMetric::Judging(Box::new(collected.freeze(guard)));
+                }
+            }
+        }
+    }
+
+    /// ln of the evidence that the candidate is slower somewhere.
+    pub(crate) fn log_against(&self) -> f64 {
+        match self {
+            LatencyMetric::Collecting(_) => 0.0,
+            LatencyMetric::Judging(judging) => {
+                let thresholds: Vec<f64> = judging.thresholds.iter().map(Threshold::log_against).collect();
+                log_mean(&thresholds)
+            }
+        }
+    }
+
+    /// ln of the evidence that the candidate is not slower than the margin: the weakest of the proved quantiles.
+    pub(crate) fn log_for(&self) -> f64 {
+        match self {
+            LatencyMetric::Collecting(_) => 0.0,
+            LatencyMetric::Judging(judging) => {
+                judging.proofs.iter().map(|proof| proof.proof.log_evidence()).reduce(f64::min).unwrap_or(0.0)
+            }
+        }
+    }
+}
+
+impl Collected {
+    fn add(&mut self, arm: &ArmCounts) {
+        for (bucket, traces) in &arm.latency_us.0 {
+            let kept = self.buckets.entry((*bucket).clamp(*BUCKETS.start(), *BUCKETS.end())).or_default();
+            *kept = kept.saturating_add(*traces);
+        }
+        self.unfinished = self.unfinished.saturating_add(arm.unfinished);
+    }
+
+    pub(crate) fn traces(&self) -> u64 {
+        self.buckets.values().fold(self.unfinished, |sum, traces| sum.saturating_add(*traces))
+    }
+
+    fn freeze(&self, guard: &config::Latency) -> Judging {
+        let mut watched = WATCHED.map(|quantile| self.quantile_bucket(quantile)).to_vec();
+        watched.dedup();
+        // The lower end of a quantile's bucket, so that the active environment is beyond it often enough for a proof
+        // even where all its traces fall into one bucket.
+        let mut proved: Vec<i32> =
+            PROVED.into_iter().chain([guard.quantile]).map(|quantile| self.quantile_bucket(quantile) - 1).collect();
+        proved.sort_unstable();
+        proved.dedup();
+        Judging {
+            thresholds: watched.into_iter().map(Threshold::new).collect(),
+            proofs: proved
+                .into_iter()
+                .map(|bucket| MarginProof { bucket, proof: Proof::new(PSI_BETTER.len()) })
+                .collect(),
+            reference: self.quantile_bucket(guard.quantile),
+            slower: Recent::default(),
+            unfinished: Recent::default(),
+            candidate: Counts::default(),
+            active: Counts::default(),
+        }
+    }
+
+    /// The lowest bucket with at least this share of all traces in it and below; the highest one where the quantile is
+    /// among the unfinished.
+    fn quantile_bucket(&self, quantile: f64) -> i32 {
+        let wanted = self.traces() as f64 * quantile;
+        let mut below = 0u64;
+        for (bucket, traces) in &self.buckets {
+            below = below.saturating_add(*traces);
+            if below as f64 >= wanted {
+                return *bucket;
+            }
+        }
+        self.buckets.keys().next_back().copied().unwrap_or(*BUCKETS.end())
+    }
+}
+
+impl Judging {
+    fn observe(&mut self, candidate: &ArmCounts, active: &ArmCounts, guard: &config::Latency, hazard: f64) {
+        let margin = margin_buckets(guard);
+        let (candidate_traces, active_traces) = (timed(candidate), timed(active));
+        let count = |arm: &ArmCounts, traces, bucket| Counts { traces, events: beyond(arm, bucket) };
+        for threshold in &mut self.thresholds {
+            let split = Split {
+                candidate: count(candidate, candidate_traces, threshold.bucket),
+                active: count(active, active_traces, threshold.bucket),
+            };
+            let with_margin = threshold.bucket.saturating_add(margin.ceil() as i32);
+            threshold.observe(&split, count(candidate, candidate_traces, with_margin), guard, hazard);
+        }
+        for proof in &mut self.proofs {
+            // Rounded down: the candidate is counted as slow too often rather than too seldom.
+            let with_margin = proof.bucket.saturating_add(margin.floor() as i32);
+            let split = Split {
+                candidate: count(candidate, candidate_traces, with_margin),
+                active: count(active, active_traces, proof.bucket),
+            };
+            proof.proof.update(&log_e(&split, 1.0, &PSI_BETTER));
+        }
+        let tolerated = 1.0 - guard.quantile;
+        let recent = |candidate_events: f64, active_events: f64| RecentBatch {
+            candidate_traces: candidate_traces as f64,
+            candidate_events,
+            active_traces: active_traces as f64,
+            active_events,
+        };
+        let at_quantile = beyond(active, self.reference);
+        let past_margin = beyond_within(candidate, self.reference, margin);
+        self.slower.update(recent(past_margin, at_quantile as f64), tolerated);
+        self.unfinished.update(recent(candidate.unfinished as f64, active.unfinished as f64), tolerated);
+        self.candidate.add(count(candidate, candidate_traces, self.reference));
+        self.active.add(count(active, active_traces, self.reference));
+    }
+
+    /// The active environment's plan quantile in microseconds, as frozen.
+    pub(crate) fn quantile_us(&self) -> f64 {
+        libm::exp2((f64::from(self.reference) + 1.0) / BUCKETS_PER_DOUBLING)
+    }
+
+    /// How often the candidate is beyond quantile and margin, and how often the active environment is beyond the
+    /// quantile. It is beyond what the plan tolerates when the candidate's share is the larger one.
+    pub(crate) fn estimate(&self, guard: &config::Latency) -> Estimate {
+        self.slower.estimate(guard.worse_than_active_by)
+    }
+
+    /// Whether unfinished traces alone make the candidate look slow: without them it is not slower than tolerated.
+    pub(crate) fn explained_by_unfinished(&self) -> bool {
+        let (slower, unfinished) = (self.slower.estimate(0.0), self.unfinished.estimate(0.0));
+        slower.candidate - unfinished.candidate <= slower.active - unfinished.active
+    }
+}
+
+impl Threshold {
+    fn new(bucket: i32) -> Threshold {
+        Threshold {
+            bucket,
+            compared: Process::new(PSI_WORSE.len()),
+            alone: Process::new(PSI_WORSE.len()),
+            recent: Recent::default(),
+        }
+    }
+
+    /// `with_margin`: the candidate's traces beyond threshold and margin, for batches without active traffic.
+    fn observe(&mut self, split: &Split, with_margin: Counts, guard: &config::Latency, hazard: f64) {
+        if split.candidate.traces > 0 && split.active.traces > 0 {
+            self.compared.update(&log_e(split, 1.0, &PSI_WORSE), hazard);
+        } else if split.candidate.traces > 0 {
+            let upper = self.recent.active_share_upper();
+            self.alone.update(&log_e_alone(with_margin, upper, &PSI_WORSE), hazard);
+        }
+        self.recent.update(RecentBatch::from(split), 1.0 - guard.quantile);
+    }
+
+    fn log_against(&self) -> f64 {
+        log_mean(&[self.compared.log_evidence(), self.alone.log_evidence()])
+    }
+}
+
+/// The margin in buckets, a real number: latency times (1 + margin) is that much further up.
+fn margin_buckets(guard: &config::Latency) -> f64 {
+    BUCKETS_PER_DOUBLING * libm::log2(1.0 + guard.worse_than_active_by)
+}
+
+/// Traces whose latency is known, the unfinished ones included.
+pub(crate) fn timed(arm: &ArmCounts) -> u64 {
+    arm.latency_us.0.values().fold(arm.unfinished, |sum, traces| sum.saturating_add(*traces))
+}
+
+/// Traces beyond the upper end of a bucket.
+fn beyond(arm: &ArmCounts, bucket: i32) -> u64 {
+    let above = arm.latency_us.0.range(bucket.saturating_add(1)..);
+    above.fold(arm.unfinished, |sum, (_, traces)| sum.saturating_add(*traces))
+}
+
+/// Traces beyond a point `margin` buckets above the upper end of a bucket; the bucket that the point cuts counts in
+/// part, as if its traces were spread evenly over it.
+fn beyond_within(arm: &ArmCounts, bucket: i32, margin: f64) -> f64 {
+    let whole = margin.floor();
+    let cut = bucket.saturating_add(whole as i32).saturating_add(1);
+    let in_cut = arm.latency_us.0.get(&cut).copied().unwrap_or(0);
+    beyond(arm, cut) as f64 + in_cut as f64 * (1.0 - (margin - whole))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+use super::*;
+use proptest::prelude::*;
+
+fn split(n_g: u64, c_g: u64, n_b: u64, c_b: u64) -> Split {
+    Split { candidate: Counts { traces: n_g, events: c_g }, active: Counts { traces: n_b, events: c_b } }
+}
+
+fn binomial(n: u64, k: u64) -> u128 {
+    (0..k).fold(1, |product, i| product * u128::from(n - i) / u128::from(i + 1))
+}
+
+/// Every division of k events between the arms, with its exact hypergeometric weight.
+fn divisions(n_g: u64, n_b: u64, k: u64) -> impl Iterator<Item = (Split, f64)> {
+    let lowest = k.saturating_sub(n_b);
+    (lowest..=k.min(n_g)).map(move |c| {
+        let ways = binomial(n_g, c) * binomial(n_b, k - c);
+        (split(n_g, c, n_b, k - c), ways as f64 / binomial(n_g + n_b, k) as f64)
+    })
+}
+
+/// The mean of e over Fisher's hypergeometric distribution at `truth`.
+fn mean_e(n_g: u64, n_b: u64, k: u64, null: f64, psi: f64, truth: f64) -> f64 {
+    let weight = |division: &Split, ways: f64| ways * libm::exp(division.candidate.events as f64 * libm::log(truth));
+    let total: f64 = divisions(n_g, n_b, k).map(|(division, ways)| weight(&division, ways)).sum();
+    let mean: f64 = divisions(n_g, n_b, k)
+        .map(|(division, ways)| weight(&division, ways) * libm::exp(log_e(&division, null, &[psi])[0]))
+        .sum();
+    mean / total
+}
+
+const SHAPES: [(u64, u64, u64); 8] =
+    [(5, 5, 3), (1, 9, 4), (9, 1, 4), (3, 4, 7), (6, 2, 5), (10, 40, 12), (40, 10, 30), (1, 1, 1)];
+
+#[test]
+fn m_is_the_direct_sum() {
+    for (n_g, n_b, k) in SHAPES {
+        for psi in [0.3, 0.95, 1.1, 2.0, 30.0] {
+            let direct: f64 = divisions(n_g, n_b, k)
+                .map(|(division, ways)| ways * libm::exp(division.candidate.events as f64 * libm::log(psi)))
+                .sum();
+            for (division, _) in divisions(n_g, n_b, k) {
+                let expected = division.candidate.events as f64 * libm::log(psi) - libm::log(direct);
+                let found = log_e(&division, 1.0, &[psi])[0];
+                assert!((found - expected).abs() < 1e-12, "{division:?} at {psi}: {found}, expected {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn e_has_a_mean_of_one_at_the_null_and_less_within_it() {
+    for (n_g, n_b, k) in SHAPES {
+        for psi in [1.1, 3.0, 30.0] {
+            assert!((mean_e(n_g, n_b, k, 1.0, psi, 1.0) - 1.0).abs() < 1e-12);
+            assert!(mean_e(n_g, n_b, k, 1.0, psi, 0.5) <= 1.0 + 1e-12);
+        }
+        for (null, psi) in [(1.5, 1.0), (2.0, 0.3), (6.0, 2.4), (1.0, 0.5)] {
+            assert!((mean_e(n_g, n_b, k, null, psi, null) - 1.0).abs() < 1e-12);
+            assert!(mean_e(n_g, n_b, k, null, psi, null * 2.0) <= 1.0 + 1e-12);
+        }
+    }
+}
+
+#[test]
+fn a_share_e_has_a_mean_of_one_at_the_null() {
+    for (p, q) in [(0.1, 0.3), (0.1, 0.03), (0.5, 0.0), (0.01, 0.1)] {
+        let n = 12;
+        let mean = |truth: f64| -> f64 {
+            (0..=n)
+                .map(|x| {
+                    let chance =
+                        binomial(n, x) as f64 * libm::pow(truth, x as f64) * libm::pow(1.0 - truth, (n - x) as f64);
+                    chance * libm::exp(log_e_share(Counts { traces: n, events: x }, p, &[q])[0])
+                })
+                .sum()
+        };
+        assert!((mean(p) - 1.0).abs() < 1e-12);
+        let within = if q > p { p / 2.0 } else { (p * 2.0).min(1.0) };
+        assert!(mean(within) <= 1.0 + 1e-12, "{p} {q}");
+    }
+}
+
+#[test]
+fn a_billion_traces_and_certainties_are_finite() {
+    let billion = 1_000_000_000;
+    for division in [
+        split(billion, 1_500, billion, 3),
+        split(billion, billion, billion, billion),
+        split(billion, billion, billion, 0),
+        split(billion, 0, billion, billion),
+        split(1, 1, billion, billion / 2),
+        split(billion, billion / 100, 1, 0),
+        split(1_000_000_000_000, 1_000_000_000_000, 1_000_000_000_000, 1_000_000_000_000),
+        split(1_000_000_000_000, 1_000, 1_000_000_000_000, 1_000),
+    ] {
+        for log_e in log_e(&division, 1.0, &[1.1, 30.0]).into_iter().chain(log_e(&division, 6.0, &[0.3, 1.0])) {
+            assert!(log_e.is_finite(), "{division:?}: {log_e}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_bound_is_never_below_the_exact_sum(n_g in 1u64..400, n_b in 1u64..400, events in (0.0f64..1.0, 0.0f64..1.0),
+        null in prop_oneof![Just(1.0), 1.0f64..20.0], part in 0.02f64..0.99, worse in 1.01f64..30.0) {
+        let division = split(n_g, (n_g as f64 * events.0) as u64, n_b, (n_b as f64 * events.1) as u64);
+        let k = division.candidate.events + division.active.events;
+        prop_assume!(k > 0 && k.min(n_g) > k.saturating_sub(n_b));
+        let psi = if null == 1.0 { worse } else { null * part };
+        let exact = exact_log_m(&division, &[psi])[0] - exact_log_m(&division, &[null])[0];
+        let bound = log_m_ratio_bound(&division, null, psi);
+        prop_assert!(bound >= exact - 1e-9, "{bound} {exact}");
+    }
+}
+
+#[test]
+fn exact_sum_and_bound_are_close_where_they_meet() {
+    // 2,000 events of 200,000 traces: the binomial is nearly the hypergeometric.
+    let division = split(100_000, 1_060, 100_000, 940);
+    let exact = log_e(&division, 1.0, &[1.1])[0];
+    let bound = 1_060.0 * libm::log(1.1) - log_m_ratio_bound(&division, 1.0, 1.1);
+    assert!(bound <= exact && exact - bound < 0.05, "{bound} {exact}");
+}

@@ -1,0 +1,143 @@
+//! Which check, guard and subject a failure names.
+
+use super::simulation::{Behaviour, Traffic, config, edge, latency, operation};
+use crate::{Config, Failure, Guard, Judge, Verdict};
+use model::{Check, Subject};
+
+/// Runs until the first failure, at most 600 batches of 300 traces.
+fn first_failure(config: Config, seed: u64, weight: f64, green: Behaviour) -> Failure {
+    let blue = Behaviour::healthy().with(Check::ErrorSpan, 0.01);
+    let mut traffic = Traffic::new(seed, 300, blue, green.clone());
+    let mut judge = Judge::new(config);
+    for _ in 0..600 {
+        judge.observe(&traffic.batch(weight));
+        if let Verdict::Fail(failure) = judge.assess().verdict {
+            return failure;
+        }
+    }
+    panic!("no failure in 600 batches of {green:?}: {:#?}", judge.assess())
+}
+
+fn check(config: &Config, green: Behaviour, expected: (Guard, Check, Option<Subject>)) {
+    for (seed, weight) in [(1, 0.01), (2, 0.1), (3, 0.5), (4, 0.5)] {
+        let failure = first_failure(config.clone(), seed, weight, green.clone());
+        let found = (failure.guard, failure.check, failure.subject.clone());
+        assert_eq!(found, expected, "seed {seed}, weight {weight}: {failure:#?}");
+        assert!(!failure.reasons.is_empty());
+    }
+}
+
+fn healthy() -> Behaviour {
+    Behaviour::healthy().with(Check::ErrorSpan, 0.01)
+}
+
+#[test]
+fn each_alone() {
+    let config = config();
+    for loss in [0.01, 0.05, 0.5] {
+        check(&config, healthy().with(Check::LostSpan, loss), (Guard::SpanLoss, Check::LostSpan, None));
+    }
+    check(&config, healthy().with(Check::ExportFailure, 0.1), (Guard::ErrorRate, Check::ExportFailure, None));
+    check(&config, healthy().with(Check::ErrorSpan, 0.2), (Guard::ErrorRate, Check::ErrorSpan, None));
+    for finding in Guard::Findings.checks() {
+        check(&config, healthy().with(*finding, 0.1), (Guard::Findings, *finding, None));
+    }
+    let slow = Behaviour { latency: latency(2.0), ..healthy() };
+    check(&config, slow, (Guard::Latency, Check::Slow, None));
+}
+
+#[test]
+fn a_service_that_is_gone_is_a_blind_spot() {
+    let gone = Behaviour { blind: 1.0, ..healthy() };
+    check(&config(), gone.clone(), (Guard::BlindSpots, Check::BlindSpot, Some(operation())));
+    // Named also where the plan guards only what it causes.
+    let mut without = config();
+    without.guards.blind_spots = None;
+    check(&without, gone.clone(), (Guard::SpanLoss, Check::BlindSpot, Some(operation())));
+    without.guards.span_loss = None;
+    check(&without, gone, (Guard::Findings, Check::BlindSpot, Some(operation())));
+}
+
+#[test]
+fn half_a_service_is_a_loss() {
+    let half = Behaviour { blind: 0.5, ..healthy() };
+    for (seed, weight) in [(2, 0.1), (3, 0.5)] {
+        let failure = first_failure(config(), seed, weight, half.clone());
+        assert_eq!((failure.guard, failure.check), (Guard::SpanLoss, Check::LostSpan), "{failure:#?}");
+    }
+}
+
+#[test]
+fn causes_come_before_what_they_cause() {
+    let lossy = Behaviour { orphaning: 0.8, ..healthy().with(Check::LostSpan, 0.1) };
+    check(&config(), lossy.clone(), (Guard::SpanLoss, Check::LostSpan, None));
+    let mostly_orphans = Behaviour { orphaning: 1.0, ..healthy().with(Check::LostSpan, 0.05) };
+    for seed in 100..110 {
+        let failure = first_failure(config(), seed, 0.01, mostly_orphans.clone());
+        assert_eq!((failure.guard, failure.check), (Guard::SpanLoss, Check::LostSpan), "{failure:#?}");
+    }
+    let refused = lossy.clone().with(Check::ExportFailure, 0.3);
+    check(&config(), refused, (Guard::ErrorRate, Check::ExportFailure, None));
+    let reparented = healthy().with(Check::Reparented, 0.2).with(Check::Orphan, 0.2);
+    check(&config(), reparented, (Guard::Findings, Check::Reparented, None));
+    // Traces that lose spans are never finished; that alone does not make the pipeline slow.
+    let mut only = config();
+    only.guards.findings = None;
+    only.guards.blind_spots = None;
+    check(&only, healthy().with(Check::LostSpan, 0.02), (Guard::SpanLoss, Check::LostSpan, None));
+    // Without a guard on losses the plan still fails, by what it does guard.
+    only.guards.span_loss = None;
+    check(&only, healthy().with(Check::LostSpan, 0.1), (Guard::Latency, Check::Slow, None));
+}
+
+#[test]
+fn everything_lost_is_a_loss_and_not_forty_blind_spots() {
+    let mut traffic = Traffic::new(7, 300, healthy(), Behaviour { blind: 1.0, ..healthy().with(Check::LostSpan, 1.0) });
+    let mut judge = Judge::new(config());
+    for _ in 0..20 {
+        let mut observation = traffic.batch(0.5);
+        observation.arms.green.spans_out = 0;
+        judge.observe(&observation);
+    }
+    let Verdict::Fail(failure) = judge.assess().verdict else { panic!("everything is lost") };
+    assert_eq!((failure.guard, failure.check), (Guard::SpanLoss, Check::LostSpan));
+}
+
+#[test]
+fn edges_are_named_where_no_operation_is_blind() {
+    let mut traffic = Traffic::new(8, 300, healthy(), Behaviour { blind: 1.0, ..healthy() });
+    let mut judge = Judge::new(config());
+    for _ in 0..20 {
+        let mut observation = traffic.batch(0.5);
+        observation.blind_spots.retain(|spot| spot.subject == edge());
+        judge.observe(&observation);
+    }
+    let Verdict::Fail(failure) = judge.assess().verdict else { panic!("the edge is blind") };
+    assert_eq!((failure.check, failure.subject), (Check::BlindSpot, Some(edge())));
+}
+
+#[test]
+fn a_subject_that_was_seen_again_is_not_blind() {
+    let mut gone = Traffic::new(9, 300, healthy(), Behaviour { blind: 1.0, ..healthy() });
+    let mut judge = Judge::new(config());
+    // Ten seconds of absence while the candidate started, then nothing unseen for an hour.
+    (0..3).for_each(|_| judge.observe(&gone.batch(0.5)));
+    assert!(matches!(judge.assess().verdict, Verdict::Fail(_)));
+    gone.green.blind = 0.0;
+    (0..1_200).for_each(|_| judge.observe(&gone.batch(0.5)));
+    let verdict = judge.assess().verdict;
+    assert!(!matches!(verdict, Verdict::Fail(_)), "{verdict:?}");
+}
+
+#[test]
+fn what_is_blind_in_both_is_noise() {
+    let gone = Behaviour { blind: 1.0, ..healthy() };
+    let mut traffic = Traffic::new(10, 300, gone.clone(), gone);
+    let mut config = config();
+    config.guards.span_loss = None;
+    let mut judge = Judge::new(config);
+    for _ in 0..200 {
+        judge.observe(&traffic.batch(0.5));
+        assert!(!matches!(judge.assess().verdict, Verdict::Fail(_)));
+    }
+}

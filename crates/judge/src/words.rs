@@ -1,0 +1,63 @@
+//! Numbers as people read them.
+
+/// `1234567` as `1,234,567`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number nobody needs exactly, to two digits: `3,100`.
+pub(crate) fn about(number: f64) -> String {
+    let mut unit = 1u64;
+    let number = number.clamp(0.0, 1e18);
+    while number / unit as f64 >= 100.0 {
+        unit *= 10;
+    }
+    grouped((number / unit as f64).ceil() as u64 * unit)
+}
+
+/// A share as a percentage with about two digits: `1.9 %`, `0.012 %`, `34 %`.
+pub(crate) fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    let decimals = match percent.abs() {
+        0.0 => 0,
+        large if large >= 9.95 => 0,
+        medium if medium >= 0.995 => 1,
+        small if small >= 0.0995 => 2,
+        smaller if smaller >= 0.00995 => 3,
+        _ => 4,
+    };
+    let text = format!("{percent:.decimals$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{text} %")
+}
+
+/// Evidence against the candidate, from its logarithm.
+pub(crate) fn likelier(log_evidence: f64) -> String {
+    match libm::exp(log_evidence.min(14.0)) {
+        small if small < 2.0 => "no sign that it is worse".to_owned(),
+        large if large >= 1_000_000.0 => "over 1,000,000 x likelier to be worse".to_owned(),
+        evidence => format!("{} x likelier to be worse", grouped(evidence as u64)),
+    }
+}
+
+/// Microseconds: `830 us`, `4.2 ms`, `1.3 s`.
+pub(crate) fn microseconds(us: f64) -> String {
+    match us {
+        us if us < 1_000.0 => format!("{us:.0} us"),
+        us if us < 1_000_000.0 => format!("{:.1} ms", us / 1_000.0),
+        us => format!("{:.1} s", us / 1_000_000.0),
+    }
+}
+
+/// A part of a whole with its words: `1 trace`, `2 traces`.
+pub(crate) fn traces(number: u64) -> String {
+    format!("{} {}", grouped(number), if number == 1 { "trace" } else { "traces" })
+}

@@ -1,0 +1,183 @@
+//! Reads of each span what verification needs, borrowed from the request's bytes.
+//!
+//! What is odd inside a span (an id of the wrong length, a name that is no UTF-8) never fails the request: the span
+//! came through the pipeline, so it must be seen.
+
+use crate::wire::{Field, Fields, Malformed, Value};
+use model::{SpanId, TraceId};
+
+/// What stands for a name or key that is no UTF-8.
+const NOT_UTF8: &str = "\u{FFFD}";
+
+/// The resource attributes by which a service is known in its environment begin with one of these.
+const IDENTITY_PREFIXES: [&str; 4] = ["service.", "k8s.", "host.", "deployment."];
+
+/// `STATUS_CODE_ERROR` of opentelemetry/proto/trace/v1.
+const STATUS_CODE_ERROR: i32 = 2;
+
+/// The largest `SpanKind`, `SPAN_KIND_CONSUMER`.
+const MAX_SPAN_KIND: i32 = 5;
+
+/// A span, decoded as far as verification needs it. Text that is no UTF-8 reads as `"\u{FFFD}"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpanView<'a> {
+    /// All zero if the span's is not 16 bytes long (as [`crate::Splitter::scan`] routes it).
+    pub trace_id: TraceId,
+    /// All zero if the span's is not 8 bytes long.
+    pub span_id: SpanId,
+    /// [`SpanId::NONE`] if the span has none, or one that is not 8 bytes long.
+    pub parent_span_id: SpanId,
+    /// OTLP's SpanKind, 0 to 5; unknown kinds read as 0, unspecified.
+    pub kind: u8,
+    /// The span's name.
+    pub name: &'a str,
+    /// Nanoseconds since the Unix epoch.
+    pub start_unix_ns: u64,
+    /// Nanoseconds since the Unix epoch.
+    pub end_unix_ns: u64,
+    /// Whether the status code is ERROR.
+    pub error: bool,
+    /// The keys of the span's own attributes, sorted and distinct.
+    pub attribute_keys: &'a [&'a str],
+    /// The resource's `service.name`, or `""` if it has none, or one that is no string.
+    pub service: &'a str,
+    /// The resource's identity attributes (`service.*`, `k8s.*`, `host.*`, `deployment.*`), sorted by key, each key once
+    /// (the first in the request counts, as in the OpenTelemetry Collector); the value is an `AnyValue`'s wire bytes.
+    /// Two encoders write the same bytes for the same string, number or flag.
+    pub resource: &'a [(&'a str, &'a [u8])],
+}
+
+/// Calls `each` for every span of an `ExportTraceServiceRequest`, in the request's order.
+///
+/// Protobuf's rules hold: of a repeated scalar the last one counts, repeated resources and statuses merge, and the
+/// resource may come after its spans. No span is left out for what is odd in it: see [`SpanView`]'s fields. Fails if the
+/// framing of the request, an envelope, a span, its status, an attribute or a resource is broken; spans before that
+/// place have been handed out by then.
+pub fn for_each_span<'m>(message: &'m [u8], mut each: impl FnMut(&SpanView<'_>)) -> Result<(), Malformed> {
+    let mut resource: Vec<(&'m str, &'m [u8])> = Vec::new();
+    let mut attribute_keys: Vec<&'m str> = Vec::new();
+    let mut request = Fields::of(message);
+    while let Some(field) = request.read()? {
+        let (1, Some(mut resource_spans)) = (field.number, field.fields()) else { continue };
+        read_resource(resource_spans.clone(), &mut resource)?;
+        let service = resource.binary_search_by_key(&"service.name", |(key, _)| key);
+        let service = service.map_or("", |found| string_value(resource[found].1));
+        while let Some(field) = resource_spans.read()? {
+            let (2, Some(mut scope_spans)) = (field.number, field.fields()) else { continue };
+            while let Some(field) = scope_spans.read()? {
+                let (2, Some(span)) = (field.number, field.fields()) else { continue };
+                let span = read_span(span, &mut attribute_keys)?;
+                each(&SpanView { attribute_keys: &attribute_keys, service, resource: &resource, ..span });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The span without what comes from elsewhere: its keys are in `attribute_keys`, its resource is the caller's.
+fn read_span<'m>(mut span: Fields<'m>, attribute_keys: &mut Vec<&'m str>) -> Result<SpanView<'m>, Malformed> {
+    let mut view = SpanView {
+        trace_id: TraceId::default(),
+        span_id: SpanId::default(),
+        parent_span_id: SpanId::NONE,
+        kind: 0,
+        name: "",
+        start_unix_ns: 0,
+        end_unix_ns: 0,
+        error: false,
+        attribute_keys: &[],
+        service: "",
+        resource: &[],
+    };
+    attribute_keys.clear();
+    while let Some(field) = span.read()? {
+        match (field.number, field.value) {
+            (1, Value::Bytes(bytes)) => view.trace_id = bytes.try_into().map(TraceId).unwrap_or_default(),
+            (2, Value::Bytes(bytes)) => view.span_id = bytes.try_into().map(SpanId).unwrap_or_default(),
+            (4, Value::Bytes(bytes)) => view.parent_span_id = bytes.try_into().map(SpanId).unwrap_or_default(),
+            (5, Value::Bytes(bytes)) => view.name = text(bytes),
+            (6, Value::Varint(kind)) => view.kind = span_kind(kind),
+            (7, Value::Fixed64(ns)) => view.start_unix_ns = ns,
+            (8, Value::Fixed64(ns)) => view.end_unix_ns = ns,
+            (9, Value::Bytes(_)) => attribute_keys.extend(read_key_value(&field)?.map(|(key, _)| key)),
+            (15, Value::Bytes(_)) => view.error = read_status(&field)?.unwrap_or(view.error),
+            _ => {}
+        }
+    }
+    attribute_keys.sort_unstable();
+    attribute_keys.dedup();
+    Ok(view)
+}
+
+/// Collects the identity attributes of all `resource` fields of a `ResourceSpans`: protobuf merges repeated ones.
+fn read_resource<'m>(mut resource_spans: Fields<'m>, identity: &mut Vec<(&'m str, &'m [u8])>) -> Result<(), Malformed> {
+    identity.clear();
+    while let Some(field) = resource_spans.read()? {
+        let (1, Some(mut resource)) = (field.number, field.fields()) else { continue };
+        while let Some(attribute) = resource.read()? {
+            if attribute.number == 1 {
+                let is_identity = |(key, _): &(&str, _)| IDENTITY_PREFIXES.iter().any(|prefix| key.starts_with(prefix));
+                identity.extend(read_key_value(&attribute)?.filter(is_identity));
+            }
+        }
+    }
+    // Stable, so that the first of equal keys stays the first.
+    identity.sort_by_key(|(key, _)| *key);
+    identity.dedup_by_key(|(key, _)| *key);
+    Ok(())
+}
+
+/// Key and value's bytes of a `KeyValue`; `None` if the field is no message. Of a repeated value the last one counts.
+fn read_key_value<'m>(field: &Field<'m>) -> Result<Option<(&'m str, &'m [u8])>, Malformed> {
+    let Some(mut key_value) = field.fields() else { return Ok(None) };
+    let (mut key, mut value): (&str, &[u8]) = ("", &[]);
+    while let Some(field) = key_value.read()? {
+        match (field.number, field.value) {
+            (1, Value::Bytes(bytes)) => key = text(bytes),
+            (2, Value::Bytes(bytes)) => value = bytes,
+            _ => {}
+        }
+    }
+    Ok(Some((key, value)))
+}
+
+/// Whether a `Status` says ERROR; `None` if it has no code, and so changes nothing where statuses merge.
+fn read_status(field: &Field<'_>) -> Result<Option<bool>, Malformed> {
+    let Some(mut status) = field.fields() else { return Ok(None) };
+    let mut error = None;
+    while let Some(field) = status.read()? {
+        if let (3, Value::Varint(code)) = (field.number, field.value) {
+            error = Some(code as i32 == STATUS_CODE_ERROR);
+        }
+    }
+    Ok(error)
+}
+
+/// The string of an `AnyValue`'s bytes; `""` if it holds something else. Broken bytes are no string: the value is not
+/// needed to read the spans, so it does not fail them.
+fn string_value(any_value: &[u8]) -> &str {
+    let mut fields = Fields::of(any_value);
+    let mut string = "";
+    while let Ok(Some(field)) = fields.read() {
+        string = match (field.number, field.value) {
+            (1, Value::Bytes(bytes)) => text(bytes),
+            // Another member of the `oneof` takes the string's place.
+            (2..=8, _) => "",
+            _ => string,
+        };
+    }
+    string
+}
+
+/// An enum is an int32: protobuf cuts longer varints to 32 bits.
+fn span_kind(kind: u64) -> u8 {
+    let kind = kind as i32;
+    if (0..=MAX_SPAN_KIND).contains(&kind) { kind as u8 } else { 0 }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap_or(NOT_UTF8)
+}
+
+#[cfg(test)]
+mod tests;

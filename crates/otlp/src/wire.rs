@@ -1,0 +1,205 @@
+//! The protobuf wire format: a cursor over the fields of one message, and the writers of what we write ourselves.
+//!
+//! The cursor checks framing alone (lengths, varints, groups). What a field means, and whether its type is the
+//! expected one, is the caller's: a known number with an unexpected wire type is an unknown field, as protobuf has it.
+
+/// Groups (wire types 3 and 4, which OTLP does not use) may nest this deep, as deep as prost lets messages nest.
+const MAX_GROUP_DEPTH: usize = 100;
+
+/// Bytes that are no protobuf message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "malformed OTLP message at byte {offset}: {what}; expected a protobuf message as the OTLP specification has it"
+)]
+pub struct Malformed {
+    /// Where, in bytes from the start of the message.
+    pub offset: usize,
+    /// What is wrong there.
+    pub what: &'static str,
+}
+
+/// One field of a message, with its place in the whole request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Field<'m> {
+    pub number: u32,
+    pub value: Value<'m>,
+    /// Where the field's key begins, in bytes from the start of the request.
+    pub start: usize,
+    /// Where the field's value ends.
+    pub end: usize,
+}
+
+/// A field's value, by wire type.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Value<'m> {
+    Varint(u64),
+    Fixed64(u64),
+    Bytes(&'m [u8]),
+    /// A group or a 32-bit value: nothing that is read here has this type.
+    Skipped,
+}
+
+/// A cursor over the fields of one message.
+#[derive(Clone, Debug)]
+pub(crate) struct Fields<'m> {
+    bytes: &'m [u8],
+    /// Where `bytes` begins in the request, so that errors and fields have the request's offsets.
+    base: usize,
+    at: usize,
+}
+
+impl<'m> Fields<'m> {
+    /// The fields of a whole request.
+    pub fn of(message: &'m [u8]) -> Fields<'m> {
+        Fields { bytes: message, base: 0, at: 0 }
+    }
+
+    /// The next field; `None` at the end of the message.
+    #[inline]
+    pub fn read(&mut self) -> Result<Option<Field<'m>>, Malformed> {
+        if self.at == self.bytes.len() {
+            return Ok(None);
+        }
+        let start = self.base + self.at;
+        let (number, wire_type) = self.key()?;
+        let value = match wire_type {
+            3 => self.skip_group(number)?,
+            _ => self.value(wire_type)?,
+        };
+        Ok(Some(Field { number, value, start, end: self.base + self.at }))
+    }
+
+    #[inline]
+    fn key(&mut self) -> Result<(u32, u8), Malformed> {
+        let start = self.at;
+        let key = u32::try_from(self.varint()?).map_err(|_| self.malformed(start, "a field number above 2^29 - 1"))?;
+        if key < 8 {
+            return Err(self.malformed(start, "field number 0"));
+        }
+        Ok((key >> 3, (key & 7) as u8))
+    }
+
+    #[inline]
+    fn value(&mut self, wire_type: u8) -> Result<Value<'m>, Malformed> {
+        let start = self.at;
+        match wire_type {
+            0 => Ok(Value::Varint(self.varint()?)),
+            1 => {
+                let (eight, _) = self.take(8)?.as_chunks();
+                Ok(Value::Fixed64(u64::from_le_bytes(eight[0])))
+            }
+            2 => {
+                let length = self.varint()?;
+                let length = usize::try_from(length).map_err(|_| self.malformed(start, "a length beyond the end"))?;
+                Ok(Value::Bytes(self.take(length)?))
+            }
+            4 => Err(self.malformed(start, "the end of a group that did not begin")),
+            5 => {
+                self.take(4)?;
+                Ok(Value::Skipped)
+            }
+            _ => Err(self.malformed(start, "a wire type that does not exist (6 or 7)")),
+        }
+    }
+
+    /// Skips to the end of the group whose start was just read. A loop with its own stack, so that the bytes cannot
+    /// overflow ours.
+    #[cold]
+    fn skip_group(&mut self, number: u32) -> Result<Value<'m>, Malformed> {
+        let mut open = [number; MAX_GROUP_DEPTH];
+        let mut depth = 1;
+        while depth > 0 {
+            let start = self.at;
+            let (number, wire_type) = self.key()?;
+            match wire_type {
+                3 => {
+                    *open.get_mut(depth).ok_or_else(|| self.malformed(start, "groups nested too deep"))? = number;
+                    depth += 1;
+                }
+                4 if open[depth - 1] == number => depth -= 1,
+                4 => return Err(self.malformed(start, "the end of another group than the one that began")),
+                _ => {
+                    self.value(wire_type)?;
+                }
+            }
+        }
+        Ok(Value::Skipped)
+    }
+
+    #[inline]
+    fn take(&mut self, length: usize) -> Result<&'m [u8], Malformed> {
+        let rest = &self.bytes[self.at..];
+        let taken = rest.get(..length).ok_or_else(|| self.malformed(self.at, "a length beyond the end"))?;
+        self.at += length;
+        Ok(taken)
+    }
+
+    /// At most ten bytes; the tenth holds bit 63 alone.
+    #[inline]
+    fn varint(&mut self) -> Result<u64, Malformed> {
+        let start = self.at;
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let Some(&byte) = self.bytes.get(self.at) else {
+                return Err(self.malformed(start, "a varint that the end cuts off"));
+            };
+            self.at += 1;
+            if shift == 63 && byte > 1 {
+                break;
+            }
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(self.malformed(start, "a varint above 64 bits"))
+    }
+
+    #[cold]
+    fn malformed(&self, at: usize, what: &'static str) -> Malformed {
+        Malformed { offset: self.base + at, what }
+    }
+}
+
+impl<'m> Field<'m> {
+    /// The fields of the submessage, if the field is length-delimited.
+    #[inline]
+    pub fn fields(&self) -> Option<Fields<'m>> {
+        match self.value {
+            Value::Bytes(bytes) => Some(Fields { bytes, base: self.end - bytes.len(), at: 0 }),
+            Value::Varint(_) | Value::Fixed64(_) | Value::Skipped => None,
+        }
+    }
+}
+
+/// How many bytes [`put_varint`] appends.
+pub(crate) fn varint_len(value: u64) -> usize {
+    // Seven bits a byte, and one byte for zero.
+    (value | 1).ilog2() as usize / 7 + 1
+}
+
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+pub(crate) fn put_key(out: &mut Vec<u8>, number: u32, wire_type: u8) {
+    put_varint(out, u64::from(number << 3 | u32::from(wire_type)));
+}
+
+pub(crate) fn put_varint_field(out: &mut Vec<u8>, number: u32, value: u64) {
+    put_key(out, number, 0);
+    put_varint(out, value);
+}
+
+pub(crate) fn put_bytes_field(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
+    put_key(out, number, 2);
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+#[cfg(test)]
+mod tests;

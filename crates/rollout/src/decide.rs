@@ -1,0 +1,249 @@
+//! The state machine: what happened and the time in, the next state, decisions and actions out.
+//!
+//! It never acts. The caller records the event and the decisions, and only then takes the actions (invariant 1).
+
+mod advance;
+mod command;
+mod guard;
+
+use crate::event::{Action, Cause, Decision, Event, HoldReason, Outcome, Shift, Start};
+use crate::plan::{Plan, Step as PlanStep};
+use crate::state::{DriftGuardState, Halt, Phase, Stage, State};
+use judge::Judge;
+use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteTable, UnixMillis};
+
+/// How long a gateway may take to apply a table before the rollout says so. Applying is a pointer swap; a gateway that
+/// needs longer is gone.
+pub(crate) const APPLY_LIMIT_MS: u64 = 30_000;
+/// How long a gate's runner may take, its own time limits included.
+pub(crate) const GATE_LIMIT_MS: u64 = 120_000;
+/// What verification may be late with a batch, beyond its closing age, before it counts as silent.
+pub(crate) const SILENCE_GRACE_MS: u64 = 30_000;
+/// Batches with traces of the candidate that an analysis must see of its own step before it can pass: evidence from
+/// earlier steps is carried over, but says nothing about this weight.
+pub(crate) const MIN_BATCHES: u32 = 3;
+/// How often an inconclusive analysis is extended before it is held.
+pub(crate) const MAX_EXTENSIONS: u32 = 12;
+
+/// What one event leads to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The state from now on.
+    pub state: State,
+    /// What was decided, in order.
+    pub decisions: Vec<Decision>,
+    /// What to do once the decisions are durable, in order.
+    pub actions: Vec<Action>,
+}
+
+/// Begins a rollout: every trace is still served by blue, but the gateway already knows green, so that it remembers
+/// which traces are in flight before the first shift.
+pub fn start(start: &Start, now: UnixMillis) -> Step {
+    let plan = &start.plan;
+    let table = RouteTable {
+        generation: start.last_generation + 1,
+        active: Environment::Blue,
+        weight: BasisPoints::ZERO,
+        mirror: false,
+        pins: Pins::Keep,
+        pin_ms: plan.pin_ms,
+        key: start.route_key,
+        upstreams: PerEnvironment::from_fn(|environment| Some(plan.environments[environment].upstream.clone())),
+    };
+    let state = State {
+        rollout: start.rollout.clone(),
+        plan: plan.clone(),
+        plan_digest: start.plan_digest.clone(),
+        started_by: start.by.clone(),
+        started_at: now,
+        decided_at: None,
+        phase: Phase::Progressing { step: 0, stage: Stage::Approval, halt: None },
+        table,
+        observed: None,
+        torn: 0,
+        judge: Judge::new(judge_config(plan)),
+        assessment: None,
+        heard_at: now,
+        observations: 0,
+        findings: Vec::new(),
+        blind_spots: Vec::new(),
+        approvals: Vec::new(),
+        gate_runs: 0,
+        drift_guard: plan
+            .guards
+            .drift
+            .as_ref()
+            .map(|guard| DriftGuardState { due: now.plus_ms(guard.every_ms), running: None }),
+    };
+    let mut decider = Decider { state, now, decisions: Vec::new(), actions: Vec::new() };
+    decider.order_table();
+    decider.enter(0);
+    decider.finish()
+}
+
+fn judge_config(plan: &Plan) -> judge::Config {
+    let batches_per_hour = u32::try_from(3_600_000 / plan.analysis.batch_ms.max(1)).unwrap_or(u32::MAX);
+    judge::Config {
+        candidate: Environment::Green,
+        false_alarm: plan.analysis.false_alarm,
+        false_promotion: plan.analysis.false_promotion,
+        batches_per_hour,
+        guards: plan.guards.judged.clone(),
+    }
+}
+
+/// Decides what an event means. A [`Event::Tick`] that decides nothing leaves the state as it was, so it need not be
+/// recorded.
+pub fn step(state: &State, event: &Event, now: UnixMillis) -> Step {
+    let mut decider = Decider { state: state.clone(), now, decisions: Vec::new(), actions: Vec::new() };
+    decider.take(event);
+    decider.finish()
+}
+
+struct Decider {
+    state: State,
+    now: UnixMillis,
+    decisions: Vec<Decision>,
+    actions: Vec<Action>,
+}
+
+impl Decider {
+    fn finish(self) -> Step {
+        Step { state: self.state, decisions: self.decisions, actions: self.actions }
+    }
+
+    fn take(&mut self, event: &Event) {
+        match event {
+            Event::Tick => self.watch_the_clock(),
+            Event::Observed(observation) => self.observe(observation),
+            Event::GateFinished { gate, run, result } => self.gate_finished(*gate, *run, result),
+            Event::Applied { generation, torn } => self.applied(*generation, *torn),
+            Event::Commanded { command, by } => self.command(command, by),
+            Event::Restarted => self.restarted(),
+        }
+        self.progress();
+    }
+
+    fn applied(&mut self, generation: u64, torn: u64) {
+        self.state.torn = torn;
+        if generation != self.state.table.generation {
+            return;
+        }
+        let shift = Shift::from(&self.state.table);
+        self.state.observed = Some((generation, shift.weight));
+        self.state.heard_at = self.now;
+        self.decisions.push(Decision::ShiftObserved(shift));
+        let ended = match &mut self.state.phase {
+            Phase::Progressing { halt, .. } => {
+                if matches!(halt, Some(Halt::Held { reason: HoldReason::NotApplied { .. }, .. })) {
+                    *halt = None;
+                    self.decisions.push(Decision::Resumed);
+                }
+                None
+            }
+            Phase::RollingBack { cause, .. } => Some(Outcome::RolledBack(cause.clone())),
+            Phase::Promoting { .. } => Some(Outcome::Promoted),
+            Phase::Ended { .. } => None,
+        };
+        if let Some(outcome) = ended {
+            self.state.phase = Phase::Ended { outcome: outcome.clone(), at: self.now };
+            self.decisions.push(Decision::Ended(outcome));
+        }
+    }
+
+    /// What was under way outside is asked for again, and the time without observations does not count.
+    fn restarted(&mut self) {
+        let down_ms = self.now.since_ms(self.state.heard_at);
+        self.state.heard_at = self.now;
+        self.state.observed = None;
+        self.actions.push(Action::Publish(self.state.table.clone()));
+        if let Some(guard) = &mut self.state.drift_guard {
+            guard.running = None;
+        }
+        let rerun = match &mut self.state.phase {
+            Phase::Progressing { stage, .. } => {
+                stage.extend(down_ms);
+                match stage {
+                    Stage::Gate { gate, .. } => Some(*gate),
+                    Stage::Shifting { until, .. } => {
+                        *until = self.now.plus_ms(APPLY_LIMIT_MS);
+                        None
+                    }
+                    Stage::Approval
+                    | Stage::Mirroring { .. }
+                    | Stage::Analysing { .. }
+                    | Stage::Pausing { .. }
+                    | Stage::Baking { .. } => None,
+                }
+            }
+            Phase::RollingBack { .. } | Phase::Promoting { .. } | Phase::Ended { .. } => None,
+        };
+        if let Some(gate) = rerun {
+            self.request_gate(gate);
+        }
+    }
+
+    /// Records and publishes the table as it stands in the state.
+    fn order_table(&mut self) {
+        self.decisions.push(Decision::ShiftOrdered(Shift::from(&self.state.table)));
+        self.actions.push(Action::Publish(self.state.table.clone()));
+    }
+
+    fn next_generation(&mut self) -> u64 {
+        self.state.table.generation += 1;
+        self.state.table.generation
+    }
+
+    /// Everything back to blue, at once: a rollback tears traces rather than leave them with the candidate.
+    fn roll_back(&mut self, cause: Cause) {
+        let generation = self.next_generation();
+        let table = &mut self.state.table;
+        table.active = Environment::Blue;
+        table.weight = BasisPoints::ZERO;
+        table.mirror = false;
+        table.pins = Pins::Tear;
+        self.decisions.push(Decision::RollbackOrdered(cause.clone()));
+        self.order_table();
+        self.state.decided_at = Some(self.now);
+        self.state.phase = Phase::RollingBack { cause, generation };
+    }
+
+    fn promote(&mut self) {
+        let generation = self.next_generation();
+        let table = &mut self.state.table;
+        table.active = Environment::Green;
+        table.weight = BasisPoints::ZERO;
+        table.mirror = false;
+        table.pins = Pins::Keep;
+        self.decisions.push(Decision::PromotionOrdered);
+        self.order_table();
+        self.state.decided_at = Some(self.now);
+        self.state.phase = Phase::Promoting { generation };
+    }
+
+    fn hold(&mut self, why: HoldReason) {
+        if let Phase::Progressing { halt, .. } = &mut self.state.phase {
+            *halt = Some(Halt::Held { reason: why.clone(), since: self.now });
+            self.decisions.push(Decision::Held(why));
+        }
+    }
+
+    fn plan_step(&self, index: usize) -> Option<PlanStep> {
+        self.state.plan.steps.get(index).cloned()
+    }
+}
+
+impl Stage {
+    /// Puts the end of a timed stage off by `ms`: time in which nothing was watched, or in which it was paused.
+    pub(crate) fn extend(&mut self, ms: u64) {
+        match self {
+            Stage::Shifting { until, .. }
+            | Stage::Gate { until, .. }
+            | Stage::Mirroring { until }
+            | Stage::Analysing { until, .. }
+            | Stage::Pausing { until: Some(until) }
+            | Stage::Baking { until, .. } => *until = until.plus_ms(ms),
+            Stage::Approval | Stage::Pausing { until: None } => {}
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What an operator asks for.
+
+use super::Decider;
+use crate::event::{Action, Cause, Command, Decision, HoldReason, Principal};
+use crate::plan::Step as PlanStep;
+use crate::state::{Approval, Halt, Phase, Stage};
+
+impl Decider {
+    pub(super) fn command(&mut self, command: &Command, by: &Principal) {
+        let refused = match command {
+            Command::Pause => self.pause(by),
+            Command::Resume => self.resume(),
+            Command::Promote => self.skip(),
+            Command::Rollback { reason } => self.rollback_by(by, reason),
+            Command::Approve { plan_digest } => self.approve(by, plan_digest),
+        };
+        if let Err(reason) = refused {
+            self.decisions.push(Decision::Refused { command: command.name().to_owned(), reason });
+        }
+    }
+
+    fn pause(&mut self, by: &Principal) -> Result<(), String> {
+        let since = self.now;
+        match &mut self.state.phase {
+            Phase::Progressing { halt: halt @ None, .. } => {
+                *halt = Some(Halt::Paused { by: by.name.clone(), since });
+                self.decisions.push(Decision::Paused);
+                Ok(())
+            }
+            Phase::Progressing { halt: Some(_), .. } => Err("it stands still already".to_owned()),
+            Phase::RollingBack { .. } | Phase::Promoting { .. } | Phase::Ended { .. } => Err(self.no_longer()),
+        }
+    }
+
+    fn resume(&mut self) -> Result<(), String> {
+        let now = self.now;
+        let Phase::Progressing { step, stage, halt } = &mut self.state.phase else { return Err(self.no_longer()) };
+        let step = *step;
+        let held = match halt.take() {
+            Some(Halt::Paused { since, .. }) => {
+                stage.extend(now.since_ms(since));
+                None
+            }
+            Some(Halt::Held { reason, .. }) => Some(reason),
+            None if matches!(stage, Stage::Pausing { .. }) => {
+                *stage = Stage::Pausing { until: Some(now) };
+                None
+            }
+            None => return Err("nothing waits for it: the rollout goes on by itself".to_owned()),
+        };
+        self.decisions.push(Decision::Resumed);
+        match held {
+            None => {}
+            Some(HoldReason::Inconclusive { .. }) => self.wait_again(step),
+            Some(HoldReason::Gate { gate, .. }) => self.request_gate(gate),
+            Some(HoldReason::NotApplied { .. }) => {
+                if let Phase::Progressing { stage: Stage::Shifting { until, .. }, .. } = &mut self.state.phase {
+                    *until = now.plus_ms(super::APPLY_LIMIT_MS);
+                }
+                self.actions.push(Action::Publish(self.state.table.clone()));
+            }
+            Some(HoldReason::SourceSilent { .. }) => self.state.heard_at = now,
+        }
+        Ok(())
+    }
+
+    fn wait_again(&mut self, step: usize) {
+        let wait_ms = match self.plan_step(step) {
+            Some(PlanStep::Analysis { at_most_ms }) => at_most_ms,
+            Some(PlanStep::Bake { for_ms }) => for_ms,
+            Some(PlanStep::Gate(_) | PlanStep::Mirror { .. } | PlanStep::SetWeight { .. } | PlanStep::Pause { .. })
+            | None => 0,
+        };
+        let end = self.now.plus_ms(wait_ms);
+        if let Phase::Progressing { stage: Stage::Analysing { until, .. } | Stage::Baking { until, .. }, .. } =
+            &mut self.state.phase
+        {
+            *until = end;
+        }
+    }
+
+    /// Ends a wait; a gate, an approval or a shift under way is never skipped.
+    fn skip(&mut self) -> Result<(), String> {
+        let Phase::Progressing { step, stage, halt } = &self.state.phase else { return Err(self.no_longer()) };
+        let step = *step;
+        if matches!(halt, Some(Halt::Held { reason: HoldReason::SourceSilent { .. }, .. })) {
+            return Err("verification is silent: promoting would be blind; resume when it is back, or roll back".into());
+        }
+        match stage {
+            Stage::Mirroring { .. } | Stage::Analysing { .. } | Stage::Pausing { .. } | Stage::Baking { .. } => {
+                self.decisions.push(Decision::Skipped { step: step + 1 });
+                self.enter(step + 1);
+                Ok(())
+            }
+            Stage::Gate { gate, .. } => Err(format!("the {gate} gate cannot be skipped: mend it and resume")),
+            Stage::Approval => Err("approvals cannot be skipped".to_owned()),
+            Stage::Shifting { .. } => Err("a shift is under way: ask again when it is applied".to_owned()),
+        }
+    }
+
+    fn rollback_by(&mut self, by: &Principal, reason: &str) -> Result<(), String> {
+        match self.state.phase {
+            Phase::Progressing { .. } | Phase::Promoting { .. } => {
+                self.roll_back(Cause {
+                    guard: "operator".to_owned(),
+                    finding: format!("{} asked for it: {reason}", by.name),
+                    example_trace: None,
+                    first_seen: None,
+                    reasons: Vec::new(),
+                });
+                Ok(())
+            }
+            Phase::RollingBack { .. } | Phase::Ended { .. } => Err(self.no_longer()),
+        }
+    }
+
+    fn approve(&mut self, by: &Principal, plan_digest: &str) -> Result<(), String> {
+        let Some(gate) = &self.state.plan.gates.approval else {
+            return Err("the plan asks for no approval".to_owned());
+        };
+        if !matches!(self.state.phase, Phase::Progressing { .. }) {
+            return Err(self.no_longer());
+        }
+        if plan_digest != self.state.plan_digest {
+            return Err(format!("it approves {plan_digest}, but this rollout's plan is {}", self.state.plan_digest));
+        }
+        if by.name == self.state.started_by.name {
+            return Err(format!("{} started this rollout, and who wrote a plan cannot approve it", by.name));
+        }
+        if !by.roles.contains(&gate.role) {
+            return Err(format!("{} does not have the role {}", by.name, gate.role));
+        }
+        let (needed, expires_ms, now) = (gate.count, gate.expires_ms, self.now);
+        self.state.approvals.retain(|approval| now.since_ms(approval.at) < expires_ms);
+        if self.state.approvals.iter().any(|approval| approval.by == by.name) {
+            return Err(format!("{} approved already", by.name));
+        }
+        self.state.approvals.push(Approval { by: by.name.clone(), at: now });
+        let count = u32::try_from(self.state.approvals.len()).unwrap_or(u32::MAX);
+        self.decisions.push(Decision::Approved { by: by.name.clone(), count, needed });
+        Ok(())
+    }
+
+    fn no_longer(&self) -> String {
+        match &self.state.phase {
+            Phase::Progressing { .. } => "the rollout is under way".to_owned(),
+            Phase::RollingBack { .. } => "it is being rolled back already".to_owned(),
+            Phase::Promoting { .. } => "it is being promoted already".to_owned(),
+            Phase::Ended { outcome, .. } => match outcome {
+                crate::event::Outcome::Promoted => "it has ended: promoted".to_owned(),
+                crate::event::Outcome::RolledBack(_) => "it has ended: rolled back".to_owned(),
+            },
+        }
+    }
+}

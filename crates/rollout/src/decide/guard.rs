@@ -1,0 +1,207 @@
+//! What is watched all the time, halted or not.
+
+use super::{Decider, GATE_LIMIT_MS, SILENCE_GRACE_MS};
+use crate::event::{Cause, Decision, HoldReason};
+use crate::plan::GateName;
+use crate::state::{Halt, Phase, Stage, State};
+use judge::{Failure, Guard, Verdict};
+use model::{BlindSpotCount, Check, Environment, Finding, Observation, Subject, UnixMillis};
+
+impl Decider {
+    pub(super) fn observe(&mut self, observation: &Observation) {
+        self.state.heard_at = self.now;
+        self.state.observations += 1;
+        self.state.judge.observe(observation);
+        merge_findings(&mut self.state.findings, &observation.findings);
+        merge_blind_spots(&mut self.state.blind_spots, &observation.blind_spots);
+        if let Phase::Progressing { stage, halt, .. } = &mut self.state.phase {
+            if matches!(halt, Some(Halt::Held { reason: HoldReason::SourceSilent { .. }, .. })) {
+                *halt = None;
+                self.decisions.push(Decision::Resumed);
+            }
+            if let Stage::Analysing { since, batches, .. } = stage
+                && observation.assigned_from >= *since
+                && observation.arms[Environment::Green].traces > 0
+            {
+                *batches += 1;
+            }
+        }
+        let assessment = self.state.judge.assess();
+        let changed = match &self.state.assessment {
+            Some(before) => std::mem::discriminant(&before.verdict) != std::mem::discriminant(&assessment.verdict),
+            None => true,
+        };
+        if changed {
+            self.decisions.push(Decision::Judged(Box::new(assessment.clone())));
+        }
+        let failure = match &assessment.verdict {
+            Verdict::Fail(failure) => Some(failure.clone()),
+            Verdict::Pass | Verdict::Inconclusive { .. } | Verdict::Error { .. } => None,
+        };
+        self.state.assessment = Some(assessment);
+        if let Some(failure) = failure
+            && matches!(self.state.phase, Phase::Progressing { .. })
+            && self.state.candidate_has_traffic()
+        {
+            let cause = cause_of(&self.state, &failure);
+            self.roll_back(cause);
+        }
+    }
+
+    pub(super) fn watch_the_clock(&mut self) {
+        let Phase::Progressing { halt, .. } = &self.state.phase else { return };
+        let silent_ms = self.now.since_ms(self.state.heard_at);
+        if halt.is_none() && self.state.candidate_has_traffic() && silent_ms > silence_limit_ms(&self.state) {
+            self.hold(HoldReason::SourceSilent { for_ms: silent_ms });
+        }
+        let Some(plan) = self.state.plan.guards.drift.clone() else { return };
+        let Some(guard) = &mut self.state.drift_guard else { return };
+        match guard.running {
+            Some((_, give_up)) if self.now >= give_up => {
+                guard.running = None;
+                guard.due = self.now.plus_ms(plan.every_ms);
+            }
+            None if self.now >= guard.due => {
+                let give_up = self.now.plus_ms(GATE_LIMIT_MS);
+                let run = self.run_gate(GateName::Drift, true);
+                if let Some(guard) = &mut self.state.drift_guard {
+                    guard.running = Some((run, give_up));
+                }
+            }
+            Some(_) | None => {}
+        }
+    }
+}
+
+/// A batch is at most this late; then its source counts as silent.
+pub(crate) fn silence_limit_ms(state: &State) -> u64 {
+    let verification = &state.plan.verification;
+    2 * state.plan.analysis.batch_ms + verification.linger_ms + verification.horizon_ms + SILENCE_GRACE_MS
+}
+
+fn merge_findings(known: &mut Vec<Finding>, new: &[Finding]) {
+    for finding in new {
+        let same = |known: &&mut Finding| {
+            known.check == finding.check
+                && known.service == finding.service
+                && known.operation == finding.operation
+                && known.key == finding.key
+        };
+        if let Some(known) = known.iter_mut().find(same) {
+            for environment in Environment::BOTH {
+                known.traces[environment] = known.traces[environment].saturating_add(finding.traces[environment]);
+                known.spans[environment] = known.spans[environment].saturating_add(finding.spans[environment]);
+            }
+            known.first_seen = known.first_seen.min(finding.first_seen);
+            known.last_seen = known.last_seen.max(finding.last_seen);
+            if finding.traces[Environment::Green] > 0 && finding.example.is_some() {
+                known.example = finding.example;
+            }
+        } else if known.len() < State::MAX_FINDINGS {
+            known.push(finding.clone());
+        }
+    }
+}
+
+fn merge_blind_spots(known: &mut Vec<BlindSpotCount>, new: &[BlindSpotCount]) {
+    for spot in new {
+        if let Some(known) = known.iter_mut().find(|known| known.subject == spot.subject) {
+            let example = known.example.or(spot.example);
+            *known = BlindSpotCount { example, ..spot.clone() };
+        } else if known.len() < State::MAX_FINDINGS {
+            known.push(spot.clone());
+        }
+    }
+}
+
+fn cause_of(state: &State, failure: &Failure) -> Cause {
+    let finding = worst_finding(state, failure.check, failure.subject.as_ref());
+    let spot = failure.subject.as_ref().and_then(|subject| state.blind_spots.iter().find(|s| s.subject == *subject));
+    let words = match (&failure.subject, spot, finding) {
+        (Some(subject), Some(spot), _) => blind_spot_words(subject, spot),
+        (Some(subject), None, _) => format!("{} never comes out of green", subject_words(subject)),
+        (None, _, Some(finding)) => finding_words(finding),
+        (None, _, None) => format!("{} in green", failure.check.words()),
+    };
+    let example = spot.and_then(|spot| spot.example).or_else(|| finding.and_then(|finding| finding.example));
+    let first_seen: Option<UnixMillis> = finding.map(|finding| finding.first_seen);
+    // A blind spot shows as span loss first; the guard that the plan has for it is the one to name.
+    let guard = match failure.check {
+        Check::BlindSpot if state.plan.guards.judged.has(Guard::BlindSpots) => Guard::BlindSpots,
+        _ => failure.guard,
+    };
+    Cause {
+        guard: guard.name().to_owned(),
+        finding: words,
+        example_trace: example,
+        first_seen,
+        reasons: failure.reasons.clone(),
+    }
+}
+
+/// The finding of the candidate that the active environment explains least: its traces beyond what the other
+/// environment shows.
+fn worst_finding<'s>(state: &'s State, check: Check, subject: Option<&Subject>) -> Option<&'s Finding> {
+    let of_subject = |finding: &&Finding| match (check, subject) {
+        (Check::BlindSpot, Some(Subject::Operation { service, operation, .. })) => {
+            finding.check == Check::LostSpan && finding.service == *service && finding.operation == *operation
+        }
+        (Check::BlindSpot, Some(Subject::Edge { to, .. })) => {
+            finding.check == Check::LostSpan && finding.service == *to
+        }
+        _ => finding.check == check,
+    };
+    state.findings.iter().filter(of_subject).filter(|finding| finding.traces[Environment::Green] > 0).max_by_key(
+        |finding| finding.traces[Environment::Green].saturating_sub(finding.traces[Environment::Blue]),
+    )
+}
+
+fn finding_words(finding: &Finding) -> String {
+    let place = match (finding.service.as_str(), finding.operation.as_str()) {
+        ("", operation) => operation.to_owned(),
+        (service, "") => service.to_owned(),
+        (service, operation) => format!("{service} / {operation}"),
+    };
+    let key = match (&finding.key, finding.check) {
+        (Some(key), Check::Orphan) => format!(" (parent: {key})"),
+        (Some(key), _) => format!(" `{key}`"),
+        (None, _) => String::new(),
+    };
+    format!(
+        "{}{key} in {place}: {} traces of green, {} of blue",
+        finding.check.words(),
+        finding.traces[Environment::Green],
+        finding.traces[Environment::Blue]
+    )
+}
+
+/// A subject in words.
+pub(crate) fn subject_words(subject: &Subject) -> String {
+    match subject {
+        Subject::Operation { service, operation, kind } => {
+            let kind = match kind {
+                1 => "internal",
+                2 => "server",
+                3 => "client",
+                4 => "producer",
+                5 => "consumer",
+                _ => "unspecified",
+            };
+            format!("{service} / {operation} ({kind})")
+        }
+        Subject::Edge { from, to } => format!("the call from {from} to {to}"),
+    }
+}
+
+fn blind_spot_words(subject: &Subject, spot: &BlindSpotCount) -> String {
+    let seen = |environment: Environment| {
+        let traces = spot.traces_ever[environment];
+        format!("{} of {traces}", traces.saturating_sub(spot.unseen_ever[environment]))
+    };
+    format!(
+        "{} never comes out of green: {} traces show it, blue shows {}",
+        subject_words(subject),
+        seen(Environment::Green),
+        seen(Environment::Blue)
+    )
+}

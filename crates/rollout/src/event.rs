@@ -1,0 +1,286 @@
+//! What goes into a decision and what comes out of it. All of it stands in the ledger, so every type is serialised.
+
+use crate::plan::{GateName, Plan};
+use judge::Assessment;
+use model::{BasisPoints, Environment, GateResult, GateVerdict, Observation, Pins, RouteKey, RouteTable, TraceId};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Names one rollout of one ledger: the plan's name and the sequence number of rollouts in the ledger,
+/// `collector-0-131.1`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RolloutId(pub String);
+
+impl fmt::Display for RolloutId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Who acts, by a canonical name, and the roles that this name has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Principal {
+    /// The canonical name: one person is one name.
+    pub name: String,
+    /// The roles of that name when it acted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
+}
+
+/// The first event of a rollout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Start {
+    /// The rollout's name.
+    pub rollout: RolloutId,
+    /// What is to happen.
+    pub plan: Plan,
+    /// [`Plan::digest`]: what approvals bind to.
+    pub plan_digest: String,
+    /// Who started it. They count as the plan's author: they cannot approve it (invariant 10).
+    pub by: Principal,
+    /// The key from trace id to bucket for this rollout.
+    pub route_key: RouteKey,
+    /// The folder that the plan's relative paths start from.
+    pub base_dir: String,
+    /// The newest generation that was ever published; this rollout's are above it.
+    pub last_generation: u64,
+}
+
+/// What an operator may ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Command {
+    /// Stop advancing; guards go on.
+    Pause,
+    /// Go on after a pause, or analyse again after a hold.
+    Resume,
+    /// End the wait of the present step and go on with the next. No gate is skipped, and no alarm.
+    Promote,
+    /// Back to the active environment.
+    Rollback {
+        /// Why, in the operator's words.
+        reason: String,
+    },
+    /// Approve the plan with this digest.
+    Approve {
+        /// What is approved.
+        plan_digest: String,
+    },
+}
+
+impl Command {
+    /// The command's name on the command line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::Pause => "pause",
+            Command::Resume => "resume",
+            Command::Promote => "promote",
+            Command::Rollback { .. } => "rollback",
+            Command::Approve { .. } => "approve",
+        }
+    }
+}
+
+/// Everything that can happen to a rollout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Event {
+    /// Time went by.
+    Tick,
+    /// A batch of traces was checked.
+    Observed(Box<Observation>),
+    /// A gate that was asked for has ended.
+    GateFinished {
+        /// Which gate.
+        gate: GateName,
+        /// Which of its runs.
+        run: u32,
+        /// How.
+        result: GateResult,
+    },
+    /// The gateway routes by this generation now.
+    Applied {
+        /// The generation.
+        generation: u64,
+        /// Traces torn by rollbacks so far.
+        torn: u64,
+    },
+    /// A person, or a program for them, asked for something.
+    Commanded {
+        /// What.
+        command: Command,
+        /// Who.
+        by: Principal,
+    },
+    /// The controller started again: what was under way outside must be asked for again.
+    Restarted,
+}
+
+/// A change of traffic: what of a [`RouteTable`] a reader of the ledger needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Shift {
+    /// The table's generation.
+    pub generation: u64,
+    /// Who serves.
+    pub active: Environment,
+    /// The candidate's share.
+    pub weight: BasisPoints,
+    /// Whether the candidate gets copies.
+    pub mirror: bool,
+    /// What becomes of traces in flight.
+    pub pins: Pins,
+}
+
+impl From<&RouteTable> for Shift {
+    fn from(table: &RouteTable) -> Shift {
+        Shift {
+            generation: table.generation,
+            active: table.active,
+            weight: table.weight,
+            mirror: table.mirror,
+            pins: table.pins,
+        }
+    }
+}
+
+/// Why a rollout was rolled back: the first line that a person reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Cause {
+    /// The guard, gate or command: `blindSpots`, `drift`, `operator`.
+    pub guard: String,
+    /// What was found, in words.
+    pub finding: String,
+    /// A trace that shows it.
+    pub example_trace: Option<TraceId>,
+    /// When the first trace that shows it was assigned.
+    pub first_seen: Option<model::UnixMillis>,
+    /// The numbers behind it.
+    pub reasons: Vec<String>,
+}
+
+/// Why a rollout stands still until somebody acts, or until its source of evidence is back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum HoldReason {
+    /// The analysis ended without a verdict.
+    Inconclusive {
+        /// What is missing.
+        missing: Vec<String>,
+    },
+    /// A gate could not tell.
+    Gate {
+        /// Which.
+        gate: GateName,
+        /// Inconclusive or Error.
+        verdict: GateVerdict,
+        /// Why.
+        reasons: Vec<String>,
+    },
+    /// No gateway applied the table in time.
+    NotApplied {
+        /// The generation that was ordered.
+        generation: u64,
+    },
+    /// Verification says nothing any more. Ends by itself when it does again.
+    SourceSilent {
+        /// For how long, in milliseconds.
+        for_ms: u64,
+    },
+}
+
+/// How a rollout ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// The candidate is active.
+    Promoted,
+    /// Everything is back at the environment that was active.
+    RolledBack(Cause),
+}
+
+/// What was decided, and why. Each is a record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Decision {
+    /// A step of the strategy begins; steps count from 1.
+    StepEntered {
+        /// Which.
+        step: usize,
+        /// In the plan's words: `setWeight 10%`.
+        does: String,
+    },
+    /// Traffic is to change.
+    ShiftOrdered(Shift),
+    /// Traffic has changed.
+    ShiftObserved(Shift),
+    /// A gate is to run.
+    GateRequested {
+        /// Which.
+        gate: GateName,
+        /// Its how many-eth run.
+        run: u32,
+        /// Whether it runs as a guard, beside the steps.
+        guard: bool,
+    },
+    /// The verdict of the judge changed.
+    Judged(Box<Assessment>),
+    /// An approval counts.
+    Approved {
+        /// Who approved.
+        by: String,
+        /// How many there are now.
+        count: u32,
+        /// How many are needed.
+        needed: u32,
+    },
+    /// A command changes nothing.
+    Refused {
+        /// The command's name.
+        command: String,
+        /// Why.
+        reason: String,
+    },
+    /// An operator stops the advance.
+    Paused,
+    /// It goes on.
+    Resumed,
+    /// An operator ended the wait of a step.
+    Skipped {
+        /// Which step.
+        step: usize,
+    },
+    /// The rollout stands still.
+    Held(HoldReason),
+    /// An inconclusive analysis goes on.
+    Extended {
+        /// For how long, in milliseconds.
+        by_ms: u64,
+        /// How many times it was extended.
+        times: u32,
+    },
+    /// Everything goes back.
+    RollbackOrdered(Cause),
+    /// The candidate becomes active.
+    PromotionOrdered,
+    /// The rollout is over.
+    Ended(Outcome),
+}
+
+/// What the shell must do once the records are durable.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Give this table to the gateway.
+    Publish(RouteTable),
+    /// Run a gate and come back with [`Event::GateFinished`].
+    RunGate {
+        /// Which.
+        gate: GateName,
+        /// Which of its runs.
+        run: u32,
+    },
+}

@@ -1,0 +1,332 @@
+//! The plan: what one rollout shall do, in which order, and what stops it. [`parse`] turns the YAML that a person wrote
+//! into a [`Plan`], or says for every place what was found and what was expected; [`preview`] says what would happen.
+//!
+//! A `Plan` that exists is a plan that may run: every rule is checked while it is made. It is stored in ledger records
+//! as JSON, and approvals bind to its [`Plan::digest`]. Nothing here reads a file, a clock or the network.
+
+mod environments;
+mod error;
+mod gates;
+mod locate;
+mod preview;
+mod problems;
+mod quantity;
+mod raw;
+mod strategy;
+mod typed;
+
+pub use error::{PlanError, PlanErrors};
+pub use preview::{Detection, EnvironmentPreview, Evidence, Preview, Proof, StepPreview, preview};
+
+use model::{BasisPoints, PerEnvironment, ShortDuration, Upstream};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+/// A plan is one page of YAML; 1 MiB is a thousand of them, and bounds what the parser may hold.
+pub const MAX_PLAN_BYTES: usize = 1 << 20;
+
+/// A ledger record holds at most 64 KiB (the entry of tlog-tiles) and the plan stands in one beside names, times and
+/// keys: 48 KiB leaves a quarter of it to them.
+pub const MAX_PLAN_JSON_BYTES: usize = 48 * 1024;
+
+/// More steps than this are not a plan that a person reads before approving it.
+pub const MAX_STEPS: usize = 64;
+
+/// One rollout, checked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Plan {
+    /// `metadata.name`: `[a-z0-9]([-a-z0-9.]*)`, at most 63 characters.
+    pub name: String,
+    /// `metadata.change`: the ticket.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub change: Option<String>,
+    /// `metadata.reason`: why this is done.
+    pub reason: String,
+    /// `metadata.impact`: whom it touches.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub impact: Option<String>,
+    /// What is rolled out.
+    pub subject: Subject,
+    /// The two environments.
+    pub environments: PerEnvironment<EnvironmentPlan>,
+    /// What happens, in order: 1 to [`MAX_STEPS`].
+    pub steps: Vec<Step>,
+    /// How the gates are configured that the steps name.
+    pub gates: Gates,
+    /// What is watched all the time.
+    pub guards: Guards,
+    /// How sure the judge must be.
+    pub analysis: Analysis,
+    /// How long a span may take to come out.
+    pub verification: Verification,
+    /// What traffic is expected; only forecasts are made from it.
+    pub traffic: Traffic,
+    /// How long after its last span a trace stays in the environment where it began, in milliseconds.
+    pub pin_ms: u64,
+}
+
+/// What is rolled out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Subject {
+    /// A tracing pipeline: OTLP in, OTLP out.
+    Pipeline,
+}
+
+/// One environment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EnvironmentPlan {
+    /// The version that runs there.
+    pub version: String,
+    /// What was deployed, `sha256:` and 64 hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub artifact: Option<String>,
+    /// Where it takes OTLP, and what its tap is called.
+    pub upstream: Upstream,
+    /// Where its configuration lies, for the drift gate and guard.
+    pub config: Vec<ConfigSource>,
+}
+
+/// Where a part of an environment's configuration lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConfigSource {
+    /// A file or a folder, relative to the plan.
+    pub files: String,
+}
+
+/// One entry of the strategy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Step {
+    /// A check that runs once.
+    Gate(GateName),
+    /// The candidate gets a copy of everything; the active environment alone serves.
+    Mirror {
+        /// How long, in milliseconds, before the next step.
+        for_ms: u64,
+    },
+    /// A share of the traces goes to the candidate, from here on.
+    SetWeight {
+        /// More than in every step before.
+        weight: BasisPoints,
+    },
+    /// Waits until every guard is proved to hold, or one is proved broken.
+    Analysis {
+        /// How long at most, in milliseconds; then it is inconclusive.
+        at_most_ms: u64,
+    },
+    /// Waits.
+    Pause {
+        /// How long, in milliseconds; `None` until a person resumes.
+        for_ms: Option<u64>,
+    },
+    /// Watches the guards and waits.
+    Bake {
+        /// How long, in milliseconds.
+        for_ms: u64,
+    },
+}
+
+/// As the plan writes it: `setWeight 10%`.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Gate(gate) => write!(f, "gate {}", gate.name()),
+            Step::Mirror { for_ms } => write!(f, "mirror for {}", ShortDuration(*for_ms)),
+            Step::SetWeight { weight } => write!(f, "setWeight {weight}"),
+            Step::Analysis { at_most_ms } => {
+                write!(f, "analysis until conclusive, at most {}", ShortDuration(*at_most_ms))
+            }
+            Step::Pause { for_ms: Some(ms) } => write!(f, "pause for {}", ShortDuration(*ms)),
+            Step::Pause { for_ms: None } => f.write_str("pause until a person resumes"),
+            Step::Bake { for_ms } => write!(f, "bake for {}", ShortDuration(*for_ms)),
+        }
+    }
+}
+
+/// The gates of this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum GateName {
+    /// The two configurations differ only where it is expected.
+    Drift,
+    /// People in a role have signed.
+    Approval,
+    /// Both environments take an empty OTLP export.
+    Probe,
+}
+
+impl GateName {
+    /// All of them, in the order in which messages name them.
+    pub const ALL: [GateName; 3] = [GateName::Drift, GateName::Approval, GateName::Probe];
+
+    /// As the plan writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            GateName::Drift => "drift",
+            GateName::Approval => "approval",
+            GateName::Probe => "probe",
+        }
+    }
+}
+
+impl fmt::Display for GateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How the gates are configured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Gates {
+    /// The drift gate, and the drift guard.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub drift: Option<DriftGate>,
+    /// The approval gate.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub approval: Option<ApprovalGate>,
+}
+
+/// What may differ between the two configurations.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DriftGate {
+    /// Every other difference fails the gate.
+    pub expected: Vec<ExpectedDifference>,
+}
+
+/// One difference that is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExpectedDifference {
+    /// Where in the configuration, with dots: `exporters.otlp.endpoint`.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Who must sign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApprovalGate {
+    /// The role that the principals must have.
+    pub role: String,
+    /// How many different principals.
+    pub count: u32,
+    /// How long an approval holds, in milliseconds.
+    pub expires_ms: u64,
+}
+
+/// What is watched all the time, and rolls back when it breaks. At least one is set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Guards {
+    /// What the judge decides from observations.
+    pub judged: judge::Guards,
+    /// Whether the configurations still differ only where it is expected.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub drift: Option<DriftGuard>,
+}
+
+/// The drift gate, again and again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DriftGuard {
+    /// Milliseconds from one comparison to the next.
+    pub every_ms: u64,
+}
+
+/// How sure the judge must be.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Analysis {
+    /// The chance that a good candidate is rolled back, over the whole rollout and all guards together; in (0, 0.5].
+    pub false_alarm: f64,
+    /// The chance that a candidate just at the margin is promoted; in (0, 0.5].
+    pub false_promotion: f64,
+    /// What happens when an analysis ends without a proof.
+    pub on_inconclusive: OnInconclusive,
+    /// The length of an observation in milliseconds of assignment time, 1 to 6 s (STATISTICS.md, "the batch").
+    pub batch_ms: u64,
+}
+
+/// What happens when an analysis ends without a proof.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnInconclusive {
+    /// The rollout stands still until a person decides.
+    #[default]
+    Hold,
+    /// The analysis goes on.
+    Extend,
+    /// Back to the active environment.
+    Rollback,
+}
+
+impl OnInconclusive {
+    /// As the plan writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            OnInconclusive::Hold => "hold",
+            OnInconclusive::Extend => "extend",
+            OnInconclusive::Rollback => "rollback",
+        }
+    }
+}
+
+/// How long a span may take to come out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Verification {
+    /// A span that has not come out this many milliseconds after it was sent is lost (STATISTICS.md, H).
+    pub horizon_ms: u64,
+    /// How many milliseconds more a trace is remembered, so that what comes late or twice is told from what was never
+    /// sent.
+    pub linger_ms: u64,
+}
+
+/// What traffic is expected. Only forecasts are made from it, no decision.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Traffic {
+    /// New traces a second, both environments together.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expected_traces_per_s: Option<f64>,
+    /// The share of traces with an error span, where nothing is wrong.
+    pub errors: f64,
+}
+
+/// Reads a plan. Every rule that can be checked is checked, so that one call names every mistake; where the YAML has
+/// not the shape of a plan (an unknown key, a list for a name), the first such place alone is named.
+pub fn parse(yaml: &str) -> Result<Plan, PlanErrors> {
+    if yaml.len() > MAX_PLAN_BYTES {
+        return Err(PlanErrors::from(error::too_long(yaml.len())));
+    }
+    let plan = Plan::try_from(raw::read(yaml).map_err(|error| error::shape(&error, yaml))?)?;
+    let length = plan.canonical_json().len();
+    if length > MAX_PLAN_JSON_BYTES {
+        return Err(PlanErrors::from(error::too_long_for_a_record(length)));
+    }
+    Ok(plan)
+}
+
+impl Plan {
+    /// `sha256:` and the hexadecimal SHA-256 of the plan's canonical JSON (RFC 8785): what approvals bind to. Comments,
+    /// order of keys and the spelling of defaults in the YAML do not change it.
+    pub fn digest(&self) -> String {
+        let hash = Sha256::digest(self.canonical_json());
+        hash.iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+    }
+
+    fn canonical_json(&self) -> Vec<u8> {
+        serde_json_canonicalizer::to_vec(self).expect("a plan has text keys only, and no number that is not finite")
+    }
+}
+
+#[cfg(test)]
+mod tests;

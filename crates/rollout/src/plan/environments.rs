@@ -1,0 +1,138 @@
+//! The two environments: where each is reached, and that they are two.
+
+use super::problems::{Place, Problems};
+use super::quantity::{digest, endpoint, line, name, same_endpoint};
+use super::raw::{RawConfigSource, RawEnvironment, RawEnvironments, RawOtlp, Section};
+use super::{ConfigSource, EnvironmentPlan};
+use model::{Environment, PerEnvironment, Protocol, Upstream};
+
+/// Characters of a version; a container tag has at most 128.
+const MAX_VERSION_CHARACTERS: usize = 128;
+/// Characters of a path, as Linux has it.
+const MAX_PATH_CHARACTERS: usize = 4_096;
+
+/// What was read of one environment, and the places that a comparison of both may name.
+struct Read {
+    plan: EnvironmentPlan,
+    otlp: Place,
+    tap: Place,
+    whole: Place,
+    backend: Option<Place>,
+}
+
+/// Both, if they differ.
+pub(super) fn environments(
+    problems: &mut Problems,
+    parent: &Place,
+    raw: &Section<RawEnvironments>,
+) -> Option<PerEnvironment<EnvironmentPlan>> {
+    let (at, raw) = problems.section(parent, "environments", raw, "the environments `blue` and `green`")?;
+    let mut read = |colour: Environment, raw| environment(problems, &at, colour, raw);
+    let (blue, green) = (read(Environment::Blue, &raw.blue), read(Environment::Green, &raw.green));
+    let (blue, green) = (blue?, green?);
+    let differ = two(problems, &blue, &green) & no_loop(problems, &blue, &green);
+    differ.then_some(PerEnvironment { blue: blue.plan, green: green.plan })
+}
+
+fn environment(
+    problems: &mut Problems,
+    parent: &Place,
+    colour: Environment,
+    raw: &Section<RawEnvironment>,
+) -> Option<Read> {
+    let (at, raw) = problems.section(parent, colour.name(), raw, "an environment with its version and `otlp`")?;
+    let wanted = "the version that runs there, such as \"0.131.0\"";
+    let version = problems.needed(&at, "version", &raw.version, wanted, |text| line(text, MAX_VERSION_CHARACTERS));
+    let artifact = problems.optional(&at, "artifact", &raw.artifact, digest);
+    let otlp = otlp(problems, &at, &raw.otlp);
+    let tap = problems.or(&at, "tap", &raw.tap, colour.name().to_owned(), name);
+    let backend = problems.optional(&at, "backend", &raw.backend, endpoint);
+    let config = config(problems, &at, &raw.config);
+    let (Some(version), Some(artifact), Some((otlp, protocol, endpoint)), Some(tap), Some(backend), Some(config)) =
+        (version, artifact, otlp, tap, backend, config)
+    else {
+        return None;
+    };
+    Some(Read {
+        plan: EnvironmentPlan { version, artifact, upstream: Upstream { endpoint, protocol, tap, backend }, config },
+        otlp,
+        tap: raw.tap.as_ref().map_or_else(|| at.missing("tap"), |tap| at.key("tap", tap)),
+        backend: raw.backend.as_ref().map(|backend| at.key("backend", backend)),
+        whole: at,
+    })
+}
+
+fn otlp(problems: &mut Problems, parent: &Place, raw: &Section<RawOtlp>) -> Option<(Place, Protocol, String)> {
+    let wanted = "one endpoint, `grpc` or `http`, such as { grpc: \"http://127.0.0.1:4317\" }";
+    let (at, raw) = problems.section(parent, "otlp", raw, wanted)?;
+    let (key, protocol, url) = match (&raw.grpc, &raw.http) {
+        (Some(url), None) => ("grpc", Protocol::Grpc, url),
+        (None, Some(url)) => ("http", Protocol::Http, url),
+        (None, None) => {
+            problems.refuse(&at, "nothing", wanted);
+            return None;
+        }
+        (Some(_), Some(_)) => {
+            problems.refuse(&at, "`grpc` and `http`", wanted);
+            return None;
+        }
+    };
+    let place = at.key(key, url);
+    let endpoint = problems.optional(&at, key, &Some(url.clone()), endpoint)??;
+    Some((place, protocol, endpoint))
+}
+
+fn config(
+    problems: &mut Problems,
+    parent: &Place,
+    raw: &Section<Vec<serde_saphyr::Spanned<RawConfigSource>>>,
+) -> Option<Vec<ConfigSource>> {
+    let Some(section) = raw else { return Some(Vec::new()) };
+    let list = parent.key("config", section);
+    let sources = section.value.iter().enumerate().map(|(index, source)| {
+        let at = list.item(index, source);
+        let wanted = "a file or folder, relative to the plan";
+        let files = problems.needed(&at, "files", &source.value.files, wanted, |text| line(text, MAX_PATH_CHARACTERS));
+        files.map(|files| ConfigSource { files })
+    });
+    // Every source is read, so that each mistake is noted.
+    sources.collect::<Vec<_>>().into_iter().collect()
+}
+
+/// Green differs from blue: another endpoint and another tap, and something new in it.
+fn two(problems: &mut Problems, blue: &Read, green: &Read) -> bool {
+    let (b, g) = (&blue.plan, &green.plan);
+    let endpoint = same_endpoint(&b.upstream.endpoint, &g.upstream.endpoint);
+    if endpoint {
+        let found = format!("{}, blue's endpoint", g.upstream.endpoint);
+        let expected = "an endpoint of its own";
+        problems.refuse_because(&green.otlp, found, expected, "green equals blue, so nothing would be rolled out");
+    }
+    let tap = b.upstream.tap == g.upstream.tap;
+    if tap {
+        let found = format!("{}, blue's tap", g.upstream.tap);
+        let help = "what comes out of green could not be told from what comes out of blue";
+        problems.refuse_because(&green.tap, found, "a tap of its own", help);
+    }
+    let content = b.version == g.version && b.artifact == g.artifact && b.config == g.config;
+    if content {
+        let found = format!("blue's version {}, artifact and configuration", g.version);
+        let help = "green equals blue, so nothing would be rolled out";
+        problems.refuse_because(&green.whole, found, "another version, artifact or configuration", help);
+    }
+    !(endpoint || tap || content)
+}
+
+/// A tap that hands on to a collector would get its own output back.
+fn no_loop(problems: &mut Problems, blue: &Read, green: &Read) -> bool {
+    let mut looped = false;
+    for read in [blue, green] {
+        let (Some(at), Some(backend)) = (&read.backend, &read.plan.upstream.backend) else { continue };
+        if [blue, green].iter().any(|other| same_endpoint(backend, &other.plan.upstream.endpoint)) {
+            let help = "the tap would feed a collector with what a collector put out";
+            problems.refuse_because(at, format!("{backend}, a collector's endpoint"), "the back end's endpoint", help);
+            looped = true;
+        }
+    }
+    !looped
+}

@@ -1,0 +1,153 @@
+//! How gates and guards are configured.
+
+use super::problems::{Place, Problems};
+use super::quantity::{DAY_MS, duration_ms, line, name, prose, quantile, share, whole};
+use super::raw::{RawApprovalGate, RawDriftGate, RawGates, RawGuards, Section};
+use super::{ApprovalGate, DriftGate, DriftGuard, ExpectedDifference, Gates, Guards};
+use judge::{BlindSpots, ErrorRate, Findings, Latency, SpanLoss};
+
+/// Signatures that an approval gate may ask for; each is a record.
+const MAX_APPROVALS: u32 = 16;
+/// Characters of a path into a configuration.
+const MAX_DIFFERENCE_PATH_CHARACTERS: usize = 500;
+/// Characters of the reason of an expected difference.
+const MAX_DIFFERENCE_REASON_CHARACTERS: usize = 500;
+/// Expected differences: with both texts full they would be 200 kB, and the whole plan has its own bound.
+const MAX_EXPECTED_DIFFERENCES: usize = 200;
+
+/// The gates' configurations.
+pub(super) fn gates(problems: &mut Problems, parent: &Place, raw: &Section<RawGates>) -> Option<Gates> {
+    let Some(section) = raw else { return Some(Gates::default()) };
+    let (at, raw) = (parent.key("gates", section), &section.value);
+    let drift = match &raw.drift {
+        Some(section) => drift_gate(problems, &at.key("drift", section), &section.value).map(Some),
+        None => Some(None),
+    };
+    let approval = match &raw.approval {
+        Some(section) => approval_gate(problems, &at.key("approval", section), &section.value).map(Some),
+        None => Some(None),
+    };
+    let (Some(drift), Some(approval)) = (drift, approval) else { return None };
+    Some(Gates { drift, approval })
+}
+
+fn drift_gate(problems: &mut Problems, at: &Place, raw: &RawDriftGate) -> Option<DriftGate> {
+    let Some(section) = &raw.expected else { return Some(DriftGate::default()) };
+    let list = at.key("expected", section);
+    if section.value.len() > MAX_EXPECTED_DIFFERENCES {
+        problems.refuse(
+            &list,
+            format!("{} entries", section.value.len()),
+            format!("at most {MAX_EXPECTED_DIFFERENCES}"),
+        );
+        return None;
+    }
+    let differences = section.value.iter().enumerate().map(|(index, difference)| {
+        let (at, raw) = (list.item(index, difference), &difference.value);
+        let wanted = "a path into the configuration, such as exporters.otlp.endpoint";
+        let path = problems.needed(&at, "path", &raw.path, wanted, |text| line(text, MAX_DIFFERENCE_PATH_CHARACTERS));
+        let reason = problems.needed(&at, "reason", &raw.reason, "why it may differ", |text| {
+            prose(text, MAX_DIFFERENCE_REASON_CHARACTERS)
+        });
+        Some(ExpectedDifference { path: path?, reason: reason? })
+    });
+    // Every entry is read, so that each mistake is noted.
+    let expected = differences.collect::<Vec<_>>().into_iter().collect::<Option<_>>()?;
+    Some(DriftGate { expected })
+}
+
+fn approval_gate(problems: &mut Problems, at: &Place, raw: &RawApprovalGate) -> Option<ApprovalGate> {
+    let role = problems.needed(at, "role", &raw.role, "the role that may approve, such as approver", name);
+    let wanted = "how many people must approve, such as 2";
+    let count = problems.needed(at, "count", &raw.count, wanted, |text| whole(text, (1, MAX_APPROVALS)));
+    let wanted = "how long an approval holds, such as 4h";
+    let expires = problems.needed(at, "expires", &raw.expires, wanted, |text| duration_ms(text, (60_000, 30 * DAY_MS)));
+    let (Some(role), Some(count), Some(expires_ms)) = (role, count, expires) else { return None };
+    Some(ApprovalGate { role, count, expires_ms })
+}
+
+/// The guards: at least one that is judged, for without any there is no way back.
+pub(super) fn guards(
+    problems: &mut Problems,
+    parent: &Place,
+    raw: &Section<RawGuards>,
+    gates: &Section<RawGates>,
+) -> Option<Guards> {
+    let wanted = "at least one guard, such as spanLoss: { atMost: 0.1% }";
+    let (at, raw) = problems.section(parent, "guards", raw, wanted)?;
+    let judges = raw.span_loss.is_some() || raw.error_rate.is_some() || raw.latency.is_some();
+    if !(judges || raw.blind_spots.is_some() || raw.findings.is_some()) {
+        let found = if raw.drift.is_some() { "the guard `drift` alone" } else { "no guard" };
+        let help = "without one no observation would ever roll back, and a bake would have nothing to prove";
+        problems.refuse_because(&at, found, wanted, help);
+        return None;
+    }
+    let judged = judged(problems, &at, raw);
+    let drift = match &raw.drift {
+        Some(section) => drift_guard(problems, &at.key("drift", section), &section.value.every, gates).map(Some),
+        None => Some(None),
+    };
+    let (Some(judged), Some(drift)) = (judged, drift) else { return None };
+    Some(Guards { judged, drift })
+}
+
+fn judged(problems: &mut Problems, at: &Place, raw: &RawGuards) -> Option<judge::Guards> {
+    let wanted = "a percentage with its sign, such as 0.5%";
+    let span_loss = guard(&raw.span_loss, |section| {
+        let read = |text: &str| share(text, 50, "0.1%");
+        let at_most = problems.needed(&at.key("spanLoss", section), "atMost", &section.value.at_most, wanted, read)?;
+        Some(SpanLoss { at_most })
+    });
+    let error_rate = guard(&raw.error_rate, |section| {
+        let (at, text) = (at.key("errorRate", section), &section.value.worse_than_active_by);
+        let worse = problems.needed(&at, "worseThanActiveBy", text, wanted, |text| share(text, 50, "0.5%"))?;
+        Some(ErrorRate { worse_than_active_by: worse })
+    });
+    let latency = guard(&raw.latency, |section| {
+        let (at, raw) = (at.key("latency", section), &section.value);
+        let point = problems.needed(&at, "quantile", &raw.quantile, "a quantile, such as 0.99", quantile);
+        let worse = problems
+            .needed(&at, "worseThanActiveBy", &raw.worse_than_active_by, wanted, |text| share(text, 1_000, "20%"));
+        Some(Latency { quantile: point?, worse_than_active_by: worse? })
+    });
+    let blind_spots = guard(&raw.blind_spots, |section| {
+        let (at, text) = (at.key("blindSpots", section), &section.value.at_most);
+        let at_most = problems.needed(&at, "atMost", text, "a count, such as 0", |text| whole(text, (0, 10_000)))?;
+        Some(BlindSpots { at_most })
+    });
+    let findings = guard(&raw.findings, |section| {
+        let (at, text) = (at.key("findings", section), &section.value.worse_than_active_by);
+        let worse = problems.needed(&at, "worseThanActiveBy", text, wanted, |text| share(text, 50, "0.1%"))?;
+        Some(Findings { worse_than_active_by: worse })
+    });
+    let (Some(span_loss), Some(error_rate), Some(latency), Some(blind_spots), Some(findings)) =
+        (span_loss, error_rate, latency, blind_spots, findings)
+    else {
+        return None;
+    };
+    Some(judge::Guards { span_loss, error_rate, latency, blind_spots, findings })
+}
+
+/// A guard that is not there is not read; one that is there must be readable.
+fn guard<'a, T, G>(
+    section: &'a Section<T>,
+    read: impl FnOnce(&'a serde_saphyr::Spanned<T>) -> Option<G>,
+) -> Option<Option<G>> {
+    section.as_ref().map_or(Some(None), |section| read(section).map(Some))
+}
+
+fn drift_guard(
+    problems: &mut Problems,
+    at: &Place,
+    every: &super::raw::Text,
+    gates: &Section<RawGates>,
+) -> Option<DriftGuard> {
+    let wanted = "how often to compare, such as 30s";
+    let every = problems.needed(at, "every", every, wanted, |text| duration_ms(text, (1_000, DAY_MS)));
+    if gates.as_ref().is_none_or(|gates| gates.value.drift.is_none()) {
+        let help = "the guard repeats the gate, and takes from it what may differ";
+        problems.refuse_because(at, "no spec.gates.drift", "spec.gates.drift, `drift: {}` at least", help);
+        return None;
+    }
+    Some(DriftGuard { every_ms: every? })
+}

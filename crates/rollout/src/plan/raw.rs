@@ -1,0 +1,114 @@
+//! The YAML as it stands: texts with their place, nothing judged yet. Every key is optional here, so that a missing one
+//! is reported beside the other mistakes; an unknown one is refused by serde.
+
+use serde::Deserialize;
+use serde_saphyr::{Error, Options, Spanned};
+
+/// A scalar, as it is spelled.
+pub(super) type Text = Option<Spanned<String>>;
+/// A mapping or a list.
+pub(super) type Section<T> = Option<Spanned<T>>;
+
+/// Reads one YAML document.
+pub(super) fn read(yaml: &str) -> Result<Spanned<RawPlan>, Error> {
+    serde_saphyr::from_str_with_options(yaml, options())
+}
+
+/// Bounds of what a plan may hold. 64 steps of at most 8 nodes and 200 expected differences of 5 are 1,512; 20,000
+/// leave room and end an anchor bomb early. Nothing in a plan is nested more than 8 deep.
+pub(super) fn options() -> Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_events: 40_000,
+            max_nodes: 20_000,
+            max_depth: 32,
+            flow_nesting_limit: 32,
+            max_aliases: 100,
+            max_anchors: 100,
+            max_merge_keys: 100,
+            max_recorded_anchor_events: 20_000,
+            max_recorded_anchor_bytes: super::MAX_PLAN_BYTES,
+            max_total_scalar_bytes: super::MAX_PLAN_BYTES,
+            max_documents: 2,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: 20_000,
+            max_replay_stack_depth: 8,
+            max_alias_expansions_per_anchor: 100,
+        },
+        with_snippet: false,
+    }
+}
+
+macro_rules! raw {
+    ($($name:ident { $($field:ident: $kind:ty),* $(,)? })*) => {$(
+        #[derive(Debug, Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        pub(super) struct $name { $(pub(super) $field: $kind,)* }
+    )*};
+}
+
+raw! {
+    RawPlan {
+        api_version: Text,
+        kind: Text,
+        metadata: Section<RawMetadata>,
+        spec: Section<RawSpec>,
+    }
+    RawMetadata { name: Text, change: Text, reason: Text, impact: Text }
+    RawSpec {
+        subject: Text,
+        environments: Section<RawEnvironments>,
+        strategy: Section<RawStrategy>,
+        gates: Section<RawGates>,
+        guards: Section<RawGuards>,
+        analysis: Section<RawAnalysis>,
+        verification: Section<RawVerification>,
+        traffic: Section<RawTraffic>,
+        pin: Text,
+    }
+    RawEnvironments { blue: Section<RawEnvironment>, green: Section<RawEnvironment> }
+    RawEnvironment {
+        version: Text,
+        artifact: Text,
+        otlp: Section<RawOtlp>,
+        tap: Text,
+        backend: Text,
+        config: Section<Vec<Spanned<RawConfigSource>>>,
+    }
+    RawOtlp { grpc: Text, http: Text }
+    RawConfigSource { files: Text }
+    RawStrategy { steps: Section<Vec<Spanned<RawStep>>> }
+    RawStep {
+        gate: Text,
+        mirror: Section<RawFor>,
+        set_weight: Text,
+        analysis: Section<RawAnalysisStep>,
+        pause: Section<RawFor>,
+        bake: Section<RawFor>,
+    }
+    RawFor { r#for: Text }
+    RawAnalysisStep { until: Text, at_most: Text }
+    RawGates {
+        drift: Section<RawDriftGate>,
+        approval: Section<RawApprovalGate>,
+    }
+    RawDriftGate { expected: Section<Vec<Spanned<RawExpected>>> }
+    RawExpected { path: Text, reason: Text }
+    RawApprovalGate { role: Text, count: Text, expires: Text }
+    RawGuards {
+        span_loss: Section<RawAtMost>,
+        error_rate: Section<RawWorse>,
+        latency: Section<RawLatency>,
+        blind_spots: Section<RawAtMost>,
+        findings: Section<RawWorse>,
+        drift: Section<RawEvery>,
+    }
+    RawAtMost { at_most: Text }
+    RawWorse { worse_than_active_by: Text }
+    RawLatency { quantile: Text, worse_than_active_by: Text }
+    RawEvery { every: Text }
+    RawAnalysis { false_alarm: Text, false_promotion: Text, on_inconclusive: Text, batch: Text }
+    RawVerification { horizon: Text, linger: Text }
+    RawTraffic { expected: Text, errors: Text }
+}

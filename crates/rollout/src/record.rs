@@ -1,0 +1,239 @@
+//! What stands in the ledger, and how the state is had back from it.
+
+use crate::decide::{Step, start, step};
+use crate::event::{Decision, Event, RolloutId, Start};
+use crate::state::State;
+use model::{RouteTable, UnixMillis};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// One entry of the ledger, as canonical JSON (RFC 8785).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Record {
+    /// The version of this format.
+    pub version: u32,
+    /// The rollout that it belongs to; none for the server's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutId>,
+    /// Counts up by one within the rollout (or within the server's own), so that a missing record shows.
+    pub sequence: u64,
+    /// When, in milliseconds since the Unix epoch.
+    pub at: UnixMillis,
+    /// Who: a principal's name, or `verdigris` for what it did by itself.
+    pub by: String,
+    /// What.
+    pub body: Body,
+}
+
+/// What a record says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Body {
+    /// A controller opened the ledger.
+    ServerStarted {
+        /// Verdigris' version.
+        version: String,
+    },
+    /// A controller closed it in order.
+    ServerStopped,
+    /// A rollout began.
+    Started(Box<Start>),
+    /// Something happened to it: an input of the decisions that follow.
+    Happened(Box<Event>),
+    /// What was decided upon the input before.
+    Decided(Box<Decision>),
+    /// A blob was kept, content-addressed.
+    EvidenceKept {
+        /// `sha256:…` of the blob.
+        digest: String,
+        /// What it shows.
+        about: String,
+    },
+}
+
+impl Record {
+    /// The version that this code writes and reads.
+    pub const VERSION: u32 = 1;
+}
+
+/// Records that do not explain each other.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum ReplayError {
+    /// Written by another version.
+    #[error("record {sequence}: it has version {found}, this program reads version {}", Record::VERSION)]
+    Version {
+        /// The record's sequence number.
+        sequence: u64,
+        /// What it has.
+        found: u32,
+    },
+    /// A record is missing, or stands twice.
+    #[error("{of}: expected sequence number {expected}, found {found}: a record is missing or stands twice")]
+    Gap {
+        /// The rollout, or the server.
+        of: String,
+        /// The next number.
+        expected: u64,
+        /// What came.
+        found: u64,
+    },
+    /// An event of a rollout that does not run.
+    #[error("record {sequence} belongs to {found}, but {expected}")]
+    WrongRollout {
+        /// The record's sequence number.
+        sequence: u64,
+        /// What it names.
+        found: String,
+        /// What runs.
+        expected: String,
+    },
+    /// The recorded decision is not the one that the records before it lead to.
+    #[error("record {sequence}: the records lead to {expected}, but {found} was recorded")]
+    OtherDecision {
+        /// The record's sequence number.
+        sequence: u64,
+        /// What replaying decides.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
+}
+
+/// The state that a ledger's records lead to. Each decision is made again and compared with what was recorded.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Replay {
+    /// All rollouts, in order; only the last one can still run.
+    pub rollouts: Vec<State>,
+    /// The next sequence number of the last rollout.
+    pub next_sequence: u64,
+    /// The next sequence number of the server's own records.
+    pub next_server_sequence: u64,
+    expected: VecDeque<Decision>,
+    base_dir: Option<String>,
+}
+
+/// Replays a whole ledger.
+pub fn replay<'r>(records: impl IntoIterator<Item = &'r Record>) -> Result<Replay, ReplayError> {
+    let mut replay = Replay::default();
+    for record in records {
+        replay.take(record)?;
+    }
+    Ok(replay)
+}
+
+impl Replay {
+    /// The rollout that runs, if one does.
+    pub fn running(&self) -> Option<&State> {
+        self.rollouts.last().filter(|state| state.outcome().is_none())
+    }
+
+    /// The table that was ordered last, over all rollouts.
+    pub fn table(&self) -> Option<&RouteTable> {
+        self.rollouts.last().map(|state| &state.table)
+    }
+
+    /// The folder that the last plan's relative paths start from.
+    pub fn base_dir(&self) -> Option<&str> {
+        self.base_dir.as_deref()
+    }
+
+    /// Decisions that the last input leads to and that no record states yet. Never empty-handed after a whole ledger:
+    /// an input and its decisions are appended in one batch.
+    pub fn unrecorded(&self) -> usize {
+        self.expected.len()
+    }
+
+    /// Takes the next record.
+    pub fn take(&mut self, record: &Record) -> Result<(), ReplayError> {
+        let sequence = record.sequence;
+        if record.version != Record::VERSION {
+            return Err(ReplayError::Version { sequence, found: record.version });
+        }
+        match (&record.body, &record.rollout) {
+            (Body::ServerStarted { .. } | Body::ServerStopped, _) => {
+                check_sequence("the server", self.next_server_sequence, sequence)?;
+                self.next_server_sequence += 1;
+                return Ok(());
+            }
+            (Body::Started(start_event), rollout) => {
+                let running = self.running().map(|state| state.rollout.clone());
+                if running.is_some() || rollout.as_ref() != Some(&start_event.rollout) {
+                    return Err(wrong_rollout(sequence, rollout.as_ref(), running.as_ref()));
+                }
+                check_sequence(&start_event.rollout.0, 0, sequence)?;
+                self.nothing_expected(sequence, "the start of a rollout")?;
+                self.next_sequence = 0;
+                self.base_dir = Some(start_event.base_dir.clone());
+                self.decided(start(start_event, record.at), true);
+            }
+            (Body::Happened(event), rollout) => {
+                let state = self.current(sequence, rollout.as_ref())?;
+                let next = step(state, event, record.at);
+                check_sequence(&state.rollout.0, self.next_sequence, sequence)?;
+                self.nothing_expected(sequence, "another event")?;
+                self.decided(next, false);
+            }
+            (Body::EvidenceKept { .. }, rollout) => {
+                let name = self.current(sequence, rollout.as_ref())?.rollout.0.clone();
+                check_sequence(&name, self.next_sequence, sequence)?;
+                self.nothing_expected(sequence, "evidence")?;
+            }
+            (Body::Decided(decision), rollout) => {
+                let name = self.current(sequence, rollout.as_ref())?.rollout.0.clone();
+                check_sequence(&name, self.next_sequence, sequence)?;
+                match self.expected.pop_front() {
+                    Some(expected) if expected == **decision => {}
+                    expected => {
+                        return Err(ReplayError::OtherDecision {
+                            sequence,
+                            expected: expected.map_or("no decision".to_owned(), |decision| format!("{decision:?}")),
+                            found: format!("{decision:?}"),
+                        });
+                    }
+                }
+            }
+        }
+        self.next_sequence += 1;
+        Ok(())
+    }
+
+    fn current(&self, sequence: u64, rollout: Option<&RolloutId>) -> Result<&State, ReplayError> {
+        match self.rollouts.last() {
+            Some(state) if Some(&state.rollout) == rollout => Ok(state),
+            other => Err(wrong_rollout(sequence, rollout, other.map(|state| &state.rollout))),
+        }
+    }
+
+    fn decided(&mut self, next: Step, new: bool) {
+        self.expected = next.decisions.into();
+        if new {
+            self.rollouts.push(next.state);
+        } else if let Some(last) = self.rollouts.last_mut() {
+            *last = next.state;
+        }
+    }
+
+    fn nothing_expected(&self, sequence: u64, found: &str) -> Result<(), ReplayError> {
+        match self.expected.front() {
+            None => Ok(()),
+            Some(decision) => Err(ReplayError::OtherDecision {
+                sequence,
+                expected: format!("{decision:?}"),
+                found: found.to_owned(),
+            }),
+        }
+    }
+}
+
+fn check_sequence(of: &str, expected: u64, found: u64) -> Result<(), ReplayError> {
+    if expected == found { Ok(()) } else { Err(ReplayError::Gap { of: of.to_owned(), expected, found }) }
+}
+
+fn wrong_rollout(sequence: u64, found: Option<&RolloutId>, running: Option<&RolloutId>) -> ReplayError {
+    ReplayError::WrongRollout {
+        sequence,
+        found: found.map_or("no rollout".to_owned(), RolloutId::to_string),
+        expected: running.map_or("no rollout runs".to_owned(), |rollout| format!("{rollout} runs")),
+    }
+}

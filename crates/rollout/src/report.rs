@@ -1,0 +1,238 @@
+//! Where a rollout stands, in words and numbers: what every view shows.
+
+use crate::event::{Cause, HoldReason, Outcome, RolloutId};
+use crate::plan::Step as PlanStep;
+use crate::state::{Halt, Phase, Stage, State};
+use judge::{Assessment, Verdict};
+use model::{BasisPoints, Environment, Finding, ShortDuration, UnixMillis};
+use serde::{Deserialize, Serialize};
+
+/// What a person, or a program, wants to know of a rollout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The rollout's name.
+    pub rollout: RolloutId,
+    /// The plan's digest: what an approval names.
+    pub plan_digest: String,
+    /// Who started it.
+    pub started_by: String,
+    /// When.
+    pub started_at: UnixMillis,
+    /// In one word.
+    pub progress: Progress,
+    /// In one sentence.
+    pub headline: String,
+    /// What it waits for, the most important first.
+    pub waits_for: Vec<String>,
+    /// Until the present wait ends by itself, where it does.
+    pub time_left_ms: Option<u64>,
+    /// Done, current, to come.
+    pub steps: Vec<StepReport>,
+    /// Who serves what the candidate does not.
+    pub active: Environment,
+    /// The candidate's share that was ordered.
+    pub weight_ordered: BasisPoints,
+    /// The candidate's share that the gateway applied.
+    pub weight_observed: Option<BasisPoints>,
+    /// Whether the candidate gets copies.
+    pub mirror: bool,
+    /// The generation that was ordered last.
+    pub generation: u64,
+    /// Traces torn by a rollback.
+    pub torn: u64,
+    /// Observations so far.
+    pub observations: u64,
+    /// The evidence for and against.
+    pub assessment: Option<Assessment>,
+    /// What was found, the most frequent in green first.
+    pub findings: Vec<Finding>,
+    /// Why it was rolled back.
+    pub cause: Option<Cause>,
+    /// When the rollback or the promotion was decided.
+    pub decided_at: Option<UnixMillis>,
+    /// When it ended: the gateway had applied the last table.
+    pub ended_at: Option<UnixMillis>,
+}
+
+/// A rollout's life in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Progress {
+    /// Under way.
+    Progressing,
+    /// Stopped by an operator, or by a pause step that waits for one.
+    Paused,
+    /// Stands still until somebody acts.
+    Held,
+    /// On the way back.
+    RollingBack,
+    /// On the way to being active.
+    Promoting,
+    /// The candidate is active.
+    Promoted,
+    /// Everything is back.
+    RolledBack,
+}
+
+/// One step of the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepReport {
+    /// In the plan's words.
+    pub does: String,
+    /// Whether it is done.
+    pub done: bool,
+    /// Whether it is the present one.
+    pub current: bool,
+}
+
+/// Says where a rollout stands.
+pub fn report(state: &State, now: UnixMillis) -> Report {
+    let (progress, headline, waits_for, until) = standing(state, now);
+    let (reached, ended_at, cause) = match &state.phase {
+        Phase::Progressing { step, .. } => (*step, None, None),
+        Phase::RollingBack { cause, .. } => (0, None, Some(cause.clone())),
+        Phase::Promoting { .. } => (state.plan.steps.len(), None, None),
+        Phase::Ended { outcome: Outcome::Promoted, at } => (state.plan.steps.len(), Some(*at), None),
+        Phase::Ended { outcome: Outcome::RolledBack(cause), at } => (0, Some(*at), Some(cause.clone())),
+    };
+    let under_way = matches!(state.phase, Phase::Progressing { .. });
+    let mut findings = state.findings.clone();
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.traces[Environment::Green]));
+    let step_report = |(index, step): (usize, &PlanStep)| StepReport {
+        does: step.to_string(),
+        done: index < reached,
+        current: under_way && index == reached,
+    };
+    Report {
+        rollout: state.rollout.clone(),
+        plan_digest: state.plan_digest.clone(),
+        started_by: state.started_by.name.clone(),
+        started_at: state.started_at,
+        progress,
+        headline,
+        waits_for,
+        time_left_ms: until.map(|until| until.since_ms(now)),
+        steps: state.plan.steps.iter().enumerate().map(step_report).collect(),
+        active: state.table.active,
+        weight_ordered: state.table.weight,
+        weight_observed: state.observed.map(|(_, weight)| weight),
+        mirror: state.table.mirror,
+        generation: state.table.generation,
+        torn: state.torn,
+        observations: state.observations,
+        assessment: state.assessment.clone(),
+        findings,
+        cause,
+        decided_at: state.decided_at,
+        ended_at,
+    }
+}
+
+type Standing = (Progress, String, Vec<String>, Option<UnixMillis>);
+
+fn standing(state: &State, now: UnixMillis) -> Standing {
+    match &state.phase {
+        Phase::Progressing { halt: Some(Halt::Paused { by, .. }), step, .. } => (
+            Progress::Paused,
+            format!("paused by {by} at step {}", step + 1),
+            vec!["`verdigris rollout resume`".to_owned()],
+            None,
+        ),
+        Phase::Progressing { halt: Some(Halt::Held { reason, .. }), step, .. } => held(reason, *step),
+        Phase::Progressing { halt: None, step, stage } => progressing(state, *step, stage, now),
+        Phase::RollingBack { cause, generation } => (
+            Progress::RollingBack,
+            format!("rolling back: {}: {}", cause.guard, cause.finding),
+            vec![format!("the gateway to apply generation {generation}")],
+            None,
+        ),
+        Phase::Promoting { generation } => (
+            Progress::Promoting,
+            "promoting green".to_owned(),
+            vec![format!("the gateway to apply generation {generation}")],
+            None,
+        ),
+        Phase::Ended { outcome: Outcome::Promoted, .. } => {
+            (Progress::Promoted, "promoted: green is active".to_owned(), Vec::new(), None)
+        }
+        Phase::Ended { outcome: Outcome::RolledBack(cause), .. } => (
+            Progress::RolledBack,
+            format!("rolled back: {}: {}", cause.guard, cause.finding),
+            Vec::new(),
+            None,
+        ),
+    }
+}
+
+fn held(reason: &HoldReason, step: usize) -> Standing {
+    let (why, waits_for) = match reason {
+        HoldReason::Inconclusive { missing } => {
+            let mut waits_for = missing.clone();
+            waits_for.push("`verdigris rollout resume` (analyse again), `promote` or `rollback`".to_owned());
+            ("the analysis is inconclusive".to_owned(), waits_for)
+        }
+        HoldReason::Gate { gate, verdict, reasons } => {
+            let mut waits_for = reasons.clone();
+            waits_for.push(format!("`verdigris rollout resume` (runs the {gate} gate again) or `rollback`"));
+            (format!("the {gate} gate ended in {verdict:?}"), waits_for)
+        }
+        HoldReason::NotApplied { generation } => (
+            format!("the gateway did not apply generation {generation}"),
+            vec!["the gateway, or `verdigris rollout rollback`".to_owned()],
+        ),
+        HoldReason::SourceSilent { for_ms } => (
+            format!("verification was silent for {}", ShortDuration(*for_ms)),
+            vec!["an observation; then it goes on by itself".to_owned()],
+        ),
+    };
+    (Progress::Held, format!("held at step {}: {why}", step + 1), waits_for, None)
+}
+
+fn progressing(state: &State, step: usize, stage: &Stage, now: UnixMillis) -> Standing {
+    let does = state.plan.steps.get(step).map(PlanStep::to_string).unwrap_or_default();
+    let headline = format!("step {} of {}: {does}", step + 1, state.plan.steps.len());
+    let (waits_for, until) = match stage {
+        Stage::Shifting { generation, until } => {
+            (vec![format!("the gateway to apply generation {generation}")], Some(*until))
+        }
+        Stage::Gate { gate, until, .. } => (vec![format!("the {gate} gate to end")], Some(*until)),
+        Stage::Approval => {
+            let role = state.plan.gates.approval.as_ref().map_or("approver", |gate| gate.role.as_str());
+            let missing = approvals_missing(state, now);
+            (vec![format!("{missing} more approval(s) by {role}s other than {}", state.started_by.name)], None)
+        }
+        Stage::Mirroring { until } => (vec!["copies to be checked, until the time is over".to_owned()], Some(*until)),
+        Stage::Analysing { until, batches, .. } => (analysis_waits(state, *batches), Some(*until)),
+        Stage::Pausing { until: Some(until) } => (vec!["the time to be over".to_owned()], Some(*until)),
+        Stage::Pausing { until: None } => {
+            let resume = vec!["`verdigris rollout resume`".to_owned()];
+            return (Progress::Paused, headline, resume, None);
+        }
+        Stage::Baking { until, .. } => (vec!["the time to be over, without an alarm".to_owned()], Some(*until)),
+    };
+    (Progress::Progressing, headline, waits_for, until)
+}
+
+fn analysis_waits(state: &State, batches: u32) -> Vec<String> {
+    let mut waits_for = match state.assessment.as_ref().map(|assessment| &assessment.verdict) {
+        Some(Verdict::Inconclusive { missing }) => missing.clone(),
+        Some(Verdict::Error { reason }) => vec![reason.clone()],
+        Some(Verdict::Pass | Verdict::Fail(_)) => Vec::new(),
+        None => vec!["the first observation".to_owned()],
+    };
+    let missing = crate::decide::MIN_BATCHES.saturating_sub(batches);
+    if missing > 0 {
+        let batch = ShortDuration(state.plan.analysis.batch_ms);
+        waits_for.push(format!("{missing} more batch(es) of {batch} with traces of green at this step"));
+    }
+    waits_for
+}
+
+/// How many approvals the plan still asks for: only those count that have not expired.
+pub(crate) fn approvals_missing(state: &State, now: UnixMillis) -> u32 {
+    let Some(gate) = &state.plan.gates.approval else { return 0 };
+    let valid = state.approvals.iter().filter(|approval| now.since_ms(approval.at) < gate.expires_ms).count();
+    gate.count.saturating_sub(u32::try_from(valid).unwrap_or(u32::MAX))
+}

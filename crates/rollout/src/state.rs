@@ -1,0 +1,190 @@
+//! Where a rollout stands.
+
+use crate::event::{Cause, HoldReason, Outcome, Principal, RolloutId};
+use crate::plan::{GateName, Plan};
+use judge::{Assessment, Judge};
+use model::{BasisPoints, BlindSpotCount, Finding, RouteTable, UnixMillis};
+use serde::Serialize;
+
+/// Everything that the next decision depends on. Its JSON is compared by the simulation, and never persisted: after a
+/// crash it is what replaying the records gives.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct State {
+    /// The rollout's name.
+    pub rollout: RolloutId,
+    /// What is to happen.
+    pub plan: Plan,
+    /// What approvals bind to.
+    pub plan_digest: String,
+    /// Who started it.
+    pub started_by: Principal,
+    /// When.
+    pub started_at: UnixMillis,
+    /// When the rollback or the promotion was decided.
+    pub decided_at: Option<UnixMillis>,
+    /// Where it stands.
+    pub phase: Phase,
+    /// The table that was ordered last.
+    pub table: RouteTable,
+    /// The generation and weight that the gateway applied last.
+    pub observed: Option<(u64, BasisPoints)>,
+    /// Traces torn by a rollback, as the gateway counts them.
+    pub torn: u64,
+    /// The evidence; carried over steps, never reset.
+    pub judge: Judge,
+    /// What the judge said last.
+    pub assessment: Option<Assessment>,
+    /// When the last observation came; the start, a restart and a shift count as one.
+    pub heard_at: UnixMillis,
+    /// Observations so far.
+    pub observations: u64,
+    /// What was found so far, grouped; bounded by [`State::MAX_FINDINGS`].
+    pub findings: Vec<Finding>,
+    /// Operations and edges of which a trace went unseen so far; bounded by [`State::MAX_FINDINGS`].
+    pub blind_spots: Vec<BlindSpotCount>,
+    /// Who approved.
+    pub approvals: Vec<Approval>,
+    /// How many times a gate was run.
+    pub gate_runs: u32,
+    /// When the drift guard runs next, and the run that is under way.
+    pub drift_guard: Option<DriftGuardState>,
+}
+
+impl State {
+    /// Groups of findings kept; a group more is left out, for the first ones name the cause.
+    pub const MAX_FINDINGS: usize = 200;
+
+    /// Whether it has ended, and how.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match &self.phase {
+            Phase::Ended { outcome, .. } => Some(outcome),
+            Phase::Progressing { .. } | Phase::RollingBack { .. } | Phase::Promoting { .. } => None,
+        }
+    }
+
+    /// Whether the candidate gets any traffic, its own or copies.
+    pub fn candidate_has_traffic(&self) -> bool {
+        self.table.weight > BasisPoints::ZERO || self.table.mirror
+    }
+}
+
+/// An approval that counted when it was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Approval {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// The drift gate as a guard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DriftGuardState {
+    /// When it is due.
+    pub due: UnixMillis,
+    /// The run under way and when it is given up.
+    pub running: Option<(u32, UnixMillis)>,
+}
+
+/// The life of a rollout.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum Phase {
+    /// On its way through the steps.
+    Progressing {
+        /// Index into the plan's steps.
+        step: usize,
+        /// What the step does now.
+        stage: Stage,
+        /// Why it stands still, if it does.
+        halt: Option<Halt>,
+    },
+    /// The table that sends everything back is ordered.
+    RollingBack {
+        /// Why.
+        cause: Cause,
+        /// The generation that must be applied.
+        generation: u64,
+    },
+    /// The table that makes the candidate active is ordered.
+    Promoting {
+        /// The generation that must be applied.
+        generation: u64,
+    },
+    /// Over.
+    Ended {
+        /// How.
+        outcome: Outcome,
+        /// When.
+        at: UnixMillis,
+    },
+}
+
+/// What the present step does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Stage {
+    /// Waits for the gateway to apply a generation.
+    Shifting {
+        /// Which.
+        generation: u64,
+        /// When it is given up.
+        until: UnixMillis,
+    },
+    /// Waits for a gate's runner.
+    Gate {
+        /// Which gate.
+        gate: GateName,
+        /// Which run.
+        run: u32,
+        /// When it is given up.
+        until: UnixMillis,
+    },
+    /// Waits for people.
+    Approval,
+    /// Copies go to the candidate.
+    Mirroring {
+        /// Until then.
+        until: UnixMillis,
+    },
+    /// Waits for a verdict.
+    Analysing {
+        /// When the step began: only batches assigned from here on show it.
+        since: UnixMillis,
+        /// Such batches with traces of the candidate, so far.
+        batches: u32,
+        /// Until then.
+        until: UnixMillis,
+        /// How many times that was extended.
+        extended: u32,
+    },
+    /// Waits for time, or for a person.
+    Pausing {
+        /// Until then, or until somebody resumes.
+        until: Option<UnixMillis>,
+    },
+    /// Watches the candidate serve everything.
+    Baking {
+        /// Until then.
+        until: UnixMillis,
+        /// How many times that was extended.
+        extended: u32,
+    },
+}
+
+/// Why the steps do not advance. Guards go on all the time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Halt {
+    /// An operator paused.
+    Paused {
+        /// Who.
+        by: String,
+        /// Since when.
+        since: UnixMillis,
+    },
+    /// It cannot go on by itself.
+    Held {
+        /// Why.
+        reason: HoldReason,
+        /// Since when.
+        since: UnixMillis,
+    },
+}

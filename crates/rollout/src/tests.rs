@@ -1,0 +1,136 @@
+//! Rollouts as scripts in, transcripts out.
+
+mod replayed;
+mod script;
+
+use script::{PLAN, check, transcript};
+
+#[test]
+fn a_healthy_green_is_promoted() {
+    insta::assert_snapshot!(transcript(PLAN, "
+        apply
+        gate pass
+        approve bob
+        apply
+        good 12
+        apply
+        good 30
+        apply
+        good 30
+        resume alice
+        apply
+        good 30
+        apply
+    "));
+}
+
+#[test]
+fn a_green_that_loses_spans_is_rolled_back_in_the_middle_of_a_step() {
+    insta::assert_snapshot!(transcript(PLAN, "
+        apply
+        gate pass
+        approve bob
+        apply
+        good 12
+        apply
+        lossy 9
+        apply
+    "));
+}
+
+#[test]
+fn a_copy_that_loses_spans_is_enough() {
+    check(PLAN, "apply; gate pass; approve bob; apply; lossy 6; apply", "rolled back: spanLoss: lost spans in payment / charge");
+}
+
+#[test]
+fn a_blind_spot_is_named_by_what_is_not_seen() {
+    check(
+        PLAN,
+        "apply; gate pass; approve bob; apply; good 12; apply; blind 6; apply",
+        "rolled back: blindSpots: payment / charge (server) never comes out of green",
+    );
+}
+
+#[test]
+fn a_failed_gate_ends_it_before_any_traffic() {
+    check(PLAN, "apply; gate fail; apply", "rolled back: probe: green does not answer");
+}
+
+#[test]
+fn a_gate_that_cannot_tell_holds_and_runs_again_on_resume() {
+    check(PLAN, "apply; gate error", "held at step 1: the probe gate ended in Error");
+    check(PLAN, "apply; gate error; resume alice; gate pass", "step 2 of 9: gate approval");
+    check(PLAN, "apply; gate error; promote alice", "refused promote: the probe gate cannot be skipped: mend it and resume");
+    check(PLAN, "apply; wait 121", "held at step 1: the probe gate ended in Error");
+}
+
+#[test]
+fn approvals_count_by_role_and_by_person_and_never_the_authors() {
+    let reached = "apply; gate pass; ";
+    for (then, expect) in [
+        ("approve alice", "refused approve: alice started this rollout, and who wrote a plan cannot approve it"),
+        ("approve mallory", "refused approve: mallory does not have the role approver"),
+        ("approve-other bob", "refused approve: it approves sha256:other"),
+        ("approve bob; approve bob", "refused approve: bob approved already"),
+        ("promote alice", "refused promote: approvals cannot be skipped"),
+        ("approve bob", "step 3 of 9: mirror for 10s"),
+    ] {
+        check(PLAN, &format!("{reached}{then}"), expect);
+    }
+    check(PLAN, "approve bob; apply; gate pass", "step 3 of 9: mirror for 10s");
+    check(PLAN, "approve bob; apply; wait 100; gate pass", "step 2 of 9: gate approval");
+}
+
+#[test]
+fn operators_pause_resume_promote_and_roll_back() {
+    let mirroring = "apply; gate pass; approve bob; apply; ";
+    for (then, expect) in [
+        ("pause alice; good 60", "paused by alice at step 3"),
+        ("pause alice; pause alice", "refused pause: it stands still already"),
+        ("resume alice", "refused resume: nothing waits for it: the rollout goes on by itself"),
+        ("pause alice; good 60; resume alice", "step 3 of 9: mirror for 10s"),
+        ("pause alice; lossy 9; apply", "rolled back: spanLoss"),
+        ("promote alice", "step 4 of 9: setWeight 10%"),
+        ("rollback alice", "rolling back: operator: alice asked for it: because"),
+        ("rollback alice; apply; pause alice", "refused pause: it has ended: rolled back"),
+    ] {
+        check(PLAN, &format!("{mirroring}{then}"), expect);
+    }
+}
+
+#[test]
+fn missing_evidence_is_never_a_pass() {
+    let analysing = "apply; gate pass; approve bob; apply; good 12; apply; ";
+    check(PLAN, &format!("{analysing}wait 34"), "step 5 of 9: analysis until conclusive");
+    check(PLAN, &format!("{analysing}idle 61"), "held at step 5: the analysis is inconclusive");
+    check(PLAN, &format!("{analysing}idle 61; resume alice"), "step 5 of 9");
+    check(PLAN, &format!("{analysing}idle 61; promote alice"), "step 6 of 9: setWeight 50%");
+    let rollback = PLAN.replace("onInconclusive: hold", "onInconclusive: rollback");
+    check(&rollback, &format!("{analysing}idle 61; apply"), "rolled back: analysis: inconclusive");
+    let extend = PLAN.replace("onInconclusive: hold", "onInconclusive: extend");
+    check(&extend, &format!("{analysing}idle 61"), "step 5 of 9");
+    check(&extend, &format!("{analysing}idle 900"), "held at step 5: the analysis is inconclusive");
+}
+
+#[test]
+fn silence_is_an_error_and_ends_with_the_next_observation() {
+    let analysing = "apply; gate pass; approve bob; apply; good 12; apply; ";
+    check(PLAN, &format!("{analysing}wait 50"), "held at step 5: verification was silent");
+    check(PLAN, &format!("{analysing}wait 50; promote alice"), "refused promote: verification is silent");
+    check(PLAN, &format!("{analysing}wait 50; good 1"), "step 5 of 9");
+}
+
+#[test]
+fn a_table_that_nobody_applies_holds() {
+    let shifting = "apply; gate pass; approve bob; ";
+    check(PLAN, &format!("{shifting}wait 31"), "held at step 3: the gateway did not apply generation 9");
+    check(PLAN, &format!("{shifting}wait 31; apply"), "step 3 of 9: mirror");
+}
+
+#[test]
+fn a_restart_asks_again_for_what_was_under_way() {
+    check(PLAN, "apply; restart", "step 1 of 9: gate probe");
+    check(PLAN, "apply; restart; gate pass", "step 2 of 9: gate approval");
+    check(PLAN, "apply; gate pass; approve bob; apply; good 12; restart; apply; good 30", "step 6 of 9: setWeight 50%");
+}

@@ -1,0 +1,254 @@
+//! A small language for what happens to a rollout: commands separated by `;` or lines.
+
+use crate::plan::parse;
+use crate::*;
+use model::{ArmCounts, BlindSpotCount, Check, Environment, Finding, Observation, PerEnvironment, RouteKey, Subject};
+use model::{TraceId, UnixMillis};
+use std::fmt::Write;
+
+pub const PLAN: &str = r#"
+apiVersion: verdigris.dev/v1alpha1
+kind: Rollout
+metadata: { name: demo, reason: a test }
+spec:
+  subject: pipeline
+  environments:
+    blue: { version: "1", otlp: { grpc: "http://127.0.0.1:14317" } }
+    green: { version: "2", otlp: { grpc: "http://127.0.0.1:24317" } }
+  strategy:
+    steps:
+      - gate: probe
+      - gate: approval
+      - mirror: { for: 10s }
+      - setWeight: 10%
+      - analysis: { until: conclusive, atMost: 60s }
+      - setWeight: 50%
+      - pause: {}
+      - setWeight: 100%
+      - bake: { for: 20s }
+  gates:
+    approval: { role: approver, count: 1, expires: 90s }
+  guards:
+    spanLoss: { atMost: 1% }
+    errorRate: { worseThanActiveBy: 2% }
+    blindSpots: { atMost: 0 }
+    findings: { worseThanActiveBy: 1% }
+  analysis: { falseAlarm: 0.001, onInconclusive: hold, batch: 1s }
+  verification: { horizon: 2s, linger: 1s }
+"#;
+
+/// The state, the time and what was decided so far.
+pub struct Run {
+    pub state: State,
+    pub now: UnixMillis,
+    pub records: Vec<Record>,
+    text: String,
+    batch: u64,
+    observed: UnixMillis,
+}
+
+impl Run {
+    pub fn start(yaml: &str) -> Run {
+        let plan = parse(yaml).unwrap_or_else(|errors| panic!("{errors}"));
+        let now = UnixMillis(1_700_000_000_000);
+        let start_event = Start {
+            rollout: RolloutId("demo.1".into()),
+            plan_digest: plan.digest(),
+            plan,
+            by: Principal { name: "alice".into(), roles: vec![] },
+            route_key: RouteKey([7; 16]),
+            base_dir: "/".into(),
+            last_generation: 7,
+        };
+        let first = start(&start_event, now);
+        let mut run = Run { state: first.state, now, records: vec![], text: String::new(), batch: 0, observed: now };
+        run.note(Body::Started(Box::new(start_event)), &first.decisions);
+        run
+    }
+
+    fn note(&mut self, input: Body, decisions: &[Decision]) {
+        let decided = decisions.iter().map(|decision| Body::Decided(Box::new(decision.clone())));
+        for body in std::iter::once(input).chain(decided) {
+            let sequence = self.records.len() as u64;
+            let (at, by) = (self.now, "test".into());
+            let rollout = Some(self.state.rollout.clone());
+            self.records.push(Record { version: Record::VERSION, rollout, sequence, at, by, body });
+        }
+        for decision in decisions {
+            let seconds = self.now.since_ms(self.state.started_at) / 1_000;
+            writeln!(self.text, "{seconds:>4} s  {}", words(decision)).unwrap();
+        }
+    }
+
+    pub fn happen(&mut self, event: Event) {
+        let before = self.state.clone();
+        let next = step(&self.state, &event, self.now);
+        assert_eq!(next, step(&self.state, &event, self.now), "the same event decides the same");
+        self.state = next.state;
+        if event == Event::Tick && next.decisions.is_empty() {
+            assert_eq!(self.state, before, "a tick that decides nothing changes nothing");
+            return;
+        }
+        self.note(Body::Happened(Box::new(event)), &next.decisions);
+    }
+
+    pub fn take(&mut self, line: &str) {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let number = || rest.parse::<u64>().unwrap();
+        let by = |name: &str| {
+            let roles = if name == "mallory" { vec![] } else { vec!["approver".to_owned()] };
+            Principal { name: name.into(), roles }
+        };
+        let command = |command| Event::Commanded { command, by: by(rest) };
+        match word {
+            "apply" => self.happen(Event::Applied { generation: self.state.table.generation, torn: 0 }),
+            "gate" => {
+                let (verdict, reason) = match rest {
+                    "pass" => (GateVerdict::Pass, "both answer"),
+                    "fail" => (GateVerdict::Fail, "green does not answer"),
+                    _ => (GateVerdict::Error, "blue does not answer"),
+                };
+                let result = GateResult { verdict, reasons: vec![reason.into()], evidence: None };
+                self.happen(Event::GateFinished { gate: plan::GateName::Probe, run: self.state.gate_runs, result });
+            }
+            "pause" => self.happen(command(Command::Pause)),
+            "resume" => self.happen(command(Command::Resume)),
+            "promote" => self.happen(command(Command::Promote)),
+            "rollback" => self.happen(command(Command::Rollback { reason: "because".into() })),
+            "approve" => self.happen(command(Command::Approve { plan_digest: self.state.plan_digest.clone() })),
+            "approve-other" => self.happen(command(Command::Approve { plan_digest: "sha256:other".into() })),
+            "restart" => {
+                self.now = self.now.plus_ms(5_000);
+                self.happen(Event::Restarted);
+            }
+            "wait" => (0..number()).for_each(|_| self.second(None)),
+            "good" | "lossy" | "blind" | "idle" => (0..number()).for_each(|_| self.second(Some(word))),
+            other => panic!("{other}?"),
+        }
+    }
+
+    fn second(&mut self, kind: Option<&str>) {
+        self.now = self.now.plus_ms(1_000);
+        self.happen(Event::Tick);
+        if let Some(kind) = kind {
+            let observation = self.observation(kind);
+            self.happen(Event::Observed(Box::new(observation)));
+        }
+    }
+
+    /// 200 traces a second, of which green gets its share or copies.
+    pub fn observation(&mut self, kind: &str) -> Observation {
+        let (weight, mirror) = (self.state.table.weight.share(), self.state.table.mirror);
+        let total = if kind == "idle" { 0.0 } else { 200.0 };
+        let green = if mirror { total } else { total * weight } as u64;
+        let blue = if mirror { total } else { total * (1.0 - weight) } as u64;
+        let arm = |traces: u64, lossy: u64| {
+            let mut arm = ArmCounts { traces, spans_acknowledged: traces * 10, ..ArmCounts::default() };
+            arm.spans_out = arm.spans_acknowledged - lossy;
+            arm.unfinished = lossy;
+            arm.latency_us.0.insert(130, traces - lossy);
+            if lossy > 0 {
+                arm.events.insert(Check::LostSpan, lossy);
+            }
+            arm
+        };
+        let lost = match kind {
+            "lossy" => green / 5,
+            "blind" => green / 2,
+            _ => 0,
+        };
+        let traces = PerEnvironment { blue: 0, green: lost };
+        let example = Some(TraceId([0xab; 16]));
+        let finding = Finding {
+            check: Check::LostSpan,
+            service: "payment".into(),
+            operation: "charge".into(),
+            key: None,
+            traces,
+            spans: traces,
+            first_seen: self.observed,
+            last_seen: self.observed,
+            example,
+        };
+        let subject = Subject::Operation { service: "payment".into(), operation: "charge".into(), kind: 2 };
+        let sent = PerEnvironment { blue: blue / 2, green: green / 2 };
+        let spot = BlindSpotCount {
+            subject,
+            traces: sent,
+            unseen: traces,
+            traces_ever: sent.map(|count| count * (self.batch + 1)),
+            unseen_ever: if kind == "blind" {
+                PerEnvironment { blue: 0, green: sent.green * (self.batch + 1) }
+            } else {
+                PerEnvironment::default()
+            },
+            example,
+        };
+        let from = self.observed;
+        self.observed = self.now;
+        self.batch += 1;
+        Observation {
+            batch: self.batch,
+            assigned_from: from,
+            assigned_until: self.observed,
+            arms: PerEnvironment { blue: arm(blue, 0), green: arm(green, lost) },
+            left_out: PerEnvironment::default(),
+            findings: if lost > 0 { vec![finding] } else { vec![] },
+            blind_spots: if kind == "blind" { vec![spot] } else { vec![] },
+            omitted: 0,
+        }
+    }
+}
+
+fn words(decision: &Decision) -> String {
+    let shift = |shift: &Shift| {
+        let Shift { generation, active, weight, mirror, pins } = shift;
+        format!("generation {generation}: {active} active, green {weight}, mirror {mirror}, {pins:?} pins")
+    };
+    match decision {
+        Decision::ShiftOrdered(ordered) => format!("ordered  {}", shift(ordered)),
+        Decision::ShiftObserved(observed) => format!("observed {}", shift(observed)),
+        Decision::StepEntered { step, does } => format!("step {step}: {does}"),
+        Decision::Judged(assessment) => match &assessment.verdict {
+            judge::Verdict::Fail(failure) => format!("judged: fail: {:?} {:?}", failure.guard, failure.check),
+            judge::Verdict::Pass => "judged: pass".to_owned(),
+            judge::Verdict::Inconclusive { .. } => "judged: inconclusive".to_owned(),
+            judge::Verdict::Error { reason } => format!("judged: error: {reason}"),
+        },
+        Decision::Refused { command, reason } => format!("refused {command}: {reason}"),
+        Decision::RollbackOrdered(cause) => {
+            format!("rollback: {}: {} (for example {:?})", cause.guard, cause.finding, cause.example_trace)
+        }
+        Decision::Ended(Outcome::Promoted) => "ended: promoted".to_owned(),
+        Decision::Ended(Outcome::RolledBack(_)) => "ended: rolled back".to_owned(),
+        Decision::GateRequested { .. }
+        | Decision::Approved { .. }
+        | Decision::Paused
+        | Decision::Resumed
+        | Decision::Skipped { .. }
+        | Decision::Held(_)
+        | Decision::Extended { .. }
+        | Decision::PromotionOrdered => format!("{decision:?}"),
+    }
+}
+
+fn run(yaml: &str, script: &str) -> Run {
+    let mut run = Run::start(yaml);
+    for line in script.split([';', '\n']).map(str::trim).filter(|line| !line.is_empty()) {
+        run.take(line);
+    }
+    run
+}
+
+/// What was decided, and when.
+pub fn transcript(yaml: &str, script: &str) -> String {
+    run(yaml, script).text
+}
+
+/// The script ends with this headline, or its last decision is this refusal.
+pub fn check(yaml: &str, script: &str, expect: &str) {
+    let run = run(yaml, script);
+    let headline = report(&run.state, run.now).headline;
+    let last = run.text.lines().last().unwrap_or_default();
+    assert!(headline.contains(expect) || last.contains(expect), "{script}\n{}\n{headline}", run.text);
+}

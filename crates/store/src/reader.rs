@@ -1,0 +1,206 @@
+//! Reading a ledger without its lock and without its private key: for auditors, beside the writer or from a copy.
+//!
+//! A copy taken while the writer appends must have its `checkpoint` copied first: the tiles then hold all that it needs.
+
+use crate::disk::{Disk, RealDisk};
+use crate::entries::{read_bundle, read_tile};
+use crate::place::CHECKPOINT;
+use crate::{DiskError, Entries, ProofError, ReadError};
+use ledger::{
+    Bundle, Checkpoint, Edge, HASH_BYTES, Hash, LogProof, MAX_NOTE_BYTES, Note, OpenCheckpointError, TILE_WIDTH, Tile,
+    TileContent, TileTree, VerifierKey, verify_inclusion,
+};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// A ledger's directory, read only.
+pub struct Reader {
+    disk: Box<dyn Disk>,
+    dir: PathBuf,
+}
+
+/// What was verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The log's origin.
+    pub origin: String,
+    /// The size that the checkpoint was signed over.
+    pub size: u64,
+    /// The root that the checkpoint was signed over, and to which the entries lead.
+    pub root: Hash,
+    /// Entries that were hashed: as many as `size`.
+    pub entries: u64,
+    /// Tiles that were compared.
+    pub tiles: u64,
+}
+
+/// A directory that is no ledger's.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenReaderError {
+    /// There is no checkpoint.
+    #[error("{} holds no ledger, for it has no checkpoint", dir.display())]
+    NoCheckpoint {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// The file system failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+/// A checkpoint that is not to be believed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadCheckpointError {
+    /// There is none any more.
+    #[error("{} has no checkpoint", dir.display())]
+    Missing {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// It does not hold.
+    #[error("the checkpoint of {} does not hold", dir.display())]
+    Open {
+        /// The directory.
+        dir: PathBuf,
+        /// What is wrong; names both keys.
+        #[source]
+        source: OpenCheckpointError,
+    },
+    /// The file system failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+/// A ledger that does not hold.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The checkpoint does not hold.
+    #[error(transparent)]
+    Checkpoint(#[from] ReadCheckpointError),
+    /// Entries or tiles are missing or malformed.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A tile is not what the entries hash to.
+    #[error("{tile} does not hold what the entries hash to, from its hash number {hash} on: one of them was altered")]
+    Tile {
+        /// The tile's path.
+        tile: String,
+        /// The first hash that differs, from 0 within the tile.
+        hash: usize,
+    },
+    /// The entries do not lead to the signed root.
+    #[error("the {size} entries lead to the root {computed}, but the checkpoint was signed over {signed}")]
+    Root {
+        /// The number of entries.
+        size: u64,
+        /// The root that the entries give.
+        computed: Hash,
+        /// The root in the checkpoint.
+        signed: Hash,
+    },
+    /// A proof cannot be made.
+    #[error("no proof can be made")]
+    Proof(#[source] ProofError),
+    /// A proof that was made of the tiles does not lead to the signed root.
+    #[error("a proof made of the tiles does not hold: a tile was altered")]
+    Altered(#[source] ledger::ProofError),
+}
+
+impl Reader {
+    /// Opens a ledger's directory, or a plain copy of one. Nothing in it is changed or locked.
+    pub fn open(dir: &Path) -> Result<Reader, OpenReaderError> {
+        let disk = RealDisk::new(dir);
+        if disk.length(CHECKPOINT)?.is_none() {
+            return Err(OpenReaderError::NoCheckpoint { dir: dir.to_owned() });
+        }
+        Ok(Reader::on(Box::new(disk), dir))
+    }
+
+    pub(crate) fn on(disk: Box<dyn Disk>, dir: &Path) -> Reader {
+        Reader { disk, dir: dir.to_owned() }
+    }
+
+    /// The current checkpoint, once the key has signed it. What it was signed over stays readable while a writer goes on.
+    pub fn checkpoint(&self, key: &VerifierKey) -> Result<Checkpoint, ReadCheckpointError> {
+        self.signed_checkpoint(key).map(|(checkpoint, _)| checkpoint)
+    }
+
+    fn signed_checkpoint(&self, key: &VerifierKey) -> Result<(Checkpoint, Note), ReadCheckpointError> {
+        let bytes = self.disk.read(CHECKPOINT, MAX_NOTE_BYTES)?;
+        let bytes = bytes.ok_or_else(|| ReadCheckpointError::Missing { dir: self.dir.clone() })?;
+        let refused = |source| ReadCheckpointError::Open { dir: self.dir.clone(), source };
+        // A byte that is not UTF-8 is replaced, which no signature survives.
+        let note: Note =
+            String::from_utf8_lossy(&bytes).parse().map_err(|error| refused(OpenCheckpointError::Note(error)))?;
+        let checkpoint = Checkpoint::open_note(&note, key).map_err(refused)?;
+        Ok((checkpoint, note))
+    }
+
+    /// Hashes every entry again, and compares with every tile up to the signed root. Reads the whole log once, with one
+    /// bundle at a time in memory.
+    pub fn verify(&self, key: &VerifierKey) -> Result<Report, VerifyError> {
+        let checkpoint = self.checkpoint(key)?;
+        let size = checkpoint.size();
+        let (mut edge, mut tiles) = (Edge::empty(), 0);
+        while let Some(bundle) = Bundle::holding(edge.size(), size) {
+            let mut completed = Vec::new();
+            for entry in read_bundle(&*self.disk, bundle)? {
+                edge.append(Hash::of_leaf(&entry), &mut completed);
+            }
+            tiles += self.compare(&completed)?;
+        }
+        tiles += self.compare(&edge.partial_tiles_since(0))?;
+        let (computed, signed) = (edge.root(), checkpoint.root());
+        if computed != signed {
+            return Err(VerifyError::Root { size, computed, signed });
+        }
+        Ok(Report { origin: checkpoint.origin().to_owned(), size, root: signed, entries: edge.size(), tiles })
+    }
+
+    /// Compares tiles with their files, and counts them.
+    fn compare(&self, tiles: &[TileContent]) -> Result<u64, VerifyError> {
+        for TileContent { tile, bytes } in tiles {
+            let found = read_tile(&*self.disk, *tile)?;
+            let differs = found.chunks(HASH_BYTES).zip(bytes.chunks(HASH_BYTES)).position(|(file, hash)| file != hash);
+            if let Some(hash) = differs {
+                return Err(VerifyError::Tile { tile: tile.to_string(), hash });
+            }
+        }
+        Ok(tiles.len() as u64)
+    }
+
+    /// Entries under a checkpoint of this log in their order, each checked against its leaf hash, but not against the
+    /// root: [`Reader::verify`] does that.
+    pub fn entries(&self, checkpoint: &Checkpoint, range: Range<u64>) -> Result<Entries<'_>, ReadError> {
+        Entries::new(&*self.disk, checkpoint.size(), range)
+    }
+
+    /// The proof that entry `index` is under this checkpoint. It was verified against the checkpoint's root.
+    pub fn inclusion_proof(&self, checkpoint: &Checkpoint, index: u64) -> Result<Vec<Hash>, VerifyError> {
+        let size = checkpoint.size();
+        let proof = self.tree(size).inclusion_proof(index, size).map_err(VerifyError::Proof)?;
+        let tile = Tile::holding(0, index, size).expect("there is a proof, so there is the entry");
+        let bytes = read_tile(&*self.disk, tile)?;
+        let offset = usize::try_from(index % u64::from(TILE_WIDTH)).expect("a remainder of 256 fits") * HASH_BYTES;
+        let leaf = Hash(*bytes[offset..].first_chunk().expect("the tile is as wide as its entries need"));
+        verify_inclusion(leaf, index, size, &proof, checkpoint.root()).map_err(VerifyError::Altered)?;
+        Ok(proof)
+    }
+
+    /// The proof that the log under this checkpoint begins with the tree of its first `old` entries.
+    pub fn consistency_proof(&self, checkpoint: &Checkpoint, old: u64) -> Result<Vec<Hash>, VerifyError> {
+        let size = checkpoint.size();
+        self.tree(size).consistency_proof(old, size).map_err(VerifyError::Proof)
+    }
+
+    /// The proof, for use without a network, that entry `index` is in the log under the current checkpoint.
+    pub fn log_proof(&self, key: &VerifierKey, index: u64) -> Result<LogProof, VerifyError> {
+        let (checkpoint, note) = self.signed_checkpoint(key)?;
+        let hashes = self.inclusion_proof(&checkpoint, index)?;
+        Ok(LogProof { extra: None, index, hashes, checkpoint: note })
+    }
+
+    fn tree(&self, size: u64) -> TileTree<impl FnMut(Tile) -> Result<Vec<u8>, ReadError>> {
+        TileTree::new(size, |tile| read_tile(&*self.disk, tile))
+    }
+}

@@ -1,0 +1,338 @@
+//! A disk in memory that fails at a chosen call, and that loses or tears what was not synced when the power goes.
+
+use crate::DiskError;
+use crate::disk::Disk;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// A handle: clones are the same disk.
+#[derive(Clone)]
+pub(crate) struct SimDisk(Arc<Mutex<Sim>>);
+
+/// What is on the disk. A clone is another disk with the same content.
+#[derive(Clone, Default)]
+pub(crate) struct Sim {
+    /// Names as processes see them, and names as they are after a power loss.
+    live: BTreeMap<String, Node>,
+    durable: BTreeMap<String, Node>,
+    files: Vec<Content>,
+    random: u64,
+    /// Calls that change something or list a directory.
+    calls: u64,
+    /// Fails once, at this call.
+    fail_at: Option<u64>,
+    /// Every content that the checkpoint had, for however short.
+    pub published: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Node {
+    Directory,
+    File(usize),
+}
+
+#[derive(Clone, Default)]
+struct Content {
+    live: Arc<Vec<u8>>,
+    durable: Arc<Vec<u8>>,
+}
+
+/// What becomes of a call.
+enum Call {
+    Succeeds,
+    /// It reports an error, and may have been carried out all the same.
+    Fails {
+        carried_out: bool,
+    },
+}
+
+impl Sim {
+    fn random(&mut self, below: u64) -> u64 {
+        // SplitMix64 (Steele, Lea, Flood, 2014).
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % below
+    }
+
+    fn call(&mut self) -> Call {
+        self.calls += 1;
+        if self.fail_at == Some(self.calls) { Call::Fails { carried_out: self.random(2) == 0 } } else { Call::Succeeds }
+    }
+
+    /// Makes one call with an effect.
+    fn carry_out<T>(&mut self, effect: impl FnOnce(&mut Sim) -> io::Result<T>) -> io::Result<T> {
+        match self.call() {
+            Call::Succeeds => effect(self),
+            Call::Fails { carried_out } => {
+                if carried_out {
+                    effect(self)?;
+                }
+                Err(io::Error::other("injected"))
+            }
+        }
+    }
+
+    fn file(&self, path: &str) -> Option<usize> {
+        match self.live.get(path) {
+            Some(Node::File(file)) => Some(*file),
+            Some(Node::Directory) | None => None,
+        }
+    }
+
+    fn is_directory(&self, path: &str) -> bool {
+        path.is_empty() || self.live.get(path) == Some(&Node::Directory)
+    }
+
+    /// Writes, of which a failing call may have done a part.
+    fn write(&mut self, file: usize, content: Vec<u8>, kept: usize) -> io::Result<()> {
+        match self.call() {
+            Call::Succeeds => self.files[file].live = Arc::new(content),
+            Call::Fails { .. } => {
+                let length = kept + self.random((content.len() - kept) as u64 + 1) as usize;
+                self.files[file].live = Arc::new(content[..length].to_vec());
+                return Err(io::Error::other("injected"));
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self, file: usize) -> io::Result<()> {
+        self.carry_out(|sim| {
+            sim.files[file].durable = sim.files[file].live.clone();
+            Ok(())
+        })
+    }
+
+    /// The power goes: each name and each content that was not synced is as it was, as it became, or torn.
+    fn lose_power(&mut self) {
+        let mut names = self.durable.clone();
+        let paths: Vec<_> = self.live.keys().chain(self.durable.keys()).cloned().collect();
+        for path in paths {
+            if self.live.get(&path) != self.durable.get(&path) && self.random(2) == 0 {
+                match self.live.get(&path) {
+                    Some(node) => names.insert(path, *node),
+                    None => names.remove(&path),
+                };
+            }
+        }
+        let all = names.clone();
+        let reachable = |path: &str| crate::place::directories_above(path).all(|directory| all.contains_key(directory));
+        names.retain(|path, _| reachable(path));
+        (self.live, self.durable) = (names.clone(), names);
+        for file in 0..self.files.len() {
+            let Content { live, durable } = self.files[file].clone();
+            if live == durable {
+                continue;
+            }
+            let after = match self.random(3) {
+                0 => live,
+                1 => durable,
+                _ => Arc::new(self.tear(&live, &durable)),
+            };
+            self.files[file] = Content { live: after.clone(), durable: after };
+        }
+    }
+
+    /// What was not synced is cut somewhere, and a stretch of it never reached the disk.
+    fn tear(&mut self, live: &[u8], durable: &[u8]) -> Vec<u8> {
+        let synced = if live.starts_with(durable) { durable.len() } else { 0 };
+        let end = synced + self.random((live.len() - synced) as u64 + 1) as usize;
+        let mut torn = live[..end].to_vec();
+        let hole = synced + self.random((end - synced) as u64 + 1) as usize;
+        let hole_end = (hole + self.random(64) as usize).min(end);
+        torn[hole..hole_end].fill(0);
+        torn
+    }
+
+    /// All paths of files, to count what is in a directory.
+    pub fn paths(&self) -> Vec<String> {
+        self.live.iter().filter(|(_, node)| **node != Node::Directory).map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Alters a byte of a file, or takes the file away.
+    pub fn damage(&mut self, path: &str, at: Option<usize>) {
+        match (self.file(path), at) {
+            (Some(file), Some(at)) => Arc::make_mut(&mut self.files[file].live)[at] ^= 1,
+            (Some(_), None) => drop(self.live.remove(path)),
+            (None, _) => panic!("no file {path}"),
+        }
+    }
+}
+
+impl SimDisk {
+    pub(crate) fn new(sim: Sim, seed: u64) -> SimDisk {
+        SimDisk(Arc::new(Mutex::new(Sim { random: seed, ..sim })))
+    }
+
+    pub(crate) fn sim(&self) -> MutexGuard<'_, Sim> {
+        self.0.lock().unwrap()
+    }
+
+    pub(crate) fn lose_power(&self) {
+        self.sim().lose_power();
+    }
+
+    /// Fails at the call so many calls from now.
+    pub(crate) fn fail_in(&self, calls: Option<u64>) {
+        let mut sim = self.sim();
+        sim.fail_at = calls.map(|calls| sim.calls + calls);
+    }
+
+    /// Whether the failure came to pass.
+    pub(crate) fn failed(&self) -> bool {
+        let sim = self.sim();
+        sim.fail_at.is_some_and(|at| at <= sim.calls)
+    }
+
+    pub(crate) fn random(&self, below: u64) -> u64 {
+        self.sim().random(below)
+    }
+
+    fn on<T>(
+        &self,
+        doing: &'static str,
+        path: &str,
+        run: impl FnOnce(&mut Sim) -> io::Result<T>,
+    ) -> Result<T, DiskError> {
+        run(&mut self.sim()).map_err(|source| DiskError { doing, path: path.into(), source })
+    }
+}
+
+fn not_found<T>() -> io::Result<T> {
+    Err(io::ErrorKind::NotFound.into())
+}
+
+impl Disk for SimDisk {
+    fn read(&self, path: &str, at_most: usize) -> Result<Option<Vec<u8>>, DiskError> {
+        self.on("read", path, |sim| {
+            let content = sim.file(path).map(|file| sim.files[file].live.to_vec());
+            assert!(content.as_ref().is_none_or(|content| content.len() <= at_most));
+            Ok(content)
+        })
+    }
+
+    fn read_at(&self, path: &str, offset: u64, length: usize) -> Result<Vec<u8>, DiskError> {
+        self.on("read", path, |sim| {
+            let Some(file) = sim.file(path) else { return not_found() };
+            let content = &sim.files[file].live;
+            let from = content.len().min(offset as usize);
+            Ok(content[from..content.len().min(from + length)].to_vec())
+        })
+    }
+
+    fn length(&self, path: &str) -> Result<Option<u64>, DiskError> {
+        self.on("look at", path, |sim| Ok(sim.file(path).map(|file| sim.files[file].live.len() as u64)))
+    }
+
+    fn list(&self, path: &str) -> Result<Option<Vec<String>>, DiskError> {
+        self.on("list", path, |sim| {
+            sim.carry_out(|sim| {
+                if !sim.is_directory(path) {
+                    return Ok(None);
+                }
+                let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+                let beneath = sim.live.range(prefix.clone()..).map_while(|(name, _)| name.strip_prefix(&prefix));
+                Ok(Some(beneath.filter(|name| !name.contains('/')).map(str::to_owned).collect()))
+            })
+        })
+    }
+
+    fn create_dir(&self, path: &str) -> Result<bool, DiskError> {
+        self.on("make the directory", path, |sim| {
+            sim.carry_out(|sim| {
+                let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+                assert!(sim.is_directory(parent), "{parent} should be a directory");
+                Ok(sim.live.insert(path.to_owned(), Node::Directory).is_none())
+            })
+        })
+    }
+
+    fn write_synced(&self, path: &str, content: &[u8]) -> Result<(), DiskError> {
+        self.on("write", path, |sim| {
+            sim.carry_out(|sim| {
+                match sim.file(path) {
+                    Some(file) => sim.files[file].live = Arc::default(),
+                    None => {
+                        sim.files.push(Content::default());
+                        sim.live.insert(path.to_owned(), Node::File(sim.files.len() - 1));
+                    }
+                }
+                Ok(())
+            })?;
+            let file = sim.file(path).unwrap();
+            sim.write(file, content.to_vec(), 0)?;
+            sim.sync(file)
+        })
+    }
+
+    fn append_synced(&self, path: &str, content: &[u8]) -> Result<(), DiskError> {
+        self.on("append to", path, |sim| {
+            let Some(file) = sim.file(path) else { return not_found() };
+            let before = sim.files[file].live.clone();
+            sim.write(file, [before.as_slice(), content].concat(), before.len())?;
+            sim.sync(file)
+        })
+    }
+
+    fn truncate_synced(&self, path: &str, length: u64) -> Result<(), DiskError> {
+        self.on("shorten", path, |sim| {
+            let Some(file) = sim.file(path) else { return not_found() };
+            sim.carry_out(|sim| {
+                Arc::make_mut(&mut sim.files[file].live).truncate(length as usize);
+                Ok(())
+            })?;
+            sim.sync(file)
+        })
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), DiskError> {
+        self.on("rename a file to", to, |sim| {
+            sim.carry_out(|sim| {
+                let parent = to.rsplit_once('/').map_or("", |(parent, _)| parent);
+                assert!(sim.is_directory(parent), "{parent} should be a directory");
+                let Some(node) = sim.live.remove(from) else { return not_found() };
+                sim.live.insert(to.to_owned(), node);
+                if to == crate::place::CHECKPOINT {
+                    let file = sim.file(to).unwrap();
+                    let text = String::from_utf8(sim.files[file].live.to_vec()).unwrap();
+                    sim.published.push(text);
+                }
+                Ok(())
+            })
+        })
+    }
+
+    fn sync_dir(&self, path: &str) -> Result<bool, DiskError> {
+        self.on("sync the directory", path, |sim| {
+            sim.carry_out(|sim| {
+                if !sim.is_directory(path) {
+                    return Ok(false);
+                }
+                let is_child = |name: &str| name.rsplit_once('/').map_or("", |(parent, _)| parent) == path;
+                sim.durable.retain(|name, _| !is_child(name));
+                let children = sim.live.iter().filter(|(name, _)| is_child(name));
+                sim.durable.extend(children.map(|(name, node)| (name.clone(), *node)));
+                Ok(true)
+            })
+        })
+    }
+
+    fn remove(&self, path: &str) -> Result<(), DiskError> {
+        self.on("remove", path, |sim| {
+            sim.carry_out(|sim| if sim.live.remove(path).is_some() { Ok(()) } else { not_found() })
+        })
+    }
+
+    fn remove_dir(&self, path: &str) -> Result<(), DiskError> {
+        self.on("remove the directory", path, |sim| {
+            sim.carry_out(|sim| {
+                let prefix = format!("{path}/");
+                assert!(!sim.live.keys().any(|name| name.starts_with(&prefix)), "{path} should be empty");
+                if sim.live.remove(path).is_some() { Ok(()) } else { not_found() }
+            })
+        })
+    }
+}

@@ -1,0 +1,250 @@
+//! The command line, as DESIGN.md has it.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Rolls a tracing system from its blue environment to its green one, and proves at every step that nothing was lost.
+#[derive(Debug, Parser)]
+#[command(name = "verdigris", version, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs: one JSON value on standard output.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// A whole rollout on this machine, nothing else needed.
+    Demo(Demo),
+    /// The gateway, the controller and the API, from verdigris.yaml.
+    Serve(Serve),
+    /// Plans.
+    #[command(subcommand)]
+    Plan(Plan),
+    /// Rollouts of a running server.
+    #[command(subcommand)]
+    Rollout(Rollout),
+    /// The ledger: needs no server.
+    #[command(subcommand)]
+    Ledger(Ledger),
+}
+
+/// `verdigris demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// What is wrong with green.
+    #[arg(long, value_enum, default_value_t = Fault::None)]
+    pub fault: Fault,
+    /// The traces' seed: the same seed makes the same traces.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Traces a second.
+    #[arg(long, default_value_t = 150.0, value_parser = rate)]
+    pub rate: f64,
+    /// Where the ledger and the evidence are kept; without it they go when the demo ends.
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// Plain lines, even on a terminal.
+    #[arg(long)]
+    pub plain: bool,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (1.0..=5_000.0).contains(&rate) => Ok(rate),
+        _ => Err("expected 1 to 5000 traces a second".to_owned()),
+    }
+}
+
+/// What the demo does to green.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Fault {
+    /// Nothing: it is promoted.
+    None,
+    /// The spans of one service never come out.
+    BlindSpot,
+    /// One span in fifty is lost.
+    SpanLoss,
+    /// One attribute of one service is dropped.
+    AttributeDrop,
+    /// The spans of one service get another parent.
+    Reparent,
+    /// Everything comes out late.
+    Slow,
+    /// One export in five is refused.
+    Errors,
+    /// Green goes away in the middle of a step.
+    Crash,
+}
+
+/// `verdigris serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The server's configuration.
+    #[arg(long, default_value = "verdigris.yaml", value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// `verdigris plan`.
+#[derive(Debug, Subcommand)]
+pub enum Plan {
+    /// Validates a plan, and prints what would happen, step by step.
+    Check {
+        /// The plan.
+        plan: PathBuf,
+    },
+}
+
+/// Where the server is.
+#[derive(Clone, Debug, Args)]
+pub struct Server {
+    /// The server's socket.
+    #[arg(long, env = "VERDIGRIS_SOCKET", default_value = "verdigris-data/verdigris.sock", value_name = "PATH")]
+    pub socket: PathBuf,
+}
+
+/// Which rollout: the one that started last, if none is named.
+#[derive(Clone, Debug, Args)]
+pub struct Named {
+    /// The rollout; the one that started last if it is not named.
+    #[arg(default_value = "last")]
+    pub rollout: String,
+    #[command(flatten)]
+    /// Where the server is.
+    pub server: Server,
+}
+
+/// `verdigris rollout`.
+#[derive(Debug, Subcommand)]
+pub enum Rollout {
+    /// Starts the rollout that a plan describes.
+    Start {
+        /// The plan.
+        plan: PathBuf,
+        /// Stay, show how it goes, and exit as it ends.
+        #[arg(long)]
+        watch: bool,
+        /// Plain lines, even on a terminal.
+        #[arg(long)]
+        plain: bool,
+        #[command(flatten)]
+        /// Where the server is.
+        server: Server,
+    },
+    /// All rollouts.
+    List {
+        #[command(flatten)]
+        /// Where the server is.
+        server: Server,
+    },
+    /// Where a rollout stands, and what it waits for.
+    Status {
+        #[command(flatten)]
+        /// Which.
+        named: Named,
+    },
+    /// Shows a rollout live until it ends, and exits as it ends.
+    Watch {
+        #[command(flatten)]
+        /// Which.
+        named: Named,
+        /// Plain lines, even on a terminal.
+        #[arg(long)]
+        plain: bool,
+    },
+    /// Stops advancing; guards go on.
+    Pause {
+        #[command(flatten)]
+        /// Which.
+        named: Named,
+    },
+    /// Goes on after a pause, or analyses again after a hold.
+    Resume {
+        #[command(flatten)]
+        /// Which.
+        named: Named,
+    },
+    /// Ends the wait of the present step and goes on; no gate is skipped.
+    Promote {
+        #[command(flatten)]
+        /// Which.
+        named: Named,
+    },
+    /// Back to the active environment, at once.
+    Rollback {
+        #[command(flatten)]
+        /// Which.
+        named: Named,
+        /// Why; it stands in the ledger.
+        #[arg(long, default_value = "no reason given")]
+        reason: String,
+    },
+    /// Approves a rollout's plan.
+    Approve {
+        #[command(flatten)]
+        /// Which.
+        named: Named,
+        /// The digest of the plan that is approved, as `rollout status` shows it.
+        #[arg(long, value_name = "sha256:…")]
+        plan_digest: String,
+    },
+}
+
+/// Which ledger.
+#[derive(Clone, Debug, Args)]
+pub struct LedgerAt {
+    /// The ledger's folder.
+    #[arg(long, default_value = "verdigris-data/ledger", value_name = "DIR")]
+    pub dir: PathBuf,
+    /// The verifier key, or a file that holds it. Without it the key beside the ledger is taken, which proves that the
+    /// ledger holds together, and not whose it is.
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+}
+
+/// `verdigris ledger`.
+#[derive(Debug, Subcommand)]
+pub enum Ledger {
+    /// The records, in words.
+    Show {
+        #[command(flatten)]
+        /// Which ledger.
+        at: LedgerAt,
+        /// From this entry on.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// So many entries.
+        #[arg(long)]
+        most: Option<u64>,
+        /// Leave out the observations.
+        #[arg(long)]
+        decisions: bool,
+    },
+    /// Recomputes every hash up to the signed checkpoint, and makes every decision again.
+    Verify {
+        #[command(flatten)]
+        /// Which ledger.
+        at: LedgerAt,
+    },
+    /// A proof that an entry is in the ledger (C2SP tlog-proof).
+    Proof {
+        /// The entry.
+        index: u64,
+        #[command(flatten)]
+        /// Which ledger.
+        at: LedgerAt,
+    },
+}

@@ -1,0 +1,195 @@
+//! `verdigris ledger …`: reads a ledger's folder, and needs nothing else.
+
+use crate::cli::{Format, Ledger, LedgerAt};
+use crate::describe::{Exit, Failed, printable, read_text, timestamp};
+use anyhow::{Context, anyhow};
+use ledger::VerifierKey;
+use rollout::{Body, Decision, Event, Outcome, Record, Replay, Shift};
+use serde_json::json;
+use std::path::Path;
+use store::Reader;
+
+/// A verifier key is a line.
+const MAX_KEY_BYTES: u64 = 4_096;
+
+/// Runs it.
+pub fn run(command: Ledger, format: Format) -> Result<Exit, Failed> {
+    match command {
+        Ledger::Show { at, from, most, decisions } => show(&at, from, most, decisions, format),
+        Ledger::Verify { at } => verify(&at, format),
+        Ledger::Proof { index, at } => proof(&at, index, format),
+    }
+}
+
+struct Opened {
+    reader: Reader,
+    key: VerifierKey,
+    /// Whether whoever asks said whose ledger it must be.
+    pinned: bool,
+}
+
+fn open(at: &LedgerAt) -> Result<Opened, Failed> {
+    let beside = at.dir.parent().unwrap_or(Path::new(".")).join("ledger.key.pub");
+    let text = match &at.key {
+        Some(key) if key.contains('+') => key.clone(),
+        Some(file) => read_text(Path::new(file), MAX_KEY_BYTES)?,
+        None => read_text(&beside, MAX_KEY_BYTES).map_err(|failed| {
+            Failed::usage(format!("{failed}; name the verifier key with --key, as `verdigris serve` prints it"))
+        })?,
+    };
+    let key = text.trim().parse::<VerifierKey>();
+    let key = key.map_err(|error| Failed::usage(format!("the verifier key: {error}")))?;
+    let reader = Reader::open(&at.dir).map_err(|error| Failed::not_verified(anyhow!(error)))?;
+    Ok(Opened { reader, key, pinned: at.key.is_some() })
+}
+
+fn show(at: &LedgerAt, from: u64, most: Option<u64>, decisions: bool, format: Format) -> Result<Exit, Failed> {
+    let Opened { reader, key, .. } = open(at)?;
+    let checkpoint = reader.checkpoint(&key).map_err(|error| Failed::not_verified(anyhow!(error)))?;
+    let until = most.map_or(checkpoint.size(), |most| from.saturating_add(most).min(checkpoint.size()));
+    let entries = reader.entries(&checkpoint, from..until.max(from));
+    let entries = entries.map_err(|error| Failed::usage(error.to_string()))?;
+    for (index, entry) in (from..).zip(entries) {
+        let entry = entry.map_err(|error| Failed::not_verified(anyhow!(error)))?;
+        let record = control::decode(index, &entry).map_err(|error| Failed::not_verified(anyhow!(error)))?;
+        let observation = matches!(&record.body, Body::Happened(event) if matches!(**event, Event::Observed(_)));
+        if decisions && observation {
+            continue;
+        }
+        match format {
+            Format::Text => println!("{}", line(index, &record)),
+            Format::Json => println!("{}", json!({ "index": index, "record": record })),
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn line(index: u64, record: &Record) -> String {
+    let of = record.rollout.as_ref().map_or("server", |rollout| rollout.0.as_str());
+    format!(
+        "{index:>6}  {}  {}/{:<4} {:<10} {}",
+        timestamp(record.at),
+        printable(of),
+        record.sequence,
+        printable(&record.by),
+        printable(&words(&record.body))
+    )
+}
+
+fn verify(at: &LedgerAt, format: Format) -> Result<Exit, Failed> {
+    let Opened { reader, key, pinned } = open(at)?;
+    let report = reader.verify(&key).map_err(|error| Failed::not_verified(anyhow!(error)))?;
+    let checkpoint = reader.checkpoint(&key).map_err(|error| Failed::not_verified(anyhow!(error)))?;
+    let mut replay = Replay::default();
+    let entries = reader.entries(&checkpoint, 0..checkpoint.size());
+    for (index, entry) in (0..).zip(entries.map_err(|error| Failed::not_verified(anyhow!(error)))?) {
+        let entry = entry.map_err(|error| Failed::not_verified(anyhow!(error)))?;
+        let record = control::decode(index, &entry).map_err(|error| Failed::not_verified(anyhow!(error)))?;
+        let taken = replay.take(&record).with_context(|| format!("entry {index}"));
+        taken.map_err(Failed::not_verified)?;
+    }
+    if replay.unrecorded() > 0 {
+        return Err(Failed::not_verified(anyhow!("the ledger ends in the middle of a decision")));
+    }
+    match format {
+        Format::Json => println!(
+            "{}",
+            json!({
+                "verified": true,
+                "origin": report.origin,
+                "size": report.size,
+                "root": report.root.to_string(),
+                "rollouts": replay.rollouts.len(),
+                "keyPinned": pinned,
+            })
+        ),
+        Format::Text => {
+            println!("the ledger holds: {} entries of {}", report.size, report.origin);
+            println!("  root       {}", report.root);
+            println!("  checkpoint signed by {key}");
+            println!("  hashes     every entry leads to the root ({} tiles compared)", report.tiles);
+            println!("  decisions  made again from the records: the same, in {} rollout(s)", replay.rollouts.len());
+            if !pinned {
+                println!("  note       the key was taken from beside the ledger; to know whose it is, name it with --key");
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn proof(at: &LedgerAt, index: u64, format: Format) -> Result<Exit, Failed> {
+    let Opened { reader, key, .. } = open(at)?;
+    let proof = reader.log_proof(&key, index).map_err(|error| Failed::not_verified(anyhow!(error)))?;
+    match format {
+        Format::Text => print!("{proof}"),
+        Format::Json => println!("{}", json!({ "index": index, "proof": proof.to_string() })),
+    }
+    Ok(Exit::Done)
+}
+
+/// A record in words.
+fn words(body: &Body) -> String {
+    match body {
+        Body::ServerStarted { version } => format!("the server started (verdigris {version})"),
+        Body::ServerStopped => "the server stopped".to_owned(),
+        Body::Started(start) => format!("started the rollout of {}: {}", start.plan.name, start.plan_digest),
+        Body::EvidenceKept { digest, about } => format!("  kept {digest}: {about}"),
+        Body::Happened(event) => event_words(event),
+        Body::Decided(decision) => format!("  decided: {}", decision_words(decision)),
+    }
+}
+
+fn event_words(event: &Event) -> String {
+    match event {
+        Event::Tick => "time went by".to_owned(),
+        Event::Observed(observation) => format!(
+            "observed batch {}: {} traces of blue, {} of green, {} finding(s)",
+            observation.batch,
+            observation.arms.blue.traces,
+            observation.arms.green.traces,
+            observation.findings.len()
+        ),
+        Event::GateFinished { gate, result, .. } => {
+            let reason = result.reasons.first().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("the {gate} gate ended in {:?}{reason}", result.verdict)
+        }
+        Event::Applied { generation, .. } => format!("the gateway applied generation {generation}"),
+        Event::Commanded { command, .. } => format!("asked to {}", command.name()),
+        Event::Restarted => "the controller started again".to_owned(),
+    }
+}
+
+fn shift_words(shift: &Shift) -> String {
+    let mirror = if shift.mirror { ", mirror on" } else { "" };
+    format!("green {}{mirror}, {} active (generation {})", shift.weight, shift.active, shift.generation)
+}
+
+fn decision_words(decision: &Decision) -> String {
+    match decision {
+        Decision::StepEntered { step, does } => format!("step {step}: {does}"),
+        Decision::ShiftOrdered(shift) => format!("shift ordered: {}", shift_words(shift)),
+        Decision::ShiftObserved(shift) => format!("shift observed: {}", shift_words(shift)),
+        Decision::GateRequested { gate, run, guard } => {
+            format!("run {run}: the {gate} {}", if *guard { "guard" } else { "gate" })
+        }
+        Decision::Judged(assessment) => match &assessment.verdict {
+            judge::Verdict::Pass => "verdict: Pass".to_owned(),
+            judge::Verdict::Fail(failure) => format!("verdict: Fail: {}", failure.reasons.join("; ")),
+            judge::Verdict::Inconclusive { missing } => format!("verdict: Inconclusive: {}", missing.join("; ")),
+            judge::Verdict::Error { reason } => format!("verdict: Error: {reason}"),
+        },
+        Decision::Approved { by, count, needed } => format!("approved by {by}: {count} of {needed}"),
+        Decision::Refused { command, reason } => format!("refused to {command}: {reason}"),
+        Decision::Paused => "paused".to_owned(),
+        Decision::Resumed => "goes on".to_owned(),
+        Decision::Skipped { step } => format!("the wait of step {step} ended by an operator"),
+        Decision::Held(reason) => format!("held: {reason:?}"),
+        Decision::Extended { by_ms, times } => {
+            format!("extended by {} ({times} so far)", model::ShortDuration(*by_ms))
+        }
+        Decision::RollbackOrdered(cause) => format!("ROLLBACK: {}: {}", cause.guard, cause.finding),
+        Decision::PromotionOrdered => "promotion".to_owned(),
+        Decision::Ended(Outcome::Promoted) => "ended: promoted".to_owned(),
+        Decision::Ended(Outcome::RolledBack(cause)) => format!("ended: rolled back: {}", cause.guard),
+    }
+}

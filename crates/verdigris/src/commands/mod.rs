@@ -1,0 +1,5 @@
+//! One module a command.
+
+pub mod ledger;
+pub mod plan;
+pub mod rollout;

@@ -1,0 +1,169 @@
+//! `verdigris rollout …`: asks a running server.
+
+use super::plan::read_plan;
+use crate::api::ApiClient;
+use crate::cli::{Format, Named, Rollout};
+use crate::clock;
+use crate::describe::{Exit, Failed, printable, timestamp};
+use crate::view::{Flow, View};
+use control::RolloutSummary;
+use model::ShortDuration;
+use rollout::{Command, Progress, Report};
+use std::path::Path;
+use std::time::Duration;
+use web::StartRequest;
+
+/// How often `watch` asks.
+const POLL: Duration = Duration::from_millis(200);
+/// How long `watch` waits for a server that went away, such as one that is restarted.
+const RECONNECT_LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs it.
+pub async fn run(command: Rollout, format: Format) -> Result<Exit, Failed> {
+    match command {
+        Rollout::Start { plan, watch, plain, server } => {
+            let api = ApiClient::new(&server.socket);
+            let report = start(&api, &plan).await?;
+            if watch {
+                return follow(&api, &report.rollout.0, format, plain).await;
+            }
+            show(&report, format)
+        }
+        Rollout::List { server } => list(&ApiClient::new(&server.socket), format).await,
+        Rollout::Status { named } => {
+            let report: Report = ApiClient::new(&named.server.socket).get(&path(&named.rollout)).await?;
+            let exit = exit(report.progress);
+            show(&report, format)?;
+            Ok(exit)
+        }
+        Rollout::Watch { named, plain } => {
+            follow(&ApiClient::new(&named.server.socket), &named.rollout, format, plain).await
+        }
+        Rollout::Pause { named } => command_of(&named, &Command::Pause, format).await,
+        Rollout::Resume { named } => command_of(&named, &Command::Resume, format).await,
+        Rollout::Promote { named } => command_of(&named, &Command::Promote, format).await,
+        Rollout::Rollback { named, reason } => command_of(&named, &Command::Rollback { reason }, format).await,
+        Rollout::Approve { named, plan_digest } => {
+            command_of(&named, &Command::Approve { plan_digest }, format).await
+        }
+    }
+}
+
+async fn start(api: &ApiClient, plan: &Path) -> Result<Report, Failed> {
+    let (text, _) = read_plan(plan)?;
+    let absolute = std::path::absolute(plan)?;
+    let base_dir = absolute.parent().unwrap_or(Path::new("/")).display().to_string();
+    api.post("/v1/rollouts", &StartRequest { plan: text, base_dir }).await
+}
+
+async fn command_of(named: &Named, command: &Command, format: Format) -> Result<Exit, Failed> {
+    let api = ApiClient::new(&named.server.socket);
+    let report: Report = api.post(&format!("{}/commands", path(&named.rollout)), command).await?;
+    show(&report, format)
+}
+
+async fn list(api: &ApiClient, format: Format) -> Result<Exit, Failed> {
+    let rollouts: Vec<RolloutSummary> = api.get("/v1/rollouts").await?;
+    match format {
+        Format::Json => println!("{}", serde_json::to_string(&rollouts)?),
+        Format::Text if rollouts.is_empty() => println!("no rollout yet: `verdigris rollout start PLAN`"),
+        Format::Text => {
+            for rollout in &rollouts {
+                println!(
+                    "{}  started {}  green {}  {}",
+                    printable(&rollout.rollout.0),
+                    timestamp(rollout.started_at),
+                    rollout.weight,
+                    printable(&rollout.headline)
+                );
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Shows a rollout until it ends or stands still for good; the exit code says how.
+async fn follow(api: &ApiClient, rollout: &str, format: Format, plain: bool) -> Result<Exit, Failed> {
+    let mut view = match format {
+        Format::Text => Some(View::open(plain)),
+        Format::Json => None,
+    };
+    let mut unanswered = Duration::ZERO;
+    let report = loop {
+        match api.get::<Report>(&path(rollout)).await {
+            Ok(report) => {
+                unanswered = Duration::ZERO;
+                let flow = view.as_mut().map_or(Flow::GoOn, |view| view.show(&report, "q: stop looking", clock::now()));
+                let ended = matches!(report.progress, Progress::Promoted | Progress::RolledBack);
+                if ended || flow == Flow::Quit {
+                    break report;
+                }
+            }
+            Err(error) if error.exit == Exit::Other && unanswered < RECONNECT_LIMIT => unanswered += POLL,
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(POLL).await;
+    };
+    drop(view);
+    show(&report, format)?;
+    Ok(exit(report.progress))
+}
+
+fn path(rollout: &str) -> String {
+    let safe: String = rollout.chars().filter(|c| c.is_ascii_alphanumeric() || "-._".contains(*c)).collect();
+    format!("/v1/rollouts/{safe}")
+}
+
+/// DESIGN.md's exit codes for a rollout.
+pub fn exit(progress: Progress) -> Exit {
+    match progress {
+        Progress::RolledBack | Progress::RollingBack => Exit::RolledBack,
+        Progress::Held => Exit::Held,
+        Progress::Progressing | Progress::Paused | Progress::Promoting | Progress::Promoted => Exit::Done,
+    }
+}
+
+fn show(report: &Report, format: Format) -> Result<Exit, Failed> {
+    match format {
+        Format::Json => println!("{}", serde_json::to_string(report)?),
+        Format::Text => print!("{}", status_text(report)),
+    }
+    Ok(Exit::Done)
+}
+
+/// A report as text.
+pub fn status_text(report: &Report) -> String {
+    let mut lines = vec![
+        format!("{}: {}", printable(&report.rollout.0), printable(&report.headline)),
+        format!("  plan         {}", report.plan_digest),
+        format!("  started      {} by {}", timestamp(report.started_at), printable(&report.started_by)),
+    ];
+    let observed = report.weight_observed.map_or("not yet".to_owned(), |weight| weight.to_string());
+    let mirror = if report.mirror { ", mirror on" } else { "" };
+    let (ordered, generation) = (report.weight_ordered, report.generation);
+    lines.push(format!(
+        "  traffic      {} is active; green ordered {ordered}, observed {observed}{mirror} (generation {generation})",
+        report.active
+    ));
+    for what in &report.waits_for {
+        lines.push(format!("  waits for    {}", printable(what)));
+    }
+    if let Some(left) = report.time_left_ms {
+        lines.push(format!("  time left    {}", ShortDuration(left)));
+    }
+    if let Some(assessment) = &report.assessment {
+        for guard in &assessment.guards {
+            lines.push(format!("  {:<12} {}", guard.guard.name(), printable(&guard.words)));
+        }
+    }
+    if let Some(cause) = &report.cause {
+        lines.push(format!("  cause        {}: {}", cause.guard, printable(&cause.finding)));
+        lines.extend(cause.reasons.iter().map(|reason| format!("               {}", printable(reason))));
+        lines.extend(cause.example_trace.map(|trace| format!("  example      trace {trace}")));
+    }
+    for (index, step) in report.steps.iter().enumerate() {
+        let mark = if step.current { '>' } else if step.done { '*' } else { ' ' };
+        lines.push(format!("  {mark} {:>2} {}", index + 1, printable(&step.does)));
+    }
+    lines.join("\n") + "\n"
+}

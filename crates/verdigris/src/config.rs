@@ -1,0 +1,171 @@
+//! `verdigris.yaml`: what a server listens on and where its data is.
+
+use crate::describe::Failed;
+use model::{Protocol, Upstream};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// A configuration is a page; more than this is another file.
+const MAX_CONFIG_BYTES: u64 = 256 * 1024;
+
+/// The file as it stands.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RawConfig {
+    #[serde(default = "gateway_listen")]
+    listen: RawListen,
+    #[serde(default = "tap_listens")]
+    taps: BTreeMap<String, RawListen>,
+    serving: RawServing,
+    #[serde(default = "data")]
+    data: PathBuf,
+    #[serde(default)]
+    socket: Option<PathBuf>,
+    #[serde(default = "name")]
+    name: String,
+    #[serde(default)]
+    principals: BTreeMap<u32, RawPrincipal>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawListen {
+    grpc: SocketAddr,
+    http: SocketAddr,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawServing {
+    otlp: RawEndpoint,
+    #[serde(default)]
+    tap: Option<String>,
+    #[serde(default)]
+    backend: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawEndpoint {
+    #[serde(default)]
+    grpc: Option<String>,
+    #[serde(default)]
+    http: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPrincipal {
+    name: String,
+    #[serde(default)]
+    roles: Vec<String>,
+}
+
+fn loopback(grpc: u16, http: u16) -> RawListen {
+    RawListen { grpc: ([127, 0, 0, 1], grpc).into(), http: ([127, 0, 0, 1], http).into() }
+}
+
+fn gateway_listen() -> RawListen {
+    loopback(4317, 4318)
+}
+
+fn tap_listens() -> BTreeMap<String, RawListen> {
+    BTreeMap::from([("blue".to_owned(), loopback(4327, 4328)), ("green".to_owned(), loopback(4337, 4338))])
+}
+
+fn data() -> PathBuf {
+    PathBuf::from("verdigris-data")
+}
+
+fn name() -> String {
+    "verdigris.local/ledger".to_owned()
+}
+
+/// A pair of listening addresses.
+#[derive(Clone, Copy, Debug)]
+pub struct Listen {
+    /// For OTLP/gRPC.
+    pub grpc: SocketAddr,
+    /// For OTLP/HTTP.
+    pub http: SocketAddr,
+}
+
+/// A person or program, by user id.
+#[derive(Clone, Debug)]
+pub struct NamedPrincipal {
+    /// The canonical name.
+    pub name: String,
+    /// Its roles.
+    pub roles: Vec<String>,
+}
+
+/// What a server needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The gateway's addresses.
+    pub listen: Listen,
+    /// The taps, by name.
+    pub taps: BTreeMap<String, Listen>,
+    /// Where traffic goes before the first rollout.
+    pub serving: Upstream,
+    /// The folder for ledger, keys, evidence and socket.
+    pub data: PathBuf,
+    /// The API's socket.
+    pub socket: PathBuf,
+    /// The ledger's origin (C2SP tlog-checkpoint).
+    pub name: String,
+    /// Who is who, by user id of the operating system.
+    pub principals: BTreeMap<u32, NamedPrincipal>,
+}
+
+impl Config {
+    /// Reads and checks the file; relative paths start from its folder.
+    pub fn read(path: &Path) -> Result<Config, Failed> {
+        let refused = |what: String| Failed::usage(format!("{}: {what}", path.display()));
+        let text = crate::describe::read_text(path, MAX_CONFIG_BYTES)?;
+        let raw: RawConfig = serde_saphyr::from_str(&text).map_err(|error| refused(error.to_string()))?;
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        let mut config = parse(raw, &folder).map_err(refused)?;
+        config.data = std::path::absolute(&config.data).map_err(|error| refused(error.to_string()))?;
+        Ok(config)
+    }
+}
+
+fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
+    let (endpoint, protocol) = match (raw.serving.otlp.grpc, raw.serving.otlp.http) {
+        (Some(endpoint), None) => (endpoint, Protocol::Grpc),
+        (None, Some(endpoint)) => (endpoint, Protocol::Http),
+        (Some(_), Some(_)) | (None, None) => {
+            return Err("serving.otlp: expected exactly one of grpc and http, such as { grpc: \
+                        \"http://127.0.0.1:14317\" }"
+                .to_owned());
+        }
+    };
+    let tap = raw.serving.tap.unwrap_or_else(|| "blue".to_owned());
+    if !raw.taps.contains_key(&tap) {
+        let known = raw.taps.keys().cloned().collect::<Vec<_>>().join(", ");
+        return Err(format!("serving.tap: found {tap:?}, expected one of the taps {known}"));
+    }
+    let serving = Upstream { endpoint, protocol, tap, backend: raw.serving.backend };
+    gateway::check_upstream(&serving).map_err(|error| format!("serving: {error}"))?;
+    if raw.name.is_empty() || raw.name.len() > 128 || raw.name.contains(|c: char| c.is_whitespace() || c == '+') {
+        return Err(format!("name: found {:?}, expected up to 128 characters without spaces and plus signs", raw.name));
+    }
+    let listen = |raw: RawListen| Listen { grpc: raw.grpc, http: raw.http };
+    let data = folder.join(raw.data);
+    let principals = raw.principals.into_iter();
+    Ok(Config {
+        listen: listen(raw.listen),
+        taps: raw.taps.into_iter().map(|(name, raw)| (name, listen(raw))).collect(),
+        serving,
+        socket: raw.socket.map_or_else(|| data.join("verdigris.sock"), |socket| folder.join(socket)),
+        data,
+        name: raw.name,
+        principals: principals.map(|(uid, raw)| (uid, NamedPrincipal { name: raw.name, roles: raw.roles })).collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! `verdigris demo`: a whole rollout on this machine, the real system between a simulated shop and two small pipelines.
+
+mod cast;
+mod outcome;
+
+use crate::cli::{Demo, Format};
+use crate::clock;
+use crate::describe::{Exit, Failed, thousands};
+use crate::system::{Ground, Ports, System};
+use crate::view::{Flow, View};
+use anyhow::{Context, anyhow};
+use cast::Cast;
+use gateway::Listen;
+use model::{BasisPoints, Protocol, UnixMillis, Upstream};
+use outcome::Outcome;
+use rollout::{Principal, Progress, Report};
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How often the view is drawn and the rollout asked.
+const FRAME: Duration = Duration::from_millis(100);
+/// The demo ends within two minutes: the plan's steps at their longest are 100 s, and stopping takes a few more.
+const LIMIT_MS: u64 = 110_000;
+/// Traffic before the rollout starts, so that there are traces in flight.
+const WARM_UP_MS: u64 = 1_500;
+/// The crash comes so long after a shift, in the middle of the step.
+const CRASH_AFTER_MS: u64 = 2_500;
+
+/// Runs it.
+pub async fn run(command: &Demo, format: Format) -> Result<Exit, Failed> {
+    let scratch = tempfile::tempdir().context("a folder for the ledger")?;
+    let data = match &command.keep {
+        Some(dir) => std::path::absolute(dir)?,
+        None => scratch.path().join("demo"),
+    };
+    let any = || Listen { grpc: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), http: (Ipv4Addr::LOCALHOST, 0).into() };
+    let taps = BTreeMap::from([("blue".to_owned(), any()), ("green".to_owned(), any())]);
+    let ports = Ports::bind(any(), taps).await?;
+    let cast = Cast::start(command, ports.addresses()).await?;
+    let serving = Upstream {
+        endpoint: cast.blue.endpoint(),
+        protocol: Protocol::Grpc,
+        tap: "blue".to_owned(),
+        backend: None,
+    };
+    let ground = Ground { data: data.clone(), name: "demo.verdigris.local/ledger".to_owned(), serving };
+    let system = System::start(ports, ground).await?;
+    let shop = cast.open_shop(command, system.addresses.gateway.grpc);
+    let mut show = Show::new(command, format, &system, &cast);
+    let report = show.run(&shop).await?;
+    drop(show.view);
+    let stats = system.gateway.stats();
+    let (shop_stats, acknowledged) = shop.stop().await;
+    cast.drain().await;
+    let (ledger_dir, verifier_key) = (system.ledger_dir.clone(), system.verifier_key.to_string());
+    system.stop().await?;
+    let outcome = Outcome::of(&report, &stats, &cast, shop_stats, &acknowledged);
+    let ledger = outcome::LedgerLine::read(&ledger_dir, &verifier_key)?;
+    match format {
+        Format::Json => println!("{}", outcome.json(&ledger)),
+        Format::Text => print!("{}", outcome.text(&ledger, command.keep.is_some())),
+    }
+    Ok(crate::commands::rollout::exit(report.progress))
+}
+
+/// The rollout as it goes, from the warm-up to its end.
+struct Show<'s> {
+    view: Option<View>,
+    system: &'s System,
+    cast: &'s Cast,
+    crash: bool,
+    base_dir: PathBuf,
+}
+
+impl<'s> Show<'s> {
+    fn new(command: &Demo, format: Format, system: &'s System, cast: &'s Cast) -> Show<'s> {
+        let view = match format {
+            Format::Text => Some(View::open(command.plain)),
+            Format::Json => None,
+        };
+        let crash = command.fault == crate::cli::Fault::Crash;
+        Show { view, system, cast, crash, base_dir: PathBuf::from("/") }
+    }
+
+    async fn run(&mut self, shop: &crate::demo::shop::Shop) -> Result<Report, Failed> {
+        tokio::time::sleep(Duration::from_millis(WARM_UP_MS)).await;
+        let plan = self.cast.plan();
+        let by = Principal { name: "demo".to_owned(), roles: Vec::new() };
+        let started = self.system.handle.start(plan, self.base_dir.display().to_string(), by).await;
+        let started = started.map_err(|error| match error {
+            control::StartError::Plan(errors) => anyhow!("the demo's plan:\n{errors}"),
+            other => anyhow!(other),
+        })?;
+        let begun = clock::now();
+        let mut crash_at: Option<UnixMillis> = None;
+        loop {
+            tokio::time::sleep(FRAME).await;
+            let now = clock::now();
+            let report = self.system.handle.report(Some(started.rollout.clone())).await;
+            let report = *report.ok_or_else(|| anyhow!("the controller has stopped; see VERDIGRIS_LOG=info"))?;
+            if self.crash && report.weight_observed.is_some_and(|weight| weight > BasisPoints::ZERO) {
+                let at = *crash_at.get_or_insert(now.plus_ms(CRASH_AFTER_MS));
+                if now >= at {
+                    self.cast.green.kill().await;
+                    self.crash = false;
+                }
+            }
+            let stats = shop.stats();
+            let note = format!(
+                "shop: {} traces, {} spans acknowledged; fault: {}   (q: quit)",
+                thousands(stats.traces_started),
+                thousands(stats.spans_acknowledged),
+                self.cast.fault_words
+            );
+            let flow = self.view.as_mut().map_or(Flow::GoOn, |view| view.show(&report, &note, now));
+            let ended = matches!(report.progress, Progress::Promoted | Progress::RolledBack | Progress::Held);
+            if ended || flow == Flow::Quit || now.since_ms(begun) > LIMIT_MS {
+                return Ok(report);
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Reads the command line, runs the command, and ends with its exit code.
+
+use clap::Parser;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+use verdigris::cli::{Cli, Command, Format};
+use verdigris::commands;
+use verdigris::describe::{Exit, Failed};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let default = match cli.command {
+        Command::Serve(_) => "info",
+        Command::Demo(_) | Command::Plan(_) | Command::Rollout(_) | Command::Ledger(_) => "error",
+    };
+    let filter = EnvFilter::try_from_env("VERDIGRIS_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let format = cli.format;
+    match run(cli) {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(failed) => {
+            match format {
+                Format::Text => eprintln!("error: {failed}"),
+                Format::Json => eprintln!("{}", serde_json::json!({ "error": failed.to_string() })),
+            }
+            ExitCode::from(failed.exit as u8)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<Exit, Failed> {
+    match cli.command {
+        Command::Plan(command) => commands::plan::run(&command, cli.format),
+        Command::Ledger(command) => commands::ledger::run(command, cli.format),
+        Command::Rollout(command) => runtime()?.block_on(commands::rollout::run(command, cli.format)),
+        Command::Serve(command) => runtime()?.block_on(verdigris::serve::run(&command, cli.format)),
+        Command::Demo(command) => runtime()?.block_on(verdigris::demonstrate::run(&command, cli.format)),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}

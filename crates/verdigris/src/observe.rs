@@ -1,0 +1,187 @@
+//! From what passes the gateway to observations: a thread of its own, so that verification never blocks traffic
+//! (invariant 5).
+
+use crate::clock;
+use control::{Handle, Input, Watching};
+use gateway::{Outcome, View};
+use model::{Environment, TraceId, UnixMillis};
+use otlp::for_each_span;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use verify::{Config, Delivery, SpanFact, Verifier};
+
+/// Views that wait for verification; the gateway bounds their bytes as well.
+pub const MAX_VIEWS: usize = 8_192;
+/// Spans that are followed at once: with 96 bytes each about 200 MB, or 30,000 spans/s for the default horizon of 335 s.
+const MAX_SPANS: usize = 2_000_000;
+/// How often batches are looked at.
+const TICK: Duration = Duration::from_millis(50);
+/// Traces whose evidence is held for a verdict; an observation names at most 80.
+const MAX_EXAMPLES: usize = 256;
+/// Views that are read before the time is looked at.
+const MAX_VIEWS_AT_ONCE: usize = 256;
+
+/// What was sent and what came out of the traces that findings name, the newest last.
+#[derive(Clone, Default)]
+pub struct Examples(Arc<Mutex<VecDeque<(TraceId, serde_json::Value)>>>);
+
+impl Examples {
+    /// What is known of a trace.
+    pub fn of(&self, trace: TraceId) -> Option<serde_json::Value> {
+        let kept = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        kept.iter().rev().find(|(id, _)| *id == trace).map(|(_, example)| example.clone())
+    }
+
+    fn keep(&self, trace: TraceId, example: serde_json::Value) {
+        let mut kept = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        kept.retain(|(id, _)| *id != trace);
+        if kept.len() >= MAX_EXAMPLES {
+            kept.pop_front();
+        }
+        kept.push_back((trace, example));
+    }
+}
+
+/// Starts the thread. It ends when the gateway has gone and with it the views.
+pub fn spawn(
+    views: mpsc::Receiver<View>,
+    watching: watch::Receiver<Option<Watching>>,
+    handle: Handle,
+    examples: Examples,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    std::thread::Builder::new().name("verify".to_owned()).spawn(move || {
+        runtime.block_on(Observer { views, watching, handle, examples, current: None }.run());
+    })
+}
+
+struct Observer {
+    views: mpsc::Receiver<View>,
+    watching: watch::Receiver<Option<Watching>>,
+    handle: Handle,
+    examples: Examples,
+    current: Option<(Watching, Verifier)>,
+}
+
+impl Observer {
+    async fn run(mut self) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut views = Vec::with_capacity(MAX_VIEWS_AT_ONCE);
+        loop {
+            self.follow_rollout();
+            tokio::select! {
+                count = self.views.recv_many(&mut views, MAX_VIEWS_AT_ONCE) => {
+                    if count == 0 {
+                        return;
+                    }
+                    // A batch may only be closed over what was read: while views wait, time is theirs, not the clock's.
+                    let mut read_until = None;
+                    for view in views.drain(..) {
+                        read_until = time_of(&view).or(read_until);
+                        self.take(&view);
+                    }
+                    match read_until {
+                        Some(at) if !self.views.is_empty() => self.advance(at).await,
+                        _ => {}
+                    }
+                }
+                _ = ticks.tick() => {
+                    if self.views.is_empty() {
+                        self.advance(clock::now()).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Each rollout has a verifier of its own: it knows nothing of traces before.
+    fn follow_rollout(&mut self) {
+        let wanted = self.watching.borrow_and_update().clone();
+        if self.current.as_ref().map(|(watching, _)| watching) == wanted.as_ref() {
+            return;
+        }
+        self.current = wanted.map(|watching| {
+            let config = Config {
+                batch_ms: watching.batch_ms,
+                linger_ms: watching.linger_ms,
+                horizon_ms: watching.horizon_ms,
+                max_spans: MAX_SPANS,
+                key: clock::random(),
+            };
+            (watching, Verifier::new(config, clock::now()))
+        });
+    }
+
+    fn take(&mut self, view: &View) {
+        let Some((_, verifier)) = &mut self.current else { return };
+        let read = match view {
+            View::Sent { environment, message, handed_over_us, outcome, .. } => {
+                let delivery = match outcome {
+                    Outcome::Acknowledged(partial) if partial.rejected == 0 => Delivery::Acknowledged,
+                    // A partial success does not say which spans were rejected.
+                    Outcome::Acknowledged(_) | Outcome::Unknown { .. } => Delivery::Unknown,
+                    Outcome::Refused(_) => Delivery::Refused,
+                };
+                for_each_span(message, |span| verifier.sent(*environment, delivery, *handed_over_us, &fact(span)))
+            }
+            View::NotMirrored { environment, message } => {
+                let now = clock::now();
+                for_each_span(message, |span| verifier.leave_out(*environment, span.trace_id, now))
+            }
+            View::Out { environment, message, at_us } => {
+                for_each_span(message, |span| verifier.out(*environment, *at_us, &fact(span)))
+            }
+            View::Missed { .. } => {
+                verifier.missed(clock::now());
+                Ok(())
+            }
+        };
+        if let Err(error) = read {
+            tracing::debug!("a message that passed cannot be read whole: {error}");
+        }
+    }
+
+    async fn advance(&mut self, now: UnixMillis) {
+        let Some((watching, verifier)) = &mut self.current else { return };
+        let observations = verifier.advance(now);
+        for observation in observations {
+            let named = observation.findings.iter().filter_map(|finding| finding.example);
+            for trace in named.chain(observation.blind_spots.iter().filter_map(|spot| spot.example)) {
+                let seen = Environment::BOTH.map(|environment| verifier.example(environment, trace));
+                let seen: Vec<_> = seen.into_iter().flatten().collect();
+                match serde_json::to_value(&seen) {
+                    Ok(example) if !seen.is_empty() => self.examples.keep(trace, example),
+                    Ok(_) => {}
+                    Err(error) => tracing::error!("an example cannot be written: {error}"),
+                }
+            }
+            let rollout = watching.rollout.clone();
+            self.handle.tell(Input::Observed { rollout, observation: Box::new(observation) }).await;
+        }
+    }
+}
+
+fn time_of(view: &View) -> Option<UnixMillis> {
+    match view {
+        View::Sent { answered_us, .. } => Some(UnixMillis(answered_us / 1_000)),
+        View::Out { at_us, .. } => Some(UnixMillis(at_us / 1_000)),
+        View::NotMirrored { .. } | View::Missed { .. } => None,
+    }
+}
+
+fn fact<'a>(span: &otlp::SpanView<'a>) -> SpanFact<'a> {
+    SpanFact {
+        trace: span.trace_id,
+        span: span.span_id,
+        parent: span.parent_span_id,
+        kind: span.kind,
+        error: span.error,
+        service: span.service,
+        operation: span.name,
+        keys: span.attribute_keys,
+        resource: span.resource,
+    }
+}

@@ -1,0 +1,133 @@
+//! `verdigris serve`: everything in one process, until SIGTERM or SIGINT.
+
+use crate::cli::{Format, Serve};
+use crate::config::{Config, NamedPrincipal};
+use crate::describe::{Exit, Failed};
+use crate::system::{Ground, Ports, System};
+use gateway::{Addresses, Listen, Stats};
+use model::Environment;
+use rollout::Principal;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use web::{Api, Listening};
+
+/// Runs until it is told to stop.
+pub async fn run(command: &Serve, format: Format) -> Result<Exit, Failed> {
+    let config = Config::read(&command.config)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let listen = |listen: &crate::config::Listen| Listen { grpc: listen.grpc, http: listen.http };
+    let taps = config.taps.iter().map(|(name, tap)| (name.clone(), listen(tap))).collect();
+    let ports = Ports::bind(listen(&config.listen), taps).await?;
+    // Opening the ledger locks it, so nobody else's socket is in the folder from here on.
+    let ground = Ground { data: config.data.clone(), name: config.name.clone(), serving: config.serving.clone() };
+    let system = System::start(ports, ground).await?;
+    let listening = Listening::on(&config.socket).await?;
+    let api = Api {
+        handle: system.handle.clone(),
+        status: status(&system),
+        principals: principals(config.principals.clone()),
+    };
+    let (stop, mut stopped) = watch::channel(false);
+    let answering = tokio::spawn(listening.serve(api, async move {
+        let _ = stopped.wait_for(|stop| *stop).await;
+    }));
+    announce(&system, &config.socket, format);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: requests in flight are finished first");
+    stop.send_replace(true);
+    let _ = answering.await;
+    system.stop().await?;
+    Ok(Exit::Done)
+}
+
+fn announce(system: &System, socket: &Path, format: Format) {
+    let addresses = address_json(&system.addresses);
+    match format {
+        Format::Json => println!(
+            "{}",
+            json!({
+                "listening": addresses,
+                "socket": socket,
+                "ledger": { "dir": system.ledger_dir, "verifierKey": system.verifier_key.to_string() },
+                "recovered": system.recovered,
+            })
+        ),
+        Format::Text => {
+            println!("verdigris {}", env!("CARGO_PKG_VERSION"));
+            println!("  gateway    OTLP/gRPC {}   OTLP/HTTP {}", system.addresses.gateway.grpc, system.addresses.gateway.http);
+            for (name, tap) in &system.addresses.taps {
+                println!("  tap {name:<6} OTLP/gRPC {}   OTLP/HTTP {}", tap.grpc, tap.http);
+            }
+            println!("  api        {}", socket.display());
+            println!("  ledger     {}", system.ledger_dir.display());
+            println!("  verify it  {}", system.verifier_key);
+            if let Some(recovered) = &system.recovered {
+                println!("  recovered  {recovered}");
+            }
+        }
+    }
+}
+
+fn address_json(addresses: &Addresses) -> Value {
+    let pair = |listen: &Listen| json!({ "grpc": listen.grpc, "http": listen.http });
+    let taps: BTreeMap<&String, Value> = addresses.taps.iter().map(|(name, tap)| (name, pair(tap))).collect();
+    json!({ "gateway": pair(&addresses.gateway), "taps": taps })
+}
+
+fn status(system: &System) -> web::Status {
+    let (gateway, addresses) = (system.gateway.clone(), address_json(&system.addresses));
+    let ledger = json!({ "dir": system.ledger_dir, "verifierKey": system.verifier_key.to_string() });
+    Arc::new(move || {
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "listening": addresses,
+            "ledger": ledger,
+            "gateway": stats_json(&gateway.stats()),
+        })
+    })
+}
+
+/// The gateway's counters as the API shows them.
+pub fn stats_json(stats: &Stats) -> Value {
+    let environment = |environment: Environment| {
+        let stats = &stats.environments[environment];
+        json!({
+            "requests": stats.requests,
+            "spansAcknowledged": stats.spans_acknowledged,
+            "spansRefused": stats.spans_refused,
+            "spansUnknown": stats.spans_unknown,
+            "mirroredSpans": stats.mirrored_spans,
+            "mirrorDroppedSpans": stats.mirror_dropped_spans,
+            "tapSpans": stats.tap_spans,
+        })
+    };
+    json!({
+        "generation": stats.generation,
+        "blue": environment(Environment::Blue),
+        "green": environment(Environment::Green),
+        "requestsRefused": stats.requests_refused,
+        "connectionsRefused": stats.connections_refused,
+        "tornTraces": stats.torn_traces,
+        "pinsFull": stats.pins_full,
+        "livePins": stats.live_pins,
+        "bytesInFlight": stats.bytes_in_flight,
+        "viewsMissed": stats.views_missed,
+        "tapUnassigned": stats.tap_unassigned,
+    })
+}
+
+/// One person is one principal: a user id that the configuration names is that name, every other is its number.
+fn principals(named: BTreeMap<u32, NamedPrincipal>) -> web::Principals {
+    Arc::new(move |uid| match named.get(&uid) {
+        Some(principal) => Principal { name: principal.name.clone(), roles: principal.roles.clone() },
+        None => Principal { name: format!("uid:{uid}"), roles: Vec::new() },
+    })
+}

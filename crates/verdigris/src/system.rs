@@ -1,0 +1,207 @@
+//! The parts put together: gateway, verification, controller and ledger in one process. `serve` and the demo run the
+//! same system.
+
+use crate::clock;
+use crate::observe::{self, Examples, MAX_VIEWS};
+use anyhow::Context;
+use control::{Controller, Handle, Input, OpenStore, Outlook, Settings};
+use gateway::{Addresses, Bound, Channels, Event, Gateway, Listen, Stopped};
+use ledger::{KeyName, VerifierKey};
+use model::Upstream;
+use std::collections::BTreeMap;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use store::{Evidence, Recovered, Store};
+use tokio::sync::{mpsc, oneshot};
+
+/// How long a trace stays where it began, outside of a rollout.
+const PIN_MS: u64 = 60_000;
+/// Events of the gateway on their way to the controller; the gateway keeps the newest if it is full.
+const MAX_EVENTS: usize = 64;
+
+/// A gateway whose ports are bound, and everything else still to be made.
+pub struct Ports {
+    bound: Bound,
+    taps: BTreeMap<String, Listen>,
+}
+
+/// Where the data is, and where traffic goes before the first rollout.
+pub struct Ground {
+    /// The folder for ledger, keys and evidence.
+    pub data: PathBuf,
+    /// The ledger's origin.
+    pub name: String,
+    /// Where traffic goes before the first rollout.
+    pub serving: Upstream,
+}
+
+/// A system that runs.
+pub struct System {
+    /// To talk to the controller.
+    pub handle: Handle,
+    /// The gateway's counters.
+    pub gateway: Gateway,
+    /// The gateway's real ports.
+    pub addresses: Addresses,
+    /// The ledger's folder.
+    pub ledger_dir: PathBuf,
+    /// Who verifies its checkpoints.
+    pub verifier_key: VerifierKey,
+    /// What opening the ledger had to mend, in words.
+    pub recovered: Option<String>,
+    stop_gateway: oneshot::Sender<()>,
+    serving: tokio::task::JoinHandle<Stopped>,
+    controller: JoinHandle<()>,
+}
+
+impl Ports {
+    /// Binds every port of the gateway and its taps, or none.
+    pub async fn bind(listen: Listen, taps: BTreeMap<String, Listen>) -> anyhow::Result<Ports> {
+        let config = gateway::Config { listen, taps: taps.clone(), limits: gateway::Limits::default() };
+        Ok(Ports { bound: Gateway::bind(config).await?, taps })
+    }
+
+    /// The real ports.
+    pub fn addresses(&self) -> &Addresses {
+        self.bound.addresses()
+    }
+}
+
+impl System {
+    /// Opens the ledger, replays it, and serves. Nothing is served if the ledger cannot be used.
+    pub async fn start(ports: Ports, ground: Ground) -> anyhow::Result<System> {
+        let opened = prepare_ledger(&ground.data, &ground.name)?;
+        let noted = Examples::default();
+        let examples = noted.clone();
+        let settings = Settings { serving: ground.serving, taps: ports.taps.keys().cloned().collect(), pin_ms: PIN_MS };
+        let surroundings = (
+            Arc::new(clock::now) as control::Clock,
+            Arc::new(clock::random::<16>) as control::Random,
+            Arc::new(move |trace| examples.of(trace)) as control::Examples,
+        );
+        let (controller, Outlook { handle, table, watching }) =
+            Controller::open(opened.open, opened.evidence, settings, surroundings)?;
+        let (view_sender, views) = mpsc::channel(MAX_VIEWS);
+        let (events, mut applied) = mpsc::channel(MAX_EVENTS);
+        let gateway = ports.bound.gateway();
+        let addresses = ports.bound.addresses().clone();
+        observe::spawn(views, watching, handle.clone(), noted).context("the verification thread")?;
+        let controller = spawn_controller(controller)?;
+        let (stop_gateway, stopping) = oneshot::channel();
+        let channels = Channels { tables: table, events, views: view_sender, clock: Arc::new(clock::now_us) };
+        let serving = tokio::spawn(ports.bound.run(channels, async {
+            // A sender that is dropped stops the gateway as well.
+            let _ = stopping.await;
+        }));
+        let (told, counters) = (handle.clone(), gateway.clone());
+        tokio::spawn(async move {
+            while let Some(event) = applied.recv().await {
+                match event {
+                    Event::Applied { generation, .. } => {
+                        told.tell(Input::Applied { generation, torn: counters.stats().torn_traces }).await;
+                    }
+                    Event::Refused { generation, error } => {
+                        tracing::error!("the gateway refused route table {generation}: {error}");
+                    }
+                }
+            }
+        });
+        Ok(System {
+            handle,
+            gateway,
+            addresses,
+            ledger_dir: opened.dir,
+            verifier_key: opened.verifier_key,
+            recovered: opened.recovered.get().cloned(),
+            stop_gateway,
+            serving,
+            controller,
+        })
+    }
+
+    /// Finishes the requests in flight, then closes the ledger in order.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let _ = self.stop_gateway.send(());
+        if self.serving.await.context("the gateway")? == Stopped::TimedOut {
+            tracing::warn!("some requests were still in flight when the gateway stopped; their senders will retry");
+        }
+        self.handle.tell(Input::Stop).await;
+        let controller = self.controller;
+        let joined = tokio::task::spawn_blocking(move || controller.join()).await.context("the controller")?;
+        joined.map_err(|_| anyhow::anyhow!("the controller panicked"))
+    }
+}
+
+/// The controller blocks on fsync, so it has a thread of its own.
+fn spawn_controller(controller: Controller) -> anyhow::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let thread = std::thread::Builder::new().name("control".to_owned());
+    thread.spawn(move || runtime.block_on(controller.run())).context("the controller's thread")
+}
+
+/// The ledger's folder below the data folder, and what stands beside it.
+pub const LEDGER_DIR: &str = "ledger";
+const KEY_FILE: &str = "ledger.key";
+const EVIDENCE_DIR: &str = "evidence";
+
+struct Opened {
+    open: OpenStore,
+    evidence: Evidence,
+    dir: PathBuf,
+    verifier_key: VerifierKey,
+    recovered: Arc<OnceLock<String>>,
+}
+
+/// Makes the data folder and the key if they are not there. The store itself is opened by the controller.
+fn prepare_ledger(data: &Path, name: &str) -> anyhow::Result<Opened> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
+    made.with_context(|| format!("{}: the data folder cannot be made", data.display()))?;
+    let (dir, key_file) = (data.join(LEDGER_DIR), data.join(KEY_FILE));
+    let had_key = key_file.exists();
+    let key = store::load_or_create_signing_key(&key_file, &KeyName::new(name)?, clock::random())?;
+    let verifier_key = key.verifier().clone();
+    let evidence = Evidence::open(&data.join(EVIDENCE_DIR))?;
+    let recovered = Arc::new(OnceLock::new());
+    let (mended, folder) = (recovered.clone(), dir.clone());
+    let open: OpenStore = Box::new(move || {
+        let (store, found) = match Store::open(&folder, key.clone()) {
+            Ok(opened) => opened,
+            // A new log under a key that has signed another one would be a fork of it.
+            Err(store::OpenError::NoCheckpoint { .. }) if had_key => {
+                return Err(format!(
+                    "{} holds no ledger, but its key {} is there: restore the ledger from a backup; if this is a first \
+                     start that was interrupted, remove the key",
+                    folder.display(),
+                    key_file.display()
+                ));
+            }
+            Err(store::OpenError::NoCheckpoint { .. }) => {
+                return Store::create(&folder, key.clone()).map_err(|error| describe(&error));
+            }
+            Err(error) => return Err(describe(&error)),
+        };
+        if found != Recovered::default() {
+            let Recovered { entries_replayed, bytes_cut } = found;
+            let words = format!("{entries_replayed} entries replayed, {bytes_cut} torn bytes cut off");
+            tracing::warn!("the ledger was not closed in order: {words}");
+            // The first opening is the one that `serve` announces.
+            let _ = mended.set(words);
+        }
+        Ok(store)
+    });
+    Ok(Opened { open, evidence, dir, verifier_key, recovered })
+}
+
+/// An error with all its causes in one line.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words = format!("{words}: {error}");
+        cause = error.source();
+    }
+    words
+}

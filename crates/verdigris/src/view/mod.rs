@@ -1,0 +1,47 @@
+//! What a person sees of a rollout: a live view on a terminal, plain lines everywhere else.
+
+mod plain;
+mod screen;
+mod terminal;
+
+pub use plain::PlainView;
+pub use screen::{Screen, draw};
+pub use terminal::{Flow, Terminal};
+
+use rollout::Report;
+use std::io::IsTerminal;
+
+/// How a rollout is shown while it goes on.
+pub enum View {
+    /// The live view.
+    Live(Box<Terminal>),
+    /// A line for each thing that happens.
+    Plain(PlainView),
+}
+
+impl View {
+    /// Live on a terminal, unless plain lines are asked for or `TERM` is dumb.
+    pub fn open(plain: bool) -> View {
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        if !plain && !dumb && std::io::stdout().is_terminal() {
+            match Terminal::open() {
+                Ok(terminal) => return View::Live(Box::new(terminal)),
+                Err(error) => tracing::debug!("no live view: {error}"),
+            }
+        }
+        View::Plain(PlainView::default())
+    }
+
+    /// Shows where the rollout stands now. `note` is a line of the surroundings' own, such as the demo's traffic.
+    pub fn show(&mut self, report: &Report, note: &str, now: model::UnixMillis) -> Flow {
+        match self {
+            View::Live(terminal) => terminal.show(report, note, now),
+            View::Plain(plain) => {
+                for line in plain.lines(report, now) {
+                    println!("{line}");
+                }
+                Flow::GoOn
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Traces kept as evidence: what was sent of them and what came out.
+
+use crate::trace::{Span, Trace};
+use crate::vocabulary::Vocabulary;
+use model::{Environment, SpanId, TraceId};
+use serde::Serialize;
+use std::collections::VecDeque;
+
+/// Traces that are kept. 128 of 512 spans of about 200 bytes are 13 MB; an observation names at most 120.
+const MAX_EXAMPLES: usize = 128;
+/// Spans of a trace that are kept: those that show a difference before the others.
+const MAX_EXAMPLE_SPANS: usize = 512;
+
+/// What was sent of one trace to one environment, and what came out of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExampleTrace {
+    /// The trace's id.
+    pub trace: TraceId,
+    /// The environment that it was sent to.
+    pub environment: Environment,
+    /// Its spans, at most 512, in the order in which they were first seen.
+    pub spans: Vec<ExampleSpan>,
+    /// How many spans did not fit.
+    pub omitted: usize,
+}
+
+/// One span of an [`ExampleTrace`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExampleSpan {
+    /// The span's id.
+    pub span: SpanId,
+    /// The parent's id as it was sent; as it came out, if the span was not sent.
+    pub parent: SpanId,
+    /// OTLP's SpanKind, 0 to 5.
+    pub kind: u8,
+    /// `service.name`.
+    pub service: String,
+    /// The span's name.
+    pub operation: String,
+    /// Whether it was sent.
+    pub sent: bool,
+    /// How often it came out.
+    pub out: u32,
+    /// The attribute keys that were sent and did not come out.
+    pub missing_keys: Vec<String>,
+    /// The parent's id as it came out; `None` if the span did not come out.
+    pub came_out_parent: Option<SpanId>,
+}
+
+/// The examples that were noted last.
+#[derive(Debug, Default)]
+pub(crate) struct Examples {
+    noted: VecDeque<ExampleTrace>,
+}
+
+impl Examples {
+    pub(crate) fn get(&self, environment: Environment, trace: TraceId) -> Option<&ExampleTrace> {
+        self.noted.iter().rev().find(|noted| noted.environment == environment && noted.trace == trace)
+    }
+
+    /// Keeps a trace and lets the oldest go. The same trace is kept once for each environment.
+    pub(crate) fn note(&mut self, environment: Environment, id: TraceId, trace: &Trace, words: &Vocabulary) {
+        if self.get(environment, id).is_some() {
+            return;
+        }
+        if self.noted.len() >= MAX_EXAMPLES {
+            self.noted.pop_front();
+        }
+        self.noted.push_back(example(environment, id, trace, words));
+    }
+}
+
+pub(crate) fn example(environment: Environment, id: TraceId, trace: &Trace, words: &Vocabulary) -> ExampleTrace {
+    let omitted = trace.spans.len().saturating_sub(MAX_EXAMPLE_SPANS);
+    let mut kept: Vec<usize> = (0..trace.spans.len()).collect();
+    if omitted > 0 {
+        kept.sort_by_key(|at| !differs(&trace.spans[*at]));
+        kept.truncate(MAX_EXAMPLE_SPANS);
+        kept.sort_unstable();
+    }
+    let spans = kept.into_iter().map(|at| example_span(&trace.spans[at], words)).collect();
+    ExampleTrace { trace: id, environment, spans, omitted }
+}
+
+fn differs(span: &Span) -> bool {
+    let same = span.sent.parent == span.came_out.parent
+        && span.sent.keys == span.came_out.keys
+        && span.sent.resource == span.came_out.resource;
+    !span.is_sent() || span.outs != 1 || !same
+}
+
+fn example_span(span: &Span, words: &Vocabulary) -> ExampleSpan {
+    let mut missing_keys = Vec::new();
+    if span.is_sent() && span.is_out() {
+        words.missing_keys(span.sent.keys, span.came_out.keys, |key| missing_keys.push(key.to_owned()));
+    }
+    ExampleSpan {
+        span: span.span,
+        parent: if span.is_sent() { span.sent.parent } else { span.came_out.parent },
+        kind: span.kind,
+        service: words.name_of(span.service).to_owned(),
+        operation: words.name_of(span.operation).to_owned(),
+        sent: span.is_sent(),
+        out: span.outs.into(),
+        missing_keys,
+        came_out_parent: span.is_out().then_some(span.came_out.parent),
+    }
+}

@@ -1,0 +1,131 @@
+//! One trace in one environment, while it is in flight: what was sent of it and what came out.
+
+use crate::keyed::{Keyed, Map};
+use crate::vocabulary::{KeysId, NameId, ResourceId};
+use model::{SpanId, UnixMillis};
+
+/// From this many spans on a trace gets an index. Up to here a scan over 32 spans of 80 bytes is as fast.
+const INDEX_FROM: usize = 32;
+
+/// Spans of one trace that are kept; a larger trace is left out. 65,536 spans of 80 bytes are 5 MiB.
+pub(crate) const MAX_SPANS_PER_TRACE: usize = 65_536;
+
+/// Why a trace is in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Something came out and nothing was sent yet. It belongs to the batch in which it came out.
+    Held,
+    /// Something was sent. It belongs to the batch in which it was first handed over.
+    Assigned,
+    /// It will be counted as left out; nothing of it is kept.
+    LeftOut,
+    /// Its batch has closed. What came out late and was not sent waits for the batch in which it came out.
+    Residue,
+}
+
+/// One trace in one environment.
+#[derive(Debug)]
+pub(crate) struct Trace {
+    pub(crate) standing: Standing,
+    pub(crate) batch: u64,
+    /// When it was first handed over, or first came out.
+    pub(crate) assigned: UnixMillis,
+    pub(crate) hash: u64,
+    pub(crate) spans: Vec<Span>,
+    index: Option<Box<Map<(SpanId, u8), u32>>>,
+}
+
+/// What is compared between what was sent and what came out.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Content {
+    pub(crate) parent: SpanId,
+    pub(crate) keys: KeysId,
+    pub(crate) resource: ResourceId,
+}
+
+/// One span: 80 bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Span {
+    pub(crate) span: SpanId,
+    /// As it was first sent; meaningless if `hand_overs` is 0.
+    pub(crate) sent: Content,
+    /// As it first came out; meaningless if `outs` is 0.
+    pub(crate) came_out: Content,
+    /// When it was first handed over without being refused.
+    pub(crate) handed_over_us: u64,
+    /// When it first came out.
+    pub(crate) out_us: u64,
+    pub(crate) service: NameId,
+    pub(crate) operation: NameId,
+    /// How often it was handed over, whatever the answer was, and however late.
+    pub(crate) hand_overs: u16,
+    pub(crate) outs: u16,
+    pub(crate) kind: u8,
+    pub(crate) error: bool,
+    /// Handed over in time at least once.
+    pub(crate) judged: bool,
+    /// Acknowledged in time at least once.
+    pub(crate) acknowledged: bool,
+    /// Refused, or not answered, in time at least once.
+    pub(crate) failed: bool,
+}
+
+impl Span {
+    pub(crate) fn is_sent(&self) -> bool {
+        self.hand_overs > 0
+    }
+
+    pub(crate) fn is_out(&self) -> bool {
+        self.outs > 0
+    }
+
+    pub(crate) fn out_at(&self) -> UnixMillis {
+        UnixMillis(self.out_us / 1_000)
+    }
+}
+
+impl Trace {
+    pub(crate) fn new(standing: Standing, batch: u64, assigned: UnixMillis, hash: u64) -> Trace {
+        Trace { standing, batch, assigned, hash, spans: Vec::new(), index: None }
+    }
+
+    /// What it counts against the bound on spans in flight: one for itself and one for each span.
+    pub(crate) fn weight(&self) -> usize {
+        1 + self.spans.len()
+    }
+
+    /// Keeps nothing of it but that it is left out. Returns how many spans were let go.
+    pub(crate) fn leave_out(&mut self) -> usize {
+        if self.standing != Standing::Residue {
+            self.standing = Standing::LeftOut;
+        }
+        self.index = None;
+        std::mem::take(&mut self.spans).len()
+    }
+
+    /// The position of a span among the trace's spans.
+    pub(crate) fn find(&self, span: SpanId, kind: u8) -> Option<usize> {
+        match &self.index {
+            Some(index) => index.get(&(span, kind)).map(|position| *position as usize),
+            None => self.spans.iter().position(|known| known.span == span && known.kind == kind),
+        }
+    }
+
+    /// Adds a span that [`Trace::find`] did not find.
+    pub(crate) fn add(&mut self, span: Span, keyed: Keyed) -> &mut Span {
+        let position = self.spans.len();
+        self.spans.push(span);
+        match &mut self.index {
+            Some(index) => {
+                index.insert((span.span, span.kind), position as u32);
+            }
+            None if position + 1 >= INDEX_FROM => {
+                let mut index = Map::with_hasher(keyed);
+                index.extend(self.spans.iter().enumerate().map(|(at, known)| ((known.span, known.kind), at as u32)));
+                self.index = Some(Box::new(index));
+            }
+            None => {}
+        }
+        &mut self.spans[position]
+    }
+}

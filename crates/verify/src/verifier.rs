@@ -1,0 +1,396 @@
+//! The traces in flight, and the batches that they belong to.
+
+use crate::example::{ExampleTrace, Examples, example};
+use crate::fact::{Delivery, SpanFact};
+use crate::keyed::{Keyed, Map};
+use crate::memory::Memory;
+use crate::share::{Distinct, Share};
+use crate::subject::SubjectsEver;
+use crate::trace::{Content, MAX_SPANS_PER_TRACE, Span, Standing, Trace};
+use crate::vocabulary::{Bounds, Vocabulary};
+use model::{Environment, PerEnvironment, TraceId, UnixMillis};
+use std::collections::BTreeMap;
+
+mod close;
+
+/// How traces are joined, batched and bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The width of a batch of assignment time, 1 to 6 s. Must not be 0.
+    pub batch_ms: u64,
+    /// How long after the end of its batch a trace's spans are still judged.
+    pub linger_ms: u64,
+    /// How long a pipeline may take to put a span out. It must be at least what an export may take with its retries,
+    /// since a hand-over is known only when it was answered.
+    pub horizon_ms: u64,
+    /// Spans in flight at most, in both environments; a trace counts as one more. At about 100 bytes each.
+    pub max_spans: usize,
+    /// The key of the hash maps and of the hash that chooses which traces are verified.
+    pub key: [u8; 16],
+}
+
+/// Joins what was sent with what came out.
+#[derive(Debug)]
+pub struct Verifier {
+    config: Config,
+    keyed: Keyed,
+    words: Vocabulary,
+    traces: PerEnvironment<Map<TraceId, Trace>>,
+    /// The batches that are open and have traces, or had.
+    batches: BTreeMap<u64, Batch>,
+    /// The last batch that was closed.
+    closed_through: Option<u64>,
+    closed: PerEnvironment<Memory>,
+    share: Share,
+    /// Views were lost, or not yet taken, before this.
+    views_from: UnixMillis,
+    /// Traces of batches up to this one are left out, since views were lost.
+    missed_through: Option<u64>,
+    subjects: SubjectsEver,
+    examples: Examples,
+    spans: usize,
+    /// The latest time that any call told.
+    latest: UnixMillis,
+    counted: Counted,
+}
+
+/// One open batch.
+#[derive(Debug, Default)]
+struct Batch {
+    /// Its traces in the order in which they came. A trace that moved to another batch since is still listed.
+    traces: PerEnvironment<Vec<TraceId>>,
+    /// Traces over the bound on memory.
+    over_bound: PerEnvironment<Distinct>,
+}
+
+/// Counts since the start.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    left_out: PerEnvironment<u64>,
+    late_spans: PerEnvironment<u64>,
+    late_outs: PerEnvironment<u64>,
+    missed: u64,
+}
+
+/// What the verifier holds, and what it could not judge since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Traces in flight; those to be left out are among them.
+    pub traces_in_flight: PerEnvironment<usize>,
+    /// Spans and traces in flight: what `Config::max_spans` bounds.
+    pub spans_in_flight: usize,
+    /// About how many bytes the tables take.
+    pub bytes: usize,
+    /// The share of traces that is verified, in parts of 2^32.
+    pub share_verified: u64,
+    /// Traces left out, over all observations.
+    pub left_out: PerEnvironment<u64>,
+    /// Hand-overs of spans too late to be judged with their trace.
+    pub late_spans: PerEnvironment<u64>,
+    /// Spans that came out after their trace was closed.
+    pub late_outs: PerEnvironment<u64>,
+    /// Times that views were lost.
+    pub missed: u64,
+    /// Names, key sets and resources that were judged by hash, because they did not fit.
+    pub words_not_kept: u64,
+    /// Times that a subject of a batch did not fit among those counted since the start.
+    pub subjects_not_kept: u64,
+}
+
+impl Verifier {
+    /// A verifier that begins to see spans at `started`. Panics if a batch has no width.
+    pub fn new(config: Config, started: UnixMillis) -> Verifier {
+        Verifier::bounded(config, started, Bounds::FULL)
+    }
+
+    fn bounded(config: Config, started: UnixMillis, bounds: Bounds) -> Verifier {
+        assert!(config.batch_ms > 0, "a batch of 0 ms holds no trace: batch_ms must be 1 or more");
+        let keyed = Keyed(config.key);
+        let age_ms = config.linger_ms.saturating_add(config.horizon_ms);
+        // Half of the bound a generation: every closed trace had a span, so over twice the time that a trace is in
+        // flight this keeps three quarters of as many traces as there may be spans.
+        let memory = |_| Memory::new(keyed, age_ms, config.max_spans / 2, started);
+        Verifier {
+            config,
+            keyed,
+            words: Vocabulary::new(keyed, bounds),
+            traces: PerEnvironment::from_fn(|_| Map::with_hasher(keyed)),
+            batches: BTreeMap::new(),
+            closed_through: None,
+            closed: PerEnvironment::from_fn(memory),
+            share: Share::whole(started),
+            views_from: started.plus_ms(age_ms),
+            missed_through: None,
+            subjects: SubjectsEver::new(keyed),
+            examples: Examples::default(),
+            spans: 0,
+            latest: started,
+            counted: Counted::default(),
+        }
+    }
+
+    /// A span handed to an environment's pipeline, after the answer. Of two requests of one trace the first to be told
+    /// assigns the trace to its batch.
+    pub fn sent(&mut self, environment: Environment, delivery: Delivery, handed_over_us: u64, fact: &SpanFact<'_>) {
+        let at = UnixMillis(handed_over_us / 1_000);
+        self.latest = self.latest.max(at);
+        let Some(trace) = self.traces[environment].get(&fact.trace) else {
+            let hash = self.keyed.of(std::iter::once(&fact.trace.0[..]));
+            if self.closed[environment].contains(hash) {
+                self.closed[environment].insert(hash);
+                self.counted.late_spans[environment] += 1;
+            } else if self.begin(environment, fact.trace, hash, Standing::Assigned, at) {
+                self.sent(environment, delivery, handed_over_us, fact);
+            }
+            return;
+        };
+        match trace.standing {
+            Standing::LeftOut => return,
+            Standing::Held => self.assign(environment, fact.trace, at),
+            Standing::Assigned | Standing::Residue => {}
+        }
+        self.add_sent(environment, delivery, handed_over_us, fact);
+        self.keep_within_bound();
+    }
+
+    /// A copy that the mirror dropped, or a span of a request that is otherwise not to be judged: the trace is left out
+    /// of this environment's counts.
+    pub fn leave_out(&mut self, environment: Environment, trace: TraceId, at: UnixMillis) {
+        self.latest = self.latest.max(at);
+        let hash = self.keyed.of(std::iter::once(&trace.0[..]));
+        match self.traces[environment].get_mut(&trace) {
+            Some(known) => self.spans -= known.leave_out(),
+            None if self.closed[environment].contains(hash) => {}
+            None => {
+                self.begin(environment, trace, hash, Standing::LeftOut, at);
+                self.keep_within_bound();
+            }
+        }
+    }
+
+    /// Views were lost up to `at`, since a queue was full. Any trace in flight may have lost a span by it, so all
+    /// traces of the batches that have begun are left out, whatever is known of them: to leave out only those that look
+    /// wrong would make the others look better than they are.
+    pub fn missed(&mut self, at: UnixMillis) {
+        self.latest = self.latest.max(at);
+        self.counted.missed += 1;
+        self.missed_through = self.missed_through.max(Some(self.batch_of(at)));
+        self.views_from = self.views_from.max(at.plus_ms(self.age_ms()));
+    }
+
+    /// A span that came out of an environment's pipeline. It may be told before its `sent`.
+    pub fn out(&mut self, environment: Environment, at_us: u64, fact: &SpanFact<'_>) {
+        let at = UnixMillis(at_us / 1_000);
+        self.latest = self.latest.max(at);
+        let Some(trace) = self.traces[environment].get(&fact.trace) else {
+            let hash = self.keyed.of(std::iter::once(&fact.trace.0[..]));
+            if self.closed[environment].contains(hash) {
+                self.counted.late_outs[environment] += 1;
+            } else if self.share.includes(hash) && self.begin(environment, fact.trace, hash, Standing::Held, at) {
+                self.out(environment, at_us, fact);
+            }
+            return;
+        };
+        if trace.standing != Standing::LeftOut {
+            self.add_out(environment, at_us, fact);
+            self.keep_within_bound();
+        }
+    }
+
+    /// What was sent and what came out of a trace in flight, or of one that was an example of a finding or a blind spot
+    /// lately. `None` if nothing of it is kept.
+    pub fn example(&self, environment: Environment, trace: TraceId) -> Option<ExampleTrace> {
+        if let Some(noted) = self.examples.get(environment, trace) {
+            return Some(noted.clone());
+        }
+        let open = self.traces[environment].get(&trace).filter(|open| !open.spans.is_empty())?;
+        Some(example(environment, trace, open, &self.words))
+    }
+
+    /// What is held, and what could not be judged since the start.
+    pub fn stats(&self) -> Stats {
+        let traces_in_flight = PerEnvironment::from_fn(|environment| self.traces[environment].len());
+        let traces = traces_in_flight.blue + traces_in_flight.green;
+        let remembered = self.closed.blue.len() + self.closed.green.len();
+        // A trace's place in the map is at most half empty, and it is listed in its batch.
+        let trace_bytes = 2 * size_of::<(TraceId, Trace)>() + size_of::<TraceId>();
+        Stats {
+            traces_in_flight,
+            spans_in_flight: self.spans,
+            bytes: self.spans * size_of::<Span>()
+                + traces * trace_bytes
+                + remembered * 9
+                + self.subjects.len() * 80
+                + self.words.bytes(),
+            share_verified: self.share.parts(),
+            left_out: self.counted.left_out,
+            late_spans: self.counted.late_spans,
+            late_outs: self.counted.late_outs,
+            missed: self.counted.missed,
+            words_not_kept: self.words.not_kept(),
+            subjects_not_kept: self.subjects.not_kept(),
+        }
+    }
+
+    /// Puts a new trace into the table. `false` if it is left out for the bound on memory.
+    fn begin(&mut self, environment: Environment, id: TraceId, hash: u64, standing: Standing, at: UnixMillis) -> bool {
+        let (batch, is_open) = self.open_batch(at);
+        let entry = self.batches.entry(batch).or_default();
+        if !self.share.includes(hash) {
+            entry.over_bound[environment].insert(hash);
+            return false;
+        }
+        // What was sent in a batch that is closed already cannot be judged with its like.
+        let standing = match standing {
+            Standing::Assigned if !is_open => Standing::LeftOut,
+            Standing::Assigned | Standing::Held | Standing::LeftOut | Standing::Residue => standing,
+        };
+        entry.traces[environment].push(id);
+        self.traces[environment].insert(id, Trace::new(standing, batch, at, hash));
+        self.spans += 1;
+        true
+    }
+
+    /// Moves a held trace to the batch in which it was first handed over.
+    fn assign(&mut self, environment: Environment, id: TraceId, at: UnixMillis) {
+        let (batch, is_open) = self.open_batch(at);
+        let Some(trace) = self.traces[environment].get_mut(&id) else { return };
+        trace.standing = Standing::Assigned;
+        trace.assigned = at;
+        if trace.batch != batch {
+            trace.batch = batch;
+            self.batches.entry(batch).or_default().traces[environment].push(id);
+        }
+        if !is_open {
+            self.spans -= trace.leave_out();
+        }
+    }
+
+    fn add_sent(&mut self, environment: Environment, delivery: Delivery, handed_over_us: u64, fact: &SpanFact<'_>) {
+        let config = self.config;
+        let Some(trace) = self.traces[environment].get_mut(&fact.trace) else { return };
+        let in_time = match trace.standing {
+            Standing::Assigned => handed_over_us / 1_000 <= lingers_until(config, trace.batch).0,
+            Standing::Held | Standing::LeftOut | Standing::Residue => false,
+        };
+        self.counted.late_spans[environment] += u64::from(!in_time);
+        let span = match trace.standing {
+            Standing::Residue => trace.find(fact.span, fact.kind).map(|at| &mut trace.spans[at]),
+            Standing::Held | Standing::LeftOut => None,
+            Standing::Assigned => found_or_added(trace, fact, self.keyed, &mut self.spans),
+        };
+        let Some(span) = span else { return };
+        if !span.is_sent() {
+            span.sent = content(&mut self.words, fact, span.is_out().then_some(span.came_out));
+            span.service = self.words.name(fact.service);
+            span.operation = self.words.name(fact.operation);
+            span.error = fact.error;
+        }
+        span.hand_overs = span.hand_overs.saturating_add(1);
+        if !in_time {
+            return;
+        }
+        span.judged = true;
+        match delivery {
+            Delivery::Acknowledged => span.acknowledged = true,
+            Delivery::Refused | Delivery::Unknown => span.failed = true,
+        }
+        if delivery != Delivery::Refused && span.handed_over_us == 0 {
+            span.handed_over_us = handed_over_us;
+        }
+    }
+
+    fn add_out(&mut self, environment: Environment, at_us: u64, fact: &SpanFact<'_>) {
+        let Some(trace) = self.traces[environment].get_mut(&fact.trace) else { return };
+        let span = match trace.standing {
+            Standing::Residue => trace.find(fact.span, fact.kind).map(|at| &mut trace.spans[at]),
+            Standing::LeftOut => None,
+            Standing::Held | Standing::Assigned => found_or_added(trace, fact, self.keyed, &mut self.spans),
+        };
+        let Some(span) = span else {
+            self.counted.late_outs[environment] += 1;
+            return;
+        };
+        if !span.is_out() {
+            span.came_out = content(&mut self.words, fact, span.is_sent().then_some(span.sent));
+            span.out_us = at_us;
+            if !span.is_sent() {
+                span.service = self.words.name(fact.service);
+                span.operation = self.words.name(fact.operation);
+            }
+        }
+        span.outs = span.outs.saturating_add(1);
+    }
+
+    /// Halves the share that is verified until what is in flight fits.
+    fn keep_within_bound(&mut self) {
+        while self.spans > self.config.max_spans && self.share.halve(self.latest) {
+            for environment in Environment::BOTH {
+                let (share, batches, spans) = (&self.share, &mut self.batches, &mut self.spans);
+                self.traces[environment].retain(|_, trace| {
+                    let keep = share.includes(trace.hash);
+                    if !keep {
+                        *spans -= trace.weight();
+                        batches.entry(trace.batch).or_default().over_bound[environment].insert(trace.hash);
+                    }
+                    keep
+                });
+            }
+        }
+    }
+
+    /// The batch of a moment, and whether it is still open; if not, the first that is.
+    fn open_batch(&self, at: UnixMillis) -> (u64, bool) {
+        let batch = self.batch_of(at);
+        match self.closed_through {
+            Some(closed) if batch <= closed => (closed.saturating_add(1), false),
+            Some(_) | None => (batch, true),
+        }
+    }
+
+    fn batch_of(&self, at: UnixMillis) -> u64 {
+        at.0 / self.config.batch_ms
+    }
+
+    /// How old a batch is when it closes, from its end.
+    fn age_ms(&self) -> u64 {
+        self.config.linger_ms.saturating_add(self.config.horizon_ms)
+    }
+}
+
+/// What is compared of a fact, which is probably like what is known of the span from the other side.
+fn content(words: &mut Vocabulary, fact: &SpanFact<'_>, likely: Option<Content>) -> Content {
+    Content {
+        parent: fact.parent,
+        keys: words.keys(fact.keys, likely.map(|content| content.keys)),
+        resource: words.resource(fact.resource, likely.map(|content| content.resource)),
+    }
+}
+
+/// Until when spans of a batch's traces are judged.
+fn lingers_until(config: Config, batch: u64) -> UnixMillis {
+    UnixMillis(batch.saturating_add(1).saturating_mul(config.batch_ms).saturating_add(config.linger_ms))
+}
+
+/// The fact's span in the trace; `None` if the trace is too large, and is left out from now on.
+fn found_or_added<'a>(
+    trace: &'a mut Trace,
+    fact: &SpanFact<'_>,
+    keyed: Keyed,
+    spans: &mut usize,
+) -> Option<&'a mut Span> {
+    match trace.find(fact.span, fact.kind) {
+        Some(at) => Some(&mut trace.spans[at]),
+        None if trace.spans.len() >= MAX_SPANS_PER_TRACE => {
+            *spans -= trace.leave_out();
+            None
+        }
+        None => {
+            *spans += 1;
+            Some(trace.add(Span { span: fact.span, kind: fact.kind, ..Span::default() }, keyed))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

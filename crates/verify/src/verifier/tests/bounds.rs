@@ -1,0 +1,192 @@
+//! What happens where something does not fit.
+
+use super::*;
+use crate::finding::MAX_GROUPS;
+use crate::subject::MAX_SUBJECTS_EVER;
+use model::{Check, MAX_FINDINGS_PER_OBSERVATION, MAX_SUBJECTS_PER_OBSERVATION};
+
+fn number(trace: u64) -> TraceId {
+    TraceId(u128::from(trace).to_be_bytes())
+}
+
+fn fact<'a>(trace: u64, span: u64, operation: &'a str, keys: &'a [&'a str]) -> SpanFact<'a> {
+    SpanFact {
+        trace: number(trace),
+        span: SpanId(span.to_be_bytes()),
+        parent: SpanId::NONE,
+        kind: 1,
+        error: false,
+        service: "shop",
+        operation,
+        keys,
+        resource: &[("service.name", b"shop")],
+    }
+}
+
+fn acknowledged(verifier: &mut Verifier, environment: Environment, at_ms: u64, fact: &SpanFact<'_>) {
+    verifier.sent(environment, Delivery::Acknowledged, at_ms * 1_000, fact);
+}
+
+/// Sends every trace to both environments, and lets it come out.
+fn mirror(verifier: &mut Verifier, traces: std::ops::Range<u64>, at_ms: u64) {
+    for trace in traces {
+        for environment in Environment::BOTH {
+            for span in 1..=3 {
+                acknowledged(verifier, environment, at_ms, &fact(trace, span, "pay", &["x"]));
+                verifier.out(environment, (at_ms + 1) * 1_000, &fact(trace, span, "pay", &["x"]));
+                assert!(verifier.stats().spans_in_flight <= verifier.config.max_spans);
+            }
+        }
+    }
+}
+
+#[test]
+fn over_the_bound_the_same_share_of_traces_is_left_out_of_both() {
+    let mut verifier = Verifier::new(Config { max_spans: 500, ..CONFIG }, UnixMillis(0));
+    mirror(&mut verifier, 0..1_000, 10_000);
+    let share = verifier.stats().share_verified;
+    assert!(share < 1 << 32, "a share was verified");
+    let observations = verifier.advance(UnixMillis(18_000));
+    let [observation] = &observations[..] else { panic!("one batch") };
+    assert_eq!(observation.arms.blue, observation.arms.green);
+    let (traces, left_out) = (observation.arms.green.traces, observation.left_out.green);
+    assert!(traces > 20 && (990..=1_000).contains(&(traces + left_out)), "{traces} and {left_out}");
+    assert_eq!(observation.left_out.blue, left_out);
+    assert_eq!(observation.arms.green.events.len(), 0);
+    assert_eq!(verifier.stats().left_out.green, left_out);
+}
+
+#[test]
+fn the_share_grows_again_and_what_was_left_out_is_not_fabricated() {
+    let mut verifier = Verifier::new(Config { max_spans: 500, ..CONFIG }, UnixMillis(0));
+    mirror(&mut verifier, 0..1_000, 10_000);
+    // Another quarter of the bound may be in flight; what was sent at 25.9 s comes out when more is verified.
+    (0..50).for_each(|trace| acknowledged(&mut verifier, Environment::Blue, 25_900, &fact(trace, 1, "pay", &[])));
+    let before = verifier.stats().share_verified;
+    verifier.advance(UnixMillis(26_000));
+    assert_eq!(verifier.stats().share_verified, before * 2);
+    (0..50).for_each(|trace| verifier.out(Environment::Blue, 27_000_000, &fact(trace, 1, "pay", &[])));
+    let mut fabricated = 0;
+    for now_ms in (27_000..190_000).step_by(1_000) {
+        let observations = verifier.advance(UnixMillis(now_ms));
+        fabricated += observations.iter().map(|seen| seen.arms.blue.events(Check::FabricatedSpan)).sum::<u64>();
+    }
+    assert_eq!(fabricated, 0);
+    assert_eq!(verifier.stats().share_verified, 1 << 32, "in the end everything is verified");
+}
+
+#[test]
+fn a_bound_of_nothing_verifies_nothing() {
+    let mut verifier = Verifier::new(Config { max_spans: 0, ..CONFIG }, UnixMillis(0));
+    mirror(&mut verifier, 0..10, 10_000);
+    let observations = verifier.advance(UnixMillis(18_000));
+    assert_eq!((observations[0].traces(), observations[0].left_out.green), (0, 10));
+}
+
+#[test]
+fn a_trace_that_is_too_large_is_left_out() {
+    let mut verifier = Verifier::new(Config { max_spans: 1 << 20, ..CONFIG }, UnixMillis(0));
+    let most = MAX_SPANS_PER_TRACE as u64;
+    for trace in [1, 2] {
+        (0..most).for_each(|span| {
+            acknowledged(&mut verifier, Environment::Green, 10_000, &fact(trace, span, "pay", &[]));
+            verifier.out(Environment::Green, 10_001_000, &fact(trace, span, "pay", &[]));
+        });
+    }
+    acknowledged(&mut verifier, Environment::Green, 10_000, &fact(2, most, "pay", &[]));
+    let observation = &verifier.advance(UnixMillis(18_000))[0];
+    assert_eq!((observation.arms.green.traces, observation.left_out.green), (1, 1));
+    assert_eq!((observation.arms.green.spans_out, observation.findings.len()), (most, 0));
+}
+
+#[test]
+fn findings_and_subjects_that_do_not_fit_are_counted() {
+    let mut verifier = Verifier::new(CONFIG, UnixMillis(0));
+    for trace in 0..100 {
+        let operation = format!("op {trace}");
+        acknowledged(&mut verifier, Environment::Green, 10_000, &fact(trace, 1, &operation, &[]));
+    }
+    acknowledged(&mut verifier, Environment::Green, 10_000, &fact(200, 1, "op 99", &[]));
+    let observation = &verifier.advance(UnixMillis(18_000))[0];
+    assert_eq!(observation.findings.len(), MAX_FINDINGS_PER_OBSERVATION);
+    assert_eq!(observation.blind_spots.len(), MAX_SUBJECTS_PER_OBSERVATION);
+    assert_eq!(observation.omitted, 60 + 60);
+    assert_eq!(observation.findings[0].operation, "op 99", "the most frequent first");
+    assert_eq!(observation.blind_spots[0].unseen.green, 2);
+    assert_eq!(observation.arms.green.events(Check::LostSpan), 101, "nothing is left out of the counts");
+}
+
+#[test]
+fn groups_and_subjects_are_bounded() {
+    let mut verifier = Verifier::new(Config { max_spans: 1 << 20, ..CONFIG }, UnixMillis(0));
+    let all = MAX_SUBJECTS_EVER as u64 + 5;
+    for trace in 0..all {
+        let operation = format!("op {trace}");
+        acknowledged(&mut verifier, Environment::Green, 10_000, &fact(trace, 1, &operation, &[]));
+    }
+    let observation = &verifier.advance(UnixMillis(18_000))[0];
+    let groups = MAX_FINDINGS_PER_OBSERVATION as u64;
+    let omitted_groups = (MAX_GROUPS as u64 - groups) + (all - MAX_GROUPS as u64);
+    assert_eq!(observation.omitted, omitted_groups + all - MAX_SUBJECTS_PER_OBSERVATION as u64);
+    assert_eq!(verifier.stats().subjects_not_kept, 5);
+}
+
+#[test]
+fn without_room_for_words_the_counts_are_the_same() {
+    let observed = |bounds| {
+        let mut verifier = Verifier::bounded(CONFIG, UnixMillis(0), bounds);
+        for trace in 0..100 {
+            let (operation, key) = (format!("op {trace}"), format!("key {trace}"));
+            acknowledged(&mut verifier, Environment::Green, 10_000, &fact(trace, 1, &operation, &[&key]));
+            let out = if trace % 2 == 0 { vec![key.as_str(), "~"] } else { vec![] };
+            verifier.out(Environment::Green, 10_001_000, &fact(trace, 1, &operation, &out));
+        }
+        (verifier.advance(UnixMillis(18_000)).remove(0), verifier.stats().words_not_kept)
+    };
+    let (full, none) = (Bounds::FULL, Bounds { names: 1, key_sets: 1, resources: 0 });
+    let ((full, kept), (none, not_kept)) = (observed(full), observed(none));
+    assert_eq!(full.arms, none.arms);
+    assert_eq!(full.arms.green.events(Check::MissingAttribute), 50);
+    assert_eq!((none.findings[0].operation.as_str(), none.findings[0].key.as_deref()), ("(other)", Some("(other)")));
+    assert!(kept == 0 && not_kept > 100);
+}
+
+#[test]
+fn words_that_nothing_uses_make_room_for_others() {
+    let bounds = Bounds { names: 40, key_sets: 40, resources: 40 };
+    let mut verifier = Verifier::bounded(CONFIG, UnixMillis(0), bounds);
+    for trace in 0..500 {
+        let (at_ms, key) = (10_000 + trace * 1_000, format!("key {trace}"));
+        acknowledged(&mut verifier, Environment::Green, at_ms, &fact(trace, 1, "pay", &[&key]));
+        verifier.out(Environment::Green, at_ms * 1_000, &fact(trace, 1, "pay", &[]));
+        for observation in verifier.advance(UnixMillis(at_ms)) {
+            let expected = format!("key {}", observation.batch - 10);
+            assert_eq!(observation.findings[0].key.as_deref(), Some(expected.as_str()));
+        }
+    }
+    assert_eq!(verifier.stats().words_not_kept, 0);
+}
+
+#[test]
+fn hostile_names_are_cut_and_made_printable() {
+    let mut verifier = Verifier::new(CONFIG, UnixMillis(0));
+    let (operation, key) = ("\u{1b}é".repeat(500), "\n\"".repeat(500));
+    acknowledged(&mut verifier, Environment::Green, 10_000, &fact(1, 1, &operation, &[&key]));
+    verifier.out(Environment::Green, 10_001_000, &fact(1, 1, &operation, &[]));
+    let finding = verifier.advance(UnixMillis(18_000)).remove(0).findings.remove(0);
+    assert_eq!(finding.operation, "?é".repeat(42) + "?");
+    assert_eq!(finding.key.unwrap(), "?\"".repeat(32));
+}
+
+#[test]
+fn no_time_is_too_large() {
+    let mut verifier = Verifier::new(CONFIG, UnixMillis(0));
+    verifier.sent(Environment::Green, Delivery::Acknowledged, u64::MAX, &fact(1, 1, "pay", &[]));
+    verifier.out(Environment::Green, u64::MAX, &fact(1, 1, "pay", &[]));
+    verifier.out(Environment::Green, u64::MAX, &fact(2, 1, "pay", &[]));
+    verifier.leave_out(Environment::Blue, number(3), UnixMillis(u64::MAX));
+    verifier.missed(UnixMillis(u64::MAX));
+    assert!(verifier.advance(UnixMillis(u64::MAX)).len() <= 63);
+    verifier.sent(Environment::Green, Delivery::Acknowledged, u64::MAX, &fact(4, 1, "pay", &[]));
+    verifier.advance(UnixMillis(u64::MAX));
+}

@@ -1,0 +1,83 @@
+//! Errors as RFC 9457 problem details.
+
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use control::{CommandError, StartError};
+use serde::{Deserialize, Serialize};
+
+/// What went wrong, for people and programs (RFC 9457, section 3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Which kind of problem: `refused-plan`, `refused`, `conflict`, `unknown`, `unavailable`, `bad-request`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What, where, and what to do.
+    pub detail: String,
+    /// One line for each thing that is wrong with a plan, `LINE:COLUMN: …`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<PlanProblem>,
+}
+
+/// One thing that is wrong with a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanProblem {
+    /// From 1.
+    pub line: u64,
+    /// From 1.
+    pub column: u64,
+    /// What was found, what was expected.
+    pub message: String,
+}
+
+impl Problem {
+    pub(crate) fn new(kind: &str, status: StatusCode, detail: impl Into<String>) -> Problem {
+        Problem { kind: kind.to_owned(), status: status.as_u16(), detail: detail.into(), errors: Vec::new() }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self)).into_response()
+    }
+}
+
+impl From<StartError> for Problem {
+    fn from(error: StartError) -> Problem {
+        let detail = error.to_string();
+        match error {
+            StartError::Plan(errors) => {
+                let problem = |error: &control::rollout::plan::PlanError| PlanProblem {
+                    line: error.line,
+                    column: error.column,
+                    message: error.to_string(),
+                };
+                let errors = errors.errors().iter().map(problem).collect();
+                Problem { errors, ..Problem::new("refused-plan", StatusCode::UNPROCESSABLE_ENTITY, detail) }
+            }
+            StartError::NotActive { .. } | StartError::UnknownTap { .. } => {
+                Problem::new("refused-plan", StatusCode::UNPROCESSABLE_ENTITY, detail)
+            }
+            StartError::Running { .. } => Problem::new("conflict", StatusCode::CONFLICT, detail),
+            StartError::Ledger(_) | StartError::Stopped => {
+                Problem::new("unavailable", StatusCode::SERVICE_UNAVAILABLE, detail)
+            }
+        }
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Problem {
+        let detail = error.to_string();
+        match error {
+            CommandError::Unknown { .. } => Problem::new("unknown", StatusCode::NOT_FOUND, detail),
+            CommandError::Refused { .. } => Problem::new("refused", StatusCode::CONFLICT, detail),
+            CommandError::Ledger(_) | CommandError::Stopped => {
+                Problem::new("unavailable", StatusCode::SERVICE_UNAVAILABLE, detail)
+            }
+        }
+    }
+}

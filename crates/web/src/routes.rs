@@ -1,0 +1,88 @@
+//! What can be asked, and by whom.
+
+use crate::problem::Problem;
+use crate::{Api, Peer};
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use control::RolloutSummary;
+use control::rollout::{Command, Principal, Report, RolloutId};
+use serde::{Deserialize, Serialize};
+
+/// A plan is at most 1 MiB; as a JSON string it can be twice as long, and the rest is names.
+const MAX_BODY_BYTES: usize = 2 * 1024 * 1024 + 16 * 1024;
+/// In the place of a rollout's name: the one that started last.
+const LAST: &str = "last";
+
+/// The body of `POST /v1/rollouts`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StartRequest {
+    /// The plan, as YAML.
+    pub plan: String,
+    /// The folder that its relative paths start from.
+    pub base_dir: String,
+}
+
+pub(crate) fn router(api: Api) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/rollouts", get(list).post(start))
+        .route("/v1/rollouts/{rollout}", get(report))
+        .route("/v1/rollouts/{rollout}/commands", post(command))
+        .fallback(async || Problem::new("unknown", StatusCode::NOT_FOUND, "there is nothing at this path"))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(api)
+}
+
+async fn status(State(api): State<Api>) -> Json<serde_json::Value> {
+    Json((api.status)())
+}
+
+async fn list(State(api): State<Api>) -> Json<Vec<RolloutSummary>> {
+    Json(api.handle.list().await)
+}
+
+async fn start(
+    State(api): State<Api>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    body: Result<Json<StartRequest>, JsonRejection>,
+) -> Result<(StatusCode, Json<Box<Report>>), Problem> {
+    let by = principal(&api, &peer)?;
+    let Json(request) = body.map_err(bad_request)?;
+    let report = api.handle.start(request.plan, request.base_dir, by).await?;
+    Ok((StatusCode::CREATED, Json(report)))
+}
+
+async fn report(State(api): State<Api>, Path(rollout): Path<String>) -> Result<Json<Box<Report>>, Problem> {
+    let missing = || Problem::new("unknown", StatusCode::NOT_FOUND, format!("there is no rollout {rollout}"));
+    api.handle.report(named(&rollout)).await.map(Json).ok_or_else(missing)
+}
+
+async fn command(
+    State(api): State<Api>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(rollout): Path<String>,
+    body: Result<Json<Command>, JsonRejection>,
+) -> Result<Json<Box<Report>>, Problem> {
+    let by = principal(&api, &peer)?;
+    let Json(command) = body.map_err(bad_request)?;
+    Ok(Json(api.handle.command(named(&rollout), command, by).await?))
+}
+
+fn named(rollout: &str) -> Option<RolloutId> {
+    (rollout != LAST).then(|| RolloutId(rollout.to_owned()))
+}
+
+fn principal(api: &Api, peer: &Peer) -> Result<Principal, Problem> {
+    let uid = peer.0.ok_or_else(|| {
+        Problem::new("refused", StatusCode::FORBIDDEN, "the operating system does not say who is asking")
+    })?;
+    Ok((api.principals)(uid))
+}
+
+fn bad_request(rejection: JsonRejection) -> Problem {
+    Problem::new("bad-request", rejection.status(), rejection.body_text())
+}

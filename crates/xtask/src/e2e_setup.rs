@@ -1,0 +1,86 @@
+//! `cargo xtask e2e-setup`: a virtual environment in `target/e2e/venv` with what e2e/requirements.txt pins, and Rotel's
+//! agent beside its Python. Done once: a stamp holds what was installed.
+
+use crate::process;
+use crate::workspace::Workspace;
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Asks the installed package where its agent is.
+const FIND_ROTEL: &str = "import pathlib, rotel; print(pathlib.Path(rotel.__file__).parent / 'rotel-agent')";
+
+/// Installs what is not there yet. The path of the environment's Python; `rotel-agent` is its neighbour.
+pub fn run(workspace: &Workspace) -> Result<PathBuf> {
+    let requirements = workspace.root.join("e2e/requirements.txt");
+    let text = fs::read_to_string(&requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
+    let version = process::read(Command::new("python3").arg("--version")).context(
+        "the end-to-end tests need python3 (3.11 is what was tried): install it, or use `cargo xtask test --fast`",
+    )?;
+    let wanted = format!("{version}{text}");
+
+    let venv = workspace.target.join("e2e/venv");
+    let python = venv.join("bin/python");
+    let stamp = venv.join("installed.stamp");
+    // The stamp is written last: an installation that was interrupted has none.
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    make_venv(&venv)?;
+    eprintln!("e2e-setup: installing {}", requirements.display());
+    let pip =
+        ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--only-binary", ":all:"];
+    process::run_aside(Command::new(&python).args(pip).arg("-r").arg(&requirements))
+        .context("cannot install the end-to-end tests' requirements: is PyPI reachable?")?;
+    link_rotel(&venv, &python)?;
+    fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
+    Ok(python)
+}
+
+/// A new, empty environment. What an older one held is removed.
+fn make_venv(venv: &Path) -> Result<()> {
+    if venv.exists() {
+        fs::remove_dir_all(venv).with_context(|| format!("cannot remove the old {}", venv.display()))?;
+    }
+    let make = || process::read(Command::new("python3").args(["-m", "venv"]).arg(venv));
+    let Err(error) = make() else { return Ok(()) };
+    install_from_debian("python3-venv")
+        .with_context(|| format!("{error:#}"))
+        .context("python3 makes no virtual environment (Debian has that in python3-venv)")?;
+    make()?;
+    Ok(())
+}
+
+/// Puts Rotel's agent beside the Python, and sees that it starts: it needs the system's libpython.
+fn link_rotel(venv: &Path, python: &Path) -> Result<()> {
+    let agent = process::read(Command::new(python).args(["-c", FIND_ROTEL]))?;
+    let link = venv.join("bin/rotel-agent");
+    symlink(agent.trim(), &link).with_context(|| format!("cannot make the link {}", link.display()))?;
+    let start = || process::read(Command::new(&link).arg("--version"));
+    let Err(error) = start() else { return Ok(()) };
+    install_from_debian("libpython3.11")
+        .with_context(|| format!("{error:#}"))
+        .context("Rotel's agent does not start (it is linked with libpython3.11.so.1.0, Debian's libpython3.11)")?;
+    start()?;
+    Ok(())
+}
+
+/// Installs a package when this is Debian and we are root; otherwise says what to install.
+fn install_from_debian(package: &str) -> Result<()> {
+    let root = process::read(Command::new("id").arg("-u")).is_ok_and(|user| user.trim() == "0");
+    if !root || !Path::new("/usr/bin/apt-get").exists() {
+        bail!("install {package} (on Debian: sudo apt-get install {package}), then run this again");
+    }
+    eprintln!("e2e-setup: installing {package}");
+    let apt_get = |arguments: &[&str]| {
+        process::run_aside(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(arguments))
+    };
+    // Without lists, as in a container, the first attempt finds no such package.
+    if apt_get(&["install", "--yes", "--quiet", "--no-install-recommends", package]).is_err() {
+        apt_get(&["update", "--quiet"])?;
+        apt_get(&["install", "--yes", "--quiet", "--no-install-recommends", package])?;
+    }
+    Ok(())
+}
