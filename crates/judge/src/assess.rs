@@ -159,8 +159,8 @@ impl Judge {
         if missing.is_empty() { Verdict::Pass } else { Verdict::Inconclusive { missing } }
     }
 
-    /// What has not been seen of the candidate yet, more often than the plan tolerates, though it may be chance: no pass
-    /// before more of it was sent.
+    /// What has not been seen of the candidate yet, more often than the plan tolerates, though it may be chance: no
+    /// pass before more of it was sent.
     fn suspected_blind_spots(&self) -> Option<String> {
         let guard = self.config.guards.blind_spots.as_ref()?;
         let blind = self.blind_spots.blind(self.traces[self.config.candidate]);

@@ -69,7 +69,8 @@ impl BlindSpotBook {
         }
     }
 
-    /// ln of sum_j w_j E_j + what is left of the weights, w_j = 1/(j(j+1)): subjects not yet seen have an evidence of 1.
+    /// ln of sum_j w_j E_j + what is left of the weights, w_j = 1/(j(j+1)): subjects not yet seen have an evidence of
+    /// 1.
     pub(crate) fn log_against(&self) -> f64 {
         let left = -libm::log((self.tracked.len() + 1) as f64);
         let weighted = self.tracked.iter().enumerate().map(|(position, tracked)| {

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// The environment that is judged; the other one is the active one.
     pub candidate: Environment,
-    /// Probability of ever failing a candidate that is no worse, over the whole rollout and all guards; above 0, below 1.
+    /// Probability of ever failing a candidate that is no worse, over the whole rollout and all guards; above 0, below
+    /// 1.
     pub false_alarm: f64,
     /// Probability of ever proving a guard that does not hold; above 0, below 1.
     pub false_promotion: f64,

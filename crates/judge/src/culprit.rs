@@ -129,7 +129,7 @@ fn slow_failure(judge: &Judge, slow: &Metric, metrics: &[Metric], alarmed: &[&Me
         Some(LatencyMetric::Collecting(_)) | None => false,
     };
     let cause = [Check::ExportFailure, Check::LostSpan].into_iter().find_map(|check| leaning(metrics, check));
-    match cause.filter(|_| false) {
+    match cause.filter(|_| explained) {
         Some(cause) => {
             let because = "traces that never came out whole are what makes the candidate look slow".to_owned();
             failure(judge, cause, slow, alarmed, vec![because])

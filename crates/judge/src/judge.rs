@@ -61,8 +61,8 @@ impl Judge {
         }
     }
 
-    /// Takes one batch. A batch that is not newer than the last one is ignored, so that replaying is harmless; one whose
-    /// counts cannot be is left out, and makes the verdict an Error until a good one comes.
+    /// Takes one batch. A batch that is not newer than the last one is ignored, so that replaying is harmless; one
+    /// whose counts cannot be is left out, and makes the verdict an Error until a good one comes.
     pub fn observe(&mut self, observation: &Observation) {
         if self.last_batch.is_some_and(|last| observation.batch <= last) || self.config.problem().is_some() {
             return;

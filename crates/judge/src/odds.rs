@@ -47,8 +47,8 @@ pub(crate) struct Split {
 }
 
 /// ln of e(psi; psi0) = (psi/psi0)^{c_g} M(psi0)/M(psi) for each alternative psi, where M(psi) is the sum over c of
-/// Hyp(c; n_g, n_b, k) psi^c. With `null` = 1 and psi > 1 that is R (H0: odds ratio at most 1); with psi < psi0 it is NI
-/// (H0: odds ratio at least psi0, `null` >= 1). A batch with an empty arm, or without events, says nothing: 0.
+/// Hyp(c; n_g, n_b, k) psi^c. With `null` = 1 and psi > 1 that is R (H0: odds ratio at most 1); with psi < psi0 it is
+/// NI (H0: odds ratio at least psi0, `null` >= 1). A batch with an empty arm, or without events, says nothing: 0.
 pub(crate) fn log_e<const N: usize>(split: &Split, null: f64, alternatives: &[f64; N]) -> [f64; N] {
     debug_assert!(null == 1.0 || (null > 1.0 && alternatives.iter().all(|psi| *psi <= null)));
     let Split { candidate, active } = *split;

@@ -6,8 +6,8 @@
 use crate::config::{Config, Guard};
 
 /// The false-alarm probability that one metric of a guard has to itself: the rollout's, times the metric's weight, and
-/// halved once for plain and late onset and once for comparison and bake. What [`traces_to_detect`] wants. 0 for a guard
-/// that the plan does not have.
+/// halved once for plain and late onset and once for comparison and bake. What [`traces_to_detect`] wants. 0 for a
+/// guard that the plan does not have.
 pub fn alpha_of_metric(config: &Config, guard: Guard) -> f64 {
     config.false_alarm * config.guards.metric_weight(guard) / 4.0
 }

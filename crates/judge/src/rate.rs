@@ -1,4 +1,5 @@
-//! A metric that counts traces with an event: evidence that the candidate is worse, its size, and proofs that it is not.
+//! A metric that counts traces with an event: evidence that the candidate is worse, its size, and proofs that it is
+//! not.
 
 use crate::odds::{Counts, Split, log_e, log_e_share, tilt};
 use crate::process::{Process, Proof, log_mean};

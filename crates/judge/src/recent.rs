@@ -104,3 +104,6 @@ impl Recent {
         (upper / self.active_traces).min(1.0)
     }
 }
+
+#[cfg(test)]
+mod tests;

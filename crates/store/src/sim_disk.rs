@@ -187,6 +187,11 @@ impl SimDisk {
         sim.fail_at.is_some_and(|at| at <= sim.calls)
     }
 
+    /// How many calls were made that can fail.
+    pub(crate) fn calls(&self) -> u64 {
+        self.sim().calls
+    }
+
     pub(crate) fn random(&self, below: u64) -> u64 {
         self.sim().random(below)
     }

@@ -108,6 +108,36 @@ proptest! {
     }
 }
 
+/// Two threads choose two different slots for the same new trace, for one slot expires between their looks.
+#[test]
+fn a_thread_that_comes_second_takes_its_own_entry_back() {
+    let table = PinTable::new(WINDOW);
+    let (early, late, trace) = (at_s(161), at_s(162), hash(99));
+    let slots: Vec<usize> = table.window(trace).collect();
+    table.slots[slots[0]].store(hash(1).word(Blue, at_s(101)), SeqCst);
+    let Look::Free { slot: of_early, word: 0 } = table.look(trace, early) else { panic!("one is taken") };
+    let Look::Free { slot: of_late, word } = table.look(trace, late) else { panic!("none is taken") };
+    assert_eq!((of_early, of_late), (slots[1], slots[0]));
+    assert!(table.enter(of_late, word, trace, Green, late));
+    assert!(!table.enter(of_early, 0, trace, Blue, early));
+    assert_eq!(table.slots[of_early].load(SeqCst), 0);
+    assert_eq!(table.settle(trace, Blue, Pins::Keep, early, true), Settled::Pinned(Green));
+    assert_eq!(table.settle(trace, Blue, Pins::Keep, late, true), Settled::Pinned(Green));
+}
+
+/// Nobody follows an entry before it is sure that it stays.
+#[test]
+fn a_tentative_entry_is_not_followed() {
+    let table = PinTable::new(WINDOW);
+    let (time, trace) = (at_s(100), hash(1));
+    let slot = table.window(trace).nth(3).expect("a window");
+    table.slots[slot].store(trace.word(Green, time) | TENTATIVE, SeqCst);
+    assert!(matches!(table.look(trace, time), Look::Tentative));
+    assert_eq!(table.settle(trace, Blue, Pins::Keep, time, true), Settled::Full);
+    let other = table.window(trace).next().expect("a window");
+    assert!(!table.enter(other, 0, trace, Blue, time));
+}
+
 /// Threads that want different environments for the same new trace, and whose clocks are a second apart while the slots
 /// around expire in just that second, agree. Only a trace that a suspended thread held may go by its bucket.
 #[test]

@@ -163,11 +163,18 @@ async fn the_mirror_copies_what_the_active_serves() {
         [serving(Environment::Blue), (Environment::Green, "Mirrored".to_owned(), 3), serving(Environment::Green)];
     assert_eq!(views, expected);
     assert_eq!(spans_of(&green.messages()).len(), 6);
-    // What the active refuses is sent again, and is mirrored then.
+    // What the active refuses is sent again by its client, and is mirrored then, once.
     blue.reply(Reply::Grpc(gateway::Status { code: 14, ..gateway::Status::default() }));
     client.export(Signal::Traces, request([(blues[0], 2)])).await;
     assert!(matches!(fixture.view().await, View::Sent { role: Role::Serving, outcome: Outcome::Refused(_), .. }));
-    assert_eq!(fixture.stats().environments.green.mirrored_spans, 3);
+    blue.reply(Reply::Taken);
+    client.export(Signal::Traces, request([(blues[0], 2)])).await;
+    for expected in [Role::Serving, Role::Mirrored] {
+        let View::Sent { role, outcome, .. } = fixture.view().await else { panic!("sent") };
+        assert_eq!((role, outcome), (expected, Outcome::TAKEN));
+    }
+    assert_eq!(spans_of(&green.messages())[&(trace_id(blues[0]), 2)], 1);
+    assert_eq!(fixture.stats().environments.green.mirrored_spans, 4);
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use super::simulation::{Behaviour, Traffic, config, edge, latency, operation};
 use crate::{Config, Failure, Guard, Judge, Verdict};
-use model::{Check, Subject};
+use model::{
+    ArmCounts, BlindSpotCount, Check, Environment, ExponentialHistogram, Observation, PerEnvironment, Subject,
+};
 
 /// Runs until the first failure, at most 600 batches of 300 traces.
 fn first_failure(config: Config, seed: u64, weight: f64, green: Behaviour) -> Failure {
@@ -90,17 +92,74 @@ fn causes_come_before_what_they_cause() {
     check(&only, healthy().with(Check::LostSpan, 0.1), (Guard::Latency, Check::Slow, None));
 }
 
-#[test]
-fn everything_lost_is_a_loss_and_not_forty_blind_spots() {
-    let mut traffic = Traffic::new(7, 300, healthy(), Behaviour { blind: 1.0, ..healthy().with(Check::LostSpan, 1.0) });
-    let mut judge = Judge::new(config());
-    for _ in 0..20 {
-        let mut observation = traffic.batch(0.5);
-        observation.arms.green.spans_out = 0;
-        judge.observe(&observation);
+/// One batch by hand: traces, traces with a lost span, and the operation's traces and those of them in which it went
+/// unseen, in blue and in green.
+struct ByHand {
+    traces: u64,
+    lost: (u64, u64),
+    operation: ((u64, u64), (u64, u64)),
+    spans_out: u64,
+}
+
+fn check_by_hand(config: &Config, by_hand: ByHand, expected: (Guard, Check)) {
+    let ByHand { traces, lost, operation: (blue, green), spans_out } = by_hand;
+    let mut arms = PerEnvironment::<ArmCounts>::default();
+    for (environment, lost) in [(Environment::Blue, lost.0), (Environment::Green, lost.1)] {
+        let latency_us = ExponentialHistogram([(100, traces)].into());
+        let events = [(Check::LostSpan, lost)].into();
+        arms[environment] = ArmCounts { traces, events, latency_us, spans_out, ..ArmCounts::default() };
     }
-    let Verdict::Fail(failure) = judge.assess().verdict else { panic!("everything is lost") };
-    assert_eq!((failure.guard, failure.check), (Guard::SpanLoss, Check::LostSpan));
+    let pairs = PerEnvironment { blue, green };
+    let (sent, unseen) = (pairs.map(|it| it.0), pairs.map(|it| it.1));
+    let (traces_ever, unseen_ever) = (sent, unseen);
+    let subject = operation();
+    let spot = BlindSpotCount { subject, traces: sent, unseen, traces_ever, unseen_ever, example: None };
+    let observation =
+        Observation { arms, blind_spots: vec![spot], ..Traffic::new(0, 0, healthy(), healthy()).batch(0.5) };
+    let mut judge = Judge::new(config.clone());
+    judge.observe(&observation);
+    let Verdict::Fail(failure) = judge.assess().verdict else { panic!("{:#?}", judge.assess()) };
+    assert_eq!((failure.guard, failure.check), expected, "{failure:#?}");
+}
+
+#[test]
+fn a_loss_is_a_blind_spot_only_where_that_explains_it() {
+    let (blind, loss) = ((Guard::BlindSpots, Check::BlindSpot), (Guard::SpanLoss, Check::LostSpan));
+    let by_hand = |lost, operation| ByHand { traces: 500, lost, operation, spans_out: 3_000 };
+    // All of 50 losses, 3 of 25 by accident, 20 of 50 when a tenth is lost: too many for an accident.
+    check_by_hand(&config(), by_hand((0, 50), ((50, 0), (50, 50))), blind);
+    check_by_hand(&config(), by_hand((0, 25), ((3, 0), (3, 3))), loss);
+    check_by_hand(&config(), by_hand((0, 50), ((20, 0), (20, 20))), blind);
+    // 20 of 450, when nine tenths of all traces lose something, may be one.
+    check_by_hand(&config(), by_hand((0, 450), ((20, 0), (20, 20))), loss);
+    // What the active environment does not show either explains nothing.
+    check_by_hand(&config(), by_hand((3, 50), ((3, 3), (50, 50))), loss);
+    // Nothing at all comes out: every operation is blind, and that is not the reason.
+    let everything = ByHand { traces: 500, lost: (0, 500), operation: ((500, 0), (500, 500)), spans_out: 0 };
+    check_by_hand(&config(), everything, loss);
+}
+
+#[test]
+fn unfinished_traces_are_losses_before_they_are_slow() {
+    let mut config = config();
+    config.guards.blind_spots = None;
+    for (finished_in, expected) in [(100, (Guard::SpanLoss, Check::LostSpan)), (130, (Guard::Latency, Check::Slow))] {
+        let mut traffic = Traffic::new(0, 0, healthy(), healthy());
+        let mut judge = Judge::new(config.clone());
+        for (lost, unfinished, bucket) in [(0, 0, 100), (3, 30, finished_in)] {
+            let mut observation = traffic.batch(0.5);
+            let latency_us = ExponentialHistogram([(100, 1_000)].into());
+            observation.arms.blue = ArmCounts { traces: 1_000, latency_us, spans_out: 6_000, ..ArmCounts::default() };
+            observation.arms.green = observation.arms.blue.clone();
+            observation.arms.green.latency_us = ExponentialHistogram([(bucket, 1_000 - unfinished)].into());
+            observation.arms.green.unfinished = unfinished;
+            observation.arms.green.events.insert(Check::LostSpan, lost);
+            judge.observe(&observation);
+        }
+        let Verdict::Fail(failure) = judge.assess().verdict else { panic!("{:#?}", judge.assess()) };
+        assert_eq!((failure.guard, failure.check), expected, "{failure:#?}");
+        assert_eq!(failure.alarmed, [Check::Slow]);
+    }
 }
 
 #[test]

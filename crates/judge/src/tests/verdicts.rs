@@ -112,6 +112,19 @@ fn the_bake_compares_with_what_the_active_environment_had() {
 }
 
 #[test]
+fn a_loss_within_the_tolerance_is_no_evidence_in_the_bake() {
+    let mut tolerant = config();
+    tolerant.guards.span_loss = Some(SpanLoss { at_most: 0.01 });
+    let mut traffic = Traffic::new(16, 300, healthy(), healthy());
+    let mut judge = Judge::new(tolerant);
+    (0..100).for_each(|_| judge.observe(&traffic.batch(0.5)));
+    traffic.green.chances.insert(Check::LostSpan, 0.005);
+    (0..60).for_each(|_| judge.observe(&traffic.batch(1.0)));
+    let loss = &judge.assess().guards[0];
+    assert!(loss.candidate.events > 50 && loss.log_against < 1.0, "{loss:#?}");
+}
+
+#[test]
 fn a_broken_source_is_an_error_until_it_is_mended() {
     let mut traffic = Traffic::new(13, 300, healthy(), healthy());
     let mut judge = Judge::new(config());

@@ -2,9 +2,12 @@
 //! checkpoint that no earlier one contradicts.
 
 use super::{edge, entries, signer};
+use crate::disk::Disk as _;
 use crate::sim_disk::{Sim, SimDisk};
+use crate::wal::WAL;
 use crate::{AppendError, OpenError, Reader, Recovered, Store};
 use ledger::{Checkpoint, Edge, Hash};
+use proptest::prelude::*;
 use std::path::Path;
 
 fn dir() -> &'static Path {
@@ -75,7 +78,8 @@ impl Base {
         assert_eq!(store.size(), size + 3);
         self.check_content(&store);
         self.check_published(disk, &store);
-        if size < 1000 {
+        // It hashes the whole log: in every third case of a short one.
+        if size < 1000 && disk.random(3) == 0 {
             let report = Reader::on(Box::new(disk.clone()), dir()).verify(store.verifier()).unwrap();
             assert_eq!(report.entries, size + 3);
         }
@@ -131,15 +135,15 @@ impl Base {
     }
 }
 
-/// Every call, with and without power loss, a few seeds each. Returns how many cases there were.
-fn check(size: u64, batches: &[u64], seeds: u64) -> u64 {
+/// Every call, with or without power loss, a few seeds each. Returns how many cases there were.
+fn check(size: u64, batches: &[u64], power_fails: &[bool], seeds: u64) -> u64 {
     let base = base(size);
     let mut cases = 0;
     for fail_at in 1.. {
         let mut failed = false;
         for seed in 0..seeds {
-            for power_fails in [true, false] {
-                failed |= base.run(batches, fail_at, power_fails, seed * 1000 + fail_at);
+            for power_fails in power_fails {
+                failed |= base.run(batches, fail_at, *power_fails, seed * 1000 + fail_at);
                 cases += 1;
             }
         }
@@ -152,48 +156,49 @@ fn check(size: u64, batches: &[u64], seeds: u64) -> u64 {
 
 #[test]
 fn a_crash_at_any_call_of_an_append_loses_nothing() {
-    let mut cases = 0;
-    for (size, batches) in
-        [(0, &[1, 2][..]), (3, &[1, 1, 1]), (254, &[1, 1, 1]), (255, &[2, 1]), (200, &[400, 1]), (511, &[1])]
-    {
-        cases += check(size, batches, 4);
-    }
-    assert!(cases > 1000, "{cases}");
+    let both = [true, false];
+    assert!(check(0, &[1, 2], &both, 5) + check(3, &[1, 1, 1], &both, 5) > 1000);
+}
+
+#[test]
+fn a_crash_where_tiles_fill_loses_nothing() {
+    check(254, &[1, 1], &[true], 1);
+    check(200, &[400], &[true], 1);
+    check(511, &[1], &[true], 1);
 }
 
 #[test]
 fn a_crash_where_three_levels_of_tiles_fill_loses_nothing() {
-    check(65_535, &[1, 1], 1);
+    check(65_535, &[1], &[true], 1);
 }
 
 #[test]
 fn a_crash_while_the_write_ahead_log_is_emptied_loses_nothing() {
-    let disk = SimDisk::new(Sim::default(), 3);
-    let mut store = create(&disk).unwrap();
     let big = vec![vec![9; 65_000]; 16];
-    for _ in 0..4 {
-        store.append(&big).unwrap();
-    }
-    drop(store);
-    let full = disk.sim().clone();
-    let mut emptied = 0;
-    for fail_at in 1..60 {
-        let disk = SimDisk::new(full.clone(), fail_at);
-        // Opening empties the log: a live one is made long again first.
-        let (mut store, _) = open(&disk).unwrap();
+    // The write-ahead log becomes too long with the fifth batch; emptying it is the last that this append does.
+    let before_fifth = |seed| {
+        let disk = SimDisk::new(Sim::default(), seed);
+        let mut store = create(&disk).unwrap();
         for _ in 0..4 {
             store.append(&big).unwrap();
         }
+        (disk, store)
+    };
+    let (disk, mut store) = before_fifth(0);
+    let before = disk.calls();
+    store.append(&big).unwrap();
+    assert_eq!(disk.length(WAL).unwrap(), Some(0));
+    let calls = disk.calls() - before;
+    for fail_at in [calls - 2, calls - 1, calls] {
+        let (disk, mut store) = before_fifth(fail_at);
         disk.fail_in(Some(fail_at));
-        let acknowledged = store.size() + if store.append(&big).is_ok() { 16 } else { 0 };
+        store.append(&big).unwrap();
+        assert!(matches!(store.append(&big), Err(AppendError::Broken { .. })));
         drop(store);
         disk.fail_in(None);
         disk.lose_power();
-        let (store, _) = open(&disk).unwrap();
-        assert!(store.size() == acknowledged || store.size() == 144);
-        emptied += u64::from(acknowledged == 144);
+        assert_eq!(open(&disk).unwrap().0.size(), 80);
     }
-    assert!(emptied > 0);
 }
 
 #[test]
@@ -228,5 +233,26 @@ fn a_file_that_goes_missing_is_an_error_and_no_panic() {
             assert!(reader.verify(signer("log").verifier()).is_err(), "{path}");
             assert!(at.is_some() || matches!(open(&disk), Err(OpenError::Short { .. })), "{path}");
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_batch_in_the_write_ahead_log_is_replayed_and_anything_else_cut(
+        batch in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..20),
+        rest in prop::collection::vec(any::<u8>(), 0..100),
+    ) {
+        let disk = SimDisk::new(Sim::default(), 0);
+        drop(create(&disk).unwrap());
+        disk.append_synced(WAL, &crate::wal::encode(0, &batch)).unwrap();
+        disk.append_synced(WAL, &rest).unwrap();
+        let (store, recovered) = open(&disk).unwrap();
+        prop_assert_eq!(
+            recovered,
+            Recovered { entries_replayed: batch.len() as u64, bytes_cut: rest.len() as u64 }
+        );
+        prop_assert_eq!(store.read(0..store.size()).unwrap().collect::<Result<Vec<_>, _>>().unwrap(), batch);
     }
 }

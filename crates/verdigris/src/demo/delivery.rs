@@ -7,8 +7,8 @@ use otlp::reply::PartialSuccess;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// A request is given up after 30 s. With at least [`FIRST_PAUSE_MS`] / 2 between tries that are at most 600 tries; with
-/// the doubling, about 20.
+/// A request is given up after 30 s. With at least [`FIRST_PAUSE_MS`] / 2 between tries that are at most 600 tries;
+/// with the doubling, about 25.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(30);
 /// Before the second try. Exporters wait a second or more by default, which is long for a demo of two minutes.
 const FIRST_PAUSE_MS: u64 = 100;

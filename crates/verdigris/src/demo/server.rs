@@ -1,6 +1,6 @@
-//! A small OTLP/gRPC server for the demo's pipelines and back ends: unary Export of traces, metrics and logs over HTTP/2
-//! without TLS, on a loopback port that the system chooses. What becomes of a request is the business of one function,
-//! which must not wait: it takes the message or refuses it.
+//! A small OTLP/gRPC server for the demo's pipelines and back ends: unary Export of traces, metrics and logs over
+//! HTTP/2 without TLS, on a loopback port that the system chooses. What becomes of a request is the business of one
+//! function, which must not wait: it takes the message or refuses it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -30,7 +30,7 @@ pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
 /// Connections open at once. The demo has about ten clients; more wait in the listener's backlog.
 const MAX_CONNECTIONS: usize = 64;
 /// Requests read at once, over all connections: 16 of 64 MiB, and as much again for one being decompressed each, are
-/// 2 GiB at the very worst, and 16 of the demo's 512 KiB are 8 MiB.
+/// 2 GiB at the very worst, and 16 of the demo's 640 KiB are 10 MiB.
 const MAX_REQUESTS_AT_ONCE: usize = 16;
 /// A client that takes longer to send a body is cut off, for it holds one of those places.
 const MAX_BODY_TIME: Duration = Duration::from_secs(10);

@@ -1,8 +1,8 @@
-//! A shop of eleven services that people visit: it makes traces at a given rate, and every service sends its own spans, in
-//! batches, with OTLP/gRPC, as an SDK does. So the spans of one trace come in several requests of several clients.
+//! A shop of eleven services that people visit: it makes traces at a given rate, and every service sends its own spans,
+//! in batches, with OTLP/gRPC, as an SDK does. So the spans of one trace come in several requests of several clients.
 //!
-//! It is an open loop: visitors do not wait for the tracing system. What its exporters cannot hold any more is dropped and
-//! counted, as in an app.
+//! It is an open loop: visitors do not wait for the tracing system. What its exporters cannot hold any more is dropped
+//! and counted, as in an app.
 
 mod attributes;
 mod exporter;
@@ -30,9 +30,9 @@ use trace::{ShopSpan, TraceSeed};
 const BURST_TRACES: u32 = 64;
 /// The fastest that the shop can be asked to go; the demo's machines do a tenth of it.
 pub const MAX_TRACES_PER_S: f64 = 100_000.0;
-/// Spans that have begun and not ended: traces last at most two seconds, so 2^20 spans are 40,000 traces/s of 12 spans. A
-/// visitor who comes when it is full is not traced.
-const MAX_OPEN_SPANS: usize = 1 << 20;
+/// Spans that have begun and not ended: at 14 spans that last 0.1 s, 2^17 are 90,000 traces/s. With 1.6 KB for each
+/// they take 210 MB. A visitor who comes when it is full is not traced.
+const MAX_OPEN_SPANS: usize = 1 << 17;
 /// A stop waits for the requests in flight and for as many after them as the queue can hold.
 const STOP_WITHIN: Duration = GIVE_UP_AFTER.saturating_mul(2).saturating_add(Duration::from_secs(5));
 
@@ -129,8 +129,8 @@ impl Shop {
         self.tally.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Lets nobody in any more, ends the visits under way, sends what is left, and returns the totals and the spans that
-    /// were acknowledged. What cannot be sent within a minute is given up.
+    /// Lets nobody in any more, ends the visits under way, sends what is left, and returns the totals and the spans
+    /// that were acknowledged. What cannot be sent within a minute is given up.
     pub async fn stop(mut self) -> (ShopStats, SpanKeys) {
         self.stop.send_replace(true);
         let all = async { while self.tasks.join_next().await.is_some() {} };

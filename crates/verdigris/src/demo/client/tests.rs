@@ -101,6 +101,38 @@ async fn somebody_who_speaks_no_http2_is_an_error_not_a_hang() {
     other.await.unwrap();
 }
 
+#[tokio::test]
+async fn the_server_says_what_it_does_not_take() {
+    let server = Server::start(|_, _| Ok(())).await.unwrap();
+    let client = OtlpClient::new(&format!("http://{}", server.address())).unwrap();
+    let traces = Signal::Traces.grpc_path();
+    let bomb = otlp::compression::gzip(&vec![0; crate::demo::server::MAX_MESSAGE_BYTES + 1]);
+    let bomb = [&grpc::prefix(true, bomb.len() as u32)[..], &bomb].concat();
+    let large = vec![0; crate::demo::server::MAX_MESSAGE_BYTES + 6];
+    for (path, content_type, encoding, body, expected) in [
+        ("/v1/traces", "application/grpc", "gzip", &[0; 5][..], Ok(code::UNIMPLEMENTED)),
+        (traces, "application/json", "gzip", &[0; 5], Err(StatusCode::UNSUPPORTED_MEDIA_TYPE)),
+        (traces, "application/grpc", "zstd", &[1, 0, 0, 0, 0], Ok(code::UNIMPLEMENTED)),
+        (traces, "application/grpc", "gzip", &[0, 0, 0, 0, 9], Ok(code::INVALID_ARGUMENT)),
+        (traces, "application/grpc", "gzip", &[1, 0, 0, 0, 0], Ok(code::INVALID_ARGUMENT)),
+        (traces, "application/grpc", "gzip", &bomb, Ok(code::RESOURCE_EXHAUSTED)),
+        (traces, "application/grpc", "gzip", &large, Ok(code::RESOURCE_EXHAUSTED)),
+    ] {
+        let request = Request::post(format!("http://{}{path}", server.address()))
+            .header("content-type", content_type)
+            .header("grpc-encoding", encoding)
+            .body(Full::new(Bytes::from(body.to_vec())))
+            .unwrap();
+        let response = client.connection().await.unwrap().send_request(request).await.unwrap();
+        let found = match client.read(response).await {
+            Err(ExportError::Refused(status)) => Ok(status.code),
+            Err(ExportError::NotGrpc { status, .. }) => Err(status),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found, expected, "{path} {content_type} {encoding}");
+    }
+}
+
 #[test]
 fn endpoints_are_http_with_a_port_and_nothing_else() {
     for good in ["http://127.0.0.1:4317", "http://[::1]:4317/", "http://collector:4317"] {

@@ -23,10 +23,10 @@ use tokio::time::sleep;
 const BATCH_SPANS: usize = 512;
 /// SDKs wait 1 to 5 s by default; for the demo, services that flush quickly.
 const BATCH_WITHIN: Duration = Duration::from_millis(200);
-/// Spans that wait, per service: four times the SDKs' 2,048, for each of the shop's services stands for a few instances.
-/// At 2.5 KB for a span in memory that are 20 MB a service, 225 MB for all eleven if all are full.
+/// Spans that wait, per service: four times the SDKs' 2,048, for each of the shop's services stands for a few
+/// instances. At 1.6 KB for a span in memory these are 13 MB a service, 144 MB for all eleven if all are full.
 const QUEUE_SPANS: usize = 8_192;
-/// Requests in flight, per service (one for each instance): 8 of 512 spans of 800 bytes are 3.3 MB.
+/// Requests in flight, per service (one for each instance): 8 of 512 spans of 417 bytes are 1.7 MB.
 const EXPORTS_AT_ONCE: usize = 8;
 
 pub(super) struct Exporter {
@@ -68,7 +68,8 @@ impl Exporter {
         while exports.join_next().await.is_some() {}
     }
 
-    /// Waits for the first span, and then until the batch is full or has waited long enough. False once the shop closed.
+    /// Waits for the first span, and then until the batch is full or has waited long enough. False once the shop
+    /// closed.
     async fn fill(&mut self) -> (Vec<ShopSpan>, bool) {
         let mut batch = Vec::new();
         match self.queue.recv().await {

@@ -111,7 +111,8 @@ async fn until(shop: &Shop, so_far: impl FnMut(&ShopStats) -> bool) {
     waited.expect("the shop goes on").expect("the shop is open");
 }
 
-/// Opens a shop before a server that answers like this, closes it after `spans` spans, and checks that it tells the truth.
+/// Opens a shop before a server that answers like this, closes it after `spans` spans, and checks that it tells the
+/// truth.
 async fn check(
     answer: impl Fn(&Bytes) -> Result<(), Status> + Send + Sync + 'static,
     spans: u64,

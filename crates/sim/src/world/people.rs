@@ -1,0 +1,109 @@
+//! What people do, helpful or not.
+
+use super::{AUTHOR, World};
+use crate::scenario::People;
+use model::{GateResult, GateVerdict, UnixMillis};
+use rollout::plan::GateName;
+use rollout::{Action, Command, Decision, Event, Halt, Phase, Principal, Stage, State, step};
+
+/// Who there is, and whether they may approve.
+const PEOPLE: [(&str, bool); 5] = [(AUTHOR, true), ("bob", true), ("carol", true), ("dave", false), ("erin", true)];
+
+impl World {
+    /// Somebody looks at the rollout.
+    pub(super) fn look(&mut self) {
+        let Some(state) = self.controller.running() else { return };
+        if self.scenario.people == People::Anybody && self.chaos.chance(0.12) {
+            let plan_digest = state.plan_digest.clone();
+            let reason = "a feeling".to_owned();
+            let command = match self.chaos.between(0, 9) {
+                0..3 => Command::Pause,
+                3..5 => Command::Resume,
+                5..7 => Command::Promote,
+                7 => Command::Rollback { reason },
+                _ => Command::Approve { plan_digest },
+            };
+            return self.command(command, true);
+        }
+        let Phase::Progressing { stage, halt, .. } = &state.phase else { return };
+        let (command, intervenes) = match (halt, stage) {
+            (Some(Halt::Paused { .. }), _) => (Command::Resume, true),
+            (Some(Halt::Held { .. }), _) if self.chaos.chance(0.1) => {
+                (Command::Rollback { reason: "held".to_owned() }, true)
+            }
+            (Some(Halt::Held { .. }), _) => (Command::Resume, true),
+            (None, Stage::Pausing { until: None }) => (Command::Resume, false),
+            (None, Stage::Approval) => {
+                let plan_digest = match self.chaos.chance(0.1) {
+                    true => "sha256:another".to_owned(),
+                    false => state.plan_digest.clone(),
+                };
+                (Command::Approve { plan_digest }, false)
+            }
+            (
+                None,
+                Stage::Shifting { .. }
+                | Stage::Gate { .. }
+                | Stage::Mirroring { .. }
+                | Stage::Analysing { .. }
+                | Stage::Pausing { until: Some(_) }
+                | Stage::Baking { .. },
+            ) => return,
+        };
+        if self.chaos.chance(0.3) {
+            self.command(command, intervenes);
+        }
+    }
+
+    fn command(&mut self, command: Command, intervenes: bool) {
+        let (name, may_approve) = self.chaos.pick(&PEOPLE);
+        let roles = if may_approve { vec!["approver".to_owned()] } else { Vec::new() };
+        let by = Principal { name: name.to_owned(), roles };
+        let approves = matches!(command, Command::Approve { .. });
+        let decisions = self.take(Event::Commanded { command, by }, Some(name));
+        let refused = decisions.iter().any(|decision| matches!(decision, Decision::Refused { .. }));
+        self.intervened |= intervenes && !approves && !refused;
+    }
+}
+
+/// Whatever comes after the end, nothing is ordered, and the table stays.
+pub(super) fn check_nothing_is_ordered_after(seed: u64, state: &State, now: UnixMillis) {
+    let by = Principal { name: "bob".to_owned(), roles: vec!["approver".to_owned()] };
+    let failed = GateResult { verdict: GateVerdict::Fail, reasons: Vec::new(), evidence: None };
+    let commands = [
+        Command::Pause,
+        Command::Resume,
+        Command::Promote,
+        Command::Rollback { reason: "late".to_owned() },
+        Command::Approve { plan_digest: state.plan_digest.clone() },
+    ];
+    let commanded = commands.into_iter().map(|command| Event::Commanded { command, by: by.clone() });
+    let others = [
+        Event::Tick,
+        Event::Restarted,
+        Event::Applied { generation: state.table.generation, torn: 0 },
+        Event::GateFinished { gate: GateName::Drift, run: state.gate_runs, result: failed },
+    ];
+    for event in commanded.chain(others) {
+        let next = step(state, &event, now.plus_ms(600_000));
+        let orders = next.decisions.iter().any(|decision| match decision {
+            Decision::ShiftOrdered(_)
+            | Decision::RollbackOrdered(_)
+            | Decision::PromotionOrdered
+            | Decision::StepEntered { .. }
+            | Decision::GateRequested { .. }
+            | Decision::Ended(_) => true,
+            Decision::ShiftObserved(_)
+            | Decision::Judged(_)
+            | Decision::Approved { .. }
+            | Decision::Refused { .. }
+            | Decision::Paused
+            | Decision::Resumed
+            | Decision::Skipped { .. }
+            | Decision::Held(_)
+            | Decision::Extended { .. } => false,
+        });
+        let same = next.actions.iter().all(|action| *action == Action::Publish(state.table.clone()));
+        assert!(!orders && same && next.state.table == state.table, "seed {seed}: {event:?} after the end: {next:?}");
+    }
+}
