@@ -3,7 +3,7 @@
 Each pod of the data has a buffer of its own, as each app has: a trace leaves in as many requests as it has pods, at
 different times. A span counts as acknowledged when the exporter returned SUCCESS for its request, never otherwise. Its
 key, `trace_id span_id kind` (hex, hex, OTLP's SpanKind), is then appended to --acked. What the exporter gives up is
-sent again, the same spans and so the same bytes, until --deadline seconds have passed since its first attempt.
+sent again, the same spans and so the same bytes, until --deadline seconds have passed since it was handed over.
 
 Prints one JSON line of totals at the end, also after SIGTERM or SIGINT. Exit code 0 when every span was acknowledged,
 1 when not, 2 for wrong usage.
@@ -221,7 +221,7 @@ class Sender:
         self.drain_s: float = arguments.drain
         self.drain_until_s: float | None = None
         self.lock = threading.Lock()
-        self.waiting: queue.Queue[list[ReadableSpan] | None] = queue.Queue(MAX_REQUESTS_WAITING)
+        self.waiting: queue.Queue[tuple[float, list[ReadableSpan]] | None] = queue.Queue(MAX_REQUESTS_WAITING)
         self.threads = [
             threading.Thread(
                 target=self.run,
@@ -233,8 +233,8 @@ class Sender:
             thread.start()
 
     def send(self, spans: list[ReadableSpan]) -> None:
-        """Waits while the queue is full."""
-        self.waiting.put(spans)
+        """Waits while the queue is full: while the receiver is gone, at most until the deadline of what is tried."""
+        self.waiting.put((time.monotonic(), spans))
 
     def begin_drain(self) -> None:
         """From now on nothing is tried for longer than --drain, however full the queue is."""
@@ -250,13 +250,13 @@ class Sender:
             thread.join()
 
     def run(self, exporter: SpanExporter) -> None:
-        while (spans := self.waiting.get()) is not None:
-            self.deliver(exporter, spans)
+        while (request := self.waiting.get()) is not None:
+            handed_over_s, spans = request
+            self.deliver(exporter, handed_over_s, spans)
         exporter.shutdown()
 
-    def deliver(self, exporter: SpanExporter, spans: list[ReadableSpan]) -> None:
-        first_attempt_s = time.monotonic()
-        while time.monotonic() < self.give_up_s(first_attempt_s):
+    def deliver(self, exporter: SpanExporter, handed_over_s: float, spans: list[ReadableSpan]) -> None:
+        while time.monotonic() < self.give_up_s(handed_over_s):
             with self.lock:
                 self.totals.requests += 1
             if exporter.export(spans) is SpanExportResult.SUCCESS:
@@ -268,8 +268,8 @@ class Sender:
         with self.lock:
             self.totals.not_acknowledged += len(spans)
 
-    def give_up_s(self, first_attempt_s: float) -> float:
-        deadline_s = first_attempt_s + self.deadline_s
+    def give_up_s(self, handed_over_s: float) -> float:
+        deadline_s = handed_over_s + self.deadline_s
         return deadline_s if self.drain_until_s is None else min(deadline_s, self.drain_until_s)
 
     def acknowledge(self, spans: list[ReadableSpan]) -> None:
@@ -317,16 +317,19 @@ class Buffers:
 
 
 def replay(arguments: argparse.Namespace, stop: threading.Event, totals: Totals, sender: Sender) -> None:
-    """Sends trace after trace, evenly spaced, until the time is over, the loops are done or `stop` is set."""
+    """Sends trace after trace, evenly spaced, until the loops are done or `stop` is set."""
     traces = group_traces(read_rows(arguments.data, totals))
     maker = Maker(arguments.seed)
     buffers = Buffers(sender, arguments.flush_ms / 1000)
     began_s = time.monotonic()
+    # A timer and no look at the clock in the loop: `send` waits while the receiver is gone.
+    timer = threading.Timer(arguments.seconds, end, (stop, sender)) if arguments.seconds is not None else None
+    if timer is not None:
+        timer.start()
     while not stop.is_set() and (arguments.loops is None or totals.loops < arguments.loops):
         for trace in traces:
             due_s = began_s + totals.traces / arguments.rate
-            if not wait_until(due_s, buffers, stop) or time.monotonic() - began_s >= arguments.seconds:
-                stop.set()
+            if not wait_until(due_s, buffers, stop):
                 break
             totals.behind_s = max(totals.behind_s, round(time.monotonic() - due_s, 3))
             for pod, span in maker.spans(trace, totals.loops):
@@ -336,7 +339,15 @@ def replay(arguments: argparse.Namespace, stop: threading.Event, totals: Totals,
         else:
             totals.loops += 1
     buffers.flush_all()
+    if timer is not None:
+        timer.cancel()
     totals.seconds = round(time.monotonic() - began_s, 3)
+
+
+def end(stop: threading.Event, sender: Sender) -> None:
+    """No further trace, and --drain seconds for what is under way."""
+    stop.set()
+    sender.begin_drain()
 
 
 def wait_until(due_s: float, buffers: Buffers, stop: threading.Event) -> bool:
@@ -357,13 +368,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--protocol", choices=["grpc", "http"], default="grpc")
     parser.add_argument("--gzip", action="store_true", help="compress the requests")
     parser.add_argument("--rate", type=positive, default=50.0, help="traces a second")
-    parser.add_argument("--seconds", type=positive, default=float("inf"), help="how long; without end by default")
+    parser.add_argument("--seconds", type=positive, help="how long; without end by default")
     parser.add_argument("--loops", type=int, help="how often over the data; without end by default")
     parser.add_argument("--seed", type=int, default=0, help="0 keeps the data's trace ids in the first loop")
     parser.add_argument("--exporters", type=int, default=4, help="exporters, and so connections")
     parser.add_argument("--flush-ms", type=positive, default=200.0, help="how long a pod collects spans")
     parser.add_argument("--export-timeout", type=positive, default=5.0, help="seconds of one export call")
-    parser.add_argument("--deadline", type=positive, default=60.0, help="seconds until a request is given up")
+    parser.add_argument("--deadline", type=positive, default=60.0, help="seconds after which a request is given up")
     parser.add_argument("--drain", type=positive, default=30.0, help="seconds for what is under way at the end")
     parser.add_argument("--acked", type=Path, help="file to which the keys of acknowledged spans are appended")
     return parser.parse_args()
@@ -383,12 +394,8 @@ def main() -> int:
     acked = open(arguments.acked, "a", encoding="ascii") if arguments.acked else None
     sender = Sender(arguments, totals, acked)
 
-    def stop_on_signal(_number: int, _frame: object) -> None:
-        stop.set()
-        sender.begin_drain()
-
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop_on_signal)
+        signal.signal(number, lambda _number, _frame: end(stop, sender))
     try:
         replay(arguments, stop, totals, sender)
     finally:

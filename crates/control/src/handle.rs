@@ -82,8 +82,8 @@ pub struct RolloutSummary {
     pub progress: Progress,
     /// In one sentence.
     pub headline: String,
-    /// The candidate's share.
-    pub weight: BasisPoints,
+    /// The share of traces that green serves.
+    pub green_serves: BasisPoints,
     /// Who serves the rest.
     pub active: Environment,
     /// When it started.

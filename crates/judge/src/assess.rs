@@ -7,7 +7,7 @@ use crate::latency::{LatencyMetric, TRACES_TO_FREEZE};
 use crate::odds::Counts;
 use crate::planning::traces_to_prove_rate;
 use crate::process::{LOG_FLOOR, clamp_log, log_add};
-use crate::rate::Rate;
+use crate::rate::{LOG_SURE, Rate};
 use crate::recent::Estimate;
 use crate::words;
 use model::{Check, PerEnvironment, Subject};
@@ -107,6 +107,15 @@ pub(crate) struct Metric {
     active: Counts,
 }
 
+/// No pass while something speaks against the candidate that is too much for chance and too little for an alarm: what was
+/// proved before it began does not count.
+fn suspicion(metrics: &[Metric], log_evidence: f64) -> Option<String> {
+    let suspected = |metric: &&Metric| metric.material && metric.log_against >= LOG_SURE;
+    let worst = metrics.iter().filter(suspected).max_by(|a, b| a.log_against.total_cmp(&b.log_against))?;
+    let guard = worst.guard.name();
+    (log_evidence >= LOG_SURE).then(|| format!("{guard}: more traces, to clear green of {}", worst.check.words()))
+}
+
 /// What a pass still needs.
 enum Missing {
     Nothing,
@@ -135,12 +144,12 @@ impl Judge {
             .collect();
         let verdict = match culprit::name(self, &metrics, &alarmed) {
             Some(failure) => Verdict::Fail(failure),
-            None => self.verdict_without_failure(&guards),
+            None => self.verdict_without_failure(&guards, suspicion(&metrics, log_evidence)),
         };
         Assessment { verdict, guards, log_evidence, log_threshold, traces: self.traces }
     }
 
-    fn verdict_without_failure(&self, guards: &[GuardEvidence]) -> Verdict {
+    fn verdict_without_failure(&self, guards: &[GuardEvidence], suspicion: Option<String>) -> Verdict {
         if let Some(reason) = &self.refused {
             return Verdict::Error { reason: reason.clone() };
         }
@@ -152,6 +161,7 @@ impl Judge {
             })
             .collect();
         missing.extend(self.suspected_blind_spots());
+        missing.extend(suspicion);
         if guards.iter().all(|evidence| evidence.log_for.is_none()) {
             missing
                 .push("spanLoss, errorRate or latency in the plan: the other guards can alarm, not prove".to_owned());
@@ -181,7 +191,7 @@ impl Judge {
                         guard,
                         check: *check,
                         log_against: rate.log_against(),
-                        material: tolerance.exceeded(&estimate),
+                        material: rate.is_material(tolerance),
                         estimate,
                         candidate: rate.candidate,
                         active: rate.active,

@@ -186,17 +186,22 @@ fn failure(judge: &Judge, named: &Metric, alarm: &Metric, alarmed: &[&Metric], m
 
 fn tolerance_words(metric: &Metric) -> String {
     let Estimate { candidate, active, tolerated, .. } = metric.estimate;
-    let (candidate, active) = (words::percent(candidate), words::percent(active));
+    // A gross difference is sure to be beyond the tolerance before the recent share, which remembers the time before
+    // its onset, says so.
+    let sure = |beyond: bool| if beyond { "" } else { ", and since it began surely more than that" };
+    let (candidate_words, active_words) = (words::percent(candidate), words::percent(active));
+    let tolerated_words = words::percent(tolerated);
     match metric.guard {
-        Guard::SpanLoss => format!("lately {candidate}, and the plan tolerates {}", words::percent(tolerated)),
+        Guard::SpanLoss => {
+            format!("lately {candidate_words}, and the plan tolerates {tolerated_words}{}", sure(candidate > tolerated))
+        }
         Guard::ErrorRate | Guard::Findings => format!(
-            "lately {candidate} against {active}, and the plan tolerates a difference of {}",
-            words::percent(tolerated)
+            "lately {candidate_words} against {active_words}, and the plan tolerates a difference of {tolerated_words}{}",
+            sure(candidate - active > tolerated)
         ),
         Guard::Latency => format!(
-            "lately {candidate} of the candidate's traces are slower than that by more than {}, and {active} of the \
-             active environment's are slower than that at all",
-            words::percent(tolerated)
+            "lately {candidate_words} of the candidate's traces are slower than that by more than {tolerated_words}, and \
+             {active_words} of the active environment's are slower than that at all"
         ),
         Guard::BlindSpots => format!("the plan tolerates {tolerated} blind spots"),
     }

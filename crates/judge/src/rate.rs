@@ -15,6 +15,10 @@ const PROOF_PARTS: [f64; 5] = [0.0, 0.03, 0.1, 0.3, 0.6];
 /// "At most 100 %" holds always; a bound of 1 has no odds, so that it is proved as this.
 const HIGHEST_BOUND: f64 = 0.999_999;
 
+/// ln 20: what is claimed with it is wrong once in twenty candidates, however often one looks. It never fails a candidate
+/// by itself: the evidence that it is worse at all must alarm too.
+pub(crate) const LOG_SURE: f64 = 2.995_732_273_553_991;
+
 /// Events of the active environment from which on its share is known well enough to prove a difference of odds with.
 const ACTIVE_EVENTS_TO_COMPARE: f64 = 5.0;
 
@@ -51,6 +55,9 @@ pub(crate) struct Rate {
     compared: Process,
     /// The one-sample form against what the active environment had before, in batches without it (the bake).
     alone: Process,
+    /// The one-sample form against what the plan tolerates, with or without the active environment: whether a gross
+    /// difference is already beyond it, long before the recent share has forgotten the time before its onset.
+    beyond: Process,
     pub(crate) recent: Recent,
     /// Everything so far: shown to people, never decided with.
     pub(crate) candidate: Counts,
@@ -62,6 +69,7 @@ impl Rate {
         Rate {
             compared: Process::new(PSI.len()),
             alone: Process::new(PSI.len()),
+            beyond: Process::new(PSI.len()),
             recent: Recent::default(),
             candidate: Counts::default(),
             active: Counts::default(),
@@ -79,9 +87,21 @@ impl Rate {
             };
             self.alone.update(&log_e_alone(split.candidate, tolerated, &PSI), hazard);
         }
+        let most = match tolerance {
+            Tolerance::Share(share) => share,
+            Tolerance::Difference(difference) => self.recent.active_share_upper() + difference,
+        };
+        if split.candidate.traces > 0 && most < 1.0 {
+            self.beyond.update(&log_e_alone(split.candidate, most, &PSI), hazard);
+        }
         self.recent.update(RecentBatch::from(split), tolerance.share());
         self.candidate.add(split.candidate);
         self.active.add(split.active);
+    }
+
+    /// Whether the candidate is beyond what is tolerated: its recent share is, or that much is sure to one in twenty.
+    pub(crate) fn is_material(&self, tolerance: Tolerance) -> bool {
+        tolerance.exceeded(&self.recent.estimate(tolerance.share())) || self.beyond.log_evidence() >= LOG_SURE
     }
 
     /// ln of the evidence that the candidate is worse.

@@ -41,6 +41,8 @@ pub struct Start {
     pub plan_digest: String,
     /// Who started it. They count as the plan's author: they cannot approve it (invariant 10).
     pub by: Principal,
+    /// The version of the program that decides: another version may decide otherwise upon the same records.
+    pub program: String,
     /// The key from trace id to bucket for this rollout.
     pub route_key: RouteKey,
     /// The folder that the plan's relative paths start from.

@@ -35,6 +35,8 @@ pub struct Report {
     pub weight_ordered: BasisPoints,
     /// The candidate's share that the gateway applied.
     pub weight_observed: Option<BasisPoints>,
+    /// The share of traces that green serves now, as the gateway applied it: all of them after a promotion.
+    pub green_serves: Option<BasisPoints>,
     /// Whether the candidate gets copies.
     pub mirror: bool,
     /// The generation that was ordered last.
@@ -118,6 +120,10 @@ pub fn report(state: &State, now: UnixMillis) -> Report {
         active: state.table.active,
         weight_ordered: state.table.weight,
         weight_observed: state.observed.map(|(_, weight)| weight),
+        green_serves: state.observed.map(|(_, weight)| match state.table.active {
+            Environment::Blue => weight,
+            Environment::Green => BasisPoints::ALL,
+        }),
         mirror: state.table.mirror,
         generation: state.table.generation,
         torn: state.torn,

@@ -86,7 +86,7 @@ impl Template {
         Template {
             steps,
             guards,
-            on_inconclusive: random.pick(&["hold", "extend", "rollback"]),
+            on_inconclusive: random.pick(&["hold", "extend", "extend", "rollback"]),
             batch_ms: random.pick(&[1_000, 1_000, 2_000]),
             horizon_ms: random.between(1_000, 2_000),
             approvals: random.between(1, 2),
@@ -126,7 +126,7 @@ spec:
 }
 
 fn analysis(random: &mut Random) -> String {
-    format!("analysis: {{ until: conclusive, atMost: {}s }}", random.between(3, 9))
+    format!("analysis: {{ until: conclusive, atMost: {}s }}", random.between(4, 12))
 }
 
 fn between_weights(random: &mut Random, steps: &mut Vec<String>) {

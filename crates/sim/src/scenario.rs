@@ -61,16 +61,16 @@ impl Scenario {
     /// Any scenario.
     pub fn of(seed: u64) -> Scenario {
         let random = &mut Random::of(seed, CHOICES);
-        let limit_ms = if random.chance(0.05) { 240_000 } else { random.between(20_000, 45_000) };
+        let limit_ms = if random.chance(0.02) { 240_000 } else { random.between(15_000, 40_000) };
         Scenario {
             template: if random.chance(0.2) { Template::steady() } else { Template::random(random) },
             rollouts: if random.chance(0.15) { 2 } else { 1 },
             traces_per_s: match limit_ms {
                 240_000 => 20,
                 _ if random.chance(0.02) => 300,
-                _ => random.between(20, 40),
+                _ => random.between(20, 30),
             },
-            max_spans: if random.chance(0.1) { crate::traffic::MAX_SPANS } else { 4 },
+            max_spans: if random.chance(0.05) { crate::traffic::MAX_SPANS } else { 3 },
             fault: any_fault(random),
             fault_from_ms: if random.chance(0.5) { 0 } else { random.between(0, 20_000) },
             noise: if random.chance(0.5) {
@@ -92,8 +92,8 @@ impl Scenario {
         Scenario {
             template: Template::steady(),
             rollouts: 1,
-            traces_per_s: random.between(25, 40),
-            max_spans: 4,
+            traces_per_s: random.between(20, 30),
+            max_spans: 3,
             fault,
             fault_from_ms: 0,
             noise: HEALTHY_NOISE,

@@ -263,6 +263,7 @@ impl World {
             plan_digest: plan.digest(),
             plan,
             by: Principal { name: AUTHOR.to_owned(), roles: vec!["approver".to_owned()] },
+            program: "simulated".to_owned(),
             route_key: RouteKey(self.chaos.bytes()),
             base_dir: "/".to_owned(),
             last_generation: table.generation,

@@ -2,7 +2,7 @@
 
 use crate::plan::parse;
 use crate::*;
-use model::{ArmCounts, BlindSpotCount, Check, Environment, Finding, Observation, PerEnvironment, RouteKey, Subject};
+use model::{ArmCounts, BlindSpotCount, Check, Finding, Observation, PerEnvironment, RouteKey, Subject};
 use model::{TraceId, UnixMillis};
 use std::fmt::Write;
 
@@ -56,6 +56,7 @@ impl Run {
             plan_digest: plan.digest(),
             plan,
             by: Principal { name: "alice".into(), roles: vec![] },
+            program: "test".into(),
             route_key: RouteKey([7; 16]),
             base_dir: "/".into(),
             last_generation: 7,

@@ -70,10 +70,10 @@ async fn list(api: &ApiClient, format: Format) -> Result<Exit, Failed> {
         Format::Text => {
             for rollout in &rollouts {
                 println!(
-                    "{}  started {}  green {}  {}",
+                    "{}  started {}  green serves {}  {}",
                     printable(&rollout.rollout.0),
                     timestamp(rollout.started_at),
-                    rollout.weight,
+                    rollout.green_serves,
                     printable(&rollout.headline)
                 );
             }
@@ -138,11 +138,11 @@ pub fn status_text(report: &Report) -> String {
         format!("  plan         {}", report.plan_digest),
         format!("  started      {} by {}", timestamp(report.started_at), printable(&report.started_by)),
     ];
-    let observed = report.weight_observed.map_or("not yet".to_owned(), |weight| weight.to_string());
+    let observed = report.green_serves.map_or("not yet".to_owned(), |share| share.to_string());
     let mirror = if report.mirror { ", mirror on" } else { "" };
     let (ordered, generation) = (report.weight_ordered, report.generation);
     lines.push(format!(
-        "  traffic      {} is active; green ordered {ordered}, observed {observed}{mirror} (generation {generation})",
+        "  traffic      {} is active; green serves {observed}, weight ordered {ordered}{mirror} (generation {generation})",
         report.active
     ));
     for what in &report.waits_for {

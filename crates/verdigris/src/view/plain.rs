@@ -22,7 +22,7 @@ impl PlainView {
             self.headline.clone_from(&report.headline);
             lines.push(format!("{time} {}", printable(&report.headline)));
         }
-        let observed = report.weight_observed.map(|weight| (weight, report.mirror));
+        let observed = report.green_serves.map(|share| (share, report.mirror));
         if observed != self.observed {
             if let Some((weight, mirror)) = observed {
                 let copies = if mirror { ", and gets copies of the rest" } else { "" };

@@ -77,12 +77,12 @@ fn heading<'r>(report: &'r Report, screen: &'r Screen) -> Vec<Line<'r>> {
         Span::styled(printable(&report.headline), Style::new().fg(colour(report.progress)).bold()),
         Span::from(format!("  {running}")).dim(),
     ]);
-    let observed = report.weight_observed.map_or("not yet".to_owned(), |weight| weight.to_string());
-    let share = report.weight_observed.unwrap_or(BasisPoints::ZERO).share();
+    let observed = report.green_serves.map_or("not yet".to_owned(), |share| share.to_string());
+    let share = report.green_serves.unwrap_or(BasisPoints::ZERO).share();
     let weight = Line::from(vec![
         Span::from(" green serves "),
         Span::from(bar(share, 20)).fg(Color::Green),
-        Span::from(format!(" observed {observed}, ordered {}", report.weight_ordered)),
+        Span::from(format!(" {observed} observed, weight {} ordered", report.weight_ordered)),
         Span::from(if report.mirror { ", mirror on" } else { "" }),
         Span::from(format!("   generation {}   {} observations", report.generation, thousands(report.observations)))
             .dim(),
