@@ -18,8 +18,8 @@ pub(crate) struct Template {
 }
 
 const GUARDS: [&str; 5] = [
-    "spanLoss: { atMost: 2% }",
-    "errorRate: { worseThanActiveBy: 5% }",
+    "spanLoss: { atMost: 4% }",
+    "errorRate: { worseThanActiveBy: 10% }",
     "latency: { quantile: 0.9, worseThanActiveBy: 100% }",
     "blindSpots: { atMost: 0 }",
     "findings: { worseThanActiveBy: 2% }",
@@ -30,11 +30,9 @@ impl Template {
     /// A mirror, two weights and a bake under all judged guards: nobody is needed.
     pub(crate) fn steady() -> Template {
         let steps = [
-            "mirror: { for: 4s }",
-            "setWeight: 10%",
-            "analysis: { until: conclusive, atMost: 8s }",
-            "setWeight: 50%",
-            "analysis: { until: conclusive, atMost: 8s }",
+            "mirror: { for: 5s }",
+            "setWeight: 25%",
+            "analysis: { until: conclusive, atMost: 20s }",
             "setWeight: 100%",
             "bake: { for: 4s }",
         ];

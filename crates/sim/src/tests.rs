@@ -5,7 +5,7 @@ use judge::Guard;
 use rollout::Progress;
 
 /// Seeds of any kind that every run of the tests simulates, in two halves for two cores.
-const SEEDS: u64 = 500;
+const SEEDS: u64 = 300;
 
 /// Judged traces of a broken candidate after which it must have been rolled back. At 10 % of the traffic an event in
 /// green alone is an e-value of 7, in the mirror of 2: 10 to 25 events reach 1/0.001 over five guards and eight

@@ -22,9 +22,9 @@ use verify::Verifier;
 /// The virtual time at which every simulation begins.
 const EPOCH_MS: u64 = 1_700_000_000_000;
 /// How often time is looked at.
-const TICK_MS: u64 = 250;
+const TICK_MS: u64 = 500;
 /// How often verification closes batches.
-const ADVANCE_MS: u64 = 250;
+const ADVANCE_MS: u64 = 500;
 /// How often people look.
 const LOOK_MS: u64 = 700;
 /// Crashes in one simulation, at most: each costs up to three seconds, and the rest is for the rollout.
@@ -75,6 +75,8 @@ pub struct End {
     pub progress: Progress,
     /// In one sentence.
     pub headline: String,
+    /// What it waits for, the most important first.
+    pub waits_for: Vec<String>,
     /// What rolled it back: a guard, a gate, the analysis or the operator.
     pub guard: Option<String>,
     /// Traces of green that were judged since its fault began, before the decision.
@@ -367,6 +369,7 @@ impl World {
         self.ends.push(End {
             progress: report.progress,
             headline: report.headline,
+            waits_for: report.waits_for,
             guard: report.cause.map(|cause| cause.guard),
             green_traces: self.green_traces,
             intervened: self.intervened,

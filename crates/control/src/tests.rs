@@ -1,0 +1,234 @@
+//! The controller over a real ledger in a temporary folder, with a clock that the test moves.
+
+use crate::handle::{CommandError, Input, StartError};
+use crate::{Controller, Handle, OpenStore, Outlook, Settings};
+use ledger::{KeyName, SignerKey};
+use model::{BasisPoints, Environment, GateResult, GateVerdict, Protocol, RouteTable, UnixMillis, Upstream};
+use rollout::plan::GateName;
+use rollout::{Command, Principal, Progress, Report};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use store::{Evidence, OpenError, Store};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+const PLAN: &str = r#"
+apiVersion: verdigris.dev/v1alpha1
+kind: Rollout
+metadata: { name: collectors, reason: a test }
+spec:
+  subject: pipeline
+  environments:
+    blue: { version: "1", otlp: { grpc: "http://127.0.0.1:14317" } }
+    green: { version: "2", otlp: { grpc: "http://127.0.0.1:24317" } }
+  strategy:
+    steps:
+      - setWeight: 10%
+      - pause: {}
+      - setWeight: 100%
+      - bake: { for: 20s }
+  guards: { spanLoss: { atMost: 1% } }
+"#;
+
+struct Bench {
+    root: tempfile::TempDir,
+    now: Arc<AtomicU64>,
+}
+
+struct Server {
+    handle: Handle,
+    table: watch::Receiver<Arc<RouteTable>>,
+    task: JoinHandle<()>,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        Bench { root: tempfile::tempdir().unwrap(), now: Arc::new(AtomicU64::new(1_700_000_000_000)) }
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.root.path().join("ledger")
+    }
+
+    fn serve(&self) -> Server {
+        let key = || SignerKey::new(KeyName::new("test/ledger").unwrap(), &[1; 32]);
+        let dir = self.dir();
+        let open: OpenStore = Box::new(move || match Store::open(&dir, key()) {
+            Ok((store, _)) => Ok(store),
+            Err(OpenError::NoCheckpoint { .. }) if !dir.with_extension("moved").exists() => {
+                Store::create(&dir, key()).map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        });
+        let evidence = Evidence::open(&self.root.path().join("evidence")).unwrap();
+        let serving = Upstream {
+            endpoint: "http://127.0.0.1:14317".into(),
+            protocol: Protocol::Grpc,
+            tap: "blue".into(),
+            backend: None,
+        };
+        let taps = ["blue", "green"].map(str::to_owned).into();
+        let settings = Settings { serving, taps, pin_ms: 60_000 };
+        let now = self.now.clone();
+        let clock: crate::Clock = Arc::new(move || UnixMillis(now.load(Ordering::Relaxed)));
+        let examples: crate::Examples = Arc::new(|_| None);
+        let opened = Controller::open(open, evidence, settings, (clock, Arc::new(|| [3; 16]), examples));
+        let (controller, Outlook { handle, table, .. }) = opened.unwrap();
+        Server { handle, table, task: tokio::spawn(controller.run()) }
+    }
+
+    fn pass(&self, ms: u64) {
+        self.now.fetch_add(ms, Ordering::Relaxed);
+    }
+}
+
+fn alice() -> Principal {
+    Principal { name: "alice".into(), roles: vec![] }
+}
+
+impl Server {
+    async fn start(&self, plan: &str) -> Result<Box<Report>, StartError> {
+        self.handle.start(plan.to_owned(), "/".into(), alice()).await
+    }
+
+    async fn command(&self, command: Command) -> Result<Box<Report>, CommandError> {
+        self.handle.command(None, command, alice()).await
+    }
+
+    async fn report(&self) -> Report {
+        *self.handle.report(None).await.unwrap()
+    }
+
+    /// The gateway applies what was published last.
+    async fn apply(&self) -> Report {
+        let generation = self.table.borrow().generation;
+        self.handle.tell(Input::Applied { generation, torn: 0 }).await;
+        self.report().await
+    }
+
+    /// As a SIGKILL: nothing is closed in order.
+    async fn kill(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+
+    async fn stop(self) {
+        self.handle.tell(Input::Stop).await;
+        self.task.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_killed_controller_goes_on_from_its_records() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    assert_eq!(server.table.borrow().generation, 0, "before the first rollout everything goes to `serving`");
+    server.start(PLAN).await.unwrap();
+    let before = server.apply().await;
+    assert_eq!(before.headline, "step 2 of 4: pause until a person resumes");
+    server.kill().await;
+
+    let server = bench.serve();
+    let after = server.report().await;
+    assert_eq!((after.headline.as_str(), after.generation), (before.headline.as_str(), before.generation));
+    assert_eq!(server.table.borrow().weight, BasisPoints::new(1_000).unwrap());
+    assert_eq!(after.weight_observed, None, "nothing is observed before the gateway says so again");
+    assert_eq!(server.apply().await.weight_observed, BasisPoints::new(1_000));
+    server.command(Command::Resume).await.unwrap();
+    assert_eq!(server.table.borrow().weight, BasisPoints::ALL);
+    server.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_is_durable_before_the_table_goes_out_and_ends_when_it_is_applied() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    server.start(PLAN).await.unwrap();
+    server.apply().await;
+    let rolled_back = server.command(Command::Rollback { reason: "enough".into() }).await.unwrap();
+    assert_eq!(rolled_back.progress, Progress::RollingBack);
+    assert_eq!(server.table.borrow().weight, BasisPoints::ZERO);
+    server.kill().await;
+
+    let server = bench.serve();
+    assert_eq!(server.report().await.progress, Progress::RollingBack);
+    let ended = server.apply().await;
+    assert_eq!(ended.headline, "rolled back: operator: alice asked for it: enough");
+    let again = server.start(PLAN).await.unwrap();
+    assert!(again.generation > ended.generation, "generations grow over the life of the ledger");
+    assert_eq!(again.rollout.0, "collectors.2");
+    assert_eq!(server.handle.list().await.len(), 2);
+    server.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_cannot_be_is_refused_and_changes_nothing() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    for (plan, expect) in [
+        (PLAN.replace("14317", "14999"), "blue's endpoint is http://127.0.0.1:14999, but traffic is served by"),
+        (PLAN.replace("24317\" }", "24317\" }, tap: purple"), "environments.green.tap is \"purple\""),
+        (PLAN.replace("setWeight: 100%", "setWeight: 5%"), "the plan is refused"),
+    ] {
+        let error = server.start(&plan).await.unwrap_err().to_string();
+        assert!(error.contains(expect), "{error}");
+    }
+    assert!(server.handle.report(None).await.is_none());
+    server.start(PLAN).await.unwrap();
+    assert!(matches!(server.start(PLAN).await, Err(StartError::Running { .. })));
+    server.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_cannot_be_says_why() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    assert!(matches!(server.command(Command::Pause).await, Err(CommandError::Unknown { .. })));
+    server.start(PLAN).await.unwrap();
+    let refused = server.command(Command::Resume).await.unwrap_err().to_string();
+    assert_eq!(refused, "resume was refused: nothing waits for it: the rollout goes on by itself");
+    server.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn results_of_another_run_or_rollout_are_ignored() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    let rollout = server.start(PLAN).await.unwrap().rollout;
+    let result = GateResult { verdict: GateVerdict::Fail, reasons: vec!["no".into()], evidence: None };
+    for (rollout, run) in [(rollout.clone(), 9), (rollout::RolloutId("other.1".into()), 1)] {
+        let result = result.clone();
+        server.handle.tell(Input::GateFinished { rollout, gate: GateName::Probe, run, result }).await;
+    }
+    assert_eq!(server.report().await.progress, Progress::Progressing);
+    server.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_ledger_does_not_take_is_not_done_and_is_done_when_it_is_mended() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    server.start(PLAN).await.unwrap();
+    server.apply().await;
+    let moved = bench.dir().with_extension("moved");
+    std::fs::rename(bench.dir(), &moved).unwrap();
+    let refused = server.command(Command::Resume).await;
+    assert!(matches!(refused, Err(CommandError::Ledger(_))), "{refused:?}");
+    assert_eq!(server.table.borrow().weight, BasisPoints::new(1_000).unwrap(), "no record, no traffic");
+    mend(&moved, &bench.dir());
+    bench.pass(1_000);
+    // The next tick opens the ledger again; time is paused, so it comes as soon as everybody waits.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    server.command(Command::Resume).await.unwrap();
+    assert_eq!(server.table.borrow().weight, BasisPoints::ALL);
+    assert_eq!(server.report().await.active, Environment::Blue);
+    server.stop().await;
+}
+
+fn mend(moved: &Path, back: &Path) {
+    if back.exists() {
+        std::fs::remove_dir_all(back).unwrap();
+    }
+    std::fs::rename(moved, back).unwrap();
+}
