@@ -133,6 +133,7 @@ impl Controller {
 
     /// Replays everything once more, at the end.
     pub(crate) fn check_replay(&self) {
+        self.log.check_bytes();
         assert_eq!(self.log.replay(), self.replay, "replaying the log gives the state (invariant 9)");
     }
 }

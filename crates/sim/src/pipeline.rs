@@ -55,13 +55,7 @@ pub(crate) struct Taken {
 }
 
 /// Hands a request's spans over to an environment in which `fault` is at work.
-pub(crate) fn hand_over(
-    random: &mut Random,
-    fault: Fault,
-    noise: &Noise,
-    trace: &Trace,
-    spans: Range<usize>,
-) -> Taken {
+pub(crate) fn hand_over(random: &mut Random, fault: Fault, noise: &Noise, trace: &Trace, spans: Range<usize>) -> Taken {
     let mut taken = Taken {
         delivery: Delivery::Acknowledged,
         answer_ms: random.between(1, 20),

@@ -85,7 +85,7 @@ impl Template {
             steps,
             guards,
             on_inconclusive: random.pick(&["hold", "extend", "extend", "rollback"]),
-            batch_ms: random.pick(&[1_000, 1_000, 2_000]),
+            batch_ms: random.pick(&[1_000, 2_000]),
             horizon_ms: random.between(1_000, 2_000),
             approvals: random.between(1, 2),
         }

@@ -8,39 +8,39 @@ impl Random {
     /// in one of them leaves the others as they were.
     pub fn of(seed: u64, purpose: u64) -> Random {
         let mut random = Random(seed ^ purpose.wrapping_mul(0xa076_1d64_78bd_642f));
-        Random(random.next())
+        Random(random.bits())
     }
 
     /// 64 random bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
     }
 
     /// A number from `low` to `high`, both included.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
-        low + self.next() % (high - low + 1)
+        low + self.bits() % (high - low + 1)
     }
 
     /// True with this probability.
     pub fn chance(&mut self, probability: f64) -> bool {
         // 53 bits are what an f64 holds exactly.
-        (((self.next() >> 11) as f64) / (1u64 << 53) as f64) < probability
+        (((self.bits() >> 11) as f64) / (1u64 << 53) as f64) < probability
     }
 
     /// One of the choices.
     pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[(self.next() % choices.len() as u64) as usize]
+        choices[(self.bits() % choices.len() as u64) as usize]
     }
 
     /// 16 random bytes.
     pub fn bytes(&mut self) -> [u8; 16] {
         let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.next().to_le_bytes());
-        bytes[8..].copy_from_slice(&self.next().to_le_bytes());
+        bytes[..8].copy_from_slice(&self.bits().to_le_bytes());
+        bytes[8..].copy_from_slice(&self.bits().to_le_bytes());
         bytes
     }
 }

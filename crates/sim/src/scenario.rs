@@ -61,7 +61,7 @@ impl Scenario {
     /// Any scenario.
     pub fn of(seed: u64) -> Scenario {
         let random = &mut Random::of(seed, CHOICES);
-        let limit_ms = if random.chance(0.02) { 240_000 } else { random.between(15_000, 40_000) };
+        let limit_ms = if random.chance(0.02) { 240_000 } else { random.between(15_000, 32_000) };
         Scenario {
             template: if random.chance(0.2) { Template::steady() } else { Template::random(random) },
             rollouts: if random.chance(0.15) { 2 } else { 1 },
@@ -101,7 +101,7 @@ impl Scenario {
             roughness: Roughness::Steady,
             crash_share: 0.0,
             gate_loss_share: 0.0,
-            limit_ms: 40_000,
+            limit_ms: 32_000,
         }
     }
 
@@ -116,7 +116,7 @@ impl Scenario {
 
 fn any_fault(random: &mut Random) -> Fault {
     let share = random.pick(&[0.02, 0.2, 0.6]);
-    match random.between(0, 11) {
+    match random.between(0, 15) {
         0 => Fault::Loss(share),
         1 => Fault::BlindSpot,
         2 => Fault::Errors(share),

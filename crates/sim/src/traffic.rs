@@ -80,7 +80,7 @@ impl Trace {
                 _ => any.min(random.between(1, OPERATIONS.len() as u64 - 1) as usize),
             };
             let error = random.chance(error_share);
-            spans.push(Span { id: SpanId(random.next().to_le_bytes()), parent, operation, error });
+            spans.push(Span { id: SpanId(random.bits().to_le_bytes()), parent, operation, error });
         }
         let first = random.between(1, count) as usize;
         let mut requests = vec![(0, 0..first)];

@@ -92,10 +92,9 @@ impl Watch {
                     followed.skipped = false;
                 }
                 Body::Decided(decision) => self.decided(decision),
-                Body::EvidenceKept { .. }
-                | Body::Started(_)
-                | Body::ServerStarted { .. }
-                | Body::ServerStopped => panic!("seed {seed}: {record:?} is not written here"),
+                Body::EvidenceKept { .. } | Body::Started(_) | Body::ServerStarted { .. } | Body::ServerStopped => {
+                    panic!("seed {seed}: {record:?} is not written here")
+                }
             }
         }
     }
@@ -305,7 +304,11 @@ impl Followed {
     }
 
     fn check_end(&self, seed: u64, outcome: &Outcome) {
-        assert_eq!(self.observed, self.last_shift.as_ref().map(|it| it.generation), "seed {seed}: ended before applied");
+        assert_eq!(
+            self.observed,
+            self.last_shift.as_ref().map(|it| it.generation),
+            "seed {seed}: ended before applied"
+        );
         let ordered = match outcome {
             Outcome::Promoted => self.promoting,
             Outcome::RolledBack(_) => self.rolling_back,

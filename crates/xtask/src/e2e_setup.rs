@@ -19,9 +19,9 @@ pub fn run(workspace: &Workspace) -> Result<PathBuf> {
     let version = process::read(Command::new("python3").arg("--version")).context(
         "the end-to-end tests need python3 (3.11 is what was tried): install it, or use `cargo xtask test --fast`",
     )?;
-    let wanted = format!("{version}{text}");
-
     let venv = workspace.target.join("e2e/venv");
+    // A virtual environment holds its own path: one that was moved is made anew.
+    let wanted = format!("{}\n{version}{text}", venv.display());
     let python = venv.join("bin/python");
     let stamp = venv.join("installed.stamp");
     // The stamp is written last: an installation that was interrupted has none.
