@@ -57,6 +57,7 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
         started_by: start.by.clone(),
         started_at: now,
         decided_at: None,
+        reached: 0,
         phase: Phase::Progressing { step: 0, stage: Stage::Approval, halt: None },
         table,
         observed: None,

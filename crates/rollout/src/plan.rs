@@ -285,8 +285,8 @@ impl OnInconclusive {
 pub struct Verification {
     /// A span that has not come out this many milliseconds after it was sent is lost (STATISTICS.md, H).
     pub horizon_ms: u64,
-    /// How many milliseconds more a trace is remembered, so that what comes late or twice is told from what was never
-    /// sent.
+    /// How many milliseconds after the end of its batch a trace's spans still count as its own: the services of one
+    /// trace do not send at once.
     pub linger_ms: u64,
 }
 

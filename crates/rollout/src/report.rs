@@ -87,6 +87,8 @@ pub struct StepReport {
     pub done: bool,
     /// Whether it is the present one.
     pub current: bool,
+    /// Whether the rollout was rolled back at it.
+    pub failed: bool,
 }
 
 /// Says where a rollout stands.
@@ -94,10 +96,10 @@ pub fn report(state: &State, now: UnixMillis) -> Report {
     let (progress, headline, waits_for, until) = standing(state, now);
     let (reached, ended_at, cause) = match &state.phase {
         Phase::Progressing { step, .. } => (*step, None, None),
-        Phase::RollingBack { cause, .. } => (0, None, Some(cause.clone())),
+        Phase::RollingBack { cause, .. } => (state.reached, None, Some(cause.clone())),
         Phase::Promoting { .. } => (state.plan.steps.len(), None, None),
         Phase::Ended { outcome: Outcome::Promoted, at } => (state.plan.steps.len(), Some(*at), None),
-        Phase::Ended { outcome: Outcome::RolledBack(cause), at } => (0, Some(*at), Some(cause.clone())),
+        Phase::Ended { outcome: Outcome::RolledBack(cause), at } => (state.reached, Some(*at), Some(cause.clone())),
     };
     let under_way = matches!(state.phase, Phase::Progressing { .. });
     let mut findings = state.findings.clone();
@@ -106,6 +108,7 @@ pub fn report(state: &State, now: UnixMillis) -> Report {
         does: step.to_string(),
         done: index < reached,
         current: under_way && index == reached,
+        failed: cause.is_some() && index == reached,
     };
     Report {
         rollout: state.rollout.clone(),

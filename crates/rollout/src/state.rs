@@ -22,6 +22,8 @@ pub struct State {
     pub started_at: UnixMillis,
     /// When the rollback or the promotion was decided.
     pub decided_at: Option<UnixMillis>,
+    /// The step that was entered last; index into the plan's steps.
+    pub reached: usize,
     /// Where it stands.
     pub phase: Phase,
     /// The table that was ordered last.

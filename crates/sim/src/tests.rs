@@ -92,3 +92,11 @@ fn a_fault_that_begins_late_is_rolled_back_through_crashes() {
         check_rolled_back(0..12, |seed| Scenario::disturbed(seed, fault));
     }
 }
+#[test]
+fn zz_tmp() {
+    let ends = ends(0..2500, |seed| Scenario::undisturbed(seed, Fault::None));
+    for (seed, end) in ends.iter().filter(|(_, end)| rolled_back_by_the_judge(end)) {
+        eprintln!("ALARM {seed} {end:?}");
+    }
+    eprintln!("ALARM promoted {}", ends.iter().filter(|(_, end)| end.progress == Progress::Promoted).count());
+}

@@ -54,7 +54,7 @@ pub struct Demo {
     /// Traces a second.
     #[arg(long, default_value_t = 150.0, value_parser = rate)]
     pub rate: f64,
-    /// Where the ledger and the evidence are kept; without it they go when the demo ends.
+    /// Where the ledger and the evidence are kept; without it among the temporary files.
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
     /// Plain lines, even on a terminal.

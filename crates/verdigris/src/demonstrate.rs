@@ -30,10 +30,10 @@ const CRASH_AFTER_MS: u64 = 2_500;
 
 /// Runs it.
 pub async fn run(command: &Demo, format: Format) -> Result<Exit, Failed> {
-    let scratch = tempfile::tempdir().context("a folder for the ledger")?;
     let data = match &command.keep {
         Some(dir) => std::path::absolute(dir)?,
-        None => scratch.path().join("demo"),
+        // It stays among the temporary files: the demo ends with the command that verifies its ledger.
+        None => tempfile::Builder::new().prefix("verdigris-demo-").tempdir().context("a folder for the ledger")?.keep(),
     };
     let any = || Listen { grpc: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), http: (Ipv4Addr::LOCALHOST, 0).into() };
     let taps = BTreeMap::from([("blue".to_owned(), any()), ("green".to_owned(), any())]);
@@ -60,7 +60,7 @@ pub async fn run(command: &Demo, format: Format) -> Result<Exit, Failed> {
     let ledger = outcome::LedgerLine::read(&ledger_dir, &verifier_key)?;
     match format {
         Format::Json => println!("{}", outcome.json(&ledger)),
-        Format::Text => print!("{}", outcome.text(&ledger, command.keep.is_some())),
+        Format::Text => print!("{}", outcome.text(&ledger)),
     }
     Ok(crate::commands::rollout::exit(report.progress))
 }

@@ -90,6 +90,7 @@ impl Decider {
     pub(super) fn enter(&mut self, step: usize) {
         let Some(plan_step) = self.plan_step(step) else { return self.promote() };
         self.decisions.push(Decision::StepEntered { step: step + 1, does: plan_step.to_string() });
+        self.state.reached = step;
         let now = self.now;
         let stage = match plan_step {
             PlanStep::Gate(GateName::Approval) => Stage::Approval,

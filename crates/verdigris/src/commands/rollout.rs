@@ -162,7 +162,12 @@ pub fn status_text(report: &Report) -> String {
         lines.extend(cause.example_trace.map(|trace| format!("  example      trace {trace}")));
     }
     for (index, step) in report.steps.iter().enumerate() {
-        let mark = if step.current { '>' } else if step.done { '*' } else { ' ' };
+        let mark = match step {
+            step if step.failed => 'x',
+            step if step.current => '>',
+            step if step.done => '*',
+            _ => ' ',
+        };
         lines.push(format!("  {mark} {:>2} {}", index + 1, printable(&step.does)));
     }
     lines.join("\n") + "\n"

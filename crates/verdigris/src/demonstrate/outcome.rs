@@ -104,8 +104,8 @@ impl Outcome {
     }
 
     /// The same for people.
-    pub(super) fn text(&self, ledger: &LedgerLine, kept: bool) -> String {
-        let mut lines = vec![String::new(), format!("{}", printable(&self.report.headline))];
+    pub(super) fn text(&self, ledger: &LedgerLine) -> String {
+        let mut lines = vec![String::new(), printable(&self.report.headline)];
         if let Some(cause) = &self.report.cause {
             lines.extend(cause.reasons.iter().map(|reason| format!("  because     {}", printable(reason))));
             lines.extend(cause.example_trace.map(|trace| format!("  for example trace {trace}")));
@@ -131,12 +131,8 @@ impl Outcome {
             lines.push(format!("  rollback    {ms:.1} ms from the verdict to the last trace routed to green"));
         }
         lines.push(format!("  ledger      {} records, root {}", ledger.size, ledger.root));
-        if kept {
-            let dir = ledger.dir.display();
-            lines.push(format!("  verify it   verdigris ledger verify --dir {dir} --key '{}'", ledger.verifier_key));
-        } else {
-            lines.push("  verify it   run the demo with --keep DIR, then `verdigris ledger verify --dir DIR/ledger`".into());
-        }
+        let dir = ledger.dir.display();
+        lines.push(format!("  verify it   verdigris ledger verify --dir {dir} --key '{}'", ledger.verifier_key));
         lines.join("\n") + "\n"
     }
 }

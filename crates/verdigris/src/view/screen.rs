@@ -45,7 +45,7 @@ pub fn draw(frame: &mut Frame<'_>, report: &Report, screen: &Screen) {
         let [above, below] = Layout::vertical([Constraint::Length(steps), Constraint::Min(3)]).areas(body);
         (above, below)
     } else {
-        let [left, right] = Layout::horizontal([Constraint::Length(44), Constraint::Min(40)]).areas(body);
+        let [left, right] = Layout::horizontal([Constraint::Length(48), Constraint::Min(40)]).areas(body);
         (left, right)
     };
     frame.render_widget(Paragraph::new(step_lines(report, left)).block(Block::bordered().title(" steps ")), left);
@@ -92,11 +92,12 @@ fn heading<'r>(report: &'r Report, screen: &'r Screen) -> Vec<Line<'r>> {
 
 fn step_lines(report: &Report, area: Rect) -> Vec<Line<'_>> {
     let room = usize::from(area.height.saturating_sub(2)).max(1);
-    let current = report.steps.iter().position(|step| step.current).unwrap_or(0);
+    let current = report.steps.iter().position(|step| step.current || step.failed).unwrap_or(0);
     let first = (current + 2).saturating_sub(room).min(report.steps.len().saturating_sub(room));
     let line = |(index, step): (usize, &rollout::StepReport)| {
         let text = format!("{:>2} {}", index + 1, printable(&step.does));
         match (step.done, step.current) {
+            _ if step.failed => Line::from(vec![Span::from(" ✘ ").fg(Color::Red), Span::from(text).bold()]),
             (true, _) => Line::from(vec![Span::from(" ✔ ").fg(Color::Green), Span::from(text).dim()]),
             (false, true) => Line::from(vec![Span::from(" ▶ ").fg(Color::Cyan), Span::from(text).bold()]),
             (false, false) => Line::from(vec![Span::from("   "), Span::from(text)]),
@@ -154,6 +155,7 @@ fn bar(share: f64, cells: usize) -> String {
 
 fn waits_title(report: &Report) -> String {
     match report.time_left_ms {
+        _ if report.cause.is_some() => " because ".to_owned(),
         Some(left) => format!(" waits for (at most {}) ", ShortDuration(left)),
         None => " waits for ".to_owned(),
     }

@@ -1,0 +1,133 @@
+//! `verdigris demo`: every fault ends as the issue says, and says so in the object that it prints.
+
+use crate::process::{Ran, run, run_within};
+use crate::wait::seconds;
+use serde_json::Value;
+use std::sync::{Condvar, Mutex, PoisonError};
+
+/// The demo promises two minutes; more means that it hangs.
+const DEMO_LIMIT: std::time::Duration = seconds(180);
+/// Each makes 2,000 spans a second, and the numbers are of use only if the machine keeps up.
+const AT_ONCE: usize = 2;
+
+static RUNNING: Mutex<usize> = Mutex::new(0);
+static FREE: Condvar = Condvar::new();
+
+/// A place among those that run at once.
+struct Place;
+
+impl Place {
+    fn take() -> Place {
+        let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = |running: &mut usize| *running >= AT_ONCE;
+        *FREE.wait_while(running, full).unwrap_or_else(PoisonError::into_inner) += 1;
+        Place
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        FREE.notify_one();
+    }
+}
+
+/// Runs the demo with this fault; `guards` are those that may roll it back, none of them if it is to be promoted.
+fn check(fault: &str, guards: &[&str]) -> Value {
+    let _place = Place::take();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let keep = folder.path().join("kept").display().to_string();
+    let arguments = ["demo", "--format", "json", "--fault", fault, "--keep", &keep];
+    let ran = run_within(&arguments, DEMO_LIMIT);
+    let said = ran.json();
+    shape(&said);
+    let guard = said.pointer("/cause/guard").and_then(Value::as_str);
+    if guards.is_empty() {
+        assert_eq!((said["outcome"].as_str(), ran.code), (Some("promoted"), 0), "{said}");
+        assert_eq!(guard, None, "{said}");
+        assert_eq!(said["traces"]["torn"], 0, "{said}");
+        assert_eq!(said["spans"]["lost"], 0, "{said}");
+    } else {
+        assert_eq!((said["outcome"].as_str(), ran.code), (Some("rolled_back"), 3), "{said}");
+        assert!(guard.is_some_and(|guard| guards.contains(&guard)), "{said}");
+        assert!(said["cause"]["finding"].as_str().is_some_and(|finding| !finding.is_empty()), "{said}");
+        assert!(said["detection_ms"].is_u64() && said["rollback_ms"].is_number(), "{said}");
+    }
+    assert!(said["spans"]["acknowledged"].as_u64().is_some_and(|spans| spans > 1_000), "{said}");
+    ledger_holds(&said);
+    said
+}
+
+/// The object has the issue's fields, and no others.
+fn shape(said: &Value) {
+    let keys = |pointer: &str| -> Vec<&str> {
+        let object = said.pointer(pointer).and_then(Value::as_object).unwrap_or_else(|| panic!("{pointer} of {said}"));
+        object.keys().map(String::as_str).collect()
+    };
+    let sorted = |list: &str| -> Vec<String> {
+        let mut names: Vec<String> = list.split(' ').map(str::to_owned).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(keys(""), sorted("outcome cause traces spans detection_ms rollback_ms ledger"));
+    assert_eq!(keys("/traces"), sorted("sent torn"));
+    assert_eq!(keys("/spans"), sorted("sent acknowledged delivered lost"));
+    assert_eq!(keys("/ledger"), sorted("dir size root verifier_key"));
+    if !said["cause"].is_null() {
+        assert_eq!(keys("/cause"), sorted("guard finding example_trace"));
+    }
+}
+
+/// What an outsider sees of the kept ledger is what the demo said of it.
+fn ledger_holds(said: &Value) {
+    let text = |pointer: &str| said.pointer(pointer).and_then(Value::as_str).expect("the shape was checked");
+    let arguments = ["ledger", "verify", "--dir", text("/ledger/dir"), "--key", text("/ledger/verifier_key")];
+    let verified: Ran = run(&[&arguments[..], &["--format", "json"]].concat()).expect(0);
+    let verified = verified.json();
+    assert_eq!(verified["size"], said["ledger"]["size"], "{verified} {said}");
+    assert_eq!(verified["root"], said["ledger"]["root"], "{verified} {said}");
+}
+
+#[test]
+fn a_healthy_green_is_promoted() {
+    let said = check("none", &[]);
+    assert_eq!(said["spans"]["delivered"], said["spans"]["acknowledged"], "{said}");
+}
+
+#[test]
+fn a_blind_spot_is_rolled_back_and_shown() {
+    let said = check("blind-spot", &["blindSpots"]);
+    assert!(said["cause"]["finding"].as_str().is_some_and(|finding| finding.contains("payment")), "{said}");
+    assert_eq!(said["cause"]["example_trace"].as_str().map(str::len), Some(32), "{said}");
+}
+
+#[test]
+fn span_loss_is_rolled_back() {
+    check("span-loss", &["spanLoss"]);
+}
+
+#[test]
+fn a_dropped_attribute_is_rolled_back_and_named() {
+    let said = check("attribute-drop", &["findings"]);
+    assert!(said["cause"]["finding"].as_str().is_some_and(|finding| finding.contains("http.route")), "{said}");
+}
+
+#[test]
+fn changed_parents_are_rolled_back() {
+    check("reparent", &["findings"]);
+}
+
+#[test]
+fn a_slow_green_is_rolled_back() {
+    check("slow", &["latency"]);
+}
+
+#[test]
+fn a_refusing_green_is_rolled_back() {
+    check("errors", &["errorRate"]);
+}
+
+#[test]
+fn a_green_that_goes_away_is_rolled_back() {
+    check("crash", &["errorRate", "spanLoss"]);
+}

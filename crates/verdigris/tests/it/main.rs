@@ -1,0 +1,17 @@
+//! Issue 2 from end to end: the binary as processes, held to what the issue says of it. Nothing here looks into a
+//! process: what is known comes from its output, its exit code, its API and its files.
+//!
+//! The binary is the one that `VERDIGRIS_BIN` names, otherwise the one that cargo built for these tests. What needs the
+//! real collectors and clients of `cargo xtask e2e-setup`, or minutes of real traffic, is in [`e2e`]; the rest needs
+//! nothing but the binary. Ports are always the system's choice, and nothing waits but through [`wait::eventually`].
+
+mod bad_input;
+mod e2e;
+mod ledger_files;
+mod operators;
+mod plan;
+mod process;
+mod requests;
+mod server;
+mod stage;
+mod wait;

@@ -1,0 +1,83 @@
+//! Plans, as text.
+
+use std::path::{Path, PathBuf};
+
+/// A plan whose steps and numbers a test chooses.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) blue: Environment,
+    pub(crate) green: Environment,
+    pub(crate) steps: Vec<&'static str>,
+    pub(crate) gates: &'static str,
+    pub(crate) guards: &'static str,
+    pub(crate) horizon: &'static str,
+    pub(crate) linger: &'static str,
+    pub(crate) pin: &'static str,
+    pub(crate) rate: f64,
+}
+
+/// Where an environment takes OTLP, and where its tap hands on to.
+#[derive(Clone, Debug)]
+pub(crate) struct Environment {
+    pub(crate) grpc: String,
+    pub(crate) backend: Option<String>,
+}
+
+impl Environment {
+    pub(crate) fn at(grpc: &str) -> Environment {
+        Environment { grpc: grpc.to_owned(), backend: None }
+    }
+
+    fn yaml(&self, version: &str) -> String {
+        let backend = self.backend.as_ref().map(|backend| format!(", backend: \"{backend}\"")).unwrap_or_default();
+        format!("{{ version: \"{version}\", otlp: {{ grpc: \"{}\" }}{backend} }}", self.grpc)
+    }
+}
+
+impl Plan {
+    /// A plan that nothing holds up but its steps: wide margins, a short horizon.
+    pub(crate) fn of(blue: Environment, green: Environment, steps: &[&'static str]) -> Plan {
+        Plan {
+            blue,
+            green,
+            steps: steps.to_vec(),
+            gates: "{}",
+            guards: "{ spanLoss: { atMost: 10% } }",
+            horizon: "1s",
+            linger: "500ms",
+            pin: "1s",
+            rate: 50.0,
+        }
+    }
+
+    pub(crate) fn yaml(&self) -> String {
+        let steps: String = self.steps.iter().map(|step| format!("      - {step}\n")).collect();
+        format!(
+            "apiVersion: verdigris.dev/v1alpha1\n\
+             kind: Rollout\n\
+             metadata:\n  name: e2e\n  reason: The end-to-end tests\n\
+             spec:\n  subject: pipeline\n  environments:\n    blue: {}\n    green: {}\n\
+             \x20 strategy:\n    steps:\n{steps}\
+             \x20 gates: {}\n  guards: {}\n\
+             \x20 analysis: {{ falseAlarm: 0.001, falsePromotion: 0.05, onInconclusive: hold, batch: 1s }}\n\
+             \x20 verification: {{ horizon: {}, linger: {} }}\n\
+             \x20 traffic: {{ expected: {}/s, errors: 0.5% }}\n\
+             \x20 pin: {}\n",
+            self.blue.yaml("1.0.0"),
+            self.green.yaml("1.1.0"),
+            self.gates,
+            self.guards,
+            self.horizon,
+            self.linger,
+            self.rate,
+            self.pin
+        )
+    }
+
+    /// Writes it into the folder.
+    pub(crate) fn write(&self, folder: &Path) -> PathBuf {
+        let path = folder.join("plan.yaml");
+        std::fs::write(&path, self.yaml()).expect("the folder is ours");
+        path
+    }
+}
