@@ -207,8 +207,7 @@ impl Controller {
         input: (String, Body),
         decisions: &[Decision],
     ) -> Result<(), JournalError> {
-        let decided =
-            decisions.iter().map(|decision| (SELF.to_owned(), Body::Decided(Box::new(decision.clone()))));
+        let decided = decisions.iter().map(|decision| (SELF.to_owned(), Body::Decided(Box::new(decision.clone()))));
         let records = self.journal.number(Some(rollout), now, std::iter::once(input).chain(decided));
         self.journal.append(&records)
     }

@@ -37,7 +37,8 @@ pub enum JournalError {
     /// An entry is not one of our records.
     #[error(
         "entry {index} of the ledger is not a record of this program: {source}; expected canonical JSON of record \
-         version {}", Record::VERSION
+         version {}",
+        Record::VERSION
     )]
     NotARecord {
         /// The entry.

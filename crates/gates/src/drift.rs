@@ -126,11 +126,9 @@ pub fn compare(blue: &[PathBuf], green: &[PathBuf]) -> Result<Vec<Difference>, D
     let mut differences = Vec::new();
     for (file, blue_path) in &blue {
         match green.get(file) {
-            None => differences.push(Difference {
-                file: file.clone(),
-                path: String::new(),
-                change: Change::MissingInGreen,
-            }),
+            None => {
+                differences.push(Difference { file: file.clone(), path: String::new(), change: Change::MissingInGreen })
+            }
             Some(green_path) => compare_files(file, blue_path, green_path, &mut differences)?,
         }
     }
@@ -156,12 +154,7 @@ fn collect(roots: &[PathBuf]) -> Result<BTreeMap<String, PathBuf>, DriftError> {
     Ok(files)
 }
 
-fn walk(
-    root: &Path,
-    folder: &Path,
-    depth: usize,
-    files: &mut BTreeMap<String, PathBuf>,
-) -> Result<(), DriftError> {
+fn walk(root: &Path, folder: &Path, depth: usize, files: &mut BTreeMap<String, PathBuf>) -> Result<(), DriftError> {
     let refused = |source| DriftError::Read { path: folder.to_owned(), source };
     if depth > MAX_DEPTH {
         let what = format!("folders are nested deeper than {MAX_DEPTH}");

@@ -37,12 +37,19 @@ pub enum Outcome {
     Unknown {
         /// What happened instead.
         reason: String,
+        /// After how long it may be sent again, in milliseconds.
+        retry_after_ms: u64,
     },
 }
 
 impl Outcome {
     /// Full success.
     pub const TAKEN: Outcome = Outcome::Acknowledged(PartialSuccess { rejected: 0, message: String::new() });
+
+    /// No answer came.
+    pub(crate) fn unknown(reason: String) -> Outcome {
+        Outcome::Unknown { reason, retry_after_ms: RETRY_AFTER_MS }
+    }
 
     /// Not taken, and may be taken soon.
     pub(crate) fn unavailable(message: String) -> Outcome {
@@ -95,7 +102,9 @@ pub(crate) fn combine(parts: impl IntoIterator<Item = (u64, Outcome)>) -> Answer
         match outcome {
             Outcome::Acknowledged(partial) => taken = Some(sum(taken, partial)),
             Outcome::Refused(status) if status.is_retryable() => again = Some(later(again, status)),
-            Outcome::Unknown { reason } => again = Some(later(again, unavailable(reason, RETRY_AFTER_MS))),
+            Outcome::Unknown { reason, retry_after_ms } => {
+                again = Some(later(again, unavailable(reason, retry_after_ms)));
+            }
             Outcome::Refused(status) => match &mut refused {
                 None => refused = Some((items, status)),
                 Some((all, _)) => *all += items,
@@ -210,7 +219,7 @@ pub(crate) fn read_grpc(
     let number = fields.get("grpc-status").and_then(|status| status.to_str().ok()?.parse().ok());
     let Some(code) = number else {
         return if http_status.is_success() {
-            Outcome::Unknown { reason: "the answer has no grpc-status; does a gRPC server listen there?".to_owned() }
+            Outcome::unknown("the answer has no grpc-status; does a gRPC server listen there?".to_owned())
         } else {
             let message = format!("HTTP status {http_status} instead of a gRPC answer");
             let code = grpc_from_proxy(http_status);

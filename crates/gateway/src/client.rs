@@ -175,7 +175,7 @@ impl OtlpClient {
                 Protocol::Http => read_http(response.status, &response.headers, &response.body),
             },
             Err(NoResponse::NotSent(reason)) => Outcome::unavailable(reason),
-            Err(NoResponse::Lost(reason)) => Outcome::Unknown { reason },
+            Err(NoResponse::Lost(reason)) => Outcome::unknown(reason),
         }
     }
 

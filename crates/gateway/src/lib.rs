@@ -1,13 +1,14 @@
 //! The one OTLP endpoint of the apps: receivers, routing of whole traces, forwarding, mirror and taps.
 //!
 //! Bytes pass through undecoded. A request is acknowledged when every environment that serves a part of it has
-//! acknowledged that part, and never before (invariant 7). Verification sees copies of what passes, and never blocks or
+//! acknowledged that part, and never before (invariant 7). A rollback gives up what waits for the environment that it
+//! leaves: those clients are told at once to send again. Verification sees copies of what passes, and never blocks or
 //! alters it (invariant 5). Only newer generations of the route table apply (invariant 2). Nothing from outside is waited
 //! for without a timeout, or held without a bound (invariant 8). The clock is an argument.
 //!
 //! ```text
-//! listen → receive → route (pins, split) → client → answer
-//!                      └→ mirror, view
+//! listen → receive → route (pins, split) → hand_over → client → answer
+//!                      └→ mirror → hand_over    └→ view
 //! listen → receive → tap → client (back end) → answer, view
 //! ```
 
@@ -15,6 +16,7 @@ mod answer;
 mod body;
 pub mod client;
 mod config;
+mod hand_over;
 mod listen;
 mod mirror;
 mod pins;

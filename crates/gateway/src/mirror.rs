@@ -1,6 +1,7 @@
 //! Copies of what the active environment serves, for the candidate: best effort, bounded, counted, and never in the way
 //! of an answer.
 
+use crate::hand_over::hand_over;
 use crate::route::Part;
 use crate::run::Running;
 use crate::stats::Held;
@@ -43,19 +44,7 @@ pub(crate) fn mirror(running: &Arc<Running>, snapshot: &Arc<Snapshot>, candidate
     let (running, snapshot) = (Arc::clone(running), Arc::clone(snapshot));
     tokio::spawn(async move {
         let _kept = (held, room, running.unfinished.clone());
-        let Some(client) = &snapshot.upstreams[candidate] else { return };
-        let handed_over_us = (running.clock)();
-        let outcome = client.export(Signal::Traces, part.message.clone()).await;
-        let counters = &running.shared.counters;
-        counters.mirrored(candidate, part.spans, &outcome);
-        running.views.send(counters, &part.message, |message| View::Sent {
-            environment: candidate,
-            role: Role::Mirrored,
-            message,
-            handed_over_us,
-            answered_us: (running.clock)(),
-            outcome,
-            generation: snapshot.table.generation,
-        });
+        let outcome = hand_over(&running, &snapshot, candidate, Role::Mirrored, Signal::Traces, &part).await;
+        running.shared.counters.mirrored(candidate, part.spans, &outcome);
     });
 }

@@ -1,12 +1,13 @@
 //! Where a request goes: whole traces to blue or green, the original bytes wherever one environment gets all of them.
 
 use crate::answer::{Answer, Outcome, combine};
+use crate::hand_over::hand_over;
 use crate::mirror::mirror;
 use crate::pins::{PinHash, PinTime, Settled};
 use crate::run::{Running, Shared};
 use crate::stats::{Held, add};
 use crate::table::Snapshot;
-use crate::view::{Role, View};
+use crate::view::Role;
 use bytes::Bytes;
 use http::StatusCode;
 use model::{Environment, PerEnvironment, Pins, TraceId};
@@ -155,7 +156,7 @@ impl Routing<'_> {
     }
 }
 
-/// Hands a part over to the environment that serves it, and shows what became of it.
+/// Hands a part over to the environment that serves it, and has it mirrored if it was taken.
 async fn serve(
     running: &Arc<Running>,
     snapshot: &Arc<Snapshot>,
@@ -163,23 +164,9 @@ async fn serve(
     environment: Environment,
     part: Part,
 ) -> Outcome {
-    let counters = &running.shared.counters;
-    let handed_over_us = (running.clock)();
-    let outcome = match &snapshot.upstreams[environment] {
-        Some(client) => client.export(signal, part.message.clone()).await,
-        None => Outcome::unavailable(format!("the route table names no endpoint of the {environment} environment")),
-    };
-    counters.served(environment, part.spans, &outcome);
+    let outcome = hand_over(running, snapshot, environment, Role::Serving, signal, &part).await;
+    running.shared.counters.served(environment, part.spans, &outcome);
     let (Signal::Traces, Some(candidate)) = (signal, snapshot.candidate()) else { return outcome };
-    running.views.send(counters, &part.message, |message| View::Sent {
-        environment,
-        role: Role::Serving,
-        message,
-        handed_over_us,
-        answered_us: (running.clock)(),
-        outcome: outcome.clone(),
-        generation: snapshot.table.generation,
-    });
     let acknowledged = matches!(outcome, Outcome::Acknowledged(_));
     if acknowledged && snapshot.table.mirror && environment == snapshot.table.active && part.spans > 0 {
         mirror(running, snapshot, candidate, part);

@@ -1,6 +1,7 @@
 //! The life of a gateway: bind, serve, apply route tables, drain.
 
 use crate::config::{Config, Limits, Listen};
+use crate::hand_over::Rollbacks;
 use crate::listen::{self, Addresses, BindError, Listener};
 use crate::mirror::Mirror;
 use crate::pins::{PinTable, PinTime};
@@ -83,6 +84,7 @@ pub(crate) struct Running {
     pub(crate) clock: Clock,
     pub(crate) views: Views,
     pub(crate) mirror: Mirror,
+    pub(crate) rollbacks: Rollbacks,
     pub(crate) decoding: Semaphore,
     /// Kept by every task that must end before the gateway has stopped.
     pub(crate) unfinished: mpsc::Sender<Infallible>,
@@ -147,6 +149,7 @@ impl Bound {
         let (unfinished, mut finished) = mpsc::channel(1);
         let running = Arc::new(Running {
             mirror: Mirror::new(self.shared.limits.mirror_queue_bytes),
+            rollbacks: Rollbacks::new(),
             shared: self.shared,
             clock,
             views: Views::new(views),
@@ -215,7 +218,8 @@ impl Applying {
         }
     }
 
-    /// Installs the newest table. From here on it is read by every request that is not yet routed.
+    /// Installs the newest table. From here on it is read by every request that is not yet routed. A rollback also ends
+    /// the waiting of those that were routed before.
     fn apply(&mut self) {
         let shared = &self.running.shared;
         let table = Arc::clone(&self.tables.borrow_and_update());
@@ -223,7 +227,9 @@ impl Applying {
         let before = shared.snapshot.load_full();
         match snapshot(before.as_deref(), table, &shared.taps, &shared.limits.upstream) {
             Ok(snapshot) => {
+                let table = Arc::clone(&snapshot.table);
                 shared.snapshot.store(Some(Arc::new(snapshot)));
+                self.running.rollbacks.note(&table);
                 let at = UnixMillis((self.running.clock)() / 1000);
                 self.pending = Some(Event::Applied { generation, at });
             }

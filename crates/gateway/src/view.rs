@@ -14,7 +14,21 @@ pub const MAX_VIEW_BYTES: u64 = 128 << 20;
 /// One thing that passed the gateway: traces alone, and only while the route table has a candidate.
 #[derive(Clone, Debug)]
 pub enum View {
-    /// Part of a request, after the environment answered, or did not.
+    /// Part of a request that was handed over a second ago, and is not answered yet. Its `Sent` comes later, with the
+    /// same environment, role and time of hand-over.
+    Unanswered {
+        /// Where it was sent.
+        environment: Environment,
+        /// Whether the client's answer depends on it.
+        role: Role,
+        /// An `ExportTraceServiceRequest`.
+        message: Bytes,
+        /// When it was handed over to the environment, in Unix microseconds.
+        handed_over_us: u64,
+        /// The route table by which it was routed.
+        generation: u64,
+    },
+    /// Part of a request, after the environment answered, or did not, or a rollback ended the waiting for it.
     Sent {
         /// Where it was sent.
         environment: Environment,

@@ -61,6 +61,7 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
         phase: Phase::Progressing { step: 0, stage: Stage::Approval, halt: None },
         table,
         observed: None,
+        pins_since: None,
         torn: 0,
         judge: Judge::new(judge_config(plan)),
         assessment: None,
@@ -126,12 +127,14 @@ impl Decider {
     }
 
     fn applied(&mut self, generation: u64, torn: u64) {
-        self.state.torn = torn;
+        // A gateway that started again counts from 0.
+        self.state.torn = self.state.torn.max(torn);
         if generation != self.state.table.generation {
             return;
         }
         let shift = Shift::from(&self.state.table);
         self.state.observed = Some((generation, shift.weight));
+        self.state.pins_since = self.state.pins_since.or(Some(self.now));
         self.state.heard_at = self.now;
         self.decisions.push(Decision::ShiftObserved(shift));
         let ended = match &mut self.state.phase {
@@ -157,6 +160,7 @@ impl Decider {
         let down_ms = self.now.since_ms(self.state.heard_at);
         self.state.heard_at = self.now;
         self.state.observed = None;
+        self.state.pins_since = None;
         self.actions.push(Action::Publish(self.state.table.clone()));
         if let Some(guard) = &mut self.state.drift_guard {
             guard.running = None;
@@ -165,12 +169,13 @@ impl Decider {
             Phase::Progressing { stage, .. } => {
                 stage.extend(down_ms);
                 match stage {
-                    Stage::Gate { gate, .. } => Some(*gate),
-                    Stage::Shifting { until, .. } => {
+                    Stage::Gate { gate, ended: None, .. } => Some(*gate),
+                    Stage::Shifting { until, .. } | Stage::Settling { until } => {
                         *until = self.now.plus_ms(APPLY_LIMIT_MS);
                         None
                     }
-                    Stage::Approval
+                    Stage::Gate { ended: Some(_), .. }
+                    | Stage::Approval
                     | Stage::Mirroring { .. }
                     | Stage::Analysing { .. }
                     | Stage::Pausing { .. }
@@ -239,6 +244,7 @@ impl Stage {
     pub(crate) fn extend(&mut self, ms: u64) {
         match self {
             Stage::Shifting { until, .. }
+            | Stage::Settling { until }
             | Stage::Gate { until, .. }
             | Stage::Mirroring { until }
             | Stage::Analysing { until, .. }

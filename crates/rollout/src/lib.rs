@@ -13,9 +13,7 @@ mod report;
 mod state;
 
 pub use decide::{Step, start, step};
-pub use event::{
-    Action, Cause, Command, Decision, Event, HoldReason, Outcome, Principal, RolloutId, Shift, Start,
-};
+pub use event::{Action, Cause, Command, Decision, Event, HoldReason, Outcome, Principal, RolloutId, Shift, Start};
 pub use judge;
 pub use model::{GateResult, GateVerdict};
 pub use record::{Body, Record, Replay, ReplayError, replay};

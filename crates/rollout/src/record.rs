@@ -217,11 +217,9 @@ impl Replay {
     fn nothing_expected(&self, sequence: u64, found: &str) -> Result<(), ReplayError> {
         match self.expected.front() {
             None => Ok(()),
-            Some(decision) => Err(ReplayError::OtherDecision {
-                sequence,
-                expected: format!("{decision:?}"),
-                found: found.to_owned(),
-            }),
+            Some(decision) => {
+                Err(ReplayError::OtherDecision { sequence, expected: format!("{decision:?}"), found: found.to_owned() })
+            }
         }
     }
 }

@@ -166,12 +166,9 @@ fn standing(state: &State, now: UnixMillis) -> Standing {
         Phase::Ended { outcome: Outcome::Promoted, .. } => {
             (Progress::Promoted, "promoted: green is active".to_owned(), Vec::new(), None)
         }
-        Phase::Ended { outcome: Outcome::RolledBack(cause), .. } => (
-            Progress::RolledBack,
-            format!("rolled back: {}: {}", cause.guard, cause.finding),
-            Vec::new(),
-            None,
-        ),
+        Phase::Ended { outcome: Outcome::RolledBack(cause), .. } => {
+            (Progress::RolledBack, format!("rolled back: {}: {}", cause.guard, cause.finding), Vec::new(), None)
+        }
     }
 }
 
@@ -206,6 +203,13 @@ fn progressing(state: &State, step: usize, stage: &Stage, now: UnixMillis) -> St
         Stage::Shifting { generation, until } => {
             (vec![format!("the gateway to apply generation {generation}")], Some(*until))
         }
+        Stage::Settling { until } => match state.pins_since {
+            Some(since) => (
+                vec!["the gateway to know the traces in flight, so that the shift tears none".to_owned()],
+                Some(since.plus_ms(state.plan.pin_ms)),
+            ),
+            None => (vec!["the gateway to apply the rollout's first table".to_owned()], Some(*until)),
+        },
         Stage::Gate { gate, until, .. } => (vec![format!("the {gate} gate to end")], Some(*until)),
         Stage::Approval => {
             let role = state.plan.gates.approval.as_ref().map_or("approver", |gate| gate.role.as_str());

@@ -3,7 +3,7 @@
 use crate::event::{Cause, HoldReason, Outcome, Principal, RolloutId};
 use crate::plan::{GateName, Plan};
 use judge::{Assessment, Judge};
-use model::{BasisPoints, BlindSpotCount, Finding, RouteTable, UnixMillis};
+use model::{BasisPoints, BlindSpotCount, Finding, GateVerdict, RouteTable, UnixMillis};
 use serde::Serialize;
 
 /// Everything that the next decision depends on. Its JSON is compared by the simulation, and never persisted: after a
@@ -30,6 +30,9 @@ pub struct State {
     pub table: RouteTable,
     /// The generation and weight that the gateway applied last.
     pub observed: Option<(u64, BasisPoints)>,
+    /// Since when the gateway remembers which traces are in flight: it began to with this rollout's first table, and
+    /// forgot them if it started again.
+    pub pins_since: Option<UnixMillis>,
     /// Traces torn by a rollback, as the gateway counts them.
     pub torn: u64,
     /// The evidence; carried over steps, never reset.
@@ -138,6 +141,13 @@ pub enum Stage {
         /// Which run.
         run: u32,
         /// When it is given up.
+        until: UnixMillis,
+        /// How it ended, and why; a pause can keep the rollout from acting upon it.
+        ended: Option<(GateVerdict, Vec<String>)>,
+    },
+    /// Waits until the gateway knows the traces in flight, so that the shift tears none.
+    Settling {
+        /// When it is given up, if the gateway never says that it remembers traces.
         until: UnixMillis,
     },
     /// Waits for people.

@@ -7,7 +7,9 @@ use script::{PLAN, check, transcript};
 
 #[test]
 fn a_healthy_green_is_promoted() {
-    insta::assert_snapshot!(transcript(PLAN, "
+    insta::assert_snapshot!(transcript(
+        PLAN,
+        "
         apply
         gate pass
         approve bob
@@ -21,12 +23,15 @@ fn a_healthy_green_is_promoted() {
         apply
         good 30
         apply
-    "));
+    "
+    ));
 }
 
 #[test]
 fn a_green_that_loses_spans_is_rolled_back_in_the_middle_of_a_step() {
-    insta::assert_snapshot!(transcript(PLAN, "
+    insta::assert_snapshot!(transcript(
+        PLAN,
+        "
         apply
         gate pass
         approve bob
@@ -35,12 +40,17 @@ fn a_green_that_loses_spans_is_rolled_back_in_the_middle_of_a_step() {
         apply
         lossy 9
         apply
-    "));
+    "
+    ));
 }
 
 #[test]
 fn a_copy_that_loses_spans_is_enough() {
-    check(PLAN, "apply; gate pass; approve bob; apply; lossy 6; apply", "rolled back: spanLoss: lost spans in payment / charge");
+    check(
+        PLAN,
+        "apply; gate pass; approve bob; apply; lossy 6; apply",
+        "rolled back: spanLoss: lost spans in payment / charge",
+    );
 }
 
 #[test]
@@ -61,7 +71,11 @@ fn a_failed_gate_ends_it_before_any_traffic() {
 fn a_gate_that_cannot_tell_holds_and_runs_again_on_resume() {
     check(PLAN, "apply; gate error", "held at step 1: the probe gate ended in Error");
     check(PLAN, "apply; gate error; resume alice; gate pass", "step 2 of 9: gate approval");
-    check(PLAN, "apply; gate error; promote alice", "refused promote: the probe gate cannot be skipped: mend it and resume");
+    check(
+        PLAN,
+        "apply; gate error; promote alice",
+        "refused promote: the probe gate cannot be skipped: mend it and resume",
+    );
     check(PLAN, "apply; wait 121", "held at step 1: the probe gate ended in Error");
 }
 
@@ -133,4 +147,28 @@ fn a_restart_asks_again_for_what_was_under_way() {
     check(PLAN, "apply; restart", "step 1 of 9: gate probe");
     check(PLAN, "apply; restart; gate pass", "step 2 of 9: gate approval");
     check(PLAN, "apply; gate pass; approve bob; apply; good 12; restart; apply; good 30", "step 6 of 9: setWeight 50%");
+}
+
+#[test]
+fn the_first_shift_waits_until_the_gateway_knows_the_traces_in_flight() {
+    let first = PLAN.replace("      - gate: probe\n      - gate: approval\n      - mirror: { for: 10s }\n", "");
+    let first =
+        first.replace("    approval: { role: approver, count: 1, expires: 90s }\n", "").replace("  gates:\n", "");
+    let plan = first.replace("pin: 1s", "pin: 5s");
+    check(&plan, "wait 4", "step 1 of 6: setWeight 10%");
+    check(&plan, "wait 31", "held at step 1: the gateway did not apply generation 8");
+    check(&plan, "apply; wait 4; apply", "step 1 of 6: setWeight 10%");
+    check(&plan, "apply; wait 5; apply", "step 2 of 6: analysis");
+    // A gateway that started again has forgotten them.
+    check(&plan, "apply; wait 5; apply; restart; good 25", "step 3 of 6: setWeight 50%");
+    check(&plan, "apply; wait 5; apply; restart; apply; good 25; apply", "step 4 of 6: pause");
+}
+
+#[test]
+fn a_pause_holds_through_a_gate_that_ends_and_through_a_restart() {
+    check(PLAN, "apply; pause alice; gate pass; wait 5", "paused by alice at step 1");
+    check(PLAN, "apply; pause alice; gate pass; resume alice", "step 2 of 9: gate approval");
+    check(PLAN, "apply; pause alice; gate error; wait 5", "paused by alice at step 1");
+    check(PLAN, "apply; pause alice; gate error; resume alice", "held at step 1: the probe gate ended in Error");
+    check(PLAN, "apply; pause alice; restart; gate pass", "paused by alice at step 1");
 }

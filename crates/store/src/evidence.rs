@@ -84,7 +84,8 @@ mod tests {
         let digest = evidence.keep(b"abc").unwrap();
         assert_eq!(digest, "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(evidence.keep(b"abc").unwrap(), digest);
-        let names: Vec<_> = fs::read_dir(root.path().join("evidence")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let names: Vec<_> =
+            fs::read_dir(root.path().join("evidence")).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names.len(), 1);
         assert_eq!(fs::read(root.path().join("evidence").join(&names[0])).unwrap(), b"abc");
     }

@@ -39,12 +39,8 @@ pub async fn run(command: &Demo, format: Format) -> Result<Exit, Failed> {
     let taps = BTreeMap::from([("blue".to_owned(), any()), ("green".to_owned(), any())]);
     let ports = Ports::bind(any(), taps).await?;
     let cast = Cast::start(command, ports.addresses()).await?;
-    let serving = Upstream {
-        endpoint: cast.blue.endpoint(),
-        protocol: Protocol::Grpc,
-        tap: "blue".to_owned(),
-        backend: None,
-    };
+    let serving =
+        Upstream { endpoint: cast.blue.endpoint(), protocol: Protocol::Grpc, tap: "blue".to_owned(), backend: None };
     let ground = Ground { data: data.clone(), name: "demo.verdigris.local/ledger".to_owned(), serving };
     let system = System::start(ports, ground).await?;
     let shop = cast.open_shop(command, system.addresses.gateway.grpc);

@@ -60,9 +60,7 @@ pub fn read_text(path: &Path, max_bytes: u64) -> Result<String, Failed> {
     let refused = |why: String| Failed::usage(format!("{}: {why}", path.display()));
     let file = std::fs::File::open(path).map_err(|error| refused(format!("cannot be read: {error}")))?;
     let mut bytes = Vec::new();
-    file.take(max_bytes + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| refused(format!("cannot be read: {error}")))?;
+    file.take(max_bytes + 1).read_to_end(&mut bytes).map_err(|error| refused(format!("cannot be read: {error}")))?;
     if bytes.len() as u64 > max_bytes {
         return Err(refused(format!("longer than {max_bytes} bytes; expected a file that a person wrote")));
     }

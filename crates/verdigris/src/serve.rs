@@ -62,7 +62,10 @@ fn announce(system: &System, socket: &Path, format: Format) {
         ),
         Format::Text => {
             println!("verdigris {}", env!("CARGO_PKG_VERSION"));
-            println!("  gateway    OTLP/gRPC {}   OTLP/HTTP {}", system.addresses.gateway.grpc, system.addresses.gateway.http);
+            println!(
+                "  gateway    OTLP/gRPC {}   OTLP/HTTP {}",
+                system.addresses.gateway.grpc, system.addresses.gateway.http
+            );
             for (name, tap) in &system.addresses.taps {
                 println!("  tap {name:<6} OTLP/gRPC {}   OTLP/HTTP {}", tap.grpc, tap.http);
             }

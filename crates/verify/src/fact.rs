@@ -24,7 +24,7 @@ pub struct SpanFact<'a> {
     pub resource: &'a [(&'a str, &'a [u8])],
 }
 
-/// What an environment answered when it was handed a span.
+/// What became of handing a span to an environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Delivery {
     /// It took the span, so the span must come out.
@@ -33,4 +33,7 @@ pub enum Delivery {
     Refused,
     /// There was no answer: it may or may not have taken the span.
     Unknown,
+    /// There is no answer yet. It is told once for a hand-over that takes long, so that an environment which never
+    /// answers is judged in time; what became of it is told later, with the same time of hand-over.
+    Unanswered,
 }

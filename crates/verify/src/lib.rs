@@ -7,6 +7,9 @@
 //! environment; the batch closes at a fixed age, and then its traces are judged, once. What cannot be judged fairly is
 //! left out of the counts and counted as left out: what the mirror dropped, what is over the bound on memory, and what
 //! was in flight when views were lost or when this process started.
+//!
+//! A hand-over is told when it was answered, or before that if the answer takes long ([`Delivery::Unanswered`]). A span
+//! that still waits for an answer when its batch closes was not taken, as far as anyone can tell: a failed export.
 
 mod example;
 mod fact;

@@ -3,6 +3,7 @@
 use crate::keyed::{Keyed, Map};
 use crate::vocabulary::{KeysId, NameId, ResourceId};
 use model::{SpanId, UnixMillis};
+use std::collections::BTreeMap;
 
 /// From this many spans on a trace gets an index. Up to here a scan over 32 spans of 80 bytes is as fast.
 const INDEX_FROM: usize = 32;
@@ -33,6 +34,9 @@ pub(crate) struct Trace {
     pub(crate) hash: u64,
     pub(crate) spans: Vec<Span>,
     index: Option<Box<Map<(SpanId, u8), u32>>>,
+    /// Hand-overs without an answer so far, by the span's position and the time in microseconds, and how many there
+    /// are. Empty but for a pipeline that hangs, so they are kept here and do not make every span larger.
+    unanswered: BTreeMap<(u32, u64), u32>,
 }
 
 /// What is compared between what was sent and what came out.
@@ -57,7 +61,8 @@ pub(crate) struct Span {
     pub(crate) out_us: u64,
     pub(crate) service: NameId,
     pub(crate) operation: NameId,
-    /// How often it was handed over, whatever the answer was, and however late.
+    /// How often it was handed over, whatever the answer was, and however late. A hand-over that waits for its answer is
+    /// one, and stays one when it is answered.
     pub(crate) hand_overs: u16,
     pub(crate) outs: u16,
     pub(crate) kind: u8,
@@ -66,9 +71,11 @@ pub(crate) struct Span {
     pub(crate) judged: bool,
     /// Acknowledged in time at least once.
     pub(crate) acknowledged: bool,
-    /// Refused, or not answered, in time at least once.
+    /// Refused or not answered, of what was handed over in time, at least once.
     pub(crate) failed: bool,
 }
+
+const _: () = assert!(size_of::<Span>() == 80, "the bounds on memory reckon with it");
 
 impl Span {
     pub(crate) fn is_sent(&self) -> bool {
@@ -86,21 +93,57 @@ impl Span {
 
 impl Trace {
     pub(crate) fn new(standing: Standing, batch: u64, assigned: UnixMillis, hash: u64) -> Trace {
-        Trace { standing, batch, assigned, hash, spans: Vec::new(), index: None }
+        Trace { standing, batch, assigned, hash, spans: Vec::new(), index: None, unanswered: BTreeMap::new() }
     }
 
-    /// What it counts against the bound on spans in flight: one for itself and one for each span.
+    /// What it counts against the bound on spans in flight: one for itself, one for each span, and one for each
+    /// hand-over that waits for its answer, which takes less than a span.
     pub(crate) fn weight(&self) -> usize {
-        1 + self.spans.len()
+        1 + self.spans.len() + self.unanswered.len()
     }
 
-    /// Keeps nothing of it but that it is left out. Returns how many spans were let go.
+    /// Keeps nothing of it but that it is left out. Returns by how much its weight became less.
     pub(crate) fn leave_out(&mut self) -> usize {
+        let before = self.weight();
         if self.standing != Standing::Residue {
             self.standing = Standing::LeftOut;
         }
         self.index = None;
-        std::mem::take(&mut self.spans).len()
+        self.unanswered.clear();
+        self.spans = Vec::new();
+        before - self.weight()
+    }
+
+    /// Whether no more hand-overs without an answer are kept of it: as many as spans.
+    pub(crate) fn waits_for_enough(&self) -> bool {
+        self.unanswered.len() >= MAX_SPANS_PER_TRACE
+    }
+
+    /// The span at this position was handed over, and there is no answer yet. Returns by how much the weight grew.
+    pub(crate) fn wait_for_answer(&mut self, position: usize, handed_over_us: u64) -> usize {
+        let before = self.unanswered.len();
+        let waiting = self.unanswered.entry((position as u32, handed_over_us)).or_insert(0);
+        *waiting = waiting.saturating_add(1);
+        self.unanswered.len() - before
+    }
+
+    /// The answer to a hand-over that was waited for; `None` if it was not. Returns by how much the weight fell.
+    pub(crate) fn answered(&mut self, position: usize, handed_over_us: u64) -> Option<usize> {
+        let key = (position as u32, handed_over_us);
+        let waiting = self.unanswered.get_mut(&key)?;
+        *waiting -= 1;
+        if *waiting > 0 {
+            return Some(0);
+        }
+        self.unanswered.remove(&key);
+        Some(1)
+    }
+
+    /// Waits for no answer any more: of what was handed over until then, spans without one have failed.
+    pub(crate) fn stop_waiting(&mut self, until: UnixMillis) {
+        for ((position, handed_over_us), _) in std::mem::take(&mut self.unanswered) {
+            self.spans[position as usize].failed |= handed_over_us / 1_000 <= until.0;
+        }
     }
 
     /// The position of a span among the trace's spans.
@@ -111,8 +154,8 @@ impl Trace {
         }
     }
 
-    /// Adds a span that [`Trace::find`] did not find.
-    pub(crate) fn add(&mut self, span: Span, keyed: Keyed) -> &mut Span {
+    /// Adds a span that [`Trace::find`] did not find. Returns its position.
+    pub(crate) fn add(&mut self, span: Span, keyed: Keyed) -> usize {
         let position = self.spans.len();
         self.spans.push(span);
         match &mut self.index {
@@ -126,6 +169,6 @@ impl Trace {
             }
             None => {}
         }
-        &mut self.spans[position]
+        position
     }
 }

@@ -13,6 +13,11 @@ use std::collections::BTreeMap;
 
 mod close;
 
+/// The longest that an answer takes to be told after its hand-over: the gateway waits 30 s for a connection, 5 s for it
+/// to be made and 30 s for the answer, and its queue of views for half a second. For so long at least it is remembered
+/// that a trace was closed, since an answer to it is late, and not news of another trace.
+const ANSWER_WITHIN_MS: u64 = 70_000;
+
 /// How traces are joined, batched and bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -20,8 +25,8 @@ pub struct Config {
     pub batch_ms: u64,
     /// How long after the end of its batch a trace's spans are still judged.
     pub linger_ms: u64,
-    /// How long a pipeline may take to put a span out. It must be at least what an export may take with its retries,
-    /// since a hand-over is known only when it was answered.
+    /// How long a pipeline may take to put a span out. With the linger it must be longer than the gateway waits before it
+    /// tells of a hand-over without an answer (1 s): what is first told after its batch has closed is left out.
     pub horizon_ms: u64,
     /// Spans in flight at most, in both environments; a trace counts as one more. At about 100 bytes each.
     pub max_spans: usize,
@@ -85,7 +90,7 @@ pub struct Stats {
     pub share_verified: u64,
     /// Traces left out, over all observations.
     pub left_out: PerEnvironment<u64>,
-    /// Hand-overs of spans too late to be judged with their trace.
+    /// Hand-overs of spans, and answers to them, too late to be judged with their trace.
     pub late_spans: PerEnvironment<u64>,
     /// Spans that came out after their trace was closed.
     pub late_outs: PerEnvironment<u64>,
@@ -108,8 +113,10 @@ impl Verifier {
         let keyed = Keyed(config.key);
         let age_ms = config.linger_ms.saturating_add(config.horizon_ms);
         // Half of the bound a generation: every closed trace had a span, so over twice the time that a trace is in
-        // flight this keeps three quarters of as many traces as there may be spans.
-        let memory = |_| Memory::new(keyed, age_ms, config.max_spans / 2, started);
+        // flight this keeps three quarters of as many traces as there may be spans. A short age is the exception: where
+        // the bound bites, an answer that comes late leaves its trace out once more.
+        let remembered_ms = age_ms.max(ANSWER_WITHIN_MS);
+        let memory = |_| Memory::new(keyed, remembered_ms, config.max_spans / 2, started);
         Verifier {
             config,
             keyed,
@@ -129,8 +136,9 @@ impl Verifier {
         }
     }
 
-    /// A span handed to an environment's pipeline, after the answer. Of two requests of one trace the first to be told
-    /// assigns the trace to its batch.
+    /// A span handed to an environment's pipeline, after the answer; before it, if the answer takes long
+    /// ([`Delivery::Unanswered`]), and then again after the answer with the same `handed_over_us`, which is no other
+    /// hand-over. Of two requests of one trace the first to be told assigns the trace to its batch.
     pub fn sent(&mut self, environment: Environment, delivery: Delivery, handed_over_us: u64, fact: &SpanFact<'_>) {
         let at = UnixMillis(handed_over_us / 1_000);
         self.latest = self.latest.max(at);
@@ -274,19 +282,34 @@ impl Verifier {
             Standing::Held | Standing::LeftOut | Standing::Residue => false,
         };
         self.counted.late_spans[environment] += u64::from(!in_time);
-        let span = match trace.standing {
-            Standing::Residue => trace.find(fact.span, fact.kind).map(|at| &mut trace.spans[at]),
+        let position = match trace.standing {
+            Standing::Residue => trace.find(fact.span, fact.kind),
             Standing::Held | Standing::LeftOut => None,
             Standing::Assigned => found_or_added(trace, fact, self.keyed, &mut self.spans),
         };
-        let Some(span) = span else { return };
+        let Some(position) = position else { return };
+        let waited_for = match delivery {
+            Delivery::Unanswered if trace.waits_for_enough() => {
+                self.spans -= trace.leave_out();
+                return;
+            }
+            Delivery::Unanswered => {
+                self.spans += trace.wait_for_answer(position, handed_over_us);
+                None
+            }
+            Delivery::Acknowledged | Delivery::Refused | Delivery::Unknown => trace.answered(position, handed_over_us),
+        };
+        self.spans -= waited_for.unwrap_or(0);
+        let span = &mut trace.spans[position];
         if !span.is_sent() {
             span.sent = content(&mut self.words, fact, span.is_out().then_some(span.came_out));
             span.service = self.words.name(fact.service);
             span.operation = self.words.name(fact.operation);
             span.error = fact.error;
         }
-        span.hand_overs = span.hand_overs.saturating_add(1);
+        if waited_for.is_none() {
+            span.hand_overs = span.hand_overs.saturating_add(1);
+        }
         if !in_time {
             return;
         }
@@ -294,6 +317,8 @@ impl Verifier {
         match delivery {
             Delivery::Acknowledged => span.acknowledged = true,
             Delivery::Refused | Delivery::Unknown => span.failed = true,
+            // Whether it failed is told by the answer, or by the closing of the batch.
+            Delivery::Unanswered => return,
         }
         if delivery != Delivery::Refused && span.handed_over_us == 0 {
             span.handed_over_us = handed_over_us;
@@ -302,15 +327,16 @@ impl Verifier {
 
     fn add_out(&mut self, environment: Environment, at_us: u64, fact: &SpanFact<'_>) {
         let Some(trace) = self.traces[environment].get_mut(&fact.trace) else { return };
-        let span = match trace.standing {
-            Standing::Residue => trace.find(fact.span, fact.kind).map(|at| &mut trace.spans[at]),
+        let position = match trace.standing {
+            Standing::Residue => trace.find(fact.span, fact.kind),
             Standing::LeftOut => None,
             Standing::Held | Standing::Assigned => found_or_added(trace, fact, self.keyed, &mut self.spans),
         };
-        let Some(span) = span else {
+        let Some(position) = position else {
             self.counted.late_outs[environment] += 1;
             return;
         };
+        let span = &mut trace.spans[position];
         if !span.is_out() {
             span.came_out = content(&mut self.words, fact, span.is_sent().then_some(span.sent));
             span.out_us = at_us;
@@ -372,15 +398,10 @@ fn lingers_until(config: Config, batch: u64) -> UnixMillis {
     UnixMillis(batch.saturating_add(1).saturating_mul(config.batch_ms).saturating_add(config.linger_ms))
 }
 
-/// The fact's span in the trace; `None` if the trace is too large, and is left out from now on.
-fn found_or_added<'a>(
-    trace: &'a mut Trace,
-    fact: &SpanFact<'_>,
-    keyed: Keyed,
-    spans: &mut usize,
-) -> Option<&'a mut Span> {
+/// The position of the fact's span in the trace; `None` if the trace is too large, and is left out from now on.
+fn found_or_added(trace: &mut Trace, fact: &SpanFact<'_>, keyed: Keyed, spans: &mut usize) -> Option<usize> {
     match trace.find(fact.span, fact.kind) {
-        Some(at) => Some(&mut trace.spans[at]),
+        Some(position) => Some(position),
         None if trace.spans.len() >= MAX_SPANS_PER_TRACE => {
             *spans -= trace.leave_out();
             None

@@ -1,8 +1,9 @@
-//! What CI and a developer run: `cargo xtask test`, `check`, `e2e-setup`. A command is a module with one `run`.
+//! What CI and a developer run: `cargo xtask test`, `check`, `bench`, `e2e-setup`. A command is a module with one `run`.
 //!
 //! It starts cargo, Python and pip as processes, and knows the workspace from its manifests alone: it depends on no
 //! crate of ours, so that it still builds when one of them does not.
 
+mod bench;
 mod check;
 mod e2e_setup;
 mod process;
@@ -31,6 +32,9 @@ enum Command {
     },
     /// The workspace's rules: who may depend on whom, file sizes, headers, reasons, documents
     Check,
+    /// Measures the data plane beside its peers, with release binaries; judges no number
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Installs what the end-to-end tests need into target/e2e/venv, and prints the path of its Python
     E2eSetup,
 }
@@ -50,6 +54,7 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Test { fast } => test::run(&workspace, fast),
         Command::Check => check::run(&workspace),
+        Command::Bench(bench) => bench::run(&workspace, &bench),
         Command::E2eSetup => {
             println!("{}", e2e_setup::run(&workspace)?.display());
             Ok(())

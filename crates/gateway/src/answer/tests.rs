@@ -45,7 +45,7 @@ fn two_parts_become_one_answer() {
         refused(code::RESOURCE_EXHAUSTED, "full", Some(5)),
         Err(status(code::RESOURCE_EXHAUSTED, "full", Some(5))),
     );
-    let unknown = Outcome::Unknown { reason: "lost".to_owned() };
+    let unknown = Outcome::unknown("lost".to_owned());
     check(taken(0, ""), unknown.clone(), Err(unavailable("lost", RETRY_AFTER_MS)));
     check(unknown, refused(code::INTERNAL, "bad", None), Err(unavailable("lost", RETRY_AFTER_MS)));
     check(

@@ -21,7 +21,7 @@ fn told(outcome: Outcome) -> Told {
         Outcome::Acknowledged(partial) => Told::Partial(partial.rejected, partial.message),
         Outcome::Refused(status) if status.is_retryable() => Told::Again(status.retry_after_ms),
         Outcome::Refused(status) => Told::Never(status.code),
-        Outcome::Unknown { reason } => panic!("the gateway always answers: {reason}"),
+        Outcome::Unknown { reason, .. } => panic!("the gateway always answers: {reason}"),
     }
 }
 
@@ -155,7 +155,7 @@ async fn check_unknown(protocol: Protocol, reply: Option<Reply>, expected: &str)
     }
     let outcome = fixture.client(Protocol::Grpc).export(Signal::Traces, request([(1, 1)])).await;
     assert_eq!(told(outcome), Told::Again(Some(1_000)));
-    let View::Sent { outcome: Outcome::Unknown { reason }, handed_over_us, answered_us, .. } = fixture.view().await
+    let View::Sent { outcome: Outcome::Unknown { reason, .. }, handed_over_us, answered_us, .. } = fixture.view().await
     else {
         panic!("unknown")
     };

@@ -12,6 +12,7 @@ enum Next {
     Wait,
     Advance,
     Become(Stage),
+    Shift,
     Inconclusive { wait_ms: u64, extended: u32 },
     Hold(HoldReason),
 }
@@ -26,6 +27,7 @@ impl Decider {
             match self.next(stage, step) {
                 Next::Wait => return,
                 Next::Advance => self.enter(step + 1),
+                Next::Shift => self.order_weight(step),
                 Next::Become(stage) => self.state.phase = Phase::Progressing { step, stage, halt: None },
                 Next::Inconclusive { wait_ms, extended } => return self.inconclusive(wait_ms, extended),
                 Next::Hold(reason) => return self.hold(reason),
@@ -46,6 +48,15 @@ impl Decider {
                 _ if due(until) => Next::Hold(HoldReason::NotApplied { generation: *generation }),
                 _ => Next::Wait,
             },
+            Stage::Settling { until } => match self.state.pins_since {
+                Some(since) if self.now >= since.plus_ms(self.state.plan.pin_ms) => Next::Shift,
+                None if due(until) => Next::Hold(HoldReason::NotApplied { generation: self.state.table.generation }),
+                Some(_) | None => Next::Wait,
+            },
+            Stage::Gate { ended: Some((GateVerdict::Pass, _)), .. } => Next::Advance,
+            Stage::Gate { gate, ended: Some((verdict, reasons)), .. } => {
+                Next::Hold(HoldReason::Gate { gate: *gate, verdict: *verdict, reasons: reasons.clone() })
+            }
             Stage::Gate { gate, until, .. } if due(until) => Next::Hold(HoldReason::Gate {
                 gate: *gate,
                 verdict: GateVerdict::Error,
@@ -104,13 +115,7 @@ impl Decider {
                 self.order_table();
                 Stage::Shifting { generation, until: now.plus_ms(APPLY_LIMIT_MS) }
             }
-            PlanStep::SetWeight { weight } => {
-                let generation = self.next_generation();
-                self.state.table.mirror = false;
-                self.state.table.weight = weight;
-                self.order_table();
-                Stage::Shifting { generation, until: now.plus_ms(APPLY_LIMIT_MS) }
-            }
+            PlanStep::SetWeight { .. } => Stage::Settling { until: now.plus_ms(APPLY_LIMIT_MS) },
             PlanStep::Analysis { at_most_ms } => {
                 Stage::Analysing { since: now, batches: 0, until: now.plus_ms(at_most_ms), extended: 0 }
             }
@@ -120,13 +125,23 @@ impl Decider {
         self.state.phase = Phase::Progressing { step, stage, halt: None };
     }
 
+    /// Orders the weight of the present step.
+    fn order_weight(&mut self, step: usize) {
+        let Some(PlanStep::SetWeight { weight }) = self.plan_step(step) else { return };
+        let generation = self.next_generation();
+        self.state.table.mirror = false;
+        self.state.table.weight = weight;
+        self.order_table();
+        let stage = Stage::Shifting { generation, until: self.now.plus_ms(APPLY_LIMIT_MS) };
+        self.state.phase = Phase::Progressing { step, stage, halt: None };
+    }
+
     /// Asks for a run of the gate of the present step.
     pub(super) fn request_gate(&mut self, gate: GateName) {
         let until = self.now.plus_ms(GATE_LIMIT_MS);
         let requested = self.run_gate(gate, false);
-        if let Phase::Progressing { stage, halt, .. } = &mut self.state.phase {
-            *stage = Stage::Gate { gate, run: requested, until };
-            *halt = None;
+        if let Phase::Progressing { stage, .. } = &mut self.state.phase {
+            *stage = Stage::Gate { gate, run: requested, until, ended: None };
         }
     }
 
@@ -155,13 +170,10 @@ impl Decider {
                 first_seen: None,
                 reasons: result.reasons.clone(),
             }),
-            GateVerdict::Pass if of_step => {
-                if let Phase::Progressing { step, .. } = self.state.phase {
-                    self.enter(step + 1);
+            verdict if of_step => {
+                if let Phase::Progressing { stage: Stage::Gate { ended, .. }, .. } = &mut self.state.phase {
+                    *ended = Some((verdict, result.reasons.clone()));
                 }
-            }
-            verdict @ (GateVerdict::Inconclusive | GateVerdict::Error) if of_step => {
-                self.hold(HoldReason::Gate { gate, verdict, reasons: result.reasons.clone() });
             }
             GateVerdict::Pass | GateVerdict::Fail | GateVerdict::Inconclusive | GateVerdict::Error => {}
         }

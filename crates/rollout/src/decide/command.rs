@@ -54,7 +54,9 @@ impl Decider {
             Some(HoldReason::Inconclusive { .. }) => self.wait_again(step),
             Some(HoldReason::Gate { gate, .. }) => self.request_gate(gate),
             Some(HoldReason::NotApplied { .. }) => {
-                if let Phase::Progressing { stage: Stage::Shifting { until, .. }, .. } = &mut self.state.phase {
+                if let Phase::Progressing { stage: Stage::Shifting { until, .. } | Stage::Settling { until }, .. } =
+                    &mut self.state.phase
+                {
                     *until = now.plus_ms(super::APPLY_LIMIT_MS);
                 }
                 self.actions.push(Action::Publish(self.state.table.clone()));
@@ -94,7 +96,9 @@ impl Decider {
             }
             Stage::Gate { gate, .. } => Err(format!("the {gate} gate cannot be skipped: mend it and resume")),
             Stage::Approval => Err("approvals cannot be skipped".to_owned()),
-            Stage::Shifting { .. } => Err("a shift is under way: ask again when it is applied".to_owned()),
+            Stage::Shifting { .. } | Stage::Settling { .. } => {
+                Err("a shift is under way: ask again when it is applied".to_owned())
+            }
         }
     }
 

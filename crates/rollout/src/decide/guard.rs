@@ -54,21 +54,17 @@ impl Decider {
         if halt.is_none() && self.state.candidate_has_traffic() && silent_ms > silence_limit_ms(&self.state) {
             self.hold(HoldReason::SourceSilent { for_ms: silent_ms });
         }
-        let Some(plan) = self.state.plan.guards.drift.clone() else { return };
-        let Some(guard) = &mut self.state.drift_guard else { return };
-        match guard.running {
-            Some((_, give_up)) if self.now >= give_up => {
-                guard.running = None;
-                guard.due = self.now.plus_ms(plan.every_ms);
+        // A run that is given up is followed by the next at once, so that the change is recorded with its request.
+        let due = self.state.drift_guard.as_ref().is_some_and(|guard| match guard.running {
+            Some((_, give_up)) => self.now >= give_up,
+            None => self.now >= guard.due,
+        });
+        if due {
+            let give_up = self.now.plus_ms(GATE_LIMIT_MS);
+            let run = self.run_gate(GateName::Drift, true);
+            if let Some(guard) = &mut self.state.drift_guard {
+                guard.running = Some((run, give_up));
             }
-            None if self.now >= guard.due => {
-                let give_up = self.now.plus_ms(GATE_LIMIT_MS);
-                let run = self.run_gate(GateName::Drift, true);
-                if let Some(guard) = &mut self.state.drift_guard {
-                    guard.running = Some((run, give_up));
-                }
-            }
-            Some(_) | None => {}
         }
     }
 }
@@ -151,9 +147,12 @@ fn worst_finding<'s>(state: &'s State, check: Check, subject: Option<&Subject>) 
         }
         _ => finding.check == check,
     };
-    state.findings.iter().filter(of_subject).filter(|finding| finding.traces[Environment::Green] > 0).max_by_key(
-        |finding| finding.traces[Environment::Green].saturating_sub(finding.traces[Environment::Blue]),
-    )
+    state
+        .findings
+        .iter()
+        .filter(of_subject)
+        .filter(|finding| finding.traces[Environment::Green] > 0)
+        .max_by_key(|finding| finding.traces[Environment::Green].saturating_sub(finding.traces[Environment::Blue]))
 }
 
 fn finding_words(finding: &Finding) -> String {

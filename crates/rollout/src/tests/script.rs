@@ -35,6 +35,7 @@ spec:
     findings: { worseThanActiveBy: 1% }
   analysis: { falseAlarm: 0.001, onInconclusive: hold, batch: 1s }
   verification: { horizon: 2s, linger: 1s }
+  pin: 1s
 "#;
 
 /// The state, the time and what was decided so far.

@@ -110,7 +110,9 @@ fn verify(at: &LedgerAt, format: Format) -> Result<Exit, Failed> {
             println!("  hashes     every entry leads to the root ({} tiles compared)", report.tiles);
             println!("  decisions  made again from the records: the same, in {} rollout(s)", replay.rollouts.len());
             if !pinned {
-                println!("  note       the key was taken from beside the ledger; to know whose it is, name it with --key");
+                println!(
+                    "  note       the key was taken from beside the ledger; to know whose it is, name it with --key"
+                );
             }
         }
     }

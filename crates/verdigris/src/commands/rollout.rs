@@ -43,9 +43,7 @@ pub async fn run(command: Rollout, format: Format) -> Result<Exit, Failed> {
         Rollout::Resume { named } => command_of(&named, &Command::Resume, format).await,
         Rollout::Promote { named } => command_of(&named, &Command::Promote, format).await,
         Rollout::Rollback { named, reason } => command_of(&named, &Command::Rollback { reason }, format).await,
-        Rollout::Approve { named, plan_digest } => {
-            command_of(&named, &Command::Approve { plan_digest }, format).await
-        }
+        Rollout::Approve { named, plan_digest } => command_of(&named, &Command::Approve { plan_digest }, format).await,
     }
 }
 

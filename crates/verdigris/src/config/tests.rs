@@ -20,7 +20,10 @@ fn little_is_needed_and_everything_listens_on_loopback() {
 fn what_cannot_be_is_refused_with_its_place() {
     check("serving: {otlp: {}}", "expected exactly one of grpc and http");
     check("serving: {otlp: {grpc: 'https://x:1'}}", "serving");
-    check("serving: {otlp: {grpc: 'http://127.0.0.1:1'}, tap: red}", "found \"red\", expected one of the taps blue, green");
+    check(
+        "serving: {otlp: {grpc: 'http://127.0.0.1:1'}, tap: red}",
+        "found \"red\", expected one of the taps blue, green",
+    );
     check("serving: {otlp: {grpc: 'http://127.0.0.1:1'}}\nname: a b", "without spaces");
     check("serving: {otlp: {grpc: 'http://127.0.0.1:1'}}\nlisen: {}", "lisen");
     check("serving: {otlp: {grpc: 'http://127.0.0.1:1'}}\nlisten: {grpc: here, http: there}", "line 2");

@@ -96,7 +96,7 @@ spec:
   analysis: {{ falseAlarm: 0.001, falsePromotion: 0.05, onInconclusive: hold, batch: 1s }}
   verification: {{ horizon: 2s, linger: 1s }}
   traffic: {{ expected: {rate}/s, errors: 0.5% }}
-  pin: 10s
+  pin: 5s
 "#
         )
     }
@@ -114,9 +114,10 @@ fn fault(fault: cli::Fault) -> (Fault, &'static str) {
             Fault::AttributeDrop { service: "frontend".to_owned(), key: "http.route".to_owned() },
             "green drops http.route from the spans of frontend",
         ),
-        cli::Fault::Reparent => {
-            (Fault::Reparent { service: "catalogue".to_owned() }, "green hangs catalogue's spans onto their grandparents")
-        }
+        cli::Fault::Reparent => (
+            Fault::Reparent { service: "catalogue".to_owned() },
+            "green hangs catalogue's spans onto their grandparents",
+        ),
         cli::Fault::Slow => (Fault::Slow { ms: 700 }, "green puts everything out 700 ms late"),
         cli::Fault::Errors => {
             (Fault::Errors { share: 0.2, refusal: Refusal::Unavailable }, "green refuses one export in five")

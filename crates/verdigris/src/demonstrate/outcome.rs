@@ -43,13 +43,7 @@ impl LedgerLine {
 }
 
 impl Outcome {
-    pub(super) fn of(
-        report: &Report,
-        stats: &Stats,
-        cast: &Cast,
-        shop: ShopStats,
-        acknowledged: &SpanKeys,
-    ) -> Outcome {
+    pub(super) fn of(report: &Report, stats: &Stats, cast: &Cast, shop: ShopStats, acknowledged: &SpanKeys) -> Outcome {
         let rolled_back = report.progress == Progress::RolledBack;
         let decided = report.decided_at.filter(|_| rolled_back);
         // The pipeline itself says when it first did harm; the judge had to find out.
@@ -79,9 +73,9 @@ impl Outcome {
 
     /// One object, as the issue tracker's users script against it.
     pub(super) fn json(&self, ledger: &LedgerLine) -> Value {
-        let cause = self.report.cause.as_ref().map(|cause| {
-            json!({ "guard": cause.guard, "finding": cause.finding, "example_trace": cause.example_trace })
-        });
+        let cause = self.report.cause.as_ref().map(
+            |cause| json!({ "guard": cause.guard, "finding": cause.finding, "example_trace": cause.example_trace }),
+        );
         json!({
             "outcome": self.word(),
             "cause": cause,

@@ -26,7 +26,10 @@ impl PlainView {
         if observed != self.observed {
             if let Some((weight, mirror)) = observed {
                 let copies = if mirror { ", and gets copies of the rest" } else { "" };
-                lines.push(format!("{time}   observed: green serves {weight}{copies} (generation {})", report.generation));
+                lines.push(format!(
+                    "{time}   observed: green serves {weight}{copies} (generation {})",
+                    report.generation
+                ));
             }
             self.observed = observed;
         }

@@ -15,6 +15,8 @@ const SHOWN_LINES: usize = 40;
 pub(crate) struct Process {
     name: String,
     child: Child,
+    /// Whether somebody waited for its end, and so has what it printed.
+    waited_for: bool,
     folder: tempfile::TempDir,
 }
 
@@ -59,7 +61,7 @@ impl Process {
         let file = |name: &str| File::create(folder.path().join(name)).expect("a file in a new folder");
         let child = command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr")).spawn();
         let child = child.unwrap_or_else(|error| panic!("{name}: {:?} does not start: {error}", command.get_program()));
-        Process { name: name.to_owned(), child, folder }
+        Process { name: name.to_owned(), child, waited_for: false, folder }
     }
 
     pub(crate) fn stdout(&self) -> String {
@@ -95,7 +97,9 @@ impl Process {
 
     pub(crate) fn wait(mut self, limit: Duration) -> Ran {
         let what = format!("the end of {}", self.name);
-        eventually(&what, limit, || self.ended())
+        let ran = eventually(&what, limit, || self.ended());
+        self.waited_for = true;
+        ran
     }
 
     /// SIGKILL.
@@ -116,7 +120,7 @@ impl Drop for Process {
         // Both fail only for a process that has ended.
         let _ = self.child.kill();
         let status = self.child.wait();
-        if std::thread::panicking() {
+        if std::thread::panicking() && !self.waited_for {
             for name in ["stdout", "stderr"] {
                 let output = self.output(name);
                 let lines: Vec<&str> = output.lines().collect();

@@ -1,7 +1,7 @@
 //! `verdigris serve` with a configuration, a data folder and a socket of its own.
 
 use crate::process::{Process, Ran, run_within, verdigris};
-use crate::wait::{eventually, seconds};
+use crate::wait::{eventually_with_few_looks, seconds};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,6 +19,8 @@ pub(crate) struct Config {
     pub(crate) serving: String,
     /// Where its tap hands on to, if the tap stands in line.
     pub(crate) backend: Option<String>,
+    /// The addresses; without them, every port is the system's choice.
+    pub(crate) addresses: Option<Addresses>,
     /// More lines.
     pub(crate) more: String,
 }
@@ -43,14 +45,14 @@ pub(crate) struct Server {
 
 impl Config {
     pub(crate) fn of(serving: &str) -> Config {
-        Config { serving: serving.to_owned(), backend: None, more: String::new() }
+        Config { serving: serving.to_owned(), backend: None, addresses: None, more: String::new() }
     }
 
-    /// Writes verdigris.yaml into the folder. Without addresses, every port is the system's choice.
-    pub(crate) fn write(&self, folder: &Path, addresses: Option<Addresses>) -> PathBuf {
+    /// Writes verdigris.yaml into the folder.
+    pub(crate) fn write(&self, folder: &Path) -> PathBuf {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let Addresses { grpc, http, blue_tap, green_tap } =
-            addresses.unwrap_or(Addresses { grpc: any, http: any, blue_tap: any, green_tap: any });
+            self.addresses.unwrap_or(Addresses { grpc: any, http: any, blue_tap: any, green_tap: any });
         let backend = self.backend.as_ref().map(|backend| format!(", backend: \"{backend}\"")).unwrap_or_default();
         let mut yaml = format!(
             "listen: {{ grpc: \"{grpc}\", http: \"{http}\" }}\n\
@@ -85,13 +87,13 @@ pub(crate) fn try_serve(config: &Path) -> Result<Server, Ran> {
 }
 
 impl Server {
-    /// A server on ports of the system's choice, with its data below the folder.
+    /// A server with its data below the folder.
     pub(crate) fn start(folder: &Path, config: &Config) -> Server {
-        let started = try_serve(&config.write(folder, None));
+        let started = try_serve(&config.write(folder));
         started.unwrap_or_else(|ran| panic!("serve ended with {}: {}", ran.code, ran.stderr))
     }
 
-    /// SIGKILL, and a new start with the file as it stands now.
+    /// SIGKILL, and a new start with the same configuration.
     pub(crate) fn kill_and_start(&mut self) {
         self.process.kill();
         let config = self.config.clone();
@@ -133,10 +135,6 @@ impl Server {
         format!("http://{}", self.addresses.http)
     }
 
-    pub(crate) fn log(&self) -> String {
-        self.process.stderr()
-    }
-
     /// `verdigris rollout …` against this server.
     pub(crate) fn rollout(&self, arguments: &[&str]) -> Ran {
         let socket = self.socket().display().to_string();
@@ -158,13 +156,8 @@ impl Server {
     }
 
     /// Waits until the last rollout is as `wanted` says.
-    pub(crate) fn eventually_reports(
-        &self,
-        what: &str,
-        limit: Duration,
-        wanted: impl Fn(&Value) -> bool,
-    ) -> Value {
-        eventually(what, limit, || self.report().filter(&wanted))
+    pub(crate) fn eventually_reports(&self, what: &str, limit: Duration, wanted: impl Fn(&Value) -> bool) -> Value {
+        eventually_with_few_looks(what, limit, || self.report().filter(&wanted))
     }
 
     /// `verdigris ledger …` on this server's ledger, with the key that it announced.

@@ -77,17 +77,20 @@ impl Verifier {
         observation
     }
 
-    fn closing(&self, environment: Environment, id: model::TraceId, trace: Trace) -> Closing {
+    fn closing(&self, environment: Environment, id: model::TraceId, mut trace: Trace) -> Closing {
         let unsent_until = match trace.standing {
             Standing::Assigned => lingers_until(self.config, trace.batch),
             Standing::Held | Standing::LeftOut | Standing::Residue => UnixMillis(u64::MAX),
         };
+        if trace.standing == Standing::Assigned {
+            trace.stop_waiting(unsent_until);
+        }
         let known_from = self.views_from.max(self.share.unknown_until(trace.hash, self.age_ms()));
         Closing { environment, id, trace, known_from, unsent_until }
     }
 
     /// What came out of a judged trace after its spans were due, and was not sent, may be a span that was sent late and
-    /// whose answer is still out. It waits for the end of the batch in which it came out.
+    /// of which is not yet told. It waits for the end of the batch in which it came out.
     fn keep_residue(&mut self, closing: Closing) {
         let Closing { environment, id, trace, known_from: _, unsent_until } = closing;
         let waits = |span: &&Span| !span.is_sent() && span.out_at() > unsent_until;

@@ -2,6 +2,7 @@ use super::*;
 use model::{Observation, SpanId, Subject};
 use std::fmt::Write as _;
 
+mod answers;
 mod bounds;
 mod reference;
 mod script;

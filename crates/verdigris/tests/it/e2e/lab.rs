@@ -1,74 +1,111 @@
-//! A server between real parts: the real traces come from the real SDK, blue and green are Rotel collectors whose
-//! exporters lead to the server's taps, and the taps hand on to back ends that know every span that they were given.
+//! A server between real parts: real traces from the real SDK, two Rotel collectors as blue and green, and back ends that
+//! know every span that they were given.
 
 use super::peers::{Processor, Protocol, Replay, ReservedPort, Rotel};
 use crate::plan::{Environment, Plan};
-use crate::process::{Process, Ran};
-use crate::server::{Config, Server};
+use crate::process::{Process, run};
+use crate::server::{Addresses, Config, Server};
 use crate::stage::runtime;
 use crate::wait::{eventually, seconds};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::Value;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use verdigris::demo::backend::Backend;
+use verdigris::demo::fault::Fault;
 use verdigris::demo::keys::{SpanKey, SpanKeys};
+use verdigris::demo::pipeline::{Pipeline, PipelineConfig};
 
 /// Traces a second, over all replays: 1,600 spans, of which Python makes about 4,000 a second.
 pub(crate) const RATE: f64 = 50.0;
 /// Mirror, three analyses of 13 s at least, and a bake: 60 s; the rest is for a machine that has other things to do.
 pub(crate) const ROLLOUT_LIMIT: Duration = seconds(240);
+/// Rotel has batched already.
+const FORWARDER_BATCH_MS: u64 = 20;
 /// What was acknowledged is on its way for 100 ms in Rotel's batch, and for a second when it is sent again.
 const DELIVERY_LIMIT: Duration = seconds(30);
+
+/// Where the tap gets what came out of a collector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tapping {
+    /// The collector's only exporter leads to the tap, which hands on to the back end.
+    InLine,
+    /// The collector's exporter leads to a forwarder beside it, which puts out to the back end and a copy to the tap, as
+    /// a collector with two exporters does. (Rotel has one. When Verdigris is killed, what Rotel was just exporting to
+    /// it is dropped by Rotel: `Exporting failed, dropping data … ConnectionReset`. That loss says nothing about
+    /// Verdigris, so the tests that kill it keep it out of Rotel's way.)
+    Copy,
+}
+
+/// A collector and what is behind it.
+struct Side {
+    rotel: Rotel,
+    backend: Backend,
+    _forwarder: Option<Pipeline>,
+}
 
 /// Every part, the traffic flowing.
 pub(crate) struct Lab {
     replays: Vec<Replay>,
     pub(crate) server: Server,
-    pub(crate) blue: Rotel,
-    pub(crate) green: Rotel,
-    blue_backend: Backend,
-    green_backend: Backend,
-    runtime: Runtime,
+    tapping: Tapping,
+    blue: Side,
+    green: Side,
+    _runtime: Runtime,
     folder: tempfile::TempDir,
+    _ports: [ReservedPort; 4],
 }
 
 impl Lab {
     /// Waits until the first spans were acknowledged.
-    pub(crate) fn open(processor: Processor, protocols: &[Protocol]) -> Lab {
+    pub(crate) fn open(green: Processor, tapping: Tapping, protocols: &[Protocol]) -> Lab {
         let runtime = runtime();
         let backend = || runtime.block_on(Backend::start()).expect("a free port");
         let (blue_backend, green_backend) = (backend(), backend());
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let ports = || [ReservedPort::any(), ReservedPort::any()];
-        let (blue, green) = (ports(), ports());
-        let serving = format!("http://{}", blue[0].address);
-        let config = Config { backend: Some(blue_backend.endpoint()), ..Config::of(&serving) };
-        let server = Server::start(folder.path(), &config);
-        // From now on it is restarted with the ports that it has.
-        config.write(folder.path(), Some(server.addresses));
-        let blue = Rotel::start(blue, server.addresses.blue_tap, Processor::None);
-        let green = Rotel::start(green, server.addresses.green_tap, processor);
+        // Its ports stay its own while it is killed and started again.
+        let ports = [(); 4].map(|()| ReservedPort::any());
+        let [grpc, http, blue_tap, green_tap] = ports.each_ref().map(|port| port.address);
+        let (blue_ports, green_ports) = (Rotel::ports(), Rotel::ports());
+        let server = Server::start(
+            folder.path(),
+            &Config {
+                backend: tapping.backend(&blue_backend),
+                addresses: Some(Addresses { grpc, http, blue_tap, green_tap }),
+                ..Config::of(&format!("http://{}", blue_ports[0].address))
+            },
+        );
+        let side = |ports, processor, backend: Backend, tap: SocketAddr| {
+            let tap = format!("http://{tap}");
+            let forwarder = match tapping {
+                Tapping::InLine => None,
+                Tapping::Copy => Some(runtime.block_on(forward(&backend, &tap))),
+            };
+            let exporter = forwarder.as_ref().map_or(tap, Pipeline::endpoint);
+            Side { rotel: Rotel::start(ports, &exporter, processor), backend, _forwarder: forwarder }
+        };
+        let blue = side(blue_ports, Processor::None, blue_backend, blue_tap);
+        let green = side(green_ports, green, green_backend, green_tap);
         let rate = RATE / protocols.len() as f64;
-        let mut replays: Vec<Replay> = (1..)
-            .zip(protocols)
-            .map(|(seed, protocol)| {
-                let endpoint = match protocol {
-                    Protocol::Grpc => server.grpc(),
-                    Protocol::Http => server.http(),
-                };
-                Replay::start(folder.path(), *protocol, &endpoint, seed, rate)
-            })
-            .collect();
+        let replay = |(seed, protocol): (u32, &Protocol)| {
+            let endpoint = match protocol {
+                Protocol::Grpc => server.grpc(),
+                Protocol::Http => server.http(),
+            };
+            Replay::start(folder.path(), *protocol, &endpoint, seed, rate)
+        };
+        let mut replays: Vec<Replay> = (1..).zip(protocols).map(replay).collect();
         replays.iter_mut().for_each(Replay::flows);
-        Lab { replays, server, blue, green, blue_backend, green_backend, runtime, folder }
+        Lab { replays, server, tapping, blue, green, _runtime: runtime, folder, _ports: ports }
     }
 
     /// The rollout of every test here: margins that a minute of this traffic can prove.
     pub(crate) fn start_rollout(&self) -> Process {
-        let environment = |rotel: &Rotel, backend: &Backend| Environment {
-            backend: Some(backend.endpoint()),
-            ..Environment::at(&rotel.endpoint)
+        let environment = |side: &Side| Environment {
+            backend: self.tapping.backend(&side.backend),
+            ..Environment::at(&side.rotel.endpoint)
         };
         let plan = Plan {
             guards: "{ spanLoss: { atMost: 5% }, errorRate: { worseThanActiveBy: 5% }, blindSpots: { atMost: 0 }, \
@@ -78,11 +115,11 @@ impl Lab {
             pin: "5s",
             rate: RATE,
             ..Plan::of(
-                environment(&self.blue, &self.blue_backend),
-                environment(&self.green, &self.green_backend),
+                environment(&self.blue),
+                environment(&self.green),
                 &[
                     "gate: probe",
-                    "mirror: { for: 14s }",
+                    "mirror: { for: 18s }",
                     "setWeight: 10%",
                     "analysis: { until: conclusive, atMost: 90s }",
                     "setWeight: 50%",
@@ -93,6 +130,11 @@ impl Lab {
             )
         };
         self.server.start_and_watch(&plan.write(self.folder.path()))
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill_green(&mut self) {
+        self.green.rotel.kill();
     }
 
     /// Ends the traffic, and waits until every span whose request was acknowledged was delivered to a back end.
@@ -106,7 +148,7 @@ impl Lab {
             }
         }
         assert!(!acknowledged.is_empty(), "something was acknowledged");
-        let backends = [&self.blue_backend, &self.green_backend];
+        let backends = [&self.blue.backend, &self.green.backend];
         let delivered = || Backend::delivered_of(&acknowledged, &backends);
         let what = format!("{} acknowledged spans to be delivered ({} are)", acknowledged.len(), delivered());
         eventually(&what, DELIVERY_LIMIT, || (delivered() == acknowledged.len()).then_some(()));
@@ -123,20 +165,36 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let show = self.server.ledger_command(&["show", "--decisions"]).stdout;
-            let shown: Vec<&str> = show.lines().rev().take(30).collect();
-            eprintln!("--- the ledger's last decisions, the newest first:\n{}", shown.join("\n"));
+            let ledger = self.server.ledger().display().to_string();
+            let shown = run(&["ledger", "show", "--decisions", "--dir", &ledger]).stdout;
+            eprintln!("--- the decisions in the ledger:\n{shown}");
         }
-        let _entered = self.runtime.enter();
     }
+}
+
+impl Tapping {
+    /// What the plan says of the tap's back end.
+    fn backend(self, backend: &Backend) -> Option<String> {
+        (self == Tapping::InLine).then(|| backend.endpoint())
+    }
+}
+
+async fn forward(backend: &Backend, tap: &str) -> Pipeline {
+    let config = PipelineConfig {
+        backend: Some(backend.endpoint()),
+        tap: tap.to_owned(),
+        fault: Fault::None,
+        batch_ms: FORWARDER_BATCH_MS,
+        // It is read for statistics of faults alone.
+        clock: Arc::new(|| 0),
+        seed: 1,
+    };
+    Pipeline::start(config).await.expect("a free port")
 }
 
 /// What a watched rollout ended with: exit code, report.
 pub(crate) fn outcome(watching: Process) -> (i32, Value) {
-    outcome_of(watching.wait(ROLLOUT_LIMIT))
-}
-
-fn outcome_of(ran: Ran) -> (i32, Value) {
+    let ran = watching.wait(ROLLOUT_LIMIT);
     assert!(!ran.stdout.is_empty(), "it ended without a report: {ran:?}");
     (ran.code, ran.json())
 }

@@ -34,13 +34,9 @@ pub(crate) struct ReservedPort {
 
 impl ReservedPort {
     pub(crate) fn any() -> ReservedPort {
-        ReservedPort::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-    }
-
-    fn at(address: SocketAddr) -> ReservedPort {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_reuseaddr(true).expect("an option that Linux has");
-        socket.bind(address).expect("a free port");
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
         ReservedPort { address: socket.local_addr().expect("it is bound"), _socket: socket }
     }
 }
@@ -63,7 +59,12 @@ pub(crate) struct Rotel {
 }
 
 impl Rotel {
-    pub(crate) fn start(ports: [ReservedPort; 2], exporter: SocketAddr, processor: Processor) -> Rotel {
+    /// For OTLP/gRPC and OTLP/HTTP. It cannot say which ports it got, so they are chosen before.
+    pub(crate) fn ports() -> [ReservedPort; 2] {
+        [ReservedPort::any(), ReservedPort::any()]
+    }
+
+    pub(crate) fn start(ports: [ReservedPort; 2], exporter: &str, processor: Processor) -> Rotel {
         let agent = python().parent().expect("an interpreter lies in a folder").join("rotel-agent");
         let [grpc, http] = &ports;
         let mut command = Command::new(agent);
@@ -71,11 +72,11 @@ impl Rotel {
         for (option, value) in [
             ("--otlp-grpc-endpoint", grpc.address.to_string()),
             ("--otlp-http-endpoint", http.address.to_string()),
-            ("--otlp-exporter-endpoint", format!("http://{exporter}")),
+            ("--otlp-exporter-endpoint", exporter.to_owned()),
             ("--otlp-exporter-protocol", "grpc".to_owned()),
             ("--otlp-exporter-compression", "none".to_owned()),
             ("--batch-timeout", "100ms".to_owned()),
-            // So that what waited for a restarted Verdigris comes out within the plan's horizon.
+            // By default it tries again after 5 s; what it had to send again must come out within the plan's horizon.
             ("--otlp-exporter-retry-initial-backoff", "200ms".to_owned()),
             ("--otlp-exporter-retry-max-backoff", "1s".to_owned()),
         ] {

@@ -1,6 +1,6 @@
 //! Rollouts from a real collector to a real collector, with real traces.
 
-use super::lab::{Lab, outcome};
+use super::lab::{Lab, Tapping, outcome};
 use super::peers::{Processor, Protocol};
 use crate::wait::seconds;
 use serde_json::Value;
@@ -11,7 +11,7 @@ fn text<'v>(report: &'v Value, pointer: &str) -> &'v str {
 
 /// Runs a rollout to a green with this processor, and holds it to be rolled back by this guard.
 fn check_rolled_back(processor: Processor, guard: &str) -> Value {
-    let mut lab = Lab::open(processor, &[Protocol::Grpc]);
+    let mut lab = Lab::open(processor, Tapping::InLine, &[Protocol::Grpc]);
     let (code, report) = outcome(lab.start_rollout());
     assert_eq!(text(&report, "/progress"), "rolledBack", "{report}");
     assert_eq!(code, 3, "the exit code of a rollback");
@@ -24,7 +24,7 @@ fn check_rolled_back(processor: Processor, guard: &str) -> Value {
 
 #[test]
 fn a_healthy_green_is_promoted_and_no_acknowledged_span_is_lost() {
-    let mut lab = Lab::open(Processor::None, &[Protocol::Grpc, Protocol::Http]);
+    let mut lab = Lab::open(Processor::None, Tapping::InLine, &[Protocol::Grpc, Protocol::Http]);
     let (code, report) = outcome(lab.start_rollout());
     assert_eq!(text(&report, "/progress"), "promoted", "{report}");
     assert_eq!(code, 0, "the exit code of a promotion");
@@ -47,16 +47,16 @@ fn a_green_that_drops_one_span_in_a_hundred_is_rolled_back_for_span_loss() {
 
 #[test]
 fn a_green_that_is_killed_in_the_middle_of_a_step_is_rolled_back() {
-    let mut lab = Lab::open(Processor::None, &[Protocol::Grpc]);
+    let mut lab = Lab::open(Processor::None, Tapping::InLine, &[Protocol::Grpc]);
     let watching = lab.start_rollout();
-    let serves = lab.server.eventually_reports("green to serve a tenth", seconds(120), |report| {
-        report["weightObserved"] == 1_000
-    });
+    let serves = lab
+        .server
+        .eventually_reports("green to serve a tenth", seconds(120), |report| report["weightObserved"] == 1_000);
     let seen = serves["observations"].as_u64().expect("a count");
     lab.server.eventually_reports("the step to be under way", seconds(60), |report| {
         report["observations"].as_u64().is_some_and(|now| now >= seen + 3)
     });
-    lab.green.kill();
+    lab.kill_green();
     let (code, report) = outcome(watching);
     assert_eq!(text(&report, "/progress"), "rolledBack", "{report}");
     assert_eq!(code, 3, "the exit code of a rollback");

@@ -20,7 +20,11 @@ fn check(protocol: Protocol, gzip: bool) {
     let ran = Process::start("the SDK", &mut command).wait(seconds(60)).expect(0);
     assert_eq!(ran.json()["exported"]["traces"]["acknowledged"], 60, "{ran:?}");
     let stats = stage.blue.stats();
-    assert_eq!((stats.distinct, stats.spans, stats.traces), (60, 60, 10), "the serving environment has every span, once");
+    assert_eq!(
+        (stats.distinct, stats.spans, stats.traces),
+        (60, 60, 10),
+        "the serving environment has every span, once"
+    );
     assert_eq!(stats.other_items, 3, "and two metric data points and a log record");
     assert_eq!(stage.green.stats().requests, 0, "the other environment has nothing");
 }

@@ -100,6 +100,26 @@ fn a_trace_that_is_too_large_is_left_out() {
 }
 
 #[test]
+fn hand_overs_that_wait_for_an_answer_are_bounded() {
+    let unanswered = |verifier: &mut Verifier, trace, at_us| {
+        verifier.sent(Environment::Green, Delivery::Unanswered, at_us, &fact(trace, 1, "pay", &[]));
+        assert!(verifier.stats().spans_in_flight <= verifier.config.max_spans);
+    };
+    let mut verifier = Verifier::new(Config { max_spans: 1 << 20, ..CONFIG }, UnixMillis(0));
+    let most = MAX_SPANS_PER_TRACE as u64;
+    (0..most).for_each(|step| unanswered(&mut verifier, 1, 10_000_000 + step));
+    assert_eq!(verifier.stats().spans_in_flight, 2 + MAX_SPANS_PER_TRACE);
+    unanswered(&mut verifier, 1, 10_999_999);
+    assert_eq!(verifier.stats().spans_in_flight, 1, "it is left out");
+    // Of all traces together they count as spans do.
+    let mut verifier = Verifier::new(Config { max_spans: 500, ..CONFIG }, UnixMillis(0));
+    (0..1_000).for_each(|step| unanswered(&mut verifier, step % 250, 10_000_000 + step));
+    let arm = &verifier.advance(UnixMillis(18_000))[0].arms.green;
+    assert!((1..200).contains(&arm.traces) && arm.events(Check::ExportFailure) == arm.traces, "{arm:?}");
+    assert_eq!(verifier.stats().spans_in_flight, 0);
+}
+
+#[test]
 fn findings_and_subjects_that_do_not_fit_are_counted() {
     let mut verifier = Verifier::new(CONFIG, UnixMillis(0));
     for trace in 0..100 {

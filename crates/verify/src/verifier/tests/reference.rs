@@ -11,6 +11,30 @@ const FROM_MS: u64 = 5_000;
 /// Closed traces are remembered for at least their age; a script ends before the first can be forgotten.
 const UNTIL_MS: u64 = FROM_MS + 2 * AGE_MS;
 
+/// The longest that an answer takes: some come after their batch has closed.
+const MAX_ANSWER_MS: u64 = 2 * AGE_MS;
+/// After this a hand-over without an answer is told.
+const UNANSWERED_MS: u64 = 1_000;
+
+const UNANSWERED: Event = Event::Sent(Delivery::Unanswered);
+
+/// A call, and when it is told if that is not at its own time.
+#[derive(Clone, Debug)]
+struct Told {
+    line: Line,
+    /// A hand-over whose answer takes long: after how many milliseconds it comes, if it comes at all.
+    slow: Option<Option<u64>>,
+}
+
+fn told() -> impl Strategy<Value = Told> {
+    let answer = proptest::option::weighted(0.8, UNANSWERED_MS..MAX_ANSWER_MS);
+    let slow = proptest::option::weighted(0.2, answer);
+    (line(), slow).prop_map(|(line, slow)| {
+        let is_sent = matches!(line.event, Event::Sent(_));
+        Told { line, slow: slow.filter(|_| is_sent) }
+    })
+}
+
 /// A call of the script and the span's content as it was to come out.
 fn line() -> impl Strategy<Value = Line> {
     let event = prop_oneof![
@@ -48,14 +72,30 @@ fn line() -> impl Strategy<Value = Line> {
 }
 
 /// One trace in one environment from its first call to the closing of its batch: its calls in order.
+
 #[derive(Clone, Default)]
 struct Life {
     calls: Vec<Line>,
 }
 
 impl Life {
+    /// The hand-overs, each with its answer if that came: what was told before the answer is no other hand-over.
     fn sent(&self) -> impl Iterator<Item = &Line> {
-        self.calls.iter().filter(|line| matches!(line.event, Event::Sent(_)))
+        let mut answered = vec![false; self.calls.len()];
+        for (at, answer) in self.calls.iter().enumerate() {
+            let Event::Sent(delivery) = answer.event else { continue };
+            let same = |(position, waits): &(usize, &Line)| {
+                let id = |line: &Line| (line.span, line.kind, line.at_ms);
+                waits.event == UNANSWERED && id(waits) == id(answer) && !answered[*position]
+            };
+            if delivery != Delivery::Unanswered
+                && let Some((position, _)) = self.calls[..at].iter().enumerate().find(same)
+            {
+                answered[position] = true;
+            }
+        }
+        let hand_overs = self.calls.iter().zip(answered).filter(|(_, answered)| !answered).map(|(line, _)| line);
+        hand_overs.filter(|line| matches!(line.event, Event::Sent(_)))
     }
 
     fn outs(&self) -> impl Iterator<Item = &Line> {
@@ -111,7 +151,8 @@ impl Life {
                 lost = true;
             }
             if acknowledged && !outs.is_empty() {
-                let taken = |line: &&&Line| in_time(line) && line.event != Event::Sent(Delivery::Refused);
+                let not_taken = |line: &Line| matches!(line.event, Event::Sent(Delivery::Refused) | UNANSWERED);
+                let taken = |line: &&&Line| in_time(line) && !not_taken(line);
                 let handed_over_ms = hand_overs.iter().find(taken).unwrap().at_ms;
                 slowest_us.push(outs[0].at_ms.saturating_sub(handed_over_ms) * 1_000);
             }
@@ -205,16 +246,30 @@ impl Naive {
     }
 }
 
-/// In order of time but for some neighbours, and closed at the end.
-fn playable(mut lines: Vec<Line>) -> Vec<Line> {
-    lines.sort_by_key(|line| line.at_ms);
-    // An answer is told after what came out meanwhile.
+/// In the order in which they are told but for some neighbours, and closed at the end.
+fn playable(calls: Vec<Told>) -> Vec<Line> {
+    let mut told: Vec<(u64, Line)> = Vec::new();
+    for Told { line, slow } in calls {
+        let Some(answer_ms) = slow else {
+            told.push((line.at_ms, line));
+            continue;
+        };
+        told.push((line.at_ms + UNANSWERED_MS, Line { event: UNANSWERED, ..line.clone() }));
+        told.extend(answer_ms.map(|answer_ms| (line.at_ms + answer_ms, line)));
+    }
+    told.sort_by_key(|(told_ms, _)| *told_ms);
+    let mut lines: Vec<Line> = told.into_iter().map(|(_, line)| line).collect();
+    // An answer is told after what came out meanwhile, but never before what is told while it is waited for.
+    let waits = |line: &Line| line.event == UNANSWERED;
     for at in (1..lines.len()).step_by(3) {
+        if waits(&lines[at - 1]) || waits(&lines[at]) {
+            continue;
+        }
         if lines[at].event != Event::Advance && lines[at - 1].event != Event::Advance {
             lines.swap(at - 1, at);
         }
     }
-    lines.push(Line::new(UNTIL_MS + 3 * AGE_MS, Environment::Blue, Event::Advance));
+    lines.push(Line::new(UNTIL_MS + 5 * AGE_MS, Environment::Blue, Event::Advance));
     lines
 }
 
@@ -228,8 +283,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn counts_agree_with_the_naive_model(lines in proptest::collection::vec(line(), 0..120)) {
-        let lines = playable(lines);
+    fn counts_agree_with_the_naive_model(calls in proptest::collection::vec(told(), 0..120)) {
+        let lines = playable(calls);
         let mut naive = Naive::default();
         lines.iter().for_each(|line| naive.call(line));
         let (observations, verifier) = observe(&lines);
@@ -245,8 +300,8 @@ proptest! {
     }
 
     #[test]
-    fn findings_add_up_to_events(lines in proptest::collection::vec(line(), 0..120)) {
-        let (observations, verifier) = observe(&playable(lines));
+    fn findings_add_up_to_events(calls in proptest::collection::vec(told(), 0..120)) {
+        let (observations, verifier) = observe(&playable(calls));
         for observation in &observations {
             for (check, environment) in observation.findings.iter().flat_map(|finding| {
                 Environment::BOTH.map(|environment| (finding.check, environment))
@@ -275,8 +330,8 @@ proptest! {
     }
 
     #[test]
-    fn the_same_calls_give_the_same_bytes(lines in proptest::collection::vec(line(), 0..120)) {
-        let lines = playable(lines);
+    fn the_same_calls_give_the_same_bytes(calls in proptest::collection::vec(told(), 0..120)) {
+        let lines = playable(calls);
         prop_assert_eq!(format!("{:?}", observe(&lines).0), format!("{:?}", observe(&lines).0));
     }
 }

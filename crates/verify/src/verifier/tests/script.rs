@@ -93,6 +93,7 @@ fn parse_line(text: &str) -> Line {
         "ack" => Event::Sent(Delivery::Acknowledged),
         "refused" => Event::Sent(Delivery::Refused),
         "unknown" => Event::Sent(Delivery::Unknown),
+        "unanswered" => Event::Sent(Delivery::Unanswered),
         "out" => Event::Out,
         "leave-out" => Event::LeaveOut,
         "missed" => Event::Missed,

@@ -1,0 +1,182 @@
+//! A process that a benchmark started: pinned to a core, watched through /proc, and gone when it is dropped.
+
+use crate::process;
+use anyhow::{Context, Result, anyhow, ensure};
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+/// Lines of output that are kept until they are read: the processes say one line for each that they are asked for. A
+/// peer that says more loses it, and does not wait.
+const MAX_UNREAD_LINES: usize = 64;
+
+/// How much of a log an error shows, from its end.
+const SHOWN_LOG_BYTES: usize = 2_000;
+
+/// How processes are started: words that come before the program and its arguments.
+pub struct Launcher {
+    proxy: Vec<String>,
+    load: Vec<String>,
+    /// Where they run, for people.
+    pub words: String,
+}
+
+/// Which side a process is on.
+#[derive(Clone, Copy)]
+pub enum Side {
+    Proxy,
+    Load,
+}
+
+impl Launcher {
+    /// The proxy gets one core and the load another one, where there are two and taskset. Where setpriv is, the kernel
+    /// kills what we started if we are killed ourselves.
+    pub fn find() -> Result<Launcher> {
+        let available = |words: &[&str]| process::read(Command::new(words[0]).args(&words[1..])).is_ok();
+        let mut launcher = Launcher { proxy: Vec::new(), load: Vec::new(), words: String::new() };
+        let cores = allowed_cores(&fs::read_to_string("/proc/self/status").context("the benchmark needs Linux")?);
+        match cores[..] {
+            [proxy, load, ..] if available(&["taskset", "--version"]) => {
+                let pinned = |core: u32| ["taskset", "--cpu-list", &core.to_string()].map(str::to_owned).to_vec();
+                (launcher.proxy, launcher.load) = (pinned(proxy), pinned(load));
+                launcher.words = format!("the proxy on core {proxy} alone, generator and sink on core {load}");
+            }
+            [] | [_] => "nothing is pinned, for there are no two cores".clone_into(&mut launcher.words),
+            [_, _, ..] => "nothing is pinned, for there is no taskset (util-linux)".clone_into(&mut launcher.words),
+        }
+        let with_us = ["setpriv", "--pdeathsig", "KILL"];
+        if available(&[&with_us[..], &["true"]].concat()) {
+            launcher.proxy.extend(with_us.map(str::to_owned));
+            launcher.load.extend(with_us.map(str::to_owned));
+        }
+        Ok(launcher)
+    }
+
+    /// Starts a process. Its standard error goes to `log`.
+    pub fn start(&self, side: Side, program: &Path, arguments: &[&str], log: &Path) -> Result<Running> {
+        let prefix = match side {
+            Side::Proxy => &self.proxy,
+            Side::Load => &self.load,
+        };
+        let mut command = match prefix.split_first() {
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        let errors = fs::File::create(log).with_context(|| format!("cannot make {}", log.display()))?;
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
+        let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
+        let output = child.stdout.take().context("its standard output is a pipe")?;
+        let (sender, lines) = sync_channel(MAX_UNREAD_LINES);
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                // What nobody reads is thrown away.
+                let _ = sender.try_send(line);
+            }
+        });
+        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Running { name, child, lines, log: log.to_owned() })
+    }
+}
+
+/// A process that is killed, by its id, when this is dropped.
+pub struct Running {
+    name: String,
+    child: Child,
+    lines: Receiver<String>,
+    log: PathBuf,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself, and then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Running {
+    /// The next line of its standard output.
+    pub fn line(&mut self, limit: Duration) -> Result<String> {
+        self.lines.recv_timeout(limit).map_err(|error| match error {
+            RecvTimeoutError::Timeout => self.failed(&format!("said nothing within {} s", limit.as_secs())),
+            RecvTimeoutError::Disconnected => self.failed("ended"),
+        })
+    }
+
+    /// Writes a line to its standard input.
+    pub fn tell(&mut self, line: &str) -> Result<()> {
+        let told = self.child.stdin.as_mut().map(|input| writeln!(input, "{line}"));
+        told.context("its standard input is a pipe")?.map_err(|error| self.failed(&format!("takes no order: {error}")))
+    }
+
+    /// Fails if it has ended.
+    pub fn alive(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => Err(self.failed(&format!("ended ({status})"))),
+        }
+    }
+
+    /// CPU seconds of all its threads, in user and kernel mode.
+    pub fn cpu_s(&self) -> Result<f64> {
+        let ticks_per_s: f64 = process::read(Command::new("getconf").arg("CLK_TCK"))?.trim().parse()?;
+        let ticks = cpu_ticks(&self.proc("stat")?).with_context(|| format!("/proc/{}/stat", self.child.id()))?;
+        Ok(ticks as f64 / ticks_per_s)
+    }
+
+    /// The most memory that it had resident so far, in MiB.
+    pub fn peak_resident_mib(&self) -> Result<f64> {
+        let kibibytes = status_field(&self.proc("status")?, "VmHWM")
+            .and_then(|field| field.strip_suffix("kB").and_then(|number| number.trim().parse::<f64>().ok()));
+        Ok(kibibytes.with_context(|| format!("no VmHWM in /proc/{}/status", self.child.id()))? / 1024.0)
+    }
+
+    fn proc(&self, file: &str) -> Result<String> {
+        let path = format!("/proc/{}/{file}", self.child.id());
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        ensure!(!text.is_empty(), "{path} is empty: {} has ended", self.name);
+        Ok(text)
+    }
+
+    /// An error with the end of its log.
+    pub fn failed(&self, what: &str) -> anyhow::Error {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let shown = log.char_indices().rev().nth(SHOWN_LOG_BYTES).map_or(&log[..], |(at, _)| &log[at..]);
+        anyhow!("{} {what}; its log ends with:\n{shown}", self.name)
+    }
+}
+
+/// `utime` and `stime` of /proc/PID/stat (proc(5), fields 14 and 15). The name before them may hold spaces and
+/// parentheses, so fields are counted from the last one.
+fn cpu_ticks(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut from_utime = fields.split_ascii_whitespace().skip(11);
+    let (user, system): (u64, u64) = (from_utime.next()?.parse().ok()?, from_utime.next()?.parse().ok()?);
+    Some(user + system)
+}
+
+/// A field of /proc/PID/status.
+fn status_field<'s>(status: &'s str, name: &str) -> Option<&'s str> {
+    status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+}
+
+/// The first two cores on which we may run, from `Cpus_allowed_list`, such as `0-3,7`.
+fn allowed_cores(status: &str) -> Vec<u32> {
+    let list = status_field(status, "Cpus_allowed_list").unwrap_or_default();
+    let ranges = list.split(',').filter_map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        Some(first.parse::<u32>().ok()?..=last.parse::<u32>().ok()?)
+    });
+    ranges.flatten().take(2).collect()
+}
+
+#[cfg(test)]
+mod tests;
