@@ -45,8 +45,9 @@ struct Outcome {
     refusal: Option<String>,
     /// Spans that came out, by sink.
     received_spans: [u64; 2],
-    /// Requests that a sink could not read.
+    /// Requests that a sink could not read, and why not the last one so far.
     malformed_requests: u64,
+    malformed: Option<String>,
     /// From the first request to the last span that came out.
     secs: f64,
     /// From when a request was due to its acknowledgement.
@@ -141,6 +142,7 @@ impl Bench {
             refusal: sent.refusal,
             received_spans: [received[0] - before[0], received[1] - before[1]],
             malformed_requests: self.malformed() - malformed_before,
+            malformed: self.sinks.iter().find_map(Sink::last_reason),
             secs: last.map_or(order.secs, |last| last.saturating_duration_since(begin).as_secs_f64()),
         })
     }

@@ -19,7 +19,6 @@ mod world;
 pub use pipeline::{Fault, Noise};
 pub use random::Random;
 pub use scenario::{People, Roughness, Scenario};
-pub use watch::Deviation;
 pub use world::{End, Outcome, World};
 
 /// Simulates what the seed says: any plan, fault, people and crashes. Panics, with the seed, where an invariant breaks.

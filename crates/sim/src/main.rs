@@ -27,9 +27,6 @@ fn main() -> ExitCode {
         for end in &outcome.rollouts {
             count(format!("{:?} {}", end.progress, end.guard.as_deref().unwrap_or("")), 1);
         }
-        for (deviation, times) in &outcome.deviations {
-            count(format!("deviation {deviation:?}"), *times);
-        }
         count("records".to_owned(), outcome.records);
         count("events".to_owned(), outcome.events);
         count("crashes".to_owned(), outcome.crashes);

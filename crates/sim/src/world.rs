@@ -9,7 +9,6 @@ use crate::gateway::Gateway;
 use crate::random::Random;
 use crate::scenario::{People, Roughness, Scenario};
 use crate::traffic::Trace;
-use crate::watch::Deviation;
 use messages::Input;
 use model::{BasisPoints, Environment, PerEnvironment, Pins, Protocol, RouteKey, RouteTable, UnixMillis, Upstream};
 use rollout::{Event, Principal, Progress, RolloutId, Start, report};
@@ -108,8 +107,6 @@ pub struct Outcome {
     pub torn: u64,
     /// Virtual time in milliseconds.
     pub lasted_ms: u64,
-    /// What was otherwise than expected, and is known.
-    pub deviations: BTreeMap<Deviation, u64>,
 }
 
 enum Happening {
@@ -202,7 +199,6 @@ impl World {
             tables_refused: self.gateway.refused,
             torn: self.gateway.torn,
             lasted_ms: self.now - EPOCH_MS,
-            deviations: self.controller.watch.deviations,
         }
     }
 

@@ -28,6 +28,7 @@ pub struct Sink {
 struct Tally {
     spans: AtomicU64,
     malformed: AtomicU64,
+    last_reason: Mutex<Option<String>>,
     last_arrival: Mutex<Option<Instant>>,
 }
 
@@ -38,6 +39,8 @@ const STREAM_WINDOW: u32 = 16 << 20;
 const CONNECTION_WINDOW: u32 = 64 << 20;
 const MAX_FRAME_BYTES: u32 = 1 << 20;
 const MAX_STREAMS: u32 = 1_024;
+
+const UNPOISONED: &str = "nobody panics with the lock";
 
 /// gRPC's `INVALID_ARGUMENT`.
 const INVALID_ARGUMENT: &str = "3";
@@ -61,8 +64,13 @@ impl Sink {
         self.tally.malformed.load(Relaxed)
     }
 
+    /// Why the last one of those was not.
+    pub fn last_reason(&self) -> Option<String> {
+        self.tally.last_reason.lock().expect(UNPOISONED).clone()
+    }
+
     pub fn last_arrival(&self) -> Option<Instant> {
-        *self.tally.last_arrival.lock().expect("nobody panics with the lock")
+        *self.tally.last_arrival.lock().expect(UNPOISONED)
     }
 }
 
@@ -92,12 +100,13 @@ async fn take(
 ) -> Result<Response<impl Body<Data = Bytes, Error = Infallible>>, Infallible> {
     let taken = match Limited::new(request.into_body(), MAX_REQUEST_BYTES).collect().await {
         Ok(body) => tally.count(&body.to_bytes()),
-        Err(_) => None,
+        Err(error) => Err(format!("a body ended early: {error}")),
     };
     let status = match taken {
-        Some(()) => HeaderValue::from_static("0"),
-        None => {
+        Ok(()) => HeaderValue::from_static("0"),
+        Err(why) => {
             tally.malformed.fetch_add(1, Relaxed);
+            *tally.last_reason.lock().expect(UNPOISONED) = Some(why);
             HeaderValue::from_static(INVALID_ARGUMENT)
         }
     };
@@ -112,12 +121,15 @@ async fn take(
 const EMPTY_REPLY: [u8; grpc::PREFIX_LEN] = [0; grpc::PREFIX_LEN];
 
 impl Tally {
-    /// Nothing if the body is not one plain request.
-    fn count(&self, body: &[u8]) -> Option<()> {
-        let frame = grpc::parse_unary(body).ok().filter(|frame| !frame.compressed)?;
-        let spans = count_items(Signal::Traces, &body[frame.message]).ok()?;
+    /// Fails, with the reason, if the body is not one plain request.
+    fn count(&self, body: &[u8]) -> Result<(), String> {
+        let frame = grpc::parse_unary(body).map_err(|error| error.to_string())?;
+        if frame.compressed {
+            return Err("the message is compressed".to_owned());
+        }
+        let spans = count_items(Signal::Traces, &body[frame.message]).map_err(|error| error.to_string())?;
         self.spans.fetch_add(spans, Relaxed);
-        *self.last_arrival.lock().expect("nobody panics with the lock") = Some(Instant::now());
-        Some(())
+        *self.last_arrival.lock().expect(UNPOISONED) = Some(Instant::now());
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use gateway::{ClientLimits, Limits, Outcome, PartialSuccess, Status};
 
 /// What a client may do after an answer.
 #[derive(Debug, PartialEq)]
-enum Told {
+pub(crate) enum Told {
     Taken,
     Partial(u64, String),
     /// Never again; the gRPC code.
@@ -15,7 +15,7 @@ enum Told {
     Again(Option<u64>),
 }
 
-fn told(outcome: Outcome) -> Told {
+pub(crate) fn told(outcome: Outcome) -> Told {
     match outcome {
         Outcome::Acknowledged(partial) if partial == PartialSuccess::default() => Told::Taken,
         Outcome::Acknowledged(partial) => Told::Partial(partial.rejected, partial.message),

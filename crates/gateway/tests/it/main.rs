@@ -1,6 +1,7 @@
 //! The gateway over real loopback sockets: clients and collectors of both protocols, on free ports.
 
 mod answers;
+mod hanging;
 mod life;
 mod receiving;
 mod routing;

@@ -43,6 +43,7 @@ impl World {
             (
                 None,
                 Stage::Shifting { .. }
+                | Stage::Settling { .. }
                 | Stage::Gate { .. }
                 | Stage::Mirroring { .. }
                 | Stage::Analysing { .. }

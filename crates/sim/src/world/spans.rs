@@ -3,8 +3,7 @@
 use super::{Happening, World};
 use crate::pipeline::{Fault, Noise, Taken, hand_over};
 use crate::traffic::{Change, Trace};
-use crate::watch::Deviation;
-use model::{Environment, RouteKey, UnixMillis};
+use model::{Environment, UnixMillis};
 use std::ops::Range;
 use std::rc::Rc;
 use verify::Delivery;
@@ -21,7 +20,6 @@ struct Before {
     endpoint: Option<String>,
     tears: u64,
     gateway_starts: u64,
-    key: RouteKey,
 }
 
 /// What verification is told.
@@ -61,20 +59,13 @@ impl World {
         }
         let route = self.gateway.route(trace.id, self.now);
         let endpoint = self.gateway.endpoint(route.environment);
-        let key = self.gateway.table.key;
         if let Some(before) = before.filter(|before| before.endpoint != endpoint) {
             let torn = self.gateway.tears > before.tears || self.gateway_starts > before.gateway_starts;
             assert!(
-                torn || key != before.key,
+                torn,
                 "seed {}: trace {} went to {:?} and now to {endpoint:?}, without a rollback, by {:?}",
-                self.seed,
-                trace.id,
-                before.endpoint,
-                self.gateway.table
+                self.seed, trace.id, before.endpoint, self.gateway.table
             );
-            if !torn {
-                self.controller.watch.deviates(Deviation::TornByFirstShift);
-            }
         }
         let spans = trace.requests[request].1.clone();
         self.hand_over(route.environment, &trace, spans.clone());
@@ -88,7 +79,7 @@ impl World {
         }
         if let Some((gap_ms, _)) = trace.requests.get(request + 1) {
             let (gap_ms, tears, gateway_starts) = (*gap_ms, self.gateway.tears, self.gateway_starts);
-            let before = Some(Before { endpoint, tears, gateway_starts, key });
+            let before = Some(Before { endpoint, tears, gateway_starts });
             self.plan(gap_ms, Happening::Sends(Outgoing { trace, request: request + 1, before }));
         }
     }

@@ -205,7 +205,8 @@ impl Load {
         let whole = |field: &Value| field.as_u64().with_context(|| format!("a count is missing in {line}"));
         let number = |field: &Value| field.as_f64().with_context(|| format!("a number is missing in {line}"));
         let malformed = whole(&answer["malformedRequests"])?;
-        ensure!(malformed == 0, "the sinks could not read {malformed} requests");
+        let why = &answer["malformed"];
+        ensure!(malformed == 0, "the sinks could not read {malformed} requests: {why}");
         let [blue, green] = [whole(&answer["receivedSpans"][0])?, whole(&answer["receivedSpans"][1])?];
         Ok(Outcome {
             acknowledged: whole(&answer["acknowledgedSpans"])?,
