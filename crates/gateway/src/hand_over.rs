@@ -115,3 +115,6 @@ async fn answered(
         outcome = client.export(signal, part.message.clone()) => outcome,
     }
 }
+
+#[cfg(test)]
+mod tests;

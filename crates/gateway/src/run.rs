@@ -229,7 +229,7 @@ impl Applying {
             Ok(snapshot) => {
                 let table = Arc::clone(&snapshot.table);
                 shared.snapshot.store(Some(Arc::new(snapshot)));
-                let _ = &table;
+                self.running.rollbacks.note(&table);
                 let at = UnixMillis((self.running.clock)() / 1000);
                 self.pending = Some(Event::Applied { generation, at });
             }

@@ -127,6 +127,9 @@ impl Observer {
                 };
                 for_each_span(message, |span| verifier.sent(*environment, delivery, *handed_over_us, &fact(span)))
             }
+            View::Unanswered { environment, message, handed_over_us, .. } => for_each_span(message, |span| {
+                verifier.sent(*environment, Delivery::Unanswered, *handed_over_us, &fact(span));
+            }),
             View::NotMirrored { environment, message } => {
                 let now = clock::now();
                 for_each_span(message, |span| verifier.leave_out(*environment, span.trace_id, now))
@@ -167,6 +170,8 @@ impl Observer {
 fn time_of(view: &View) -> Option<UnixMillis> {
     match view {
         View::Sent { answered_us, .. } => Some(UnixMillis(answered_us / 1_000)),
+        // It is told later than that; a time that is too early closes nothing too early.
+        View::Unanswered { handed_over_us, .. } => Some(UnixMillis(handed_over_us / 1_000)),
         View::Out { at_us, .. } => Some(UnixMillis(at_us / 1_000)),
         View::NotMirrored { .. } | View::Missed { .. } => None,
     }

@@ -21,6 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model"]),
     ("web", &["control", "model"]),
     ("sim", PURE),
+    ("bench", &["model", "otlp"]),
     (
         "verdigris",
         &["model", "otlp", "verify", "judge", "rollout", "ledger", "store", "gateway", "gates", "control", "web"],

@@ -20,7 +20,7 @@ use verdigris::demo::pipeline::{Pipeline, PipelineConfig};
 
 /// Traces a second, over all replays: 1,600 spans, of which Python makes about 4,000 a second.
 pub(crate) const RATE: f64 = 50.0;
-/// Mirror, three analyses of 13 s at least, and a bake: 60 s; the rest is for a machine that has other things to do.
+/// Mirror, three analyses of 13 s at least, and a bake: 50 s; the rest is for a machine that has other things to do.
 pub(crate) const ROLLOUT_LIMIT: Duration = seconds(240);
 /// Rotel has batched already.
 const FORWARDER_BATCH_MS: u64 = 20;
@@ -101,7 +101,8 @@ impl Lab {
         Lab { replays, server, tapping, blue, green, _runtime: runtime, folder, _ports: ports }
     }
 
-    /// The rollout of every test here: margins that a minute of this traffic can prove.
+    /// The rollout of every test here, with margins that a minute of this traffic can prove. Green serves nothing before
+    /// copies of the traffic have proved it, so that a bad green costs nothing, however slow the machine is.
     pub(crate) fn start_rollout(&self) -> Process {
         let environment = |side: &Side| Environment {
             backend: self.tapping.backend(&side.backend),
@@ -119,7 +120,8 @@ impl Lab {
                 environment(&self.green),
                 &[
                     "gate: probe",
-                    "mirror: { for: 18s }",
+                    "mirror: { for: 2s }",
+                    "analysis: { until: conclusive, atMost: 90s }",
                     "setWeight: 10%",
                     "analysis: { until: conclusive, atMost: 90s }",
                     "setWeight: 50%",
