@@ -21,6 +21,8 @@ pub struct Report {
     pub started_at: UnixMillis,
     /// In one word.
     pub progress: Progress,
+    /// Whether it stands still until a person acts: a hold that does not end by itself.
+    pub needs_person: bool,
     /// In one sentence.
     pub headline: String,
     /// What it waits for, the most important first.
@@ -116,6 +118,7 @@ pub fn report(state: &State, now: UnixMillis) -> Report {
         started_by: state.started_by.name.clone(),
         started_at: state.started_at,
         progress,
+        needs_person: needs_person(state),
         headline,
         waits_for,
         time_left_ms: until.map(|until| until.since_ms(now)),
@@ -136,6 +139,16 @@ pub fn report(state: &State, now: UnixMillis) -> Report {
         cause,
         decided_at: state.decided_at,
         ended_at,
+    }
+}
+
+fn needs_person(state: &State) -> bool {
+    match &state.phase {
+        Phase::Progressing { halt: Some(Halt::Held { reason, .. }), .. } => match reason {
+            HoldReason::Inconclusive { .. } | HoldReason::Gate { .. } | HoldReason::NotApplied { .. } => true,
+            HoldReason::SourceSilent { .. } => false,
+        },
+        Phase::Progressing { .. } | Phase::RollingBack { .. } | Phase::Promoting { .. } | Phase::Ended { .. } => false,
     }
 }
 

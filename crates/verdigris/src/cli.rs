@@ -156,7 +156,7 @@ pub enum Rollout {
         /// Which.
         named: Named,
     },
-    /// Shows a rollout live until it ends, and exits as it ends.
+    /// Shows a rollout live until it ends, and exits as it ends; with plain lines or JSON also when it is held.
     Watch {
         #[command(flatten)]
         /// Which.

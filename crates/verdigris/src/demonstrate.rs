@@ -111,8 +111,8 @@ impl<'s> Show<'s> {
                 self.cast.fault_words
             );
             let flow = self.view.as_mut().map_or(Flow::GoOn, |view| view.show(&report, &note, now));
-            let ended = matches!(report.progress, Progress::Promoted | Progress::RolledBack | Progress::Held);
-            if ended || flow == Flow::Quit || now.since_ms(begun) > LIMIT_MS {
+            let ended = matches!(report.progress, Progress::Promoted | Progress::RolledBack);
+            if ended || report.needs_person || flow == Flow::Quit || now.since_ms(begun) > LIMIT_MS {
                 return Ok(report);
             }
         }

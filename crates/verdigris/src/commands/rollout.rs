@@ -93,7 +93,9 @@ async fn follow(api: &ApiClient, rollout: &str, format: Format, plain: bool) -> 
                 unanswered = Duration::ZERO;
                 let flow = view.as_mut().map_or(Flow::GoOn, |view| view.show(&report, "q: stop looking", clock::now()));
                 let ended = matches!(report.progress, Progress::Promoted | Progress::RolledBack);
-                if ended || flow == Flow::Quit {
+                // Somebody at the terminal can act and go on looking; a script must be told.
+                let live = matches!(view, Some(View::Live(_)));
+                if ended || flow == Flow::Quit || (report.needs_person && !live) {
                     break report;
                 }
             }

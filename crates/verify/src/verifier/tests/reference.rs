@@ -280,7 +280,7 @@ fn observe(lines: &[Line]) -> (Vec<Observation>, Verifier) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
 
     #[test]
     fn counts_agree_with_the_naive_model(calls in proptest::collection::vec(told(), 0..120)) {
