@@ -32,6 +32,9 @@ struct Order {
     secs: f64,
     /// The rate that is offered; without it, as much as is taken.
     spans_per_s: Option<f64>,
+    /// Whether the proxy throws away what it acknowledges, so that nothing is waited for.
+    #[serde(default)]
+    discarded: bool,
 }
 
 /// What became of it.
@@ -48,7 +51,7 @@ struct Outcome {
     /// Requests that a sink could not read, and why not the last one so far.
     malformed_requests: u64,
     malformed: Option<String>,
-    /// From the first request to the last span that came out.
+    /// From the first request to the last span that came out, or, if none did, to the last answer.
     secs: f64,
     /// From when a request was due to its acknowledgement.
     p50_ms: f64,
@@ -131,9 +134,12 @@ impl Bench {
         };
         let sent = generator::send(load).await?;
         self.next += sent.requests;
-        self.drain(before.iter().sum::<u64>() + sent.acknowledged * spans as u64).await;
+        let answered = Instant::now();
+        if !order.discarded {
+            self.drain(before.iter().sum::<u64>() + sent.acknowledged * spans as u64).await;
+        }
         let received = self.received();
-        let last = self.sinks.iter().filter_map(Sink::last_arrival).max();
+        let last = self.sinks.iter().filter_map(Sink::last_arrival).filter(|last| *last > begin).max();
         Ok(Outcome {
             acknowledged_spans: sent.acknowledged * spans as u64,
             refused_requests: sent.requests - sent.acknowledged,
@@ -143,7 +149,7 @@ impl Bench {
             received_spans: [received[0] - before[0], received[1] - before[1]],
             malformed_requests: self.malformed() - malformed_before,
             malformed: self.sinks.iter().find_map(Sink::last_reason),
-            secs: last.map_or(order.secs, |last| last.saturating_duration_since(begin).as_secs_f64()),
+            secs: last.unwrap_or(answered).duration_since(begin).as_secs_f64(),
         })
     }
 

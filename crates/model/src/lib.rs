@@ -15,7 +15,7 @@ pub use gate::{GateResult, GateVerdict};
 pub use id::{ParseIdError, SpanId, TraceId};
 pub use observation::{
     ArmCounts, BlindSpotCount, Check, ExponentialHistogram, Finding, MAX_FINDINGS_PER_OBSERVATION,
-    MAX_SUBJECTS_PER_OBSERVATION, Observation, Subject,
+    MAX_SUBJECTS_PER_OBSERVATION, Observation, SlowTrace, Subject,
 };
 pub use route::{BUCKETS, Bucket, Pins, Protocol, RouteKey, RouteTable, Upstream};
 pub use unit::{BasisPoints, ParseUnitError, ShortDuration, UnixMillis, parse_duration_ms};

@@ -149,6 +149,21 @@ pub struct ArmCounts {
     pub latency_us: ExponentialHistogram,
     /// Acknowledged traces that had not come out whole when the batch closed; they exceed every latency threshold.
     pub unfinished: u64,
+    /// Of the traces that came out whole, the one that took longest.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub slowest: Option<SlowTrace>,
+}
+
+/// A trace as an example of how long the pipeline takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SlowTrace {
+    /// The trace.
+    pub trace: TraceId,
+    /// Microseconds from the hand-over of its slowest span to that span's arrival at the tap.
+    pub latency_us: u64,
+    /// When the trace was assigned.
+    pub assigned: UnixMillis,
 }
 
 impl ArmCounts {

@@ -69,6 +69,7 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
         observations: 0,
         findings: Vec::new(),
         blind_spots: Vec::new(),
+        slowest: None,
         approvals: Vec::new(),
         gate_runs: 0,
         drift_guard: plan

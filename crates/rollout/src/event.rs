@@ -159,7 +159,7 @@ pub struct Cause {
     pub finding: String,
     /// A trace that shows it.
     pub example_trace: Option<TraceId>,
-    /// When the first trace that shows it was assigned.
+    /// When the first trace that is known to show it was assigned.
     pub first_seen: Option<model::UnixMillis>,
     /// The numbers behind it.
     pub reasons: Vec<String>,

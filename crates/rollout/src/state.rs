@@ -3,7 +3,7 @@
 use crate::event::{Cause, HoldReason, Outcome, Principal, RolloutId};
 use crate::plan::{GateName, Plan};
 use judge::{Assessment, Judge};
-use model::{BasisPoints, BlindSpotCount, Finding, GateVerdict, RouteTable, UnixMillis};
+use model::{BasisPoints, BlindSpotCount, Finding, GateVerdict, RouteTable, SlowTrace, UnixMillis};
 use serde::Serialize;
 
 /// Everything that the next decision depends on. Its JSON is compared by the simulation, and never persisted: after a
@@ -47,6 +47,8 @@ pub struct State {
     pub findings: Vec<Finding>,
     /// Operations and edges of which a trace went unseen so far; bounded by [`State::MAX_FINDINGS`].
     pub blind_spots: Vec<BlindSpotCount>,
+    /// The slowest trace of green in the last observation that had one.
+    pub slowest: Option<SlowTrace>,
     /// Who approved.
     pub approvals: Vec<Approval>,
     /// How many times a gate was run.

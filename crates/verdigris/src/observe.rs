@@ -18,8 +18,8 @@ pub const MAX_VIEWS: usize = 8_192;
 const MAX_SPANS: usize = 2_000_000;
 /// How often batches are looked at.
 const TICK: Duration = Duration::from_millis(50);
-/// Traces whose evidence is held for a verdict; an observation names at most 80.
-const MAX_EXAMPLES: usize = 256;
+/// Traces whose evidence is held for a verdict; an observation names at most 82, of at most 300 KiB each.
+const MAX_EXAMPLES: usize = 384;
 /// Views that are read before the time is looked at.
 const MAX_VIEWS_AT_ONCE: usize = 256;
 
@@ -151,8 +151,10 @@ impl Observer {
         let Some((watching, verifier)) = &mut self.current else { return };
         let observations = verifier.advance(now);
         for observation in observations {
-            let named = observation.findings.iter().filter_map(|finding| finding.example);
-            for trace in named.chain(observation.blind_spots.iter().filter_map(|spot| spot.example)) {
+            let found = observation.findings.iter().filter_map(|finding| finding.example);
+            let unseen = observation.blind_spots.iter().filter_map(|spot| spot.example);
+            let slowest = Environment::BOTH.into_iter().filter_map(|it| Some(observation.arms[it].slowest?.trace));
+            for trace in found.chain(unseen).chain(slowest) {
                 let seen = Environment::BOTH.map(|environment| verifier.example(environment, trace));
                 let seen: Vec<_> = seen.into_iter().flatten().collect();
                 match serde_json::to_value(&seen) {

@@ -6,7 +6,7 @@ use crate::keyed::Keyed;
 use crate::subject::{SubjectId, Subjects, SubjectsEver};
 use crate::trace::{Span, Trace};
 use crate::vocabulary::Vocabulary;
-use model::{ArmCounts, Check, Environment, Observation, PerEnvironment, SpanId, TraceId, UnixMillis};
+use model::{ArmCounts, Check, Environment, Observation, PerEnvironment, SlowTrace, SpanId, TraceId, UnixMillis};
 use std::collections::BTreeSet;
 
 /// A trace whose batch closes.
@@ -33,6 +33,7 @@ impl Closing {
 #[derive(Debug)]
 pub(crate) struct Tally {
     arms: PerEnvironment<ArmCounts>,
+    slowest: PerEnvironment<Option<(SlowTrace, Place)>>,
     findings: Findings,
     subjects: Subjects,
     // Kept between traces, so that judging a trace allocates nothing where nothing is wrong.
@@ -58,6 +59,7 @@ impl Tally {
     pub(crate) fn new(keyed: Keyed) -> Tally {
         Tally {
             arms: PerEnvironment::default(),
+            slowest: PerEnvironment::default(),
             findings: Findings::new(keyed),
             subjects: Subjects::new(keyed),
             by_id: Vec::new(),
@@ -102,7 +104,14 @@ impl Tally {
         arm.traces += 1;
         shown.into_iter().for_each(|check| *arm.events.entry(check).or_insert(0) += 1);
         match slowest_us {
-            Some(slowest_us) if whole => record(&mut arm.latency_us, slowest_us),
+            Some(latency_us) if whole => {
+                record(&mut arm.latency_us, latency_us);
+                let known = self.slowest[closing.environment].as_ref();
+                if known.is_none_or(|(known, _)| latency_us > known.latency_us) {
+                    let slow = SlowTrace { trace: closing.id, latency_us, assigned: trace.assigned };
+                    self.slowest[closing.environment] = Some((slow, place));
+                }
+            }
             Some(_) => arm.unfinished += 1,
             None => {}
         }
@@ -122,11 +131,17 @@ impl Tally {
         let (findings, mut examples, omitted_findings) = self.findings.finish(words);
         let (blind_spots, unseen, omitted_subjects) = self.subjects.finish(ever, words);
         examples.extend(unseen);
+        let mut arms = self.arms;
+        for environment in Environment::BOTH {
+            let slowest = self.slowest[environment];
+            arms[environment].slowest = slowest.map(|(slow, _)| slow);
+            examples.extend(slowest.map(|(_, place)| place));
+        }
         let observation = Observation {
             batch,
             assigned_from: UnixMillis(batch.saturating_mul(batch_ms)),
             assigned_until: UnixMillis(batch.saturating_add(1).saturating_mul(batch_ms)),
-            arms: self.arms,
+            arms,
             left_out,
             findings,
             blind_spots,

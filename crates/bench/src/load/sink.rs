@@ -9,7 +9,9 @@ use hyper::body::{Body, Incoming};
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use otlp::compression::gunzip;
 use otlp::{Signal, count_items, grpc};
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::ready;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -32,7 +34,7 @@ struct Tally {
     last_arrival: Mutex<Option<Instant>>,
 }
 
-/// A proxy may make larger requests of ours: Rotel's have up to 8,192 spans, 4.3 MB.
+/// Before and after decompression. A proxy may make larger requests of ours: Rotel's have up to 8,192 spans, 4.3 MB.
 const MAX_REQUEST_BYTES: usize = 64 << 20;
 
 const STREAM_WINDOW: u32 = 16 << 20;
@@ -59,7 +61,7 @@ impl Sink {
         self.tally.spans.load(Relaxed)
     }
 
-    /// Requests that were no plain OTLP/gRPC.
+    /// Requests that were no OTLP/gRPC.
     pub fn malformed(&self) -> u64 {
         self.tally.malformed.load(Relaxed)
     }
@@ -121,13 +123,15 @@ async fn take(
 const EMPTY_REPLY: [u8; grpc::PREFIX_LEN] = [0; grpc::PREFIX_LEN];
 
 impl Tally {
-    /// Fails, with the reason, if the body is not one plain request.
+    /// Fails, with the reason, if the body is not one request.
     fn count(&self, body: &[u8]) -> Result<(), String> {
         let frame = grpc::parse_unary(body).map_err(|error| error.to_string())?;
-        if frame.compressed {
-            return Err("the message is compressed".to_owned());
-        }
-        let spans = count_items(Signal::Traces, &body[frame.message]).map_err(|error| error.to_string())?;
+        let message = match frame.compressed {
+            false => Cow::Borrowed(&body[frame.message]),
+            // gzip is the only compression that OTLP exporters must know, and Rotel's in every case.
+            true => Cow::Owned(gunzip(&body[frame.message], MAX_REQUEST_BYTES).map_err(|error| error.to_string())?),
+        };
+        let spans = count_items(Signal::Traces, &message).map_err(|error| error.to_string())?;
         self.spans.fetch_add(spans, Relaxed);
         *self.last_arrival.lock().expect(UNPOISONED) = Some(Instant::now());
         Ok(())

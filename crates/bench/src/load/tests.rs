@@ -3,7 +3,7 @@ use super::*;
 /// Hardly any load, so that a test takes no time. What is asserted are counts, never times: a request of a rate is sent
 /// when it is due or later, and one without a rate perhaps not at all.
 fn order(to: Option<SocketAddr>, spans_per_s: Option<f64>) -> Order {
-    Order { to, spans_per_request: 100, secs: 0.02, spans_per_s }
+    Order { to, spans_per_request: 100, secs: 0.02, spans_per_s, discarded: false }
 }
 
 #[tokio::test]
@@ -36,7 +36,7 @@ async fn a_port_where_nobody_listens_is_an_error() {
 async fn an_order_out_of_bounds_is_refused() {
     let mut bench = Bench::start().await.unwrap();
     for (spans_per_request, secs, spans_per_s) in [(0, 1.0, None), (100, f64::NAN, None), (100, 1.0, Some(0.0))] {
-        let order = Order { to: None, spans_per_request, secs, spans_per_s };
+        let order = Order { to: None, spans_per_request, secs, spans_per_s, discarded: false };
         assert!(bench.carry_out(&order).await.is_err(), "{order:?}");
     }
 }

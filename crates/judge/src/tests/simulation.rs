@@ -182,6 +182,7 @@ fn arm(random: &mut Random, behaviour: &Behaviour, traces: u64) -> ArmCounts {
         spans_out: traces * 6 - unfinished,
         latency_us,
         unfinished,
+        slowest: None,
     }
 }
 

@@ -184,7 +184,15 @@ fn hostile_arm() -> impl Strategy<Value = ArmCounts> {
                 events.values_mut().for_each(|it| *it = (*it).min(traces));
             }
             let latency_us = ExponentialHistogram(latency);
-            ArmCounts { traces, events, spans_acknowledged: traces, spans_out: unfinished, latency_us, unfinished }
+            ArmCounts {
+                traces,
+                events,
+                spans_acknowledged: traces,
+                spans_out: unfinished,
+                latency_us,
+                unfinished,
+                slowest: None,
+            }
         },
     )
 }

@@ -14,6 +14,7 @@ impl Decider {
         self.state.judge.observe(observation);
         merge_findings(&mut self.state.findings, &observation.findings);
         merge_blind_spots(&mut self.state.blind_spots, &observation.blind_spots);
+        self.state.slowest = observation.arms[Environment::Green].slowest.or(self.state.slowest);
         if let Phase::Progressing { stage, halt, .. } = &mut self.state.phase {
             if matches!(halt, Some(Halt::Held { reason: HoldReason::SourceSilent { .. }, .. })) {
                 *halt = None;
@@ -111,6 +112,16 @@ fn merge_blind_spots(known: &mut Vec<BlindSpotCount>, new: &[BlindSpotCount]) {
 }
 
 fn cause_of(state: &State, failure: &Failure) -> Cause {
+    if let (Check::Slow, Some(slow)) = (failure.check, state.slowest) {
+        let latency_ms = slow.latency_us / 1_000;
+        return Cause {
+            guard: failure.guard.name().to_owned(),
+            finding: format!("slow pipeline in green: lately up to {latency_ms} ms from hand-over to coming out"),
+            example_trace: Some(slow.trace),
+            first_seen: Some(slow.assigned),
+            reasons: failure.reasons.clone(),
+        };
+    }
     let finding = worst_finding(state, failure.check, failure.subject.as_ref());
     let spot = failure.subject.as_ref().and_then(|subject| state.blind_spots.iter().find(|s| s.subject == *subject));
     let words = match (&failure.subject, spot, finding) {

@@ -388,6 +388,22 @@ fn the_slowest_span_times_the_trace() {
 }
 
 #[test]
+fn the_slowest_whole_trace_is_named_and_kept_as_an_example() {
+    let mut verifier = Verifier::new(CONFIG, UnixMillis(0));
+    let script = "10000 green ack a1
+ 10001 green out a1
+ 10100 green ack b1
+ 10130 green out b1
+                  10200 green ack c1
+ 10202 green out c1
+ 10300 green ack d1";
+    play(&mut verifier, script);
+    let slowest = verifier.advance(UnixMillis(18_000))[0].arms.green.slowest.unwrap();
+    assert_eq!((slowest.trace, slowest.latency_us), (script::trace('b'), 30_000), "d never came out whole");
+    assert!(verifier.example(Environment::Green, slowest.trace).is_some());
+}
+
+#[test]
 fn every_batch_after_the_first_trace_is_observed() {
     let mut verifier = Verifier::new(CONFIG, UnixMillis(0));
     assert_eq!(verifier.advance(UnixMillis(9_000_000)), []);
@@ -409,7 +425,8 @@ fn every_batch_after_the_first_trace_is_observed() {
 fn examples_say_what_was_sent_and_what_came_out() {
     let mut verifier = Verifier::new(CONFIG, UnixMillis(0));
     let script = "10000 green ack a1 keys=x\n 10000 green ack a2 parent=1 keys=x\n 10001 green out a2 parent=9
-                  10002 green out a3\n 10000 green ack b1\n 10001 green out b1";
+                  10002 green out a3\n 10000 green ack b1\n 10001 green out b1
+                  10000 green ack c1\n 10009 green out c1";
     play(&mut verifier, script);
     let open = verifier.example(Environment::Green, script::trace('b'));
     assert_eq!(open.map(|example| example.spans.len()), Some(1));

@@ -15,8 +15,12 @@ use std::time::Duration;
 pub enum Contender {
     /// Nobody: what the generator and the sink can do.
     NoProxy,
-    /// Rotel: acknowledges when it has queued, and collects batches of up to 8,192 spans.
+    /// Rotel: acknowledges when it has queued, collects batches of up to 8,192 spans, and sends them with gzip, which this
+    /// version does whatever it is told.
     Rotel,
+    /// Rotel with its exporter `blackhole`: it takes, decodes and batches, and throws away. What it would cost without
+    /// gzip is more than this, and less than the whole.
+    RotelDiscarding,
     /// `verdigris serve` without a rollout: everything to one sink, acknowledged when that has acknowledged it.
     PassThrough,
     /// `verdigris serve` in a rollout at 50%: every request is split, and verified as far as that keeps up.
@@ -48,12 +52,14 @@ const POLL: Duration = Duration::from_millis(50);
 const SPLIT_WEIGHT: u64 = 5_000;
 
 impl Contender {
-    pub const ALL: [Contender; 4] = [Contender::NoProxy, Contender::Rotel, Contender::PassThrough, Contender::Split];
+    pub const ALL: [Contender; 5] =
+        [Contender::NoProxy, Contender::Rotel, Contender::RotelDiscarding, Contender::PassThrough, Contender::Split];
 
     pub fn name(self) -> &'static str {
         match self {
             Contender::NoProxy => "no proxy",
             Contender::Rotel => "Rotel",
+            Contender::RotelDiscarding => "Rotel, sends nothing",
             Contender::PassThrough => "ours, pass-through",
             Contender::Split => "ours, split 50%",
         }
@@ -63,7 +69,15 @@ impl Contender {
     pub fn splits(self) -> bool {
         match self {
             Contender::Split => true,
-            Contender::NoProxy | Contender::Rotel | Contender::PassThrough => false,
+            Contender::NoProxy | Contender::Rotel | Contender::RotelDiscarding | Contender::PassThrough => false,
+        }
+    }
+
+    /// Whether nothing must come out.
+    pub fn discards(self) -> bool {
+        match self {
+            Contender::RotelDiscarding => true,
+            Contender::NoProxy | Contender::Rotel | Contender::PassThrough | Contender::Split => false,
         }
     }
 
@@ -76,7 +90,11 @@ impl Contender {
         fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let started = match self {
             Contender::NoProxy => return Ok(None),
-            Contender::Rotel => rotel(ground, &folder),
+            Contender::Rotel => {
+                let sink = format!("http://{}", ground.sinks[0]);
+                rotel(ground, &folder, &["--otlp-exporter-endpoint", &sink, "--otlp-exporter-protocol", "grpc"])
+            }
+            Contender::RotelDiscarding => rotel(ground, &folder, &["--exporter", "blackhole"]),
             Contender::PassThrough => verdigris(ground, &folder).map(|(proxy, _)| proxy),
             Contender::Split => verdigris(ground, &folder).and_then(|(proxy, socket)| {
                 begin_split(ground, &folder, &socket)?;
@@ -87,18 +105,12 @@ impl Contender {
     }
 }
 
-/// As shared peers' notes have it: gRPC out, without gzip, which would be the most of its work.
-fn rotel(ground: &Ground, folder: &Path) -> Result<Proxy> {
+/// Rotel on free ports, with such an exporter.
+fn rotel(ground: &Ground, folder: &Path, exporter: &[&str]) -> Result<Proxy> {
     let (grpc, http) = (free_port()?, free_port()?);
-    let (grpc_text, http_text, sink) = (grpc.to_string(), http.to_string(), format!("http://{}", ground.sinks[0]));
-    let arguments = [
-        ["start", "--otlp-grpc-endpoint"],
-        [&grpc_text, "--otlp-http-endpoint"],
-        [&http_text, "--otlp-exporter-endpoint"],
-        [&sink, "--otlp-exporter-protocol"],
-        ["grpc", "--otlp-exporter-compression"],
-    ];
-    let arguments = [arguments.as_flattened(), &["none"]].concat();
+    let (grpc_text, http_text) = (grpc.to_string(), http.to_string());
+    let receiver = ["start", "--otlp-grpc-endpoint", &grpc_text, "--otlp-http-endpoint", &http_text];
+    let arguments = [&receiver[..], exporter].concat();
     let mut running = ground.launcher.start(Side::Proxy, &ground.rotel, &arguments, &folder.join("log"))?;
     for _ in 0..START_LIMIT.as_millis() / POLL.as_millis() {
         running.alive()?;

