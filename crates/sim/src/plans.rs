@@ -41,7 +41,7 @@ impl Template {
             guards: GUARDS.to_vec(),
             on_inconclusive: "extend",
             batch_ms: 1_000,
-            horizon_ms: 1_200,
+            horizon_ms: 1_500,
             approvals: 1,
         }
     }
@@ -86,7 +86,7 @@ impl Template {
             guards,
             on_inconclusive: random.pick(&["hold", "extend", "extend", "rollback"]),
             batch_ms: random.pick(&[1_000, 2_000]),
-            horizon_ms: random.between(1_000, 2_000),
+            horizon_ms: random.between(1_500, 2_000),
             approvals: random.between(1, 2),
         }
     }

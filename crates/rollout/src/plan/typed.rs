@@ -147,8 +147,9 @@ fn verification(problems: &mut Problems, parent: &Place, raw: &Section<RawVerifi
     let default = Verification { horizon_ms: 335_000, linger_ms: 10_000 };
     let Some(section) = raw else { return Some(default) };
     let (at, raw) = (parent.key("verification", section), &section.value);
+    // A hand-over that is not answered is known after 1 s; a batch must not close before that.
     let horizon =
-        problems.or(&at, "horizon", &raw.horizon, default.horizon_ms, |text| duration_ms(text, (500, DAY_MS)));
+        problems.or(&at, "horizon", &raw.horizon, default.horizon_ms, |text| duration_ms(text, (1_500, DAY_MS)));
     let linger = problems.or(&at, "linger", &raw.linger, default.linger_ms, |text| duration_ms(text, (100, 600_000)));
     Some(Verification { horizon_ms: horizon?, linger_ms: linger? })
 }

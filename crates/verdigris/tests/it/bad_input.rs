@@ -72,6 +72,22 @@ fn an_environment_that_cannot_be_reached_fails_the_probe_and_is_rolled_back() {
 }
 
 #[test]
+fn an_active_environment_that_cannot_be_reached_holds_the_rollout() {
+    let stage = Stage::set();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = Server::start(folder.path(), &Config::of(NOBODY));
+    let steps = ["gate: probe", "mirror: { for: 1s }", "setWeight: 100%", "bake: { for: 1s }"];
+    let plan = Plan { blue: Environment::at(NOBODY), ..stage.plan(&steps) }.write(folder.path());
+    server.rollout(&["start", &plan.display().to_string()]).expect(0);
+    let held = server.eventually_reports("the hold", seconds(60), |report| report["progress"] == "held");
+    assert!(held["waitsFor"].to_string().contains("127.0.0.1:9"), "it says which: {held}");
+    server.rollout(&["status"]).expect(4);
+    server.rollout(&["promote"]).expect(1).says(&["the probe gate cannot be skipped"]);
+    server.rollout(&["rollback", "--reason", "blue is down"]).expect(0);
+    server.rollout(&["watch"]).expect(3);
+}
+
+#[test]
 fn somebody_elses_ledger_is_refused() {
     let (ours, theirs) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     let config = stopped_server(ours.path());

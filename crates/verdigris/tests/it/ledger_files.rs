@@ -1,5 +1,6 @@
 //! The ledger on disk is what C2SP tlog-tiles says, readable by nobody but its owner, and what it proves holds outside.
 
+use crate::process::run;
 use crate::stage::Stage;
 use ledger::{Hash, LogProof, VerifierKey};
 use std::collections::BTreeSet;
@@ -101,6 +102,18 @@ fn a_proof_of_an_entry_holds_for_this_entry_and_this_key_alone() {
         assert!(proof.verify(entries[at], &other).is_err(), "another key did not sign it");
     }
     stage.server.ledger_command(&["proof", &size.to_string()]).expect(5);
+}
+
+#[test]
+fn a_ledger_is_verified_only_by_the_key_that_signed_it() {
+    let (stage, other) = (Stage::set(), Stage::set());
+    let dir = stage.server.ledger().display().to_string();
+    let verify = |key: &str| run(&["ledger", "verify", "--dir", &dir, "--key", key, "--format", "json"]);
+    assert_eq!(verify(&stage.server.verifier_key()).expect(0).json()["verified"], true);
+    verify(&other.server.verifier_key()).expect(5);
+    verify("no key+at all").expect(2);
+    let beside = run(&["ledger", "verify", "--dir", &dir]).expect(0).stdout;
+    assert!(beside.contains("the key was taken from beside the ledger"), "it says what that does not prove: {beside}");
 }
 
 #[test]

@@ -52,8 +52,8 @@ impl Cell {
 }
 
 const HEADER: &str = "\
-spans a                             spans/s    CPU s a   proxy    p50     p99    peak |  spans/s beside   CPU beside
-request  contender                           million sp.   busy     ms      ms     MiB | no proxy   Rotel        Rotel
+spans a                             spans/s    CPU s a   proxy    p50     p99    peak |  spans/s beside     CPU beside Rotel
+request  contender                           million sp.   busy     ms      ms     MiB | no proxy   Rotel    whole  sends nothing
 ";
 
 /// One line for each contender and size: the medians over the rounds, for memory the most.
@@ -68,11 +68,11 @@ pub fn table(cells: &[Cell]) -> String {
                 cells.iter().filter(|cell| cell.contender == contender && cell.spans_per_request == size).collect();
             Summary::of(&of)
         };
-        let (none, rotel) = (summary(Contender::NoProxy), summary(Contender::Rotel));
+        let peers = [Contender::NoProxy, Contender::Rotel, Contender::RotelDiscarding].map(summary);
         for contender in Contender::ALL {
             if let Some(summary) = summary(contender) {
                 // Writing to a string cannot fail.
-                let _ = writeln!(text, "{size:>7}  {:<22}{}", contender.name(), summary.line(none, rotel));
+                let _ = writeln!(text, "{size:>7}  {:<22}{}", contender.name(), summary.line(peers));
             }
         }
     }
@@ -105,16 +105,20 @@ impl Summary {
         })
     }
 
-    fn line(&self, none: Option<Summary>, rotel: Option<Summary>) -> String {
+    /// `peers`: no proxy, Rotel, and Rotel that sends nothing, where they were measured.
+    fn line(&self, peers: [Option<Summary>; 3]) -> String {
+        let [none, rotel, discarding] = peers;
         let shown =
             |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
         let times = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}x"));
         let spans_beside = |other: Option<Summary>| times(other.map(|other| self.spans_per_s / other.spans_per_s));
-        let rotel_cpu = rotel.and_then(|rotel| rotel.cpu_s);
-        // Above 1: so many times less CPU than Rotel.
-        let cpu_beside = self.cpu_s.zip(rotel_cpu).map(|(ours, theirs)| theirs / ours);
+        // Above 1: so many times less CPU.
+        let cpu_beside = |other: Option<Summary>| {
+            let both = self.cpu_s.zip(other.and_then(|other| other.cpu_s));
+            times(both.map(|(ours, theirs)| theirs / ours))
+        };
         format!(
-            "{:>12.0}   {:>11}  {:>5}%  {:>5.2}  {:>6.2}  {:>6} | {:>8}  {:>6}  {:>11}",
+            "{:>12.0}   {:>11}  {:>5}%  {:>5.2}  {:>6.2}  {:>6} | {:>8}  {:>6}  {:>7}  {:>13}",
             self.spans_per_s,
             shown(self.cpu_s, 3),
             shown(self.busy.map(|busy| busy * 100.0), 0),
@@ -123,7 +127,8 @@ impl Summary {
             shown(self.peak_mib, 0),
             spans_beside(none),
             spans_beside(rotel),
-            times(cpu_beside),
+            cpu_beside(rotel),
+            cpu_beside(discarding),
         )
     }
 }

@@ -257,7 +257,7 @@ fn numbers_out_of_range() {
     check(
         &[("  gates:", "  verification: { horizon: 100ms, linger: 1h }\n  gates:")],
         &[
-            "32:28: spec.verification.horizon: found 100ms, expected a duration from 500ms to 1d",
+            "32:28: spec.verification.horizon: found 100ms, expected a duration from 1.5s to 1d",
             "32:43: spec.verification.linger: found 1h, expected a duration from 100ms to 10m",
         ],
     );

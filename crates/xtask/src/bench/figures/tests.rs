@@ -19,16 +19,17 @@ fn a_row_is_the_median_of_its_rounds_beside_the_others() {
     let cells = [
         cell(Contender::NoProxy, 1_000_000.0, None),
         cell(Contender::Rotel, 100_000.0, Some(8.0)),
+        cell(Contender::RotelDiscarding, 400_000.0, Some(3.0)),
         cell(Contender::PassThrough, 300_000.0, Some(9.0)),
         cell(Contender::PassThrough, 500_000.0, Some(1.0)),
         cell(Contender::PassThrough, 900_000.0, Some(2.0)),
     ];
     let table = table(&cells);
     let rows: Vec<Vec<&str>> = table.lines().skip(2).map(|line| line.split_ascii_whitespace().collect()).collect();
-    assert_eq!(rows[0].join(" "), "100 no proxy 1000000 - -% 1.00 2.00 - | 1.00x 10.00x -");
-    assert_eq!(rows[1].join(" "), "100 Rotel 100000 8.000 50% 1.00 2.00 80 | 0.10x 1.00x 1.00x");
-    assert_eq!(rows[2].join(" "), "100 ours, pass-through 500000 2.000 50% 1.00 2.00 90 | 0.50x 5.00x 4.00x");
-    assert_eq!(rows.len(), 3);
+    assert_eq!(rows[0].join(" "), "100 no proxy 1000000 - -% 1.00 2.00 - | 1.00x 10.00x - -");
+    assert_eq!(rows[1].join(" "), "100 Rotel 100000 8.000 50% 1.00 2.00 80 | 0.10x 1.00x 1.00x 0.38x");
+    assert_eq!(rows[3].join(" "), "100 ours, pass-through 500000 2.000 50% 1.00 2.00 90 | 0.50x 5.00x 4.00x 1.50x");
+    assert_eq!(rows.len(), 4);
 }
 
 #[test]
