@@ -137,7 +137,7 @@ pub enum StartError {
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// No such rollout.
-    #[error("there is no rollout {name}; `verdigris rollout list` shows those there are")]
+    #[error("there is no {}; `verdigris rollout list` shows those there are", if name.is_empty() { "rollout yet" } else { name })]
     Unknown {
         /// What was asked for.
         name: String,

@@ -4,7 +4,7 @@ use rollout::{Body, Record, Replay, ReplayError, RolloutId};
 use store::{Evidence, Store};
 
 /// A record that is longer than a tlog-tiles entry can be would be refused by the store; the observation's bounds keep
-/// every record below this (see `model::MAX_FINDINGS_PER_OBSERVATION`), and a plan is at most 32 KiB of it.
+/// every record below this (see `model::MAX_FINDINGS_PER_OBSERVATION`), and a plan is at most 48 KiB of it.
 const MAX_RECORD_BYTES: usize = 65_535;
 
 /// Opens the ledger's store: at the start, and again after an append failed.

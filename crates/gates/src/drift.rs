@@ -217,7 +217,10 @@ fn values(path: &Path, bytes: &[u8]) -> Result<Option<BTreeMap<String, Value>>, 
     let documents: Vec<Value> = match extension.as_deref() {
         Some("yaml" | "yml") => {
             let text = str::from_utf8(bytes).map_err(|error| malformed("YAML", error.to_string()))?;
-            serde_saphyr::from_multiple(text).map_err(|error| malformed("YAML", error.to_string()))?
+            // Without the lines around the mistake: they may hold secrets, and the reason goes into the ledger.
+            let options = serde_saphyr::options! { with_snippet: false };
+            let documents = serde_saphyr::from_multiple_with_options(text, options);
+            documents.map_err(|error| malformed("YAML", error.to_string()))?
         }
         Some("json") => {
             vec![serde_json::from_slice(bytes).map_err(|error| malformed("JSON", error.to_string()))?]

@@ -125,12 +125,17 @@ impl Config {
     pub fn read(path: &Path) -> Result<Config, Failed> {
         let refused = |what: String| Failed::usage(format!("{}: {what}", path.display()));
         let text = crate::describe::read_text(path, MAX_CONFIG_BYTES)?;
-        let raw: RawConfig = serde_saphyr::from_str(&text).map_err(|error| refused(error.to_string()))?;
+        let raw: RawConfig = read_yaml(&text).map_err(|error| refused(error.to_string()))?;
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         let mut config = parse(raw, &folder).map_err(refused)?;
         config.data = std::path::absolute(&config.data).map_err(|error| refused(error.to_string()))?;
         Ok(config)
     }
+}
+
+fn read_yaml(text: &str) -> Result<RawConfig, serde_saphyr::Error> {
+    // Line and column say where; the lines themselves are not repeated, for they go to logs.
+    serde_saphyr::from_str_with_options(text, serde_saphyr::options! { with_snippet: false })
 }
 
 fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {

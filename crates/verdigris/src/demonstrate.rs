@@ -5,7 +5,7 @@ mod outcome;
 
 use crate::cli::{Demo, Format};
 use crate::clock;
-use crate::describe::{Exit, Failed, thousands};
+use crate::describe::{Exit, Failed, say, say_as_is, thousands};
 use crate::system::{Ground, Ports, System};
 use crate::view::{Flow, View};
 use anyhow::{Context, anyhow};
@@ -55,8 +55,8 @@ pub async fn run(command: &Demo, format: Format) -> Result<Exit, Failed> {
     let outcome = Outcome::of(&report, &stats, &cast, shop_stats, &acknowledged);
     let ledger = outcome::LedgerLine::read(&ledger_dir, &verifier_key)?;
     match format {
-        Format::Json => println!("{}", outcome.json(&ledger)),
-        Format::Text => print!("{}", outcome.text(&ledger)),
+        Format::Json => say(format_args!("{}", outcome.json(&ledger))),
+        Format::Text => say_as_is(format_args!("{}", outcome.text(&ledger))),
     }
     Ok(crate::commands::rollout::exit(report.progress))
 }

@@ -2,7 +2,7 @@
 
 use model::UnixMillis;
 use std::fmt;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 
 /// DESIGN.md's exit codes.
@@ -100,4 +100,17 @@ pub fn thousands(number: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// Prints a line on standard output.
+pub fn say(line: impl fmt::Display) {
+    say_as_is(format_args!("{line}\n"));
+}
+
+/// Prints on standard output. Whoever reads may have read enough (`| head`): then the program ends, as others do.
+pub fn say_as_is(text: impl fmt::Display) {
+    let mut out = std::io::stdout().lock();
+    if write!(out, "{text}").and_then(|()| out.flush()).is_err() {
+        std::process::exit(Exit::Done as i32);
+    }
 }

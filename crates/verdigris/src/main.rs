@@ -1,6 +1,7 @@
 //! Reads the command line, runs the command, and ends with its exit code.
 
 use clap::Parser;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 use verdigris::cli::{Cli, Command, Format};
@@ -14,7 +15,12 @@ fn main() -> ExitCode {
         Command::Demo(_) | Command::Plan(_) | Command::Rollout(_) | Command::Ledger(_) => "error",
     };
     let filter = EnvFilter::try_from_env("VERDIGRIS_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
     let format = cli.format;
     match run(cli) {
         Ok(exit) => ExitCode::from(exit as u8),

@@ -2,7 +2,7 @@
 
 use crate::cli::{Format, Serve};
 use crate::config::{Config, NamedPrincipal};
-use crate::describe::{Exit, Failed};
+use crate::describe::{Exit, Failed, say};
 use crate::system::{Ground, Ports, System};
 use gateway::{Addresses, Listen, Stats};
 use model::Environment;
@@ -51,7 +51,7 @@ pub async fn run(command: &Serve, format: Format) -> Result<Exit, Failed> {
 fn announce(system: &System, socket: &Path, format: Format) {
     let addresses = address_json(&system.addresses);
     match format {
-        Format::Json => println!(
+        Format::Json => say(format_args!(
             "{}",
             json!({
                 "listening": addresses,
@@ -59,21 +59,21 @@ fn announce(system: &System, socket: &Path, format: Format) {
                 "ledger": { "dir": system.ledger_dir, "verifierKey": system.verifier_key.to_string() },
                 "recovered": system.recovered,
             })
-        ),
+        )),
         Format::Text => {
-            println!("verdigris {}", env!("CARGO_PKG_VERSION"));
-            println!(
+            say(format_args!("verdigris {}", env!("CARGO_PKG_VERSION")));
+            say(format_args!(
                 "  gateway    OTLP/gRPC {}   OTLP/HTTP {}",
                 system.addresses.gateway.grpc, system.addresses.gateway.http
-            );
+            ));
             for (name, tap) in &system.addresses.taps {
-                println!("  tap {name:<6} OTLP/gRPC {}   OTLP/HTTP {}", tap.grpc, tap.http);
+                say(format_args!("  tap {name:<6} OTLP/gRPC {}   OTLP/HTTP {}", tap.grpc, tap.http));
             }
-            println!("  api        {}", socket.display());
-            println!("  ledger     {}", system.ledger_dir.display());
-            println!("  verify it  {}", system.verifier_key);
+            say(format_args!("  api        {}", socket.display()));
+            say(format_args!("  ledger     {}", system.ledger_dir.display()));
+            say(format_args!("  verify it  {}", system.verifier_key));
             if let Some(recovered) = &system.recovered {
-                println!("  recovered  {recovered}");
+                say(format_args!("  recovered  {recovered}"));
             }
         }
     }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use control::{Controller, Handle, Input, OpenStore, Outlook, Settings};
 use gateway::{Addresses, Bound, Channels, Event, Gateway, Listen, Stopped};
 use ledger::{KeyName, VerifierKey};
-use model::Upstream;
+use model::{Environment, RouteTable, Upstream};
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -84,6 +84,7 @@ impl System {
         );
         let (controller, Outlook { handle, table, watching }) =
             Controller::open(opened.open, opened.evidence, settings, surroundings)?;
+        check_taps(&table.borrow(), &ports.taps)?;
         let (view_sender, views) = mpsc::channel(MAX_VIEWS);
         let (events, mut applied) = mpsc::channel(MAX_EVENTS);
         let gateway = ports.bound.gateway();
@@ -133,6 +134,21 @@ impl System {
         let joined = tokio::task::spawn_blocking(move || controller.join()).await.context("the controller")?;
         joined.map_err(|_| anyhow::anyhow!("the controller panicked"))
     }
+}
+
+/// The gateway would refuse such a table, and with it all traffic.
+fn check_taps(table: &RouteTable, taps: &BTreeMap<String, Listen>) -> anyhow::Result<()> {
+    for environment in Environment::BOTH {
+        if let Some(upstream) = table.upstreams[environment].as_ref().filter(|it| !taps.contains_key(&it.tap)) {
+            let known = taps.keys().cloned().collect::<Vec<_>>().join(", ");
+            anyhow::bail!(
+                "the ledger's last rollout says that {environment} exports to the tap {:?}, but verdigris.yaml has the \
+                 taps {known}: add it to `taps`",
+                upstream.tap
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The controller blocks on fsync, so it has a thread of its own.

@@ -15,7 +15,7 @@ use axum::serve::IncomingStream;
 use control::Handle;
 use control::rollout::Principal;
 use std::future::Future;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::UnixListener;
@@ -75,9 +75,19 @@ impl Listening {
             }
             std::fs::remove_file(path).map_err(refused)?;
         }
-        // The folder is 0700 (the store makes it so), so nobody reaches the socket before its own mode is set.
-        let listener = UnixListener::bind(path).map_err(refused)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(refused)?;
+        // It is made in a folder of its own that nobody else enters, and moved when its mode is set: bound in place, it
+        // would be open to others for a moment.
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let private = path.with_file_name(format!(".{name}.new"));
+        match std::fs::remove_dir_all(&private) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(refused(error)),
+            Ok(()) | Err(_) => {}
+        }
+        std::fs::DirBuilder::new().mode(0o700).create(&private).map_err(refused)?;
+        let listener = UnixListener::bind(private.join("s")).map_err(refused)?;
+        std::fs::set_permissions(private.join("s"), std::fs::Permissions::from_mode(0o600)).map_err(refused)?;
+        std::fs::rename(private.join("s"), path).map_err(refused)?;
+        std::fs::remove_dir(&private).map_err(refused)?;
         Ok(Listening { listener, path: path.to_owned() })
     }
 

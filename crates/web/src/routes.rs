@@ -57,7 +57,12 @@ async fn start(
 }
 
 async fn report(State(api): State<Api>, Path(rollout): Path<String>) -> Result<Json<Box<Report>>, Problem> {
-    let missing = || Problem::new("unknown", StatusCode::NOT_FOUND, format!("there is no rollout {rollout}"));
+    let missing = || match named(&rollout) {
+        Some(rollout) => Problem::new("unknown", StatusCode::NOT_FOUND, format!("there is no rollout {rollout}")),
+        None => {
+            Problem::new("unknown", StatusCode::NOT_FOUND, "there is no rollout yet: `verdigris rollout start PLAN`")
+        }
+    };
     api.handle.report(named(&rollout)).await.map(Json).ok_or_else(missing)
 }
 

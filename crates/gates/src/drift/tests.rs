@@ -64,3 +64,22 @@ fn anchors_are_resolved() {
     let pass = (GateVerdict::Pass, "green equals blue but for 0 declared difference(s)");
     check(&[("c.yml", "a: {k: v}\nb: {k: v}\n")], &[("c.yml", green)], &[], pass);
 }
+
+#[test]
+fn no_reason_shows_what_stands_in_a_file() {
+    let secret = "hunter2secret";
+    for broken in
+        ["password: hunter2secret\nbroken: [1, 2\n", "password: hunter2secret\n\tx: y\n", "hunter2secret: &a *b\n"]
+    {
+        let root = tempfile::tempdir().unwrap();
+        for (environment, text) in [("blue", "password: other\n"), ("green", broken)] {
+            std::fs::create_dir(root.path().join(environment)).unwrap();
+            std::fs::write(root.path().join(environment).join("c.yaml"), text).unwrap();
+            std::fs::write(root.path().join(environment).join("d.json"), format!("{{\"{secret}\": {environment}"))
+                .unwrap();
+        }
+        let result = run(&[root.path().join("blue")], &[root.path().join("green")], &[]);
+        assert_eq!(result.verdict, GateVerdict::Error);
+        assert!(!result.reasons.join(" ").contains(secret), "{:?}", result.reasons);
+    }
+}

@@ -362,6 +362,12 @@ fn on_inconclusive(plan: &Plan) -> String {
     }
 }
 
+/// Blind spots and findings alarm; promotion needs one of the others.
+fn can_be_proved(plan: &Plan) -> bool {
+    let judge::Guards { span_loss, error_rate, latency, blind_spots: _, findings: _ } = &plan.guards.judged;
+    span_loss.is_some() || error_rate.is_some() || latency.is_some()
+}
+
 fn notes(plan: &Plan) -> Vec<String> {
     let named = |gate: GateName| plan.steps.contains(&Step::Gate(gate));
     let small = plan.guards.judged.latency.as_ref().filter(|guard| provable_margin(guard).is_none());
@@ -380,6 +386,11 @@ fn notes(plan: &Plan) -> Vec<String> {
             .then(|| "spec.gates.drift is configured, but no step and no guard uses it".to_owned()),
         (!plan.steps.iter().any(|step| matches!(step, Step::Analysis { .. })))
             .then(|| "no step is an analysis: the weight rises without a proof until the bake".to_owned()),
+        (!can_be_proved(plan)).then(|| {
+            "nothing can be proved, so that every analysis and the bake end inconclusive: add spanLoss, errorRate or \
+             latency to spec.guards"
+                .to_owned()
+        }),
         plan.guards.judged.blind_spots.as_ref().map(|_| {
             "how long blindSpots takes depends on how often each operation is called; the forecast leaves it out"
                 .to_owned()

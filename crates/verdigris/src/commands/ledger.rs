@@ -1,7 +1,7 @@
 //! `verdigris ledger …`: reads a ledger's folder, and needs nothing else.
 
 use crate::cli::{Format, Ledger, LedgerAt};
-use crate::describe::{Exit, Failed, printable, read_text, timestamp};
+use crate::describe::{Exit, Failed, printable, read_text, say, say_as_is, timestamp};
 use anyhow::{Context, anyhow};
 use ledger::VerifierKey;
 use rollout::{Body, Decision, Event, Outcome, Record, Replay, Shift};
@@ -57,8 +57,8 @@ fn show(at: &LedgerAt, from: u64, most: Option<u64>, decisions: bool, format: Fo
             continue;
         }
         match format {
-            Format::Text => println!("{}", line(index, &record)),
-            Format::Json => println!("{}", json!({ "index": index, "record": record })),
+            Format::Text => say(format_args!("{}", line(index, &record))),
+            Format::Json => say(format_args!("{}", json!({ "index": index, "record": record }))),
         }
     }
     Ok(Exit::Done)
@@ -92,7 +92,7 @@ fn verify(at: &LedgerAt, format: Format) -> Result<Exit, Failed> {
         return Err(Failed::not_verified(anyhow!("the ledger ends in the middle of a decision")));
     }
     match format {
-        Format::Json => println!(
+        Format::Json => say(format_args!(
             "{}",
             json!({
                 "verified": true,
@@ -102,17 +102,20 @@ fn verify(at: &LedgerAt, format: Format) -> Result<Exit, Failed> {
                 "rollouts": replay.rollouts.len(),
                 "keyPinned": pinned,
             })
-        ),
+        )),
         Format::Text => {
-            println!("the ledger holds: {} entries of {}", report.size, report.origin);
-            println!("  root       {}", report.root);
-            println!("  checkpoint signed by {key}");
-            println!("  hashes     every entry leads to the root ({} tiles compared)", report.tiles);
-            println!("  decisions  made again from the records: the same, in {} rollout(s)", replay.rollouts.len());
+            say(format_args!("the ledger holds: {} entries of {}", report.size, report.origin));
+            say(format_args!("  root       {}", report.root));
+            say(format_args!("  checkpoint signed by {key}"));
+            say(format_args!("  hashes     every entry leads to the root ({} tiles compared)", report.tiles));
+            say(format_args!(
+                "  decisions  made again from the records: the same, in {} rollout(s)",
+                replay.rollouts.len()
+            ));
             if !pinned {
-                println!(
+                say(format_args!(
                     "  note       the key was taken from beside the ledger; to know whose it is, name it with --key"
-                );
+                ));
             }
         }
     }
@@ -123,8 +126,8 @@ fn proof(at: &LedgerAt, index: u64, format: Format) -> Result<Exit, Failed> {
     let Opened { reader, key, .. } = open(at)?;
     let proof = reader.log_proof(&key, index).map_err(|error| Failed::not_verified(anyhow!(error)))?;
     match format {
-        Format::Text => print!("{proof}"),
-        Format::Json => println!("{}", json!({ "index": index, "proof": proof.to_string() })),
+        Format::Text => say_as_is(format_args!("{proof}")),
+        Format::Json => say(format_args!("{}", json!({ "index": index, "proof": proof.to_string() }))),
     }
     Ok(Exit::Done)
 }

@@ -1,7 +1,7 @@
 //! `verdigris plan check`.
 
 use crate::cli::{Format, Plan};
-use crate::describe::{Exit, Failed, read_text};
+use crate::describe::{Exit, Failed, read_text, say, say_as_is};
 use rollout::plan::{MAX_PLAN_BYTES, parse, preview};
 use std::path::Path;
 
@@ -16,8 +16,8 @@ fn check(path: &Path, format: Format) -> Result<Exit, Failed> {
     let plan = read_plan(path)?.1;
     let preview = preview(&plan);
     match format {
-        Format::Text => print!("{preview}"),
-        Format::Json => println!("{}", serde_json::to_string(&preview)?),
+        Format::Text => say_as_is(format_args!("{preview}")),
+        Format::Json => say(format_args!("{}", serde_json::to_string(&preview)?)),
     }
     Ok(Exit::Done)
 }

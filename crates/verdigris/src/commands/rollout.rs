@@ -4,7 +4,7 @@ use super::plan::read_plan;
 use crate::api::ApiClient;
 use crate::cli::{Format, Named, Rollout};
 use crate::clock;
-use crate::describe::{Exit, Failed, printable, timestamp};
+use crate::describe::{Exit, Failed, printable, say, say_as_is, timestamp};
 use crate::view::{Flow, View};
 use control::RolloutSummary;
 use model::ShortDuration;
@@ -63,17 +63,17 @@ async fn command_of(named: &Named, command: &Command, format: Format) -> Result<
 async fn list(api: &ApiClient, format: Format) -> Result<Exit, Failed> {
     let rollouts: Vec<RolloutSummary> = api.get("/v1/rollouts").await?;
     match format {
-        Format::Json => println!("{}", serde_json::to_string(&rollouts)?),
-        Format::Text if rollouts.is_empty() => println!("no rollout yet: `verdigris rollout start PLAN`"),
+        Format::Json => say(format_args!("{}", serde_json::to_string(&rollouts)?)),
+        Format::Text if rollouts.is_empty() => say(format_args!("no rollout yet: `verdigris rollout start PLAN`")),
         Format::Text => {
             for rollout in &rollouts {
-                println!(
+                say(format_args!(
                     "{}  started {}  green serves {}  {}",
                     printable(&rollout.rollout.0),
                     timestamp(rollout.started_at),
                     rollout.green_serves,
                     printable(&rollout.headline)
-                );
+                ));
             }
         }
     }
@@ -125,8 +125,8 @@ pub fn exit(progress: Progress) -> Exit {
 
 fn show(report: &Report, format: Format) -> Result<Exit, Failed> {
     match format {
-        Format::Json => println!("{}", serde_json::to_string(report)?),
-        Format::Text => print!("{}", status_text(report)),
+        Format::Json => say(format_args!("{}", serde_json::to_string(report)?)),
+        Format::Text => say_as_is(format_args!("{}", status_text(report))),
     }
     Ok(Exit::Done)
 }

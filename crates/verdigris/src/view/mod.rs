@@ -8,6 +8,7 @@ pub use plain::PlainView;
 pub use screen::{Screen, draw};
 pub use terminal::{Flow, Terminal};
 
+use crate::describe::say;
 use rollout::Report;
 use std::io::IsTerminal;
 
@@ -38,7 +39,7 @@ impl View {
             View::Live(terminal) => terminal.show(report, note, now),
             View::Plain(plain) => {
                 for line in plain.lines(report, now) {
-                    println!("{line}");
+                    say(line);
                 }
                 Flow::GoOn
             }

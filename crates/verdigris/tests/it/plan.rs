@@ -43,7 +43,7 @@ impl Plan {
             steps: steps.to_vec(),
             gates: "{}",
             guards: "{ spanLoss: { atMost: 10% } }",
-            horizon: "1s",
+            horizon: "2s",
             linger: "500ms",
             pin: "1s",
             rate: 50.0,
