@@ -142,7 +142,8 @@ fn verdigris(ground: &Ground, folder: &Path) -> Result<(Proxy, PathBuf)> {
     Ok((Proxy { running, grpc }, socket))
 }
 
-/// Starts a rollout that goes to 50% and waits there for a person. Nothing comes out of the sinks into the taps, so
+/// Starts a rollout that goes to 50% and waits there for a person. The first shift comes after one `pin`, so that is
+/// short, and still longer than a phase, so that every trace of it is remembered. Nothing comes out of the sinks into the taps, so
 /// verification sees what was sent alone; until its horizon, minutes from then, that is no loss.
 fn begin_split(ground: &Ground, folder: &Path, socket: &Path) -> Result<()> {
     let [blue, green] = ground.sinks;
@@ -152,6 +153,7 @@ kind: Rollout
 metadata: {{ name: bench, change: BENCH, reason: measures the split, impact: none }}
 spec:
   subject: pipeline
+  pin: 5s
   environments:
     blue: {{ version: "1", otlp: {{ grpc: "http://{blue}" }} }}
     green: {{ version: "2", otlp: {{ grpc: "http://{green}" }} }}
