@@ -29,6 +29,7 @@ spec:
       - setWeight: 100%
       - bake: { for: 20s }
   guards: { spanLoss: { atMost: 1% } }
+  pin: 1s
 "#;
 
 struct Bench {
@@ -78,8 +79,18 @@ impl Bench {
         Server { handle, table, task: tokio::spawn(controller.run()) }
     }
 
-    fn pass(&self, ms: u64) {
+    /// The clock goes on, and the controller looks at it: tokio's time is paused, and goes on when everybody waits.
+    async fn pass(&self, ms: u64) {
         self.now.fetch_add(ms, Ordering::Relaxed);
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+
+    /// A rollout whose first weight is applied; the gateway knew the traces in flight for as long as the plan pins them.
+    async fn shifted(&self, server: &Server) -> Report {
+        server.start(PLAN).await.unwrap();
+        server.apply().await;
+        self.pass(1_000).await;
+        server.apply().await
     }
 }
 
@@ -124,8 +135,7 @@ async fn a_killed_controller_goes_on_from_its_records() {
     let bench = Bench::new();
     let server = bench.serve();
     assert_eq!(server.table.borrow().generation, 0, "before the first rollout everything goes to `serving`");
-    server.start(PLAN).await.unwrap();
-    let before = server.apply().await;
+    let before = bench.shifted(&server).await;
     assert_eq!(before.headline, "step 2 of 4: pause until a person resumes");
     server.kill().await;
 
@@ -136,6 +146,12 @@ async fn a_killed_controller_goes_on_from_its_records() {
     assert_eq!(after.weight_observed, None, "nothing is observed before the gateway says so again");
     assert_eq!(server.apply().await.weight_observed, BasisPoints::new(1_000));
     server.command(Command::Resume).await.unwrap();
+    assert_eq!(
+        server.table.borrow().weight,
+        BasisPoints::new(1_000).unwrap(),
+        "the traces in flight are not known yet"
+    );
+    bench.pass(1_000).await;
     assert_eq!(server.table.borrow().weight, BasisPoints::ALL);
     server.stop().await;
 }
@@ -144,8 +160,7 @@ async fn a_killed_controller_goes_on_from_its_records() {
 async fn a_rollback_is_durable_before_the_table_goes_out_and_ends_when_it_is_applied() {
     let bench = Bench::new();
     let server = bench.serve();
-    server.start(PLAN).await.unwrap();
-    server.apply().await;
+    bench.shifted(&server).await;
     let rolled_back = server.command(Command::Rollback { reason: "enough".into() }).await.unwrap();
     assert_eq!(rolled_back.progress, Progress::RollingBack);
     assert_eq!(server.table.borrow().weight, BasisPoints::ZERO);
@@ -209,18 +224,18 @@ async fn results_of_another_run_or_rollout_are_ignored() {
 async fn what_the_ledger_does_not_take_is_not_done_and_is_done_when_it_is_mended() {
     let bench = Bench::new();
     let server = bench.serve();
-    server.start(PLAN).await.unwrap();
-    server.apply().await;
+    bench.shifted(&server).await;
     let moved = bench.dir().with_extension("moved");
     std::fs::rename(bench.dir(), &moved).unwrap();
     let refused = server.command(Command::Resume).await;
     assert!(matches!(refused, Err(CommandError::Ledger(_))), "{refused:?}");
     assert_eq!(server.table.borrow().weight, BasisPoints::new(1_000).unwrap(), "no record, no traffic");
     mend(&moved, &bench.dir());
-    bench.pass(1_000);
-    // The next tick opens the ledger again; time is paused, so it comes as soon as everybody waits.
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    // The next tick opens the ledger again.
+    bench.pass(1_000).await;
     server.command(Command::Resume).await.unwrap();
+    server.apply().await;
+    bench.pass(1_000).await;
     assert_eq!(server.table.borrow().weight, BasisPoints::ALL);
     assert_eq!(server.report().await.active, Environment::Blue);
     server.stop().await;

@@ -42,6 +42,11 @@ pub(crate) fn name(judge: &Judge, metrics: &[Metric], alarmed: &[&Metric]) -> Op
         return Some(failure(judge, exports, exports, alarmed, vec![]));
     }
     if let Some((metric, blind)) = explaining_blind_spot(judge, &find) {
+        // A span that hangs elsewhere is missed where it should hang.
+        if let Some(reparented) = leaning(metrics, Check::Reparented).filter(|_| !is_operation(&blind.subject)) {
+            let because = "calls are not seen where the called span has another parent".to_owned();
+            return Some(failure(judge, reparented, metric, alarmed, vec![because]));
+        }
         return Some(blind_spot_failure(judge, metric, blind, alarmed));
     }
     let unexplained = ORDER.into_iter().filter(|check| *check != Check::BlindSpot).find_map(find);
@@ -117,7 +122,16 @@ fn explains_loss<'j>(judge: &'j Judge, blind: &[&'j Tracked], significant: bool)
     if missed as f64 >= NEARLY_ALL * lossy.events as f64 {
         return Some(telling);
     }
-    let beyond_accident = |it: &&Tracked| it.candidate.events as f64 * libm::log(lossy.share()) < LOG_NOT_BY_CHANCE;
+    // How often a trace loses a span besides: what the blind spot itself makes must not count for chance. One trace more
+    // of each kind, so that few traces do not look certain.
+    let loss_besides = |unseen: u64| {
+        let others = |count: u64| count.saturating_sub(unseen) as f64;
+        (others(lossy.events) + 1.0) / (others(lossy.traces) + 2.0)
+    };
+    let beyond_accident = |it: &&Tracked| {
+        let unseen = it.candidate.events;
+        unseen as f64 * libm::log(loss_besides(unseen)) < LOG_NOT_BY_CHANCE
+    };
     let systematic: Vec<&Tracked> = significantly_blind(judge).into_iter().filter(beyond_accident).collect();
     if significant { most_telling(&systematic) } else { None }
 }

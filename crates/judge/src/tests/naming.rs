@@ -132,6 +132,9 @@ fn a_loss_is_a_blind_spot_only_where_that_explains_it() {
     check_by_hand(&config(), by_hand((0, 50), ((20, 0), (20, 20))), blind);
     // 20 of 450, when nine tenths of all traces lose something, may be one.
     check_by_hand(&config(), by_hand((0, 450), ((20, 0), (20, 20))), loss);
+    // 17 of 19 losses among 22 traces: the loss is as frequent as the blind spot makes it, and rarer besides.
+    let few = ByHand { traces: 22, lost: (0, 19), operation: ((17, 0), (17, 17)), spans_out: 150 };
+    check_by_hand(&config(), few, blind);
     // What the active environment does not show either explains nothing.
     check_by_hand(&config(), by_hand((3, 50), ((3, 3), (50, 50))), loss);
     // Nothing at all comes out: every operation is blind, and that is not the reason.
@@ -173,6 +176,20 @@ fn edges_are_named_where_no_operation_is_blind() {
     }
     let Verdict::Fail(failure) = judge.assess().verdict else { panic!("the edge is blind") };
     assert_eq!((failure.check, failure.subject), (Check::BlindSpot, Some(edge())));
+}
+
+#[test]
+fn an_edge_that_nobody_sees_is_explained_by_changed_parents() {
+    let green = Behaviour { blind: 1.0, ..healthy().with(Check::Reparented, 0.2) };
+    let mut traffic = Traffic::new(8, 300, healthy(), green);
+    let mut judge = Judge::new(config());
+    for _ in 0..20 {
+        let mut observation = traffic.batch(0.5);
+        observation.blind_spots.retain(|spot| spot.subject == edge());
+        judge.observe(&observation);
+    }
+    let Verdict::Fail(failure) = judge.assess().verdict else { panic!("parents have changed") };
+    assert_eq!((failure.guard, failure.check, failure.subject), (Guard::Findings, Check::Reparented, None));
 }
 
 #[test]

@@ -142,9 +142,10 @@ fn verdigris(ground: &Ground, folder: &Path) -> Result<(Proxy, PathBuf)> {
     Ok((Proxy { running, grpc }, socket))
 }
 
-/// Starts a rollout that goes to 50% and waits there for a person. The first shift comes after one `pin`, so that is
-/// short, and still longer than a phase, so that every trace of it is remembered. Nothing comes out of the sinks into the taps, so
-/// verification sees what was sent alone; until its horizon, minutes from then, that is no loss.
+/// Starts a rollout that goes to 50% and waits there for a person. The first shift comes one `pin` later, so that is
+/// short, and still longer than a phase of the default length, so that every trace of it is remembered. Nothing comes out
+/// of the sinks into the taps, so verification sees what was sent alone; until its horizon, minutes from then, that is no
+/// loss.
 fn begin_split(ground: &Ground, folder: &Path, socket: &Path) -> Result<()> {
     let [blue, green] = ground.sinks;
     let plan = format!(
