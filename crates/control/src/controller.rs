@@ -163,7 +163,7 @@ impl Controller {
     /// not take it: then nothing was decided, and the next event finds the state as it was.
     fn happened(&mut self, event: Event, by: &str) -> Option<Vec<Decision>> {
         let now = (self.clock)();
-        let state = self.journal.replay().running()?;
+        let state = self.concerned(&event)?;
         let next = rollout::step(state, &event, now);
         if matches!(event, Event::Tick) && next.decisions.is_empty() {
             return None;
@@ -198,6 +198,19 @@ impl Controller {
             }
             Err(error) => tracing::debug!("the ledger cannot be opened: {error}"),
         }
+    }
+
+    /// The rollout that runs. A rollback's torn traces are counted when they are seen again, so that the count may come
+    /// when it has ended.
+    fn concerned(&self, event: &Event) -> Option<&State> {
+        let replay = self.journal.replay();
+        let counts_more = |state: &&State| match event {
+            Event::Applied { generation, torn } => {
+                *generation == state.table.generation && state.torn_told.is_some_and(|told| *torn > told)
+            }
+            _ => false,
+        };
+        replay.running().or_else(|| replay.rollouts.last().filter(counts_more))
     }
 
     fn record(

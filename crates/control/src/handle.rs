@@ -20,7 +20,7 @@ pub enum Input {
     Applied {
         /// The generation.
         generation: u64,
-        /// Traces torn by rollbacks so far.
+        /// Traces torn by rollbacks since the gateway started.
         torn: u64,
     },
     /// A gate's runner came back.

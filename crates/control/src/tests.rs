@@ -170,9 +170,17 @@ async fn a_rollback_is_durable_before_the_table_goes_out_and_ends_when_it_is_app
     assert_eq!(server.report().await.progress, Progress::RollingBack);
     let ended = server.apply().await;
     assert_eq!(ended.headline, "rolled back: operator: alice asked for it: enough");
+    let generation = ended.generation;
+    for (torn, expect) in [(0, 0), (7, 7), (7, 7), (3, 7), (9, 9)] {
+        server.handle.tell(Input::Applied { generation, torn }).await;
+        assert_eq!(server.report().await.torn, expect, "torn traces are counted as they are seen again");
+    }
     let again = server.start(PLAN).await.unwrap();
     assert!(again.generation > ended.generation, "generations grow over the life of the ledger");
     assert_eq!(again.rollout.0, "collectors.2");
+    let generation = again.generation;
+    server.handle.tell(Input::Applied { generation, torn: 9 }).await;
+    assert_eq!(server.report().await.torn, 0, "the gateway counts over all rollouts");
     assert_eq!(server.handle.list().await.len(), 2);
     server.stop().await;
 }

@@ -62,6 +62,7 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
         table,
         observed: None,
         pins_since: None,
+        torn_told: None,
         torn: 0,
         judge: Judge::new(judge_config(plan)),
         assessment: None,
@@ -128,12 +129,23 @@ impl Decider {
     }
 
     fn applied(&mut self, generation: u64, torn: u64) {
-        // A gateway that started again counts from 0.
-        self.state.torn = self.state.torn.max(torn);
+        let before = match self.state.torn_told {
+            // What other rollouts tore.
+            None => torn,
+            Some(told) if told <= torn => told,
+            // The gateway started again.
+            Some(_) => 0,
+        };
+        self.state.torn += torn - before;
+        self.state.torn_told = Some(torn);
         if generation != self.state.table.generation {
             return;
         }
         let shift = Shift::from(&self.state.table);
+        if self.state.observed == Some((generation, shift.weight)) {
+            // Told again for the torn traces' sake: they are counted as they come back, after a rollback is over.
+            return;
+        }
         self.state.observed = Some((generation, shift.weight));
         self.state.pins_since = self.state.pins_since.or(Some(self.now));
         self.state.heard_at = self.now;

@@ -107,7 +107,7 @@ pub enum Event {
     Applied {
         /// The generation.
         generation: u64,
-        /// Traces torn by rollbacks so far.
+        /// Traces torn by rollbacks since the gateway started.
         torn: u64,
     },
     /// A person, or a program for them, asked for something.

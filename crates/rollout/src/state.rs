@@ -33,7 +33,9 @@ pub struct State {
     /// Since when the gateway remembers which traces are in flight: it began to with this rollout's first table, and
     /// forgot them if it started again.
     pub pins_since: Option<UnixMillis>,
-    /// Traces torn by a rollback, as the gateway counts them.
+    /// The gateway's count of torn traces when it was told last. It counts over all rollouts, and from 0 when it starts.
+    pub torn_told: Option<u64>,
+    /// Traces torn by this rollout's rollback.
     pub torn: u64,
     /// The evidence; carried over steps, never reset.
     pub judge: Judge,

@@ -14,6 +14,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use store::{Evidence, Recovered, Store};
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,6 +22,9 @@ use tokio::sync::{mpsc, oneshot};
 const PIN_MS: u64 = 60_000;
 /// Events of the gateway on their way to the controller; the gateway keeps the newest if it is full.
 const MAX_EVENTS: usize = 64;
+
+/// How often torn traces are looked at.
+const TORN_EVERY: Duration = Duration::from_secs(1);
 
 /// A gateway whose ports are bound, and everything else still to be made.
 pub struct Ports {
@@ -86,7 +90,7 @@ impl System {
             Controller::open(opened.open, opened.evidence, settings, surroundings)?;
         check_taps(&table.borrow(), &ports.taps)?;
         let (view_sender, views) = mpsc::channel(MAX_VIEWS);
-        let (events, mut applied) = mpsc::channel(MAX_EVENTS);
+        let (events, applied) = mpsc::channel(MAX_EVENTS);
         let gateway = ports.bound.gateway();
         let addresses = ports.bound.addresses().clone();
         observe::spawn(views, watching, handle.clone(), noted).context("the verification thread")?;
@@ -97,19 +101,7 @@ impl System {
             // A sender that is dropped stops the gateway as well.
             let _ = stopping.await;
         }));
-        let (told, counters) = (handle.clone(), gateway.clone());
-        tokio::spawn(async move {
-            while let Some(event) = applied.recv().await {
-                match event {
-                    Event::Applied { generation, .. } => {
-                        told.tell(Input::Applied { generation, torn: counters.stats().torn_traces }).await;
-                    }
-                    Event::Refused { generation, error } => {
-                        tracing::error!("the gateway refused route table {generation}: {error}");
-                    }
-                }
-            }
-        });
+        tokio::spawn(tell_applied(applied, gateway.clone(), handle.clone()));
         Ok(System {
             handle,
             gateway,
@@ -133,6 +125,37 @@ impl System {
         let controller = self.controller;
         let joined = tokio::task::spawn_blocking(move || controller.join()).await.context("the controller")?;
         joined.map_err(|_| anyhow::anyhow!("the controller panicked"))
+    }
+}
+
+/// Tells the controller which table applies, and afterwards how many traces a rollback tore: they are counted as they
+/// are seen again, and told when the count has stood still for a moment.
+async fn tell_applied(mut events: mpsc::Receiver<Event>, gateway: Gateway, handle: Handle) {
+    let mut ticks = tokio::time::interval(TORN_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut applied, mut told, mut before) = (None, 0, 0);
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                None => return,
+                Some(Event::Applied { generation, .. }) => {
+                    applied = Some(generation);
+                    told = gateway.stats().torn_traces;
+                    handle.tell(Input::Applied { generation, torn: told }).await;
+                }
+                Some(Event::Refused { generation, error }) => {
+                    tracing::error!("the gateway refused route table {generation}: {error}");
+                }
+            },
+            _ = ticks.tick() => {
+                let torn = gateway.stats().torn_traces;
+                if let Some(generation) = applied.filter(|_| torn > told && torn == before) {
+                    told = torn;
+                    handle.tell(Input::Applied { generation, torn }).await;
+                }
+                before = torn;
+            }
+        }
     }
 }
 

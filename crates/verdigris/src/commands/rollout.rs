@@ -145,6 +145,9 @@ pub fn status_text(report: &Report) -> String {
         "  traffic      {} is active; green serves {observed}, weight ordered {ordered}{mirror} (generation {generation})",
         report.active
     ));
+    if report.torn > 0 {
+        lines.push(format!("  torn         {} traces in flight, by the rollback", report.torn));
+    }
     for what in &report.waits_for {
         lines.push(format!("  waits for    {}", printable(what)));
     }
