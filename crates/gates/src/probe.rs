@@ -6,6 +6,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use model::{Environment, GateResult, GateVerdict, PerEnvironment, Protocol, Upstream};
+use otlp::Signal;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -14,7 +15,6 @@ use tokio::time::timeout;
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
 /// An answer to an empty export is a few bytes; more than this is not OTLP.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
-const GRPC_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
 /// Why an environment did not take an empty export.
 #[derive(Debug, thiserror::Error)]
@@ -67,68 +67,61 @@ async fn export_nothing(upstream: &Upstream) -> Result<(), ProbeError> {
     let connected = TcpStream::connect(authority).await;
     let stream = connected.map_err(|source| ProbeError::Connect { endpoint: endpoint.clone(), source })?;
     let of_protocol = |source| ProbeError::Protocol { endpoint: endpoint.clone(), source };
-    let (path, content_type, body) = match upstream.protocol {
-        Protocol::Grpc => (GRPC_PATH, "application/grpc", Bytes::from_static(&[0; 5])),
-        Protocol::Http => ("/v1/traces", "application/x-protobuf", Bytes::new()),
+    // HTTP/1.1 wants the path alone (RFC 9112, section 3.2.1), HTTP/2 scheme and authority beside it.
+    let (uri, content_type, body) = match upstream.protocol {
+        Protocol::Grpc => {
+            (format!("{endpoint}{}", Signal::Traces.grpc_path()), "application/grpc", Bytes::from_static(&[0; 5]))
+        }
+        Protocol::Http => (Signal::Traces.http_path().to_owned(), "application/x-protobuf", Bytes::new()),
     };
-    let request = Request::post(format!("{endpoint}{path}"))
+    let request = Request::post(uri)
         .header("content-type", content_type)
         .header("host", authority)
         .header("te", "trailers")
         .body(Full::new(body))
         .map_err(|_| ProbeError::Endpoint { endpoint: endpoint.clone() })?;
     let io = TokioIo::new(stream);
-    let response = match upstream.protocol {
+    // The connection's task ends with its sender, once the answer is read.
+    let (response, grpc) = match upstream.protocol {
         Protocol::Grpc => {
-            let (mut sender, connection) =
-                hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.map_err(of_protocol)?;
-            let connection = tokio::spawn(connection);
-            let response = sender.send_request(request).await.map_err(of_protocol);
-            let answer = match response {
-                Ok(response) => read_answer(response, true).await,
-                Err(error) => Err(error),
-            };
-            connection.abort();
-            answer?
+            let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await;
+            let (mut sender, connection) = handshake.map_err(of_protocol)?;
+            tokio::spawn(connection);
+            (sender.send_request(request).await.map_err(of_protocol)?, true)
         }
         Protocol::Http => {
             let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.map_err(of_protocol)?;
-            let connection = tokio::spawn(connection);
-            let response = sender.send_request(request).await.map_err(of_protocol);
-            let answer = match response {
-                Ok(response) => read_answer(response, false).await,
-                Err(error) => Err(error),
-            };
-            connection.abort();
-            answer?
+            tokio::spawn(connection);
+            (sender.send_request(request).await.map_err(of_protocol)?, false)
         }
     };
-    match response {
+    let refusal = read_answer(response, grpc).await;
+    match refusal {
         None => Ok(()),
         Some(answer) => Err(ProbeError::Refused { endpoint, answer }),
     }
 }
 
 /// `None` is success; otherwise what was answered, in words.
-async fn read_answer(
-    response: hyper::Response<hyper::body::Incoming>,
-    grpc: bool,
-) -> Result<Option<String>, ProbeError> {
+async fn read_answer(response: hyper::Response<hyper::body::Incoming>, grpc: bool) -> Option<String> {
     let status = response.status();
     let early = response.headers().get("grpc-status").cloned();
     let Ok(body) = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await else {
-        return Ok(Some("a broken or endless body".to_owned()));
+        return Some("a broken or endless body".to_owned());
     };
     if !status.is_success() {
-        return Ok(Some(format!("HTTP status {}", status.as_u16())));
+        return Some(format!("HTTP status {}", status.as_u16()));
     }
     if !grpc {
-        return Ok(None);
+        return None;
     }
     let late = body.trailers().and_then(|trailers| trailers.get("grpc-status").cloned());
-    Ok(match late.or(early) {
+    match late.or(early) {
         Some(code) if code.as_bytes() == b"0" => None,
         Some(code) => Some(format!("gRPC status {}", String::from_utf8_lossy(code.as_bytes()))),
         None => Some("no gRPC status".to_owned()),
-    })
+    }
 }
+
+#[cfg(test)]
+mod tests;
