@@ -1,6 +1,5 @@
 //! What the controller does once a decision is durable.
 
-use crate::Clock;
 use crate::controller::Watching;
 use crate::handle::{Handle, Input};
 use model::{GateResult, GateVerdict, PerEnvironment, RouteTable};
@@ -18,8 +17,6 @@ pub(crate) struct Outlets {
     pub watching: watch::Sender<Option<Watching>>,
     /// Where gates come back to.
     pub handle: Handle,
-    /// Reads the time for evidence that gates collect.
-    pub clock: Clock,
 }
 
 impl Outlets {
@@ -37,8 +34,7 @@ impl Outlets {
             active = %table.active,
             weight = %table.weight,
             mirror = table.mirror,
-            "route table published at {}",
-            (self.clock)(),
+            "route table published",
         );
         self.table.send_replace(Arc::new(table));
     }

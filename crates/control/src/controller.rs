@@ -100,7 +100,7 @@ impl Controller {
         let (sender, receiver) = watch::channel(Arc::new(table));
         let (handle, inputs) = Handle::new();
         let (watching, watched) = watch::channel(journal.replay().running().map(Watching::of));
-        let outlets = Outlets { table: sender, watching, handle: handle.clone(), clock: clock.clone() };
+        let outlets = Outlets { table: sender, watching, handle: handle.clone() };
         let base_dir = journal.replay().base_dir().map(PathBuf::from).unwrap_or_default();
         let controller = Controller { journal, outlets, settings, clock, random, examples, inputs, base_dir };
         Ok((controller, Outlook { handle, table: receiver, watching: watched }))

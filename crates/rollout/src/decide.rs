@@ -247,6 +247,16 @@ impl Decider {
         }
     }
 
+    /// How long an analysis or a bake waits; 0 for a step that waits for no evidence.
+    fn evidence_wait_ms(&self, index: usize) -> u64 {
+        match self.plan_step(index) {
+            Some(PlanStep::Analysis { at_most_ms }) => at_most_ms,
+            Some(PlanStep::Bake { for_ms }) => for_ms,
+            Some(PlanStep::Gate(_) | PlanStep::Mirror { .. } | PlanStep::SetWeight { .. } | PlanStep::Pause { .. })
+            | None => 0,
+        }
+    }
+
     fn plan_step(&self, index: usize) -> Option<PlanStep> {
         self.state.plan.steps.get(index).cloned()
     }

@@ -16,7 +16,6 @@ use outcome::Outcome;
 use rollout::{Principal, Progress, Report};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// How often the view is drawn and the rollout asked.
@@ -67,7 +66,6 @@ struct Show<'s> {
     system: &'s System,
     cast: &'s Cast,
     crash: bool,
-    base_dir: PathBuf,
 }
 
 impl<'s> Show<'s> {
@@ -77,14 +75,14 @@ impl<'s> Show<'s> {
             Format::Json => None,
         };
         let crash = command.fault == crate::cli::Fault::Crash;
-        Show { view, system, cast, crash, base_dir: PathBuf::from("/") }
+        Show { view, system, cast, crash }
     }
 
     async fn run(&mut self, shop: &crate::demo::shop::Shop) -> Result<Report, Failed> {
         tokio::time::sleep(Duration::from_millis(WARM_UP_MS)).await;
         let plan = self.cast.plan();
         let by = Principal { name: "demo".to_owned(), roles: Vec::new() };
-        let started = self.system.handle.start(plan, self.base_dir.display().to_string(), by).await;
+        let started = self.system.handle.start(plan, "/".to_owned(), by).await;
         let started = started.map_err(|error| match error {
             control::StartError::Plan(errors) => anyhow!("the demo's plan:\n{errors}"),
             other => anyhow!(other),

@@ -71,11 +71,7 @@ impl Decider {
                 if *batches >= MIN_BATCHES && self.proved() {
                     Next::Advance
                 } else if due(until) {
-                    let wait_ms = match self.plan_step(step) {
-                        Some(PlanStep::Analysis { at_most_ms }) => at_most_ms,
-                        _ => 0,
-                    };
-                    Next::Inconclusive { wait_ms, extended: *extended }
+                    Next::Inconclusive { wait_ms: self.evidence_wait_ms(step), extended: *extended }
                 } else {
                     Next::Wait
                 }
@@ -88,11 +84,7 @@ impl Decider {
                 } else if self.proved() {
                     Next::Advance
                 } else {
-                    let wait_ms = match self.plan_step(step) {
-                        Some(PlanStep::Bake { for_ms }) => for_ms,
-                        _ => 0,
-                    };
-                    Next::Inconclusive { wait_ms, extended: *extended }
+                    Next::Inconclusive { wait_ms: self.evidence_wait_ms(step), extended: *extended }
                 }
             }
         }

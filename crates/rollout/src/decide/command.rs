@@ -2,7 +2,6 @@
 
 use super::Decider;
 use crate::event::{Action, Cause, Command, Decision, HoldReason, Principal};
-use crate::plan::Step as PlanStep;
 use crate::state::{Approval, Halt, Phase, Stage};
 
 impl Decider {
@@ -67,13 +66,7 @@ impl Decider {
     }
 
     fn wait_again(&mut self, step: usize) {
-        let wait_ms = match self.plan_step(step) {
-            Some(PlanStep::Analysis { at_most_ms }) => at_most_ms,
-            Some(PlanStep::Bake { for_ms }) => for_ms,
-            Some(PlanStep::Gate(_) | PlanStep::Mirror { .. } | PlanStep::SetWeight { .. } | PlanStep::Pause { .. })
-            | None => 0,
-        };
-        let end = self.now.plus_ms(wait_ms);
+        let end = self.now.plus_ms(self.evidence_wait_ms(step));
         if let Phase::Progressing { stage: Stage::Analysing { until, .. } | Stage::Baking { until, .. }, .. } =
             &mut self.state.phase
         {
