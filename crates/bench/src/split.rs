@@ -10,7 +10,7 @@ use clap::Args;
 use model::{BUCKETS, Environment, PerEnvironment, RouteKey, TraceId};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
-use otlp::Splitter;
+use otlp::{Part, Signal, Splitter, Unit};
 use prost::Message;
 use serde_json::json;
 use std::hint::black_box;
@@ -88,8 +88,8 @@ fn measure(spans: usize, budget: Duration) -> Result<Figures> {
     let turn = budget / ROUNDS as u32;
     for _ in 0..ROUNDS {
         scan.push(time(&requests, turn, |request| {
-            let counts = splitter.scan(request, |trace| environment(trace, MEASURED_WEIGHT));
-            black_box(counts?);
+            splitter.scan(Signal::Traces, request, |unit| part(environment_of(unit, MEASURED_WEIGHT)))?;
+            black_box(splitter.records(part(Environment::Blue)));
             Ok(())
         })?);
         wire.push(time(&requests, turn, |request| {
@@ -142,16 +142,30 @@ fn environment(trace: TraceId, weight: u16) -> Environment {
     if KEY.bucket(trace).0 < weight { Environment::Green } else { Environment::Blue }
 }
 
+fn environment_of(unit: Unit, weight: u16) -> Environment {
+    match unit {
+        Unit::Trace(trace) => environment(trace, weight),
+        Unit::Resource(_) => unreachable!("spans are routed by trace"),
+    }
+}
+
+fn part(environment: Environment) -> Part {
+    match environment {
+        Environment::Blue => 0,
+        Environment::Green => 1,
+    }
+}
+
 /// As the gateway does it: a request whose spans all go one way stays as it is, the parts of others are new.
 fn wire_split(splitter: &mut Splitter, request: &Bytes, weight: u16) -> Result<PerEnvironment<Bytes>> {
-    let spans = splitter.scan(request, |trace| environment(trace, weight))?;
-    Ok(PerEnvironment::from_fn(|of| match (spans[of], spans[of.other()]) {
+    splitter.scan(Signal::Traces, request, |unit| part(environment_of(unit, weight)))?;
+    Ok(PerEnvironment::from_fn(|of| match (splitter.records(part(of)), splitter.records(part(of.other()))) {
         (0, _) => Bytes::new(),
         (_, 0) => request.clone(),
         (_, _) => {
-            let mut part = Vec::new();
-            splitter.write(request, of, &mut part);
-            part.into()
+            let mut bytes = Vec::new();
+            splitter.write(request, |it| it == part(of), &mut bytes);
+            bytes.into()
         }
     }))
 }

@@ -14,6 +14,8 @@ pub mod compression;
 pub mod grpc;
 pub mod json;
 pub mod reply;
+mod resource;
+mod routes;
 mod signal;
 mod span;
 mod split;
@@ -24,5 +26,5 @@ mod sample;
 
 pub use signal::{Signal, count_items};
 pub use span::{SpanView, for_each_span};
-pub use split::{SpanCounts, Splitter};
+pub use split::{Part, Splitter, Unit};
 pub use wire::Malformed;

@@ -161,6 +161,49 @@ impl<'m> Fields<'m> {
     }
 }
 
+/// The last length-delimited field of this number, 1 to 15: in protobuf the last one counts. Every field is walked over,
+/// and fails as in [`Fields::read`].
+///
+/// This is where a scan spends its time, so the encodings that nearly every field has (a key of one byte, a length of at
+/// most two, a varint of one) are read without the general cursor, which reads all others.
+#[inline]
+pub(crate) fn last_bytes<'m>(message: Fields<'m>, number: u32) -> Result<Option<&'m [u8]>, Malformed> {
+    let Fields { bytes, base, mut at } = message;
+    let wanted = (number << 3 | 2) as u8;
+    let mut last = None;
+    while let Some(&key) = bytes.get(at) {
+        let next = match (key & 7, bytes.get(at + 1), bytes.get(at + 2)) {
+            _ if !(0x08..0x80).contains(&key) => None,
+            (2, Some(&length), _) if length < 0x80 => Some((at + 2, at + 2 + usize::from(length))),
+            (2, Some(&low), Some(&high)) if high < 0x80 => {
+                let length = usize::from(low & 0x7f) | usize::from(high) << 7;
+                Some((at + 3, at + 3 + length))
+            }
+            (0, Some(&value), _) if value < 0x80 => Some((at + 2, at + 2)),
+            (1, ..) => Some((at + 9, at + 9)),
+            (5, ..) => Some((at + 5, at + 5)),
+            _ => None,
+        };
+        match next {
+            Some((start, end)) if end <= bytes.len() => {
+                if key == wanted {
+                    last = bytes.get(start..end);
+                }
+                at = end;
+            }
+            Some(_) | None => {
+                let mut strict = Fields { bytes, base, at };
+                match strict.read()? {
+                    Some(Field { number: read, value: Value::Bytes(value), .. }) if read == number => last = Some(value),
+                    Some(_) | None => {}
+                }
+                at = strict.at;
+            }
+        }
+    }
+    Ok(last)
+}
+
 impl<'m> Field<'m> {
     /// The fields of the submessage, if the field is length-delimited.
     #[inline]

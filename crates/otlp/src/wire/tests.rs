@@ -94,3 +94,23 @@ proptest! {
         prop_assert!(fields.read()?.is_none());
     }
 }
+
+proptest! {
+    #[test]
+    fn the_quick_walk_reads_what_the_cursor_reads(message in crate::sample::hostile_message(), number in 1u32..=15) {
+        let mut cursor = Fields::of(&message);
+        let mut expected = Ok(None);
+        loop {
+            match cursor.read() {
+                Ok(Some(Field { number: read, value: Value::Bytes(bytes), .. })) if read == number => expected = Ok(Some(bytes)),
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(malformed) => {
+                    expected = Err(malformed);
+                    break;
+                }
+            }
+        }
+        prop_assert_eq!(last_bytes(Fields::of(&message), number), expected);
+    }
+}
