@@ -40,6 +40,8 @@ pub struct Watching {
     pub linger_ms: u64,
     /// Within which time a span must have come out.
     pub horizon_ms: u64,
+    /// What the gateway routes by: verification chooses traces by its other hash.
+    pub route_key: RouteKey,
 }
 
 impl Watching {
@@ -50,6 +52,7 @@ impl Watching {
             batch_ms: state.plan.analysis.batch_ms,
             linger_ms: verification.linger_ms,
             horizon_ms: verification.horizon_ms,
+            route_key: state.table.key,
         }
     }
 }

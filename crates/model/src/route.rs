@@ -23,6 +23,15 @@ impl RouteKey {
         hasher.write(&trace.0);
         Bucket(((u128::from(hasher.finish()) * u128::from(BUCKETS)) >> 64) as u16)
     }
+
+    /// Another hash of the trace id, which says nothing of its bucket: by it traces are remembered, and chosen where only
+    /// a share of them is looked at. So a share holds as many traces of each environment as their weights say.
+    pub fn mark(&self, trace: TraceId) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(&self.0);
+        hasher.write(b"mark");
+        hasher.write(&trace.0);
+        hasher.finish()
+    }
 }
 
 /// What becomes of traces in flight when their bucket moves.

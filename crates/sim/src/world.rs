@@ -350,7 +350,9 @@ impl World {
             linger_ms: state.plan.verification.linger_ms,
             horizon_ms: state.plan.verification.horizon_ms,
             max_spans: 1 << 20,
+            max_rate: 1 << 20,
             key: [7; 16],
+            route_key: state.table.key,
         };
         self.verifier = Some(Verifier::new(config, self.unix()));
     }

@@ -17,6 +17,7 @@ mod finding;
 mod histogram;
 mod keyed;
 mod memory;
+mod pace;
 mod share;
 mod subject;
 mod tally;

@@ -7,6 +7,9 @@ use model::UnixMillis;
 /// a trace is left out. Traces whose hashes share a bit are counted once: 4 % too few at 10,000 traces a batch.
 const DISTINCT_BITS: u64 = 1 << 17;
 
+/// How long after the share rose it may be that a trace is still not told of for the share before.
+const FOLLOWED_WITHIN_MS: u64 = 1_000;
+
 /// Traces whose hash is at most the ceiling are verified.
 #[derive(Debug)]
 pub(crate) struct Share {
@@ -34,6 +37,14 @@ impl Share {
         before > 0
     }
 
+    /// Cuts the share down to this fraction of itself, `part` of `whole`.
+    pub(crate) fn cut(&mut self, part: u64, whole: u64, now: UnixMillis) {
+        let ceiling = u128::from(self.ceiling) * u128::from(part.min(whole)) / u128::from(whole.max(1));
+        self.ceiling = ceiling as u64;
+        self.previous = self.previous.min(self.ceiling);
+        self.changed = self.changed.max(now);
+    }
+
     /// Doubles the share, if all that came out before [`Share::unknown_until`] of the last change has been judged: its
     /// batches are closed two ages and a batch after the change.
     pub(crate) fn double(&mut self, now: UnixMillis, age_ms: u64, batch_ms: u64) {
@@ -41,13 +52,18 @@ impl Share {
         if self.ceiling < u64::MAX && now.since_ms(self.changed) >= settled_ms {
             self.previous = self.ceiling;
             self.ceiling = self.ceiling.saturating_mul(2).saturating_add(1);
-            self.changed = now;
+            self.changed = now.plus_ms(FOLLOWED_WITHIN_MS);
         }
     }
 
     /// Until when outputs of this trace may stem from spans that were sent while it was left out.
     pub(crate) fn unknown_until(&self, trace: u64, age_ms: u64) -> UnixMillis {
         if trace <= self.previous { UnixMillis(0) } else { self.changed.plus_ms(age_ms) }
+    }
+
+    /// The largest hash of a trace that is verified.
+    pub(crate) fn ceiling(&self) -> u64 {
+        self.ceiling
     }
 
     /// The share that is verified, in parts of 2^32.

@@ -4,11 +4,12 @@ use crate::example::{ExampleTrace, Examples, example};
 use crate::fact::{Delivery, SpanFact};
 use crate::keyed::{Keyed, Map};
 use crate::memory::Memory;
+use crate::pace::Pace;
 use crate::share::{Distinct, Share};
 use crate::subject::SubjectsEver;
 use crate::trace::{Content, MAX_SPANS_PER_TRACE, Span, Standing, Trace};
 use crate::vocabulary::{Bounds, Vocabulary};
-use model::{Environment, PerEnvironment, TraceId, UnixMillis};
+use model::{Environment, PerEnvironment, RouteKey, TraceId, UnixMillis};
 use std::collections::BTreeMap;
 
 mod close;
@@ -30,8 +31,12 @@ pub struct Config {
     pub horizon_ms: u64,
     /// Spans in flight at most, in both environments; a trace counts as one more. At about 100 bytes each.
     pub max_spans: usize,
-    /// The key of the hash maps and of the hash that chooses which traces are verified.
+    /// Spans a second that are joined at most, those that were sent and those that came out. At some 1.7 us each.
+    pub max_rate: u64,
+    /// The key of the hash maps.
     pub key: [u8; 16],
+    /// Its mark chooses which traces are verified, where that is not all of them.
+    pub route_key: RouteKey,
 }
 
 /// Joins what was sent with what came out.
@@ -54,6 +59,7 @@ pub struct Verifier {
     subjects: SubjectsEver,
     examples: Examples,
     spans: usize,
+    pace: Pace,
     /// The latest time that any call told.
     latest: UnixMillis,
     counted: Counted,
@@ -131,6 +137,7 @@ impl Verifier {
             subjects: SubjectsEver::new(keyed),
             examples: Examples::default(),
             spans: 0,
+            pace: Pace::new(started),
             latest: started,
             counted: Counted::default(),
         }
@@ -143,7 +150,7 @@ impl Verifier {
         let at = UnixMillis(handed_over_us / 1_000);
         self.latest = self.latest.max(at);
         let Some(trace) = self.traces[environment].get(&fact.trace) else {
-            let hash = self.keyed.of(std::iter::once(&fact.trace.0[..]));
+            let hash = self.config.route_key.mark(fact.trace);
             if self.closed[environment].contains(hash) {
                 self.closed[environment].insert(hash);
                 self.counted.late_spans[environment] += 1;
@@ -152,6 +159,7 @@ impl Verifier {
             }
             return;
         };
+        self.pace.count();
         match trace.standing {
             Standing::LeftOut => return,
             Standing::Held => self.assign(environment, fact.trace, at),
@@ -165,7 +173,7 @@ impl Verifier {
     /// of this environment's counts.
     pub fn leave_out(&mut self, environment: Environment, trace: TraceId, at: UnixMillis) {
         self.latest = self.latest.max(at);
-        let hash = self.keyed.of(std::iter::once(&trace.0[..]));
+        let hash = self.config.route_key.mark(trace);
         match self.traces[environment].get_mut(&trace) {
             Some(known) => self.spans -= known.leave_out(),
             None if self.closed[environment].contains(hash) => {}
@@ -191,7 +199,7 @@ impl Verifier {
         let at = UnixMillis(at_us / 1_000);
         self.latest = self.latest.max(at);
         let Some(trace) = self.traces[environment].get(&fact.trace) else {
-            let hash = self.keyed.of(std::iter::once(&fact.trace.0[..]));
+            let hash = self.config.route_key.mark(fact.trace);
             if self.closed[environment].contains(hash) {
                 self.counted.late_outs[environment] += 1;
             } else if self.share.includes(hash) && self.begin(environment, fact.trace, hash, Standing::Held, at) {
@@ -199,6 +207,7 @@ impl Verifier {
             }
             return;
         };
+        self.pace.count();
         if trace.standing != Standing::LeftOut {
             self.add_out(environment, at_us, fact);
             self.keep_within_bound();
@@ -213,6 +222,12 @@ impl Verifier {
         }
         let open = self.traces[environment].get(&trace).filter(|open| !open.spans.is_empty())?;
         Some(example(environment, trace, open, &self.words))
+    }
+
+    /// The largest [`RouteKey::mark`] of a trace that is verified: others need not be told of. Whoever tells must follow a
+    /// rise within a second.
+    pub fn ceiling(&self) -> u64 {
+        self.share.ceiling()
     }
 
     /// What is held, and what could not be judged since the start.
@@ -351,17 +366,31 @@ impl Verifier {
     /// Halves the share that is verified until what is in flight fits.
     fn keep_within_bound(&mut self) {
         while self.spans > self.config.max_spans && self.share.halve(self.latest) {
-            for environment in Environment::BOTH {
-                let (share, batches, spans) = (&self.share, &mut self.batches, &mut self.spans);
-                self.traces[environment].retain(|_, trace| {
-                    let keep = share.includes(trace.hash);
-                    if !keep {
-                        *spans -= trace.weight();
-                        batches.entry(trace.batch).or_default().over_bound[environment].insert(trace.hash);
-                    }
-                    keep
-                });
-            }
+            self.leave_out_beyond_share();
+        }
+    }
+
+    /// Cuts the share that is verified to what can be joined in time.
+    fn keep_pace(&mut self, now: UnixMillis) {
+        if let Some(rate) = self.pace.measure(now)
+            && rate > self.config.max_rate
+        {
+            self.share.cut(self.config.max_rate, rate, now);
+            self.leave_out_beyond_share();
+        }
+    }
+
+    fn leave_out_beyond_share(&mut self) {
+        for environment in Environment::BOTH {
+            let (share, batches, spans) = (&self.share, &mut self.batches, &mut self.spans);
+            self.traces[environment].retain(|_, trace| {
+                let keep = share.includes(trace.hash);
+                if !keep {
+                    *spans -= trace.weight();
+                    batches.entry(trace.batch).or_default().over_bound[environment].insert(trace.hash);
+                }
+                keep
+            });
         }
     }
 

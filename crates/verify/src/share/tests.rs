@@ -18,9 +18,22 @@ fn check(doubled_ms: &[u64], expected: [(bool, u64); 2]) {
 fn the_share_doubles_when_the_last_change_has_settled() {
     check(&[], [(false, 7_000), (false, 7_000)]);
     check(&[14_999], [(false, 7_000), (false, 7_000)]);
-    check(&[15_000], [(true, 22_000), (false, 22_000)]);
-    check(&[15_000, 29_999], [(true, 22_000), (false, 22_000)]);
-    check(&[15_000, 30_000], [(true, 0), (true, 37_000)]);
+    // A second later everyone follows.
+    check(&[15_000], [(true, 23_000), (false, 23_000)]);
+    check(&[15_000, 30_999], [(true, 23_000), (false, 23_000)]);
+    check(&[15_000, 31_000], [(true, 0), (true, 39_000)]);
+}
+
+#[test]
+fn a_cut_is_in_proportion() {
+    let mut share = Share::whole(UnixMillis(0));
+    share.cut(1, 4, UnixMillis(0));
+    assert_eq!((share.parts(), share.includes(1 << 62), share.includes(1 << 61)), (1 << 30, false, true));
+    // What fits already is not cut.
+    share.cut(5, 4, UnixMillis(0));
+    assert_eq!(share.parts(), 1 << 30);
+    share.cut(0, 4, UnixMillis(0));
+    assert_eq!((share.ceiling(), share.parts()), (0, 1));
 }
 
 #[test]

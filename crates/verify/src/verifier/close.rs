@@ -14,6 +14,7 @@ impl Verifier {
     /// one for every batch, also for one without traces, except after a long silence.
     pub fn advance(&mut self, now: UnixMillis) -> Vec<Observation> {
         self.latest = self.latest.max(now);
+        self.keep_pace(now);
         let mut observations = Vec::new();
         let mut room = MAX_EMPTY_OBSERVATIONS;
         // The batches that ended at least the age ago: those before this one.
@@ -108,7 +109,7 @@ impl Verifier {
     fn tidy(&mut self, now: UnixMillis) {
         Environment::BOTH.into_iter().for_each(|environment| self.closed[environment].advance(now));
         // Twice a quarter is half of the bound: the share does not swing.
-        if self.spans < self.config.max_spans / 4 {
+        if self.spans < self.config.max_spans / 4 && self.pace.rate() < self.config.max_rate / 4 {
             self.share.double(now, self.age_ms(), self.config.batch_ms);
         }
         if !self.words.wants_sweep() {

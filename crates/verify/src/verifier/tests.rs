@@ -1,5 +1,5 @@
 use super::*;
-use model::{Observation, SpanId, Subject};
+use model::{Observation, RouteKey, SpanId, Subject};
 use std::fmt::Write as _;
 
 mod answers;
@@ -10,7 +10,15 @@ mod script;
 use script::{Event, Line, parse};
 
 /// Batches of 1 s that close 7 s after their end. Tests that begin at 10 s are past what was in flight at the start.
-const CONFIG: Config = Config { batch_ms: 1_000, linger_ms: 2_000, horizon_ms: 5_000, max_spans: 10_000, key: [3; 16] };
+const CONFIG: Config = Config {
+    batch_ms: 1_000,
+    linger_ms: 2_000,
+    horizon_ms: 5_000,
+    max_spans: 10_000,
+    max_rate: u64::MAX,
+    key: [3; 16],
+    route_key: RouteKey([5; 16]),
+};
 
 fn play(verifier: &mut Verifier, script: &str) -> Vec<Observation> {
     parse(script).iter().flat_map(|line| apply(verifier, line)).collect()

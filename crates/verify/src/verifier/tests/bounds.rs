@@ -76,6 +76,23 @@ fn the_share_grows_again_and_what_was_left_out_is_not_fabricated() {
 }
 
 #[test]
+fn too_many_spans_a_second_cut_the_share_until_they_fit() {
+    let mut verifier = Verifier::new(Config { max_rate: 2_000, ..CONFIG }, UnixMillis(10_000));
+    assert_eq!(verifier.ceiling(), u64::MAX);
+    // 1,200 traces of 12 tellings in 0.3 s: 48,000 a second, 24 times what is to be joined.
+    mirror(&mut verifier, 0..1_200, 10_000);
+    verifier.advance(UnixMillis(10_299));
+    let share = verifier.stats().share_verified;
+    assert!((1 << 32) / 25 <= share && share <= (1 << 32) / 23, "{share}");
+    let included = (0..1_200).filter(|trace| CONFIG.route_key.mark(number(*trace)) <= verifier.ceiling()).count();
+    assert_eq!(verifier.stats().traces_in_flight, PerEnvironment { blue: included, green: included });
+    // Told of no more than these, it goes on with them.
+    mirror(&mut verifier, 0..10, 10_300);
+    verifier.advance(UnixMillis(11_000));
+    assert_eq!(verifier.stats().share_verified, share);
+}
+
+#[test]
 fn a_bound_of_nothing_verifies_nothing() {
     let mut verifier = Verifier::new(Config { max_spans: 0, ..CONFIG }, UnixMillis(0));
     mirror(&mut verifier, 0..10, 10_000);
