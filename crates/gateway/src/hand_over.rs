@@ -6,10 +6,10 @@
 use crate::answer::Outcome;
 use crate::route::Part;
 use crate::run::Running;
+use crate::share::Shown;
 use crate::table::Snapshot;
 use crate::view::{Role, View};
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteTable};
-use otlp::Signal;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -50,26 +50,24 @@ impl Rollbacks {
     }
 }
 
-/// Hands a part over, waits for what becomes of it, and shows that: once, or twice if it takes long. Traces alone are
-/// shown, and only while the table has a candidate.
+/// Hands a part over, waits for what becomes of it, and shows that: once, or twice if it takes long.
 pub(crate) async fn hand_over(
     running: &Running,
     snapshot: &Snapshot,
     environment: Environment,
     role: Role,
-    signal: Signal,
     part: &Part,
 ) -> Outcome {
-    let handed_over_us = (running.clock)();
-    let mut answered = pin!(answered(running, snapshot, environment, role, signal, part));
-    if signal != Signal::Traces || snapshot.candidate().is_none() {
+    let mut answered = pin!(answered(running, snapshot, environment, role, part));
+    if part.shown == Shown::Nothing {
         return answered.await;
     }
+    let handed_over_us = (running.clock)();
     let (counters, generation) = (&running.shared.counters, snapshot.table.generation);
     let outcome = match tokio::time::timeout(UNANSWERED_AFTER, &mut answered).await {
         Ok(outcome) => outcome,
         Err(_) => {
-            running.views.send(counters, &part.message, |message| View::Unanswered {
+            running.views.send(counters, &part.shown, |message| View::Unanswered {
                 environment,
                 role,
                 message,
@@ -79,7 +77,7 @@ pub(crate) async fn hand_over(
             answered.await
         }
     };
-    running.views.send(counters, &part.message, |message| View::Sent {
+    running.views.send(counters, &part.shown, |message| View::Sent {
         environment,
         role,
         message,
@@ -97,7 +95,6 @@ async fn answered(
     snapshot: &Snapshot,
     environment: Environment,
     role: Role,
-    signal: Signal,
     part: &Part,
 ) -> Outcome {
     let Some(client) = &snapshot.upstreams[environment] else {
@@ -112,7 +109,7 @@ async fn answered(
             let reason = "rolled back while waiting".to_owned();
             Outcome::Unknown { reason, retry_after_ms: ROLLED_BACK_RETRY_MS }
         }
-        outcome = client.export(signal, part.message.clone()) => outcome,
+        outcome = client.export(part.signal, part.message.clone()) => outcome,
     }
 }
 

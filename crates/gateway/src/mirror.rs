@@ -8,7 +8,6 @@ use crate::stats::Held;
 use crate::table::Snapshot;
 use crate::view::{Role, View};
 use model::Environment;
-use otlp::Signal;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::sync::Semaphore;
@@ -35,16 +34,16 @@ pub(crate) fn mirror(running: &Arc<Running>, snapshot: &Arc<Snapshot>, candidate
     let mut held = Held::none(&running.mirror.bytes);
     let room = Arc::clone(&running.mirror.room).try_acquire_owned();
     let (true, Ok(room)) = (held.grow(part.message.len() as u64, running.mirror.max_bytes), room) else {
-        shared.counters.not_mirrored(candidate, part.spans);
+        shared.counters.not_mirrored(candidate, part.spans());
         running
             .views
-            .send(&shared.counters, &part.message, |message| View::NotMirrored { environment: candidate, message });
+            .send(&shared.counters, &part.shown, |message| View::NotMirrored { environment: candidate, message });
         return;
     };
     let (running, snapshot) = (Arc::clone(running), Arc::clone(snapshot));
     tokio::spawn(async move {
         let _kept = (held, room, running.unfinished.clone());
-        let outcome = hand_over(&running, &snapshot, candidate, Role::Mirrored, Signal::Traces, &part).await;
-        running.shared.counters.mirrored(candidate, part.spans, &outcome);
+        let outcome = hand_over(&running, &snapshot, candidate, Role::Mirrored, &part).await;
+        running.shared.counters.mirrored(candidate, part.spans(), &outcome);
     });
 }

@@ -4,9 +4,7 @@
 //! holds a fingerprint of a trace, the environment where the trace began, and when a span of it came last, in seconds.
 //! It never forgets a live trace to take another one: where there is no room, that is said, and counted.
 
-use model::{Environment, Pins, RouteKey, TraceId};
-use siphasher::sip::SipHasher13;
-use std::hash::Hasher;
+use model::{Environment, Pins};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 /// Slots in which a trace may be, one after the other: two cache lines. At half load a window of 16 is full of live
@@ -188,19 +186,11 @@ impl PinTable {
     }
 }
 
-/// A keyed hash of a trace id, so that nobody can choose trace ids that fill one window.
+/// A trace's [`model::RouteKey::mark`]: keyed, so that nobody can choose trace ids that fill one window.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct PinHash(u64);
+pub(crate) struct PinHash(pub(crate) u64);
 
 impl PinHash {
-    pub(crate) fn new(key: &RouteKey, trace: TraceId) -> PinHash {
-        let mut hasher = SipHasher13::new_with_key(&key.0);
-        // Another hash than the one that makes the bucket.
-        hasher.write(b"pin");
-        hasher.write(&trace.0);
-        PinHash(hasher.finish())
-    }
-
     /// The low bits choose the window, the high 47 tell the trace from the others there: two live traces are taken for
     /// one with a probability of 16 / 2^43 a look.
     fn fingerprint(self) -> u64 {

@@ -5,6 +5,7 @@ use crate::hand_over::hand_over;
 use crate::mirror::mirror;
 use crate::pins::{PinHash, PinTime, Settled};
 use crate::run::{Running, Shared};
+use crate::share::{Shown, shown_of, with_splitter};
 use crate::stats::{Held, add};
 use crate::table::Snapshot;
 use crate::view::Role;
@@ -12,22 +13,25 @@ use bytes::Bytes;
 use http::StatusCode;
 use model::{Environment, PerEnvironment, Pins, TraceId};
 use otlp::reply::code;
-use otlp::{Malformed, Signal, Splitter};
-use std::cell::RefCell;
+use otlp::{Malformed, Signal, Splitter, Unit, count_items};
 use std::sync::Arc;
 
-/// A message larger than this gets a splitter of its own, which goes with it: scratch memory is at most 12 times its
-/// message, so what a thread keeps is at most 12 MiB.
-const MAX_KEPT_SCRATCH_BYTES: usize = 1 << 20;
-
-thread_local! {
-    static SPLITTER: RefCell<Splitter> = RefCell::default();
+/// One environment's share of a request.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) signal: Signal,
+    pub(crate) message: Bytes,
+    /// Spans, log records or data points; 0 where nobody asks, as of metrics that stay whole.
+    pub(crate) items: u64,
+    /// What verification sees of it.
+    pub(crate) shown: Shown,
 }
 
-/// One environment's share of a request.
-pub(crate) struct Part {
-    pub(crate) message: Bytes,
-    pub(crate) spans: u64,
+impl Part {
+    /// What counters of spans count.
+    pub(crate) fn spans(&self) -> u64 {
+        if self.signal == Signal::Traces { self.items } else { 0 }
+    }
 }
 
 /// Routes one request, forwards it, and says what the client is told: acknowledged only when every environment that
@@ -37,29 +41,27 @@ pub(crate) async fn deliver(running: Arc<Running>, signal: Signal, message: Byte
     let Some(snapshot) = shared.snapshot.load_full() else {
         return combine([(0, Outcome::unavailable("the gateway has no route table yet".to_owned()))]);
     };
-    if signal != Signal::Traces {
-        let part = Part { message, spans: 0 };
-        return combine([(0, serve(&running, &snapshot, signal, snapshot.table.active, part).await)]);
-    }
     let now_us = (running.clock)();
-    let parts = match split(shared, &snapshot, &message, now_us) {
+    let parts = match split(&running, &snapshot, signal, &message, now_us) {
         Ok(parts) => parts,
         Err(malformed) => return Answer::refused(StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, malformed),
     };
     match parts {
-        Parts::One(environment, spans) => {
-            let part = Part { message, spans };
-            combine([(spans, serve(&running, &snapshot, signal, environment, part).await)])
+        Parts::One(environment, part) => {
+            let items = part.items;
+            combine([(items, serve(&running, &snapshot, environment, part).await)])
         }
         Parts::Two(parts) => {
             let copied = parts.blue.message.len() + parts.green.message.len();
             if !held.grow(copied as u64, shared.limits.max_inflight_bytes) {
                 return overloaded(shared);
             }
-            let PerEnvironment { blue, green } = parts.map(|part| (part.spans, part));
+            // What they were copied from is no longer needed.
+            drop(message);
+            let PerEnvironment { blue, green } = parts.map(|part| (part.items, part));
             let (sent_blue, sent_green) = tokio::join!(
-                serve(&running, &snapshot, signal, Environment::Blue, blue.1),
-                serve(&running, &snapshot, signal, Environment::Green, green.1),
+                serve(&running, &snapshot, Environment::Blue, blue.1),
+                serve(&running, &snapshot, Environment::Green, green.1),
             );
             combine([(blue.0, sent_blue), (green.0, sent_green)])
         }
@@ -73,27 +75,39 @@ pub(crate) fn overloaded(shared: &Shared) -> Answer {
 }
 
 enum Parts {
-    /// All spans, and how many, in one environment: the original message.
-    One(Environment, u64),
-    /// Both have spans.
+    /// Everything in one environment: the original message.
+    One(Environment, Part),
+    /// Both have some.
     Two(PerEnvironment<Part>),
 }
 
-/// Splits a request by trace. Nothing is allocated for a span, and nothing is locked.
-fn split(shared: &Shared, snapshot: &Snapshot, message: &Bytes, now_us: u64) -> Result<Parts, Malformed> {
-    let mut routing = Routing::new(shared, snapshot, now_us);
-    let parts = if message.len() > MAX_KEPT_SCRATCH_BYTES {
-        split_with(&mut Splitter::default(), &mut routing, message)
+/// Splits a request by what is routed as a whole. Nothing is allocated for a record, and nothing is locked.
+fn split(
+    running: &Running,
+    snapshot: &Snapshot,
+    signal: Signal,
+    message: &Bytes,
+    now_us: u64,
+) -> Result<Parts, Malformed> {
+    let shared = &running.shared;
+    let parts = if snapshot.candidate().is_none() && snapshot.table.pins == Pins::Keep {
+        let items = match signal {
+            Signal::Traces => count_items(signal, message)?,
+            Signal::Metrics | Signal::Logs => 0,
+        };
+        let part = Part { signal, message: message.clone(), items, shown: Shown::Nothing };
+        Parts::One(snapshot.table.active, part)
     } else {
-        SPLITTER.with_borrow_mut(|splitter| split_with(splitter, &mut routing, message))
+        let mut routing = Routing::new(running, snapshot, now_us);
+        let parts = with_splitter(message, |splitter| split_with(splitter, &mut routing, signal, message));
+        // Decisions were made and kept, also where the rest of the message is malformed.
+        add(&shared.counters.torn_traces, routing.torn);
+        add(&shared.counters.pins_full, routing.full);
+        parts?
     };
-    // Decisions were made and kept, also where the rest of the message is malformed.
-    add(&shared.counters.torn_traces, routing.torn);
-    add(&shared.counters.pins_full, routing.full);
-    let parts = parts?;
     let routed = match &parts {
-        Parts::One(environment, spans) => PerEnvironment::from_fn(|other| other == *environment && *spans > 0),
-        Parts::Two(_) => PerEnvironment { blue: true, green: true },
+        Parts::One(environment, part) => PerEnvironment::from_fn(|other| other == *environment && part.spans() > 0),
+        Parts::Two(parts) => PerEnvironment::from_fn(|environment| parts[environment].spans() > 0),
     };
     for environment in Environment::BOTH.into_iter().filter(|environment| routed[*environment]) {
         shared.counters.routed(environment, now_us);
@@ -101,38 +115,99 @@ fn split(shared: &Shared, snapshot: &Snapshot, message: &Bytes, now_us: u64) -> 
     Ok(parts)
 }
 
-fn split_with(splitter: &mut Splitter, routing: &mut Routing<'_>, message: &Bytes) -> Result<Parts, Malformed> {
-    let spans = splitter.scan(message, |trace| routing.environment(trace))?;
-    Ok(match (spans.blue, spans.green) {
-        (0, 0) => Parts::One(routing.snapshot.table.active, 0),
-        (blue, 0) => Parts::One(Environment::Blue, blue),
-        (0, green) => Parts::One(Environment::Green, green),
-        (_, _) => Parts::Two(PerEnvironment::from_fn(|environment| {
-            let mut part = Vec::new();
-            splitter.write(message, environment, &mut part);
-            Part { message: part.into(), spans: spans[environment] }
-        })),
+/// A record's part in a split: its environment, and whether verification is shown it.
+fn number(environment: Environment, shown: bool) -> otlp::Part {
+    let environment = match environment {
+        Environment::Blue => 0,
+        Environment::Green => 2,
+    };
+    environment + otlp::Part::from(shown)
+}
+
+fn split_with(
+    splitter: &mut Splitter,
+    routing: &mut Routing<'_>,
+    signal: Signal,
+    message: &Bytes,
+) -> Result<Parts, Malformed> {
+    splitter.scan(signal, message, |unit| routing.number(unit))?;
+    let of = PerEnvironment::from_fn(|environment| [false, true].map(|shown| number(environment, shown)));
+    let records = of.map(|numbers| numbers.map(|number| splitter.records(number)));
+    let mut part = |environment: Environment, whole: bool| {
+        let [hidden, shown] = records[environment];
+        let numbers: [otlp::Part; 2] = of[environment];
+        let bytes = if whole {
+            message.clone()
+        } else {
+            let mut bytes = Vec::new();
+            splitter.write(message, |number| numbers.contains(&number), &mut bytes);
+            bytes.into()
+        };
+        let items = match signal {
+            Signal::Traces | Signal::Logs => hidden + shown,
+            Signal::Metrics if whole => 0,
+            Signal::Metrics => count_items(signal, &bytes)?,
+        };
+        let shown = match (shown, hidden) {
+            (0, _) => Shown::Nothing,
+            (_, 0) => Shown::Spans(bytes.clone()),
+            (_, _) => shown_of(splitter, message, (shown, hidden), |number| number == numbers[1]),
+        };
+        Ok(Part { signal, message: bytes, items, shown })
+    };
+    Ok(match records.map(|[hidden, shown]| hidden + shown) {
+        PerEnvironment { blue: 0, green: 0 } => {
+            let active = routing.snapshot.table.active;
+            Parts::One(active, part(active, true)?)
+        }
+        PerEnvironment { blue: _, green: 0 } => Parts::One(Environment::Blue, part(Environment::Blue, true)?),
+        PerEnvironment { blue: 0, green: _ } => Parts::One(Environment::Green, part(Environment::Green, true)?),
+        PerEnvironment { .. } => Parts::Two(PerEnvironment {
+            blue: part(Environment::Blue, false)?,
+            green: part(Environment::Green, false)?,
+        }),
     })
 }
 
-/// Decides for the traces of one request, by one route table, at one time.
+/// Decides for the records of one request, by one route table, at one time.
 struct Routing<'a> {
     shared: &'a Shared,
     snapshot: &'a Snapshot,
     time: PinTime,
     /// While a rollout runs, also at weight 0: the first shift must not tear what is in flight then.
     record: bool,
+    /// The largest mark of a trace that is shown.
+    ceiling: u64,
     torn: u64,
     full: u64,
 }
 
 impl Routing<'_> {
-    fn new<'a>(shared: &'a Shared, snapshot: &'a Snapshot, now_us: u64) -> Routing<'a> {
-        let time = PinTime::new(now_us, snapshot.table.pin_ms);
-        Routing { shared, snapshot, time, record: snapshot.candidate().is_some(), torn: 0, full: 0 }
+    fn new<'a>(running: &'a Running, snapshot: &'a Snapshot, now_us: u64) -> Routing<'a> {
+        Routing {
+            shared: &running.shared,
+            snapshot,
+            time: PinTime::new(now_us, snapshot.table.pin_ms),
+            record: snapshot.candidate().is_some(),
+            ceiling: running.share.ceiling(),
+            torn: 0,
+            full: 0,
+        }
     }
 
-    fn environment(&mut self, trace: TraceId) -> Environment {
+    fn number(&mut self, unit: Unit) -> otlp::Part {
+        let table = &self.snapshot.table;
+        match unit {
+            Unit::Trace(trace) => {
+                let mark = table.key.mark(trace);
+                number(self.environment(trace, PinHash(mark)), mark <= self.ceiling)
+            }
+            // A resource is never done, so a shift cannot wait for its end: its series change sides once.
+            Unit::Resource(id) => number(table.environment(table.key.bucket(TraceId(id))), false),
+        }
+    }
+
+    fn environment(&mut self, trace: TraceId, hash: PinHash) -> Environment {
         let table = &self.snapshot.table;
         let wanted = table.environment(table.key.bucket(trace));
         match (self.record, table.pins) {
@@ -140,8 +215,7 @@ impl Routing<'_> {
             // A rollback that took the candidate away still tells what it tore.
             (true, Pins::Keep) | (_, Pins::Tear) => {}
         }
-        let trace = PinHash::new(&table.key, trace);
-        match self.shared.pins.settle(trace, wanted, table.pins, self.time, self.record) {
+        match self.shared.pins.settle(hash, wanted, table.pins, self.time, self.record) {
             Settled::Pinned(environment) => environment,
             Settled::Unpinned => wanted,
             Settled::Torn => {
@@ -157,18 +231,12 @@ impl Routing<'_> {
 }
 
 /// Hands a part over to the environment that serves it, and has it mirrored if it was taken.
-async fn serve(
-    running: &Arc<Running>,
-    snapshot: &Arc<Snapshot>,
-    signal: Signal,
-    environment: Environment,
-    part: Part,
-) -> Outcome {
-    let outcome = hand_over(running, snapshot, environment, Role::Serving, signal, &part).await;
-    running.shared.counters.served(environment, part.spans, &outcome);
-    let (Signal::Traces, Some(candidate)) = (signal, snapshot.candidate()) else { return outcome };
+async fn serve(running: &Arc<Running>, snapshot: &Arc<Snapshot>, environment: Environment, part: Part) -> Outcome {
+    let outcome = hand_over(running, snapshot, environment, Role::Serving, &part).await;
+    running.shared.counters.served(environment, part.spans(), &outcome);
+    let Some(candidate) = snapshot.candidate() else { return outcome };
     let acknowledged = matches!(outcome, Outcome::Acknowledged(_));
-    if acknowledged && snapshot.table.mirror && environment == snapshot.table.active && part.spans > 0 {
+    if acknowledged && snapshot.table.mirror && environment == snapshot.table.active && !part.message.is_empty() {
         mirror(running, snapshot, candidate, part);
     }
     outcome

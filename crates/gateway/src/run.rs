@@ -5,6 +5,7 @@ use crate::hand_over::Rollbacks;
 use crate::listen::{self, Addresses, BindError, Listener};
 use crate::mirror::Mirror;
 use crate::pins::{PinTable, PinTime};
+use crate::share::ViewShare;
 use crate::stats::{Counters, Stats};
 use crate::table::{Snapshot, TableError, snapshot};
 use crate::view::{View, Views};
@@ -36,6 +37,8 @@ pub struct Channels {
     pub events: mpsc::Sender<Event>,
     /// The traffic, for verification. If this is full, views are dropped and counted.
     pub views: mpsc::Sender<View>,
+    /// Which traces the views show.
+    pub share: Arc<ViewShare>,
     /// The time.
     pub clock: Clock,
 }
@@ -83,6 +86,7 @@ pub(crate) struct Running {
     pub(crate) shared: Arc<Shared>,
     pub(crate) clock: Clock,
     pub(crate) views: Views,
+    pub(crate) share: Arc<ViewShare>,
     pub(crate) mirror: Mirror,
     pub(crate) rollbacks: Rollbacks,
     pub(crate) decoding: Semaphore,
@@ -143,7 +147,7 @@ impl Bound {
 
     /// Serves until `shutdown`, then finishes the requests in flight within the limits' drain timeout.
     pub async fn run(self, channels: Channels, shutdown: impl Future<Output = ()>) -> Stopped {
-        let Channels { tables, events, views, clock } = channels;
+        let Channels { tables, events, views, share, clock } = channels;
         // The same bound gateway runs once, so the cell is empty.
         let _ = self.shared.clock.set(Arc::clone(&clock));
         let (unfinished, mut finished) = mpsc::channel(1);
@@ -153,6 +157,7 @@ impl Bound {
             shared: self.shared,
             clock,
             views: Views::new(views),
+            share,
             decoding: Semaphore::new(MAX_DECODING),
             unfinished,
         });

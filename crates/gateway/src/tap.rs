@@ -2,12 +2,14 @@
 
 use crate::answer::{Answer, Outcome, combine};
 use crate::run::Running;
+use crate::share::{Shown, show};
 use crate::stats::{Held, add};
+use crate::table::Snapshot;
 use crate::view::View;
 use bytes::Bytes;
 use http::StatusCode;
 use otlp::reply::code;
-use otlp::{Signal, count_items};
+use otlp::{Malformed, Signal, count_items};
 use std::sync::Arc;
 
 /// Takes one request of a pipeline: acknowledged when the back end behind the tap acknowledged it, or at once where
@@ -21,15 +23,11 @@ pub(crate) async fn deliver(
 ) -> Answer {
     let counters = &running.shared.counters;
     let at_us = (running.clock)();
-    let spans = match signal {
-        Signal::Traces => match count_items(signal, &message) {
-            Ok(spans) => spans,
-            Err(malformed) => return Answer::refused(StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, malformed),
-        },
-        // They pass unread, as they do at the gateway.
-        Signal::Metrics | Signal::Logs => 0,
-    };
     let snapshot = running.shared.snapshot.load_full();
+    let (spans, shown) = match read(&running, snapshot.as_deref(), signal, &message) {
+        Ok(read) => read,
+        Err(malformed) => return Answer::refused(StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, malformed),
+    };
     let tapped = snapshot.as_deref().and_then(|snapshot| Some((snapshot, snapshot.environment_of_tap(&tap)?)));
     let Some((snapshot, environment)) = tapped else {
         // A pipeline that no rollout watches must not fill its queue for it.
@@ -42,9 +40,25 @@ pub(crate) async fn deliver(
     };
     if matches!(outcome, Outcome::Acknowledged(_)) {
         counters.tapped(environment, spans);
-        if signal == Signal::Traces && snapshot.candidate().is_some() {
-            running.views.send(counters, &message, |message| View::Out { environment, message, at_us });
-        }
+        running.views.send(counters, &shown, |message| View::Out { environment, message, at_us });
     }
     combine([(spans, outcome)])
+}
+
+/// How many spans a request has, and what is shown of them. Metrics and logs pass unread.
+fn read(
+    running: &Running,
+    snapshot: Option<&Snapshot>,
+    signal: Signal,
+    message: &Bytes,
+) -> Result<(u64, Shown), Malformed> {
+    if signal != Signal::Traces {
+        return Ok((0, Shown::Nothing));
+    }
+    let watched = snapshot.filter(|snapshot| snapshot.candidate().is_some());
+    match (watched, running.share.ceiling()) {
+        (None, _) => Ok((count_items(signal, message)?, Shown::Nothing)),
+        (Some(_), u64::MAX) => Ok((count_items(signal, message)?, Shown::Spans(message.clone()))),
+        (Some(snapshot), ceiling) => show(message, &snapshot.table.key, ceiling),
+    }
 }

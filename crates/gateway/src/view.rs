@@ -1,6 +1,7 @@
 //! What `verify` gets to see of the traffic: best effort, bounded, and never in the way of it (invariant 5).
 
 use crate::answer::Outcome;
+use crate::share::Shown;
 use crate::stats::{Counters, Held, add};
 use bytes::Bytes;
 use model::Environment;
@@ -11,7 +12,8 @@ use tokio::sync::mpsc;
 /// Bytes of messages that views may keep alive, in the queue and at the receiver: 128 MiB, half a second of 250 MB/s.
 pub const MAX_VIEW_BYTES: u64 = 128 << 20;
 
-/// One thing that passed the gateway: traces alone, and only while the route table has a candidate.
+/// One thing that passed the gateway: spans alone, only while the route table has a candidate, and of the traces that
+/// [`ViewShare`](crate::ViewShare) includes.
 #[derive(Clone, Debug)]
 pub enum View {
     /// Part of a request that was handed over a second ago, and is not answered yet. Its `Sent` comes later, with the
@@ -102,8 +104,9 @@ impl Views {
         Views { sender, bytes: Arc::default(), missed: AtomicU64::new(0) }
     }
 
-    /// Sends a view of `message` if there is room, and counts it as missed otherwise. Never waits.
-    pub(crate) fn send(&self, counters: &Counters, message: &Bytes, make: impl FnOnce(Bytes) -> View) {
+    /// Sends a view of what is shown if there is room, and counts it as missed otherwise. Never waits.
+    pub(crate) fn send(&self, counters: &Counters, shown: &Shown, make: impl FnOnce(Bytes) -> View) {
+        let Shown::Spans(message) = shown else { return };
         self.tell_missed();
         let mut held = Held::none(&self.bytes);
         let sent = held.grow(message.len() as u64, MAX_VIEW_BYTES)

@@ -84,12 +84,7 @@ impl Splitter {
     ///
     /// Fails if the framing of the request, an envelope, a record or a resource that is needed is broken; what records
     /// hold deeper is not looked at.
-    pub fn scan(
-        &mut self,
-        signal: Signal,
-        message: &[u8],
-        route: impl FnMut(Unit) -> Part,
-    ) -> Result<(), Malformed> {
+    pub fn scan(&mut self, signal: Signal, message: &[u8], route: impl FnMut(Unit) -> Part) -> Result<(), Malformed> {
         self.clear(message.len());
         if u32::try_from(message.len()).is_err() {
             return Err(Malformed { offset: u32::MAX as usize, what: "the message is longer than 4 GiB" });
@@ -229,12 +224,7 @@ struct Scan<'s, R> {
 
 impl<R: FnMut(Unit) -> Part> Scan<'_, R> {
     /// Calls itself twice at most: a request holds resources, these hold scopes, these hold records.
-    fn envelope<'m>(
-        &mut self,
-        mut fields: Fields<'m>,
-        level: Level,
-        around: &mut Around<'m>,
-    ) -> Result<(), Malformed> {
+    fn envelope<'m>(&mut self, mut fields: Fields<'m>, level: Level, around: &mut Around<'m>) -> Result<(), Malformed> {
         let inner = level.inner(self.signal);
         while let Some(field) = fields.read()? {
             let content = if field.number == level.content() { field.fields() } else { None };

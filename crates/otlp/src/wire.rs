@@ -194,7 +194,9 @@ pub(crate) fn last_bytes<'m>(message: Fields<'m>, number: u32) -> Result<Option<
             Some(_) | None => {
                 let mut strict = Fields { bytes, base, at };
                 match strict.read()? {
-                    Some(Field { number: read, value: Value::Bytes(value), .. }) if read == number => last = Some(value),
+                    Some(Field { number: read, value: Value::Bytes(value), .. }) if read == number => {
+                        last = Some(value)
+                    }
                     Some(_) | None => {}
                 }
                 at = strict.at;

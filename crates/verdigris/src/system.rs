@@ -5,7 +5,7 @@ use crate::clock;
 use crate::observe::{self, Examples, MAX_VIEWS};
 use anyhow::Context;
 use control::{Controller, Handle, Input, OpenStore, Outlook, Settings};
-use gateway::{Addresses, Bound, Channels, Event, Gateway, Listen, Stopped};
+use gateway::{Addresses, Bound, Channels, Event, Gateway, Listen, Stopped, ViewShare};
 use ledger::{KeyName, VerifierKey};
 use model::{Environment, RouteTable, Upstream};
 use std::collections::BTreeMap;
@@ -93,10 +93,11 @@ impl System {
         let (events, applied) = mpsc::channel(MAX_EVENTS);
         let gateway = ports.bound.gateway();
         let addresses = ports.bound.addresses().clone();
-        observe::spawn(views, watching, handle.clone(), noted).context("the verification thread")?;
+        let share = Arc::new(ViewShare::default());
+        observe::spawn(views, watching, handle.clone(), noted, share.clone()).context("the verification thread")?;
         let controller = spawn_controller(controller)?;
         let (stop_gateway, stopping) = oneshot::channel();
-        let channels = Channels { tables: table, events, views: view_sender, clock: Arc::new(clock::now_us) };
+        let channels = Channels { tables: table, events, views: view_sender, share, clock: Arc::new(clock::now_us) };
         let serving = tokio::spawn(ports.bound.run(channels, async {
             // A sender that is dropped stops the gateway as well.
             let _ = stopping.await;

@@ -1,5 +1,6 @@
 use super::*;
 use model::Environment::{Blue, Green};
+use model::{RouteKey, TraceId};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Barrier;
@@ -10,7 +11,7 @@ const KEY: RouteKey = RouteKey([7; 16]);
 fn hash(trace: u64) -> PinHash {
     let mut id = [1; 16];
     id[..8].copy_from_slice(&trace.to_be_bytes());
-    PinHash::new(&KEY, TraceId(id))
+    PinHash(KEY.mark(TraceId(id)))
 }
 
 fn at_s(seconds: u64) -> PinTime {

@@ -5,11 +5,12 @@ mod hanging;
 mod life;
 mod receiving;
 mod routing;
+mod signals;
 mod tapping;
 mod upstream;
 
 use bytes::Bytes;
-use gateway::{Addresses, Bound, Channels, Config, Event, Gateway, Limits, Listen, Stats, Stopped, View};
+use gateway::{Addresses, Bound, Channels, Config, Event, Gateway, Limits, Listen, Stats, Stopped, View, ViewShare};
 use http::{HeaderMap, Request, Version};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -69,6 +70,7 @@ pub(crate) struct Fixture {
     pub(crate) views: mpsc::Receiver<View>,
     pub(crate) events: mpsc::Receiver<Event>,
     pub(crate) now_us: Arc<AtomicU64>,
+    pub(crate) share: Arc<ViewShare>,
     tables: watch::Sender<Arc<RouteTable>>,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<Stopped>,
@@ -91,7 +93,9 @@ impl Fixture {
         let (stop, stopped) = oneshot::channel();
         let now_us = Arc::new(AtomicU64::new(1_000_000_000_000_000));
         let clock = Arc::clone(&now_us);
+        let share = Arc::new(ViewShare::default());
         let channels = Channels {
+            share: Arc::clone(&share),
             tables: watched,
             events: events_in,
             views: views_in,
@@ -101,7 +105,8 @@ impl Fixture {
         let running = tokio::spawn(bound.run(channels, async {
             let _ = stopped.await;
         }));
-        let mut fixture = Fixture { gateway, addresses, views, events, now_us, tables, stop: Some(stop), running };
+        let mut fixture =
+            Fixture { gateway, addresses, views, events, now_us, share, tables, stop: Some(stop), running };
         fixture.event().await;
         fixture
     }

@@ -80,23 +80,6 @@ async fn a_rollback_moves_every_trace_and_counts_the_torn_ones_once() {
 }
 
 #[tokio::test]
-async fn metrics_and_logs_go_to_the_active_environment() {
-    let (blue, green) = both().await;
-    let mut fixture = Fixture::start(table(&blue, Some(&green), 10_000)).await;
-    let client = fixture.client(Protocol::Grpc);
-    for signal in [Signal::Metrics, Signal::Logs] {
-        // Not even looked at.
-        assert_eq!(client.export(signal, Bytes::from_static(b"\xff")).await, Outcome::TAKEN);
-        assert_eq!(blue.seen().last(), Some(&(signal, Bytes::from_static(b"\xff"))));
-    }
-    let promoted = RouteTable { generation: 2, active: Environment::Green, ..table(&blue, Some(&green), 0) };
-    fixture.publish(promoted).await;
-    assert_eq!(client.export(Signal::Logs, Bytes::new()).await, Outcome::TAKEN);
-    assert_eq!((blue.seen().len(), green.seen().len()), (2, 1));
-    assert!(fixture.views.try_recv().is_err(), "views are of traces alone");
-}
-
-#[tokio::test]
 async fn only_newer_tables_apply() {
     let (blue, green) = both().await;
     let mut fixture = Fixture::start(RouteTable { generation: 5, ..table(&blue, Some(&green), 0) }).await;

@@ -214,9 +214,8 @@ fn log_records_go_with_their_trace_and_the_others_with_their_resource() {
     assert_eq!(asked[0], Unit::Trace(TraceId([1; 16])));
     assert!(matches!(asked[1..], [Unit::Resource(a), Unit::Resource(b)] if a != b), "{asked:?}");
     assert_eq!([0, 1, 2].map(|part| splitter.records(part)), [2, 2, 1]);
-    let of_trace = ExportLogsServiceRequest {
-        resource_logs: vec![logs("a", vec![traced.clone()]), logs("b", vec![traced])],
-    };
+    let of_trace =
+        ExportLogsServiceRequest { resource_logs: vec![logs("a", vec![traced.clone()]), logs("b", vec![traced])] };
     assert_eq!(part(&mut splitter, &message, |it| it == 0), of_trace.encode_to_vec());
     let of_a = ExportLogsServiceRequest { resource_logs: vec![logs("a", vec![untraced.clone(), untraced])] };
     assert_eq!(part(&mut splitter, &message, |it| it == 1), of_a.encode_to_vec());
