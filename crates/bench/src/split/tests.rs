@@ -5,7 +5,7 @@ fn check(spans: usize, weight: u16) {
     let request: Bytes = request(spans, &mut Dice(3)).encode_to_vec().into();
     let wire = wire_split(&mut Splitter::default(), &request, weight).unwrap();
     assert_eq!(wire, prost_split(&request, weight).unwrap());
-    let counts = wire.map(|part| otlp::count_items(otlp::Signal::Traces, &part).unwrap());
+    let counts = wire.map(|part| otlp::count_items(Signal::Traces, &part).unwrap());
     assert_eq!(counts.blue + counts.green, spans as u64);
     assert_eq!((counts.blue == 0, counts.green == 0), (weight == BUCKETS, weight == 0));
 }
