@@ -95,14 +95,25 @@ impl From<Status> for Answer {
 /// A part that may be sent again makes all of it be sent again (delivery is at least once). A part that is refused for
 /// good beside one that was taken is a partial success: sending it again would double the other part, and not help it.
 pub(crate) fn combine(parts: impl IntoIterator<Item = (u64, Outcome)>) -> Answer {
+    match join(parts) {
+        Outcome::Acknowledged(partial) => Answer::Taken(partial),
+        Outcome::Refused(status) => status.into(),
+        Outcome::Unknown { reason, retry_after_ms } => unavailable(reason, retry_after_ms).into(),
+    }
+}
+
+/// What became of all parts together, by the same rules.
+pub(crate) fn join(parts: impl IntoIterator<Item = (u64, Outcome)>) -> Outcome {
     let mut taken = None;
     let mut refused: Option<(u64, Status)> = None;
     let mut again: Option<Status> = None;
+    let mut is_known = true;
     for (items, outcome) in parts {
         match outcome {
             Outcome::Acknowledged(partial) => taken = Some(sum(taken, partial)),
             Outcome::Refused(status) if status.is_retryable() => again = Some(later(again, status)),
             Outcome::Unknown { reason, retry_after_ms } => {
+                is_known = false;
                 again = Some(later(again, unavailable(reason, retry_after_ms)));
             }
             Outcome::Refused(status) => match &mut refused {
@@ -112,13 +123,16 @@ pub(crate) fn combine(parts: impl IntoIterator<Item = (u64, Outcome)>) -> Answer
         }
     }
     match (again, taken, refused) {
-        (Some(status), _, _) => status.into(),
-        (None, Some(taken), None) => Answer::Taken(taken),
-        (None, Some(taken), Some((rejected, Status { message, .. }))) => {
-            Answer::Taken(sum(Some(taken), PartialSuccess { rejected, message }))
+        (Some(status), _, _) if is_known => Outcome::Refused(status),
+        (Some(Status { message: reason, retry_after_ms, .. }), _, _) => {
+            Outcome::Unknown { reason, retry_after_ms: retry_after_ms.unwrap_or(RETRY_AFTER_MS) }
         }
-        (None, None, Some((_, status))) => status.into(),
-        (None, None, None) => Answer::Taken(PartialSuccess::default()),
+        (None, Some(taken), None) => Outcome::Acknowledged(taken),
+        (None, Some(taken), Some((rejected, Status { message, .. }))) => {
+            Outcome::Acknowledged(sum(Some(taken), PartialSuccess { rejected, message }))
+        }
+        (None, None, Some((_, status))) => Outcome::Refused(status),
+        (None, None, None) => Outcome::TAKEN,
     }
 }
 

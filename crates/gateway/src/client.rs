@@ -134,6 +134,9 @@ enum Connections {
     Http2(http2::Links),
 }
 
+/// Nothing of a request was sent, and why, for people.
+pub(crate) struct NotSent(pub(crate) String);
+
 /// Why there is no response.
 enum NoResponse {
     /// Nothing of the request was sent.
@@ -154,28 +157,41 @@ impl OtlpClient {
         Ok(OtlpClient { given: endpoint.to_owned(), endpoint: parsed, protocol, timeout, connections })
     }
 
-    /// Whether this client is for that endpoint.
-    pub(crate) fn reaches(&self, endpoint: &str, protocol: Protocol) -> bool {
-        self.given == endpoint && self.protocol == protocol
+    /// The endpoint as it was given.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.given
+    }
+
+    /// Whether no connection can be made, so that an export would be refused at once.
+    pub(crate) fn is_down(&self) -> bool {
+        match &self.connections {
+            Connections::Http2(links) => links.are_down(),
+            Connections::Http1(pool) => pool.is_down(),
+        }
     }
 
     /// Exports one request: the bytes of an `Export…ServiceRequest`, which are sent as they are. Ends after the limits'
     /// timeout (and at most 5 s before it, to connect) whatever the other side does.
     pub async fn export(&self, signal: Signal, message: Bytes) -> Outcome {
+        self.try_export(signal, message).await.unwrap_or_else(|NotSent(reason)| Outcome::unavailable(reason))
+    }
+
+    /// The same, and what was not sent at all is told apart: it may go elsewhere.
+    pub(crate) async fn try_export(&self, signal: Signal, message: Bytes) -> Result<Outcome, NotSent> {
         let request = self.request(signal, message);
         let response = match &self.connections {
             Connections::Http2(links) => links.send(request, self.timeout).await,
             Connections::Http1(pool) => pool.send(request, self.timeout).await,
         };
         match response {
-            Ok(response) => match self.protocol {
+            Ok(response) => Ok(match self.protocol {
                 Protocol::Grpc => {
                     read_grpc(response.status, &response.headers, &response.body, response.trailers.as_ref())
                 }
                 Protocol::Http => read_http(response.status, &response.headers, &response.body),
-            },
-            Err(NoResponse::NotSent(reason)) => Outcome::unavailable(reason),
-            Err(NoResponse::Lost(reason)) => Outcome::unknown(reason),
+            }),
+            Err(NoResponse::NotSent(reason)) => Err(NotSent(reason)),
+            Err(NoResponse::Lost(reason)) => Ok(Outcome::unknown(reason)),
         }
     }
 

@@ -4,6 +4,7 @@
 //! rolled back from is told at once to send again, to the other one.
 
 use crate::answer::Outcome;
+use crate::pins::PinTime;
 use crate::route::Part;
 use crate::run::Running;
 use crate::share::Shown;
@@ -97,9 +98,10 @@ async fn answered(
     role: Role,
     part: &Part,
 ) -> Outcome {
-    let Some(client) = &snapshot.upstreams[environment] else {
+    let Some(pool) = &snapshot.upstreams[environment] else {
         return Outcome::unavailable(format!("the route table names no endpoint of the {environment} environment"));
     };
+    let time = PinTime::new((running.clock)(), snapshot.table.pin_ms);
     // Without a candidate there is nothing to roll back.
     let may_be_given_up = role == Role::Serving && snapshot.candidate().is_some();
     tokio::select! {
@@ -109,7 +111,7 @@ async fn answered(
             let reason = "rolled back while waiting".to_owned();
             Outcome::Unknown { reason, retry_after_ms: ROLLED_BACK_RETRY_MS }
         }
-        outcome = client.export(part.signal, part.message.clone()) => outcome,
+        outcome = pool.export(part.signal, part.message.clone(), time) => outcome,
     }
 }
 

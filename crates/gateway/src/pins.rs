@@ -1,10 +1,10 @@
-//! Where traces in flight began: what makes that a shift never tears a trace.
+//! Where traces in flight began: what makes that a shift never tears a trace, nor a changed set of endpoints.
 //!
 //! A table of a fixed number of slots, eight bytes each, without locks and without allocation after its start. A slot
-//! holds a fingerprint of a trace, the environment where the trace began, and when a span of it came last, in seconds.
+//! holds a fingerprint of a trace, the place where the trace began, and when a span of it came last, in seconds.
 //! It never forgets a live trace to take another one: where there is no room, that is said, and counted.
 
-use model::{Environment, Pins};
+use model::Pins;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 /// Slots in which a trace may be, one after the other: two cache lines. At half load a window of 16 is full of live
@@ -27,14 +27,20 @@ const STEP_BACK_S: u64 = 60;
 
 const TICK_BITS: u32 = 15;
 const TICKS: u64 = 1 << TICK_BITS;
-const GREEN: u64 = 1 << TICK_BITS;
-const TENTATIVE: u64 = 1 << (TICK_BITS + 1);
-const FINGERPRINT_SHIFT: u32 = TICK_BITS + 2;
+const PLACE_BITS: u32 = 4;
+const TENTATIVE: u64 = 1 << (TICK_BITS + PLACE_BITS);
+const FINGERPRINT_SHIFT: u32 = TICK_BITS + PLACE_BITS + 1;
+
+/// Where a trace can be, below [`PLACES`]: an environment, or one of its endpoints.
+pub(crate) type Place = u8;
+
+/// How many places there can be.
+pub(crate) const PLACES: usize = 1 << PLACE_BITS;
 
 /// The longest time that a trace can stay pinned after its last span, in seconds: half the range of the tick, 4.5 hours.
 pub const MAX_PIN_S: u64 = TICKS / 2 - 1;
 
-/// A slot is 0, or 47 bits of fingerprint (never 0), 1 bit "tentative", 1 bit environment, 15 bits of seconds.
+/// A slot is 0, or 44 bits of fingerprint (never 0), 1 bit "tentative", 4 bits of place, 15 bits of seconds.
 pub(crate) struct PinTable {
     slots: Box<[AtomicU64]>,
 }
@@ -49,11 +55,11 @@ pub(crate) struct PinTime {
 /// What became of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Settled {
-    /// It was in the table, or is now, with this environment.
-    Pinned(Environment),
-    /// It had begun in the other environment, and was moved to the wanted one.
+    /// It was in the table, or is now, with this place.
+    Pinned(Place),
+    /// It had begun at another place, and was moved to the wanted one.
     Torn,
-    /// It is not in the table, and there was no room for it (or it was not to be recorded): the wanted environment.
+    /// It is not in the table, and there was no room for it (or it was not to be recorded): the wanted place.
     Unpinned,
     /// As `Unpinned`, for want of room, or because a suspended thread was in the way.
     Full,
@@ -95,21 +101,14 @@ impl PinTable {
     /// [`Pins::Keep`]: where it began. The first thread to enter a trace decides, and all others get the same answer.
     /// [`Pins::Tear`]: to `wanted`; the entry is changed, so that a torn trace is told once.
     /// Without `record` a trace that is not there is not entered.
-    pub(crate) fn settle(
-        &self,
-        trace: PinHash,
-        wanted: Environment,
-        pins: Pins,
-        time: PinTime,
-        record: bool,
-    ) -> Settled {
+    pub(crate) fn settle(&self, trace: PinHash, wanted: Place, pins: Pins, time: PinTime, record: bool) -> Settled {
         for attempt in 0..SPINS + YIELDS {
             if attempt >= SPINS {
                 std::thread::yield_now();
             }
             match self.look(trace, time) {
                 Look::Entry { slot, word } => {
-                    let (live, began) = (time.is_live(word), environment(word));
+                    let (live, began) = (time.is_live(word), place(word));
                     let (to, settled) = match pins {
                         Pins::Keep if live => (began, Settled::Pinned(began)),
                         Pins::Tear if live && began != wanted => (wanted, Settled::Torn),
@@ -145,7 +144,7 @@ impl PinTable {
     /// looks). Each writes a tentative entry, and then looks for another one: as all of it is sequentially consistent,
     /// the later of two sees the earlier, and takes its own back. Nobody follows a tentative entry. So there are never
     /// two entries that were followed.
-    fn enter(&self, slot: usize, word: u64, trace: PinHash, wanted: Environment, time: PinTime) -> bool {
+    fn enter(&self, slot: usize, word: u64, trace: PinHash, wanted: Place, time: PinTime) -> bool {
         let entry = trace.word(wanted, time);
         if !self.replace(slot, word, entry | TENTATIVE) {
             return false;
@@ -191,18 +190,15 @@ impl PinTable {
 pub(crate) struct PinHash(pub(crate) u64);
 
 impl PinHash {
-    /// The low bits choose the window, the high 47 tell the trace from the others there: two live traces are taken for
-    /// one with a probability of 16 / 2^43 a look.
+    /// The low bits choose the window, the high 44 tell the trace from the others there: two live traces are taken for
+    /// one with a probability of 16 / 2^44 a look at most.
     fn fingerprint(self) -> u64 {
         (self.0 >> FINGERPRINT_SHIFT).max(1)
     }
 
-    fn word(self, environment: Environment, time: PinTime) -> u64 {
-        let green = match environment {
-            Environment::Blue => 0,
-            Environment::Green => GREEN,
-        };
-        self.fingerprint() << FINGERPRINT_SHIFT | green | time.tick
+    fn word(self, place: Place, time: PinTime) -> u64 {
+        debug_assert!(usize::from(place) < PLACES, "a place has four bits");
+        self.fingerprint() << FINGERPRINT_SHIFT | u64::from(place) << TICK_BITS | time.tick
     }
 
     fn is_in(self, word: u64) -> bool {
@@ -210,8 +206,8 @@ impl PinHash {
     }
 }
 
-fn environment(word: u64) -> Environment {
-    if word & GREEN == 0 { Environment::Blue } else { Environment::Green }
+fn place(word: u64) -> Place {
+    (word >> TICK_BITS) as Place % PLACES as Place
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::answer::{Answer, Outcome, combine};
 use crate::hand_over::hand_over;
 use crate::mirror::mirror;
-use crate::pins::{PinHash, PinTime, Settled};
+use crate::pins::{PinHash, PinTime, Place, Settled};
 use crate::run::{Running, Shared};
 use crate::share::{Shown, shown_of, with_splitter};
 use crate::stats::{Held, add};
@@ -115,13 +115,17 @@ fn split(
     Ok(parts)
 }
 
+/// An environment's place among the pins.
+fn place(environment: Environment) -> Place {
+    match environment {
+        Environment::Blue => 0,
+        Environment::Green => 1,
+    }
+}
+
 /// A record's part in a split: its environment, and whether verification is shown it.
 fn number(environment: Environment, shown: bool) -> otlp::Part {
-    let environment = match environment {
-        Environment::Blue => 0,
-        Environment::Green => 2,
-    };
-    environment + otlp::Part::from(shown)
+    place(environment) << 1 | otlp::Part::from(shown)
 }
 
 fn split_with(
@@ -215,8 +219,8 @@ impl Routing<'_> {
             // A rollback that took the candidate away still tells what it tore.
             (true, Pins::Keep) | (_, Pins::Tear) => {}
         }
-        match self.shared.pins.settle(hash, wanted, table.pins, self.time, self.record) {
-            Settled::Pinned(environment) => environment,
+        match self.shared.pins.settle(hash, place(wanted), table.pins, self.time, self.record) {
+            Settled::Pinned(place) => Environment::BOTH[usize::from(place) % Environment::BOTH.len()],
             Settled::Unpinned => wanted,
             Settled::Torn => {
                 self.torn += 1;

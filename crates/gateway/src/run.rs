@@ -5,12 +5,13 @@ use crate::hand_over::Rollbacks;
 use crate::listen::{self, Addresses, BindError, Listener};
 use crate::mirror::Mirror;
 use crate::pins::{PinTable, PinTime};
+use crate::pool::EndpointState;
 use crate::share::ViewShare;
 use crate::stats::{Counters, Stats};
 use crate::table::{Snapshot, TableError, snapshot};
 use crate::view::{View, Views};
 use arc_swap::ArcSwapOption;
-use model::{RouteTable, UnixMillis};
+use model::{PerEnvironment, RouteTable, UnixMillis};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
@@ -134,6 +135,17 @@ impl Gateway {
     }
 }
 
+impl Gateway {
+    /// The endpoints of each environment that the route table names, and how they are.
+    pub fn endpoints(&self) -> PerEnvironment<Vec<(String, EndpointState)>> {
+        let snapshot = self.shared.snapshot.load();
+        PerEnvironment::from_fn(|environment| {
+            let pool = snapshot.as_ref().and_then(|snapshot| snapshot.upstreams[environment].as_ref());
+            pool.map_or_else(Vec::new, |pool| pool.states())
+        })
+    }
+}
+
 impl Bound {
     /// The real ports.
     pub fn addresses(&self) -> &Addresses {
@@ -230,7 +242,7 @@ impl Applying {
         let table = Arc::clone(&self.tables.borrow_and_update());
         let generation = table.generation;
         let before = shared.snapshot.load_full();
-        match snapshot(before.as_deref(), table, &shared.taps, &shared.limits.upstream) {
+        match snapshot(before.as_deref(), table, &shared.taps, &shared.limits) {
             Ok(snapshot) => {
                 let table = Arc::clone(&snapshot.table);
                 shared.snapshot.store(Some(Arc::new(snapshot)));

@@ -1,15 +1,18 @@
 //! The route table that applies: installed whole, read without a lock.
 
-use crate::client::{ClientLimits, OtlpClient, UpstreamError, check_upstream};
+use crate::client::{OtlpClient, UpstreamError, check_upstream};
+use crate::config::Limits;
 use crate::pins::MAX_PIN_S;
+use crate::pool::Pool;
 use model::{Environment, PerEnvironment, Protocol, RouteTable, Upstream};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A route table with the clients that it needs.
 pub(crate) struct Snapshot {
     pub(crate) table: Arc<RouteTable>,
-    pub(crate) upstreams: PerEnvironment<Option<Arc<OtlpClient>>>,
+    pub(crate) upstreams: PerEnvironment<Option<Arc<Pool>>>,
     pub(crate) backends: PerEnvironment<Option<Arc<OtlpClient>>>,
 }
 
@@ -92,32 +95,45 @@ impl Snapshot {
     }
 }
 
-/// Makes the snapshot of a table: clients whose endpoint did not change are kept, with their connections.
+/// Makes the snapshot of a table: clients whose endpoint did not change are kept, with their connections and pins.
 pub(crate) fn snapshot<T>(
     before: Option<&Snapshot>,
     table: Arc<RouteTable>,
     taps: &BTreeMap<String, T>,
-    limits: &ClientLimits,
+    limits: &Limits,
 ) -> Result<Snapshot, TableError> {
     if let Some(before) = before.filter(|before| table.generation <= before.table.generation) {
         return Err(TableError::NotNewer { applied: before.table.generation, found: table.generation });
     }
     check(&table, taps)?;
-    let client = |known: Option<&Arc<OtlpClient>>, environment, endpoint: &str, protocol| match known {
-        Some(known) if known.reaches(endpoint, protocol) => Ok(Arc::clone(known)),
-        Some(_) | None => OtlpClient::new(endpoint, protocol, limits.clone())
-            .map(Arc::new)
-            .map_err(|source| TableError::Endpoint { generation: table.generation, environment, source }),
+    let client = |environment, endpoint: &str, protocol| {
+        OtlpClient::new(endpoint, protocol, limits.upstream.clone()).map_err(|source| TableError::Endpoint {
+            generation: table.generation,
+            environment,
+            source,
+        })
     };
     let mut upstreams = PerEnvironment::default();
     let mut backends = PerEnvironment::default();
     for environment in Environment::BOTH {
         let Some(upstream) = &table.upstreams[environment] else { continue };
-        let known = before.and_then(|before| before.upstreams[environment].as_ref());
-        upstreams[environment] = Some(client(known, environment, &upstream.endpoint, upstream.protocol)?);
+        let protocol_of = |table: &RouteTable| table.upstreams[environment].as_ref().map(|upstream| upstream.protocol);
+        let like_before = before.filter(|before| protocol_of(&before.table) == Some(upstream.protocol));
+        let known = like_before.and_then(|before| before.upstreams[environment].as_ref());
+        upstreams[environment] = Some(match known {
+            Some(known) if known.is_of(upstream.endpoints()) => Arc::clone(known),
+            Some(_) | None => {
+                let make = |endpoint: &str| client(environment, endpoint, upstream.protocol);
+                let pins = (limits.pin_slots, Duration::from_millis(table.pin_ms));
+                Arc::new(Pool::new(known.map(Arc::as_ref), upstream.endpoints(), make, pins)?)
+            }
+        });
         if let Some(backend) = &upstream.backend {
             let known = before.and_then(|before| before.backends[environment].as_ref());
-            backends[environment] = Some(client(known, environment, backend, Protocol::Grpc)?);
+            backends[environment] = Some(match known {
+                Some(known) if known.endpoint() == backend => Arc::clone(known),
+                Some(_) | None => Arc::new(client(environment, backend, Protocol::Grpc)?),
+            });
         }
     }
     Ok(Snapshot { table, upstreams, backends })

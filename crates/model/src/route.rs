@@ -69,6 +69,13 @@ pub struct Upstream {
     pub backend: Option<String>,
 }
 
+impl Upstream {
+    /// All endpoints of the collector: each trace goes to one of them.
+    pub fn endpoints(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.endpoint.as_str())
+    }
+}
+
 /// Which environment serves which trace. Gateways apply only newer generations (invariant 2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

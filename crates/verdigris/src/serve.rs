@@ -4,7 +4,7 @@ use crate::cli::{Format, Serve};
 use crate::config::{Config, NamedPrincipal};
 use crate::describe::{Exit, Failed, say};
 use crate::system::{Ground, Ports, System};
-use gateway::{Addresses, Listen, Stats};
+use gateway::{Addresses, EndpointState, Gateway, Listen, Stats};
 use model::Environment;
 use rollout::Principal;
 use serde_json::{Value, json};
@@ -94,8 +94,19 @@ fn status(system: &System) -> web::Status {
             "listening": addresses,
             "ledger": ledger,
             "gateway": stats_json(&gateway.stats()),
+            "endpoints": endpoints_json(&gateway),
         })
     })
+}
+
+fn endpoints_json(gateway: &Gateway) -> Value {
+    let endpoints = gateway.endpoints();
+    let states = |environment: Environment| -> Vec<Value> {
+        let state =
+            |(endpoint, state): &(String, EndpointState)| json!({ "endpoint": endpoint, "state": state.name() });
+        endpoints[environment].iter().map(state).collect()
+    };
+    json!({ "blue": states(Environment::Blue), "green": states(Environment::Green) })
 }
 
 /// The gateway's counters as the API shows them.

@@ -81,6 +81,11 @@ impl Pool {
         Err(NoResponse::NotSent(format!("the connections were closed: {why}")))
     }
 
+    /// Whether the last attempt to connect failed just now.
+    pub(super) fn is_down(&self) -> bool {
+        self.lock().down.as_ref().is_some_and(|(since, _)| since.elapsed() < BACKOFF)
+    }
+
     /// The idle connection that was used last, if it still can be.
     fn idle(&self) -> Option<SendRequest<Frames>> {
         let mut state = self.lock();

@@ -110,6 +110,11 @@ impl Links {
         Err(NoResponse::NotSent(format!("the connections were closed: {why}")))
     }
 
+    /// Whether the last attempt to connect failed, on every connection.
+    pub(super) fn are_down(&self) -> bool {
+        self.links.iter().all(|link| matches!(*link.state.borrow(), State::Down(_)))
+    }
+
     fn up(&self, first: usize) -> Option<&Link> {
         let count = self.links.len();
         (0..count)

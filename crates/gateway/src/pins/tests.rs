@@ -1,10 +1,11 @@
 use super::*;
-use model::Environment::{Blue, Green};
 use model::{RouteKey, TraceId};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Barrier;
 
+const BLUE: Place = 0;
+const GREEN: Place = 1;
 const PIN_MS: u64 = 60_000;
 const KEY: RouteKey = RouteKey([7; 16]);
 
@@ -19,7 +20,7 @@ fn at_s(seconds: u64) -> PinTime {
 }
 
 /// Plays (second, trace, wanted, pins) against an empty table and expects what becomes of each.
-fn check(steps: &[(u64, u64, Environment, Pins, Settled)]) {
+fn check(steps: &[(u64, u64, Place, Pins, Settled)]) {
     let table = PinTable::new(1 << 10);
     for (number, (second, trace, wanted, pins, expected)) in steps.iter().enumerate() {
         let settled = table.settle(hash(*trace), *wanted, *pins, at_s(*second), true);
@@ -30,35 +31,35 @@ fn check(steps: &[(u64, u64, Environment, Pins, Settled)]) {
 #[test]
 fn a_trace_stays_where_it_began_until_its_pin_expires() {
     check(&[
-        (100, 1, Blue, Pins::Keep, Settled::Pinned(Blue)),
-        (150, 1, Green, Pins::Keep, Settled::Pinned(Blue)),
+        (100, 1, BLUE, Pins::Keep, Settled::Pinned(BLUE)),
+        (150, 1, GREEN, Pins::Keep, Settled::Pinned(BLUE)),
         // Refreshed at 150: lives until 210.
-        (209, 1, Green, Pins::Keep, Settled::Pinned(Blue)),
-        (209, 2, Green, Pins::Keep, Settled::Pinned(Green)),
-        (280, 1, Green, Pins::Keep, Settled::Pinned(Green)),
+        (209, 1, GREEN, Pins::Keep, Settled::Pinned(BLUE)),
+        (209, 2, GREEN, Pins::Keep, Settled::Pinned(GREEN)),
+        (280, 1, GREEN, Pins::Keep, Settled::Pinned(GREEN)),
     ]);
 }
 
 #[test]
 fn a_tear_is_told_once() {
     check(&[
-        (100, 1, Green, Pins::Keep, Settled::Pinned(Green)),
-        (101, 1, Blue, Pins::Tear, Settled::Torn),
-        (102, 1, Blue, Pins::Tear, Settled::Pinned(Blue)),
-        (103, 1, Green, Pins::Keep, Settled::Pinned(Blue)),
+        (100, 1, GREEN, Pins::Keep, Settled::Pinned(GREEN)),
+        (101, 1, BLUE, Pins::Tear, Settled::Torn),
+        (102, 1, BLUE, Pins::Tear, Settled::Pinned(BLUE)),
+        (103, 1, GREEN, Pins::Keep, Settled::Pinned(BLUE)),
         // Expired: it has no spans in flight that could be torn from it.
-        (104, 2, Green, Pins::Keep, Settled::Pinned(Green)),
-        (170, 2, Blue, Pins::Tear, Settled::Pinned(Blue)),
+        (104, 2, GREEN, Pins::Keep, Settled::Pinned(GREEN)),
+        (170, 2, BLUE, Pins::Tear, Settled::Pinned(BLUE)),
     ]);
 }
 
 #[test]
 fn a_clock_that_steps_back_or_wraps_keeps_the_pins() {
     check(&[
-        (TICKS - 1, 1, Green, Pins::Keep, Settled::Pinned(Green)),
-        (TICKS + 20, 1, Blue, Pins::Keep, Settled::Pinned(Green)),
-        (TICKS - 20, 1, Blue, Pins::Keep, Settled::Pinned(Green)),
-        (TICKS / 2, 1, Blue, Pins::Keep, Settled::Pinned(Blue)),
+        (TICKS - 1, 1, GREEN, Pins::Keep, Settled::Pinned(GREEN)),
+        (TICKS + 20, 1, BLUE, Pins::Keep, Settled::Pinned(GREEN)),
+        (TICKS - 20, 1, BLUE, Pins::Keep, Settled::Pinned(GREEN)),
+        (TICKS / 2, 1, BLUE, Pins::Keep, Settled::Pinned(BLUE)),
     ]);
 }
 
@@ -67,21 +68,21 @@ fn a_full_window_is_said_and_forgets_nobody() {
     let table = PinTable::new(WINDOW);
     let settle = |trace, wanted, second| table.settle(hash(trace), wanted, Pins::Keep, at_s(second), true);
     for trace in 0..WINDOW as u64 {
-        assert_eq!(settle(trace, Green, 100), Settled::Pinned(Green));
+        assert_eq!(settle(trace, GREEN, 100), Settled::Pinned(GREEN));
     }
-    assert_eq!(settle(99, Blue, 100), Settled::Full);
+    assert_eq!(settle(99, BLUE, 100), Settled::Full);
     assert_eq!(table.live(at_s(100)), WINDOW as u64);
     for trace in 0..WINDOW as u64 {
-        assert_eq!(settle(trace, Blue, 100), Settled::Pinned(Green));
+        assert_eq!(settle(trace, BLUE, 100), Settled::Pinned(GREEN));
     }
-    assert_eq!(settle(99, Blue, 161), Settled::Pinned(Blue), "an expired slot is had again");
+    assert_eq!(settle(99, BLUE, 161), Settled::Pinned(BLUE), "an expired slot is had again");
     assert_eq!(table.live(at_s(161)), 1);
 }
 
 #[test]
 fn without_record_nothing_is_entered() {
     let table = PinTable::new(64);
-    assert_eq!(table.settle(hash(1), Blue, Pins::Tear, at_s(1), false), Settled::Unpinned);
+    assert_eq!(table.settle(hash(1), BLUE, Pins::Tear, at_s(1), false), Settled::Unpinned);
     assert_eq!(table.live(at_s(1)), 0);
 }
 
@@ -90,11 +91,11 @@ proptest! {
     #[test]
     fn behaves_as_a_map(steps in proptest::collection::vec((0u64..40, any::<bool>(), any::<bool>(), 0u64..30), 0..300)) {
         let table = PinTable::new(1 << 12);
-        let mut model: BTreeMap<u64, (Environment, u64)> = BTreeMap::new();
+        let mut model: BTreeMap<u64, (Place, u64)> = BTreeMap::new();
         let mut second = 1_000;
         for (trace, green, tear, pause) in steps {
             second += pause;
-            let wanted = if green { Green } else { Blue };
+            let wanted = if green { GREEN } else { BLUE };
             let pins = if tear { Pins::Tear } else { Pins::Keep };
             let began = model.get(&trace).filter(|(_, last)| second - last <= PIN_MS / 1000).map(|(began, _)| *began);
             let expected = match (pins, began) {
@@ -115,15 +116,15 @@ fn a_thread_that_comes_second_takes_its_own_entry_back() {
     let table = PinTable::new(WINDOW);
     let (early, late, trace) = (at_s(161), at_s(162), hash(99));
     let slots: Vec<usize> = table.window(trace).collect();
-    table.slots[slots[0]].store(hash(1).word(Blue, at_s(101)), SeqCst);
+    table.slots[slots[0]].store(hash(1).word(BLUE, at_s(101)), SeqCst);
     let Look::Free { slot: of_early, word: 0 } = table.look(trace, early) else { panic!("one is taken") };
     let Look::Free { slot: of_late, word } = table.look(trace, late) else { panic!("none is taken") };
     assert_eq!((of_early, of_late), (slots[1], slots[0]));
-    assert!(table.enter(of_late, word, trace, Green, late));
-    assert!(!table.enter(of_early, 0, trace, Blue, early));
+    assert!(table.enter(of_late, word, trace, GREEN, late));
+    assert!(!table.enter(of_early, 0, trace, BLUE, early));
     assert_eq!(table.slots[of_early].load(SeqCst), 0);
-    assert_eq!(table.settle(trace, Blue, Pins::Keep, early, true), Settled::Pinned(Green));
-    assert_eq!(table.settle(trace, Blue, Pins::Keep, late, true), Settled::Pinned(Green));
+    assert_eq!(table.settle(trace, BLUE, Pins::Keep, early, true), Settled::Pinned(GREEN));
+    assert_eq!(table.settle(trace, BLUE, Pins::Keep, late, true), Settled::Pinned(GREEN));
 }
 
 /// Nobody follows an entry before it is sure that it stays.
@@ -132,11 +133,11 @@ fn a_tentative_entry_is_not_followed() {
     let table = PinTable::new(WINDOW);
     let (time, trace) = (at_s(100), hash(1));
     let slot = table.window(trace).nth(3).expect("a window");
-    table.slots[slot].store(trace.word(Green, time) | TENTATIVE, SeqCst);
+    table.slots[slot].store(trace.word(GREEN, time) | TENTATIVE, SeqCst);
     assert!(matches!(table.look(trace, time), Look::Tentative));
-    assert_eq!(table.settle(trace, Blue, Pins::Keep, time, true), Settled::Full);
+    assert_eq!(table.settle(trace, BLUE, Pins::Keep, time, true), Settled::Full);
     let other = table.window(trace).next().expect("a window");
-    assert!(!table.enter(other, 0, trace, Blue, time));
+    assert!(!table.enter(other, 0, trace, BLUE, time));
 }
 
 /// Threads that want different environments for the same new trace, and whose clocks are a second apart while the slots
@@ -150,11 +151,11 @@ fn concurrent_threads_agree_on_where_a_trace_began() {
     for table in &tables {
         for old in 0..WINDOW as u64 {
             // Every second one expires at the boundary.
-            table.settle(hash(1_000_000 + old), Blue, Pins::Keep, at_s(100 + old % 2), true);
+            table.settle(hash(1_000_000 + old), BLUE, Pins::Keep, at_s(100 + old % 2), true);
         }
     }
     let settle = &|thread: usize| {
-        let wanted = if thread.is_multiple_of(2) { Blue } else { Green };
+        let wanted = if thread.is_multiple_of(2) { BLUE } else { GREEN };
         let time = at_s(161 + thread as u64 % 2);
         let round = |(round, table): (usize, &PinTable)| {
             barrier.wait();

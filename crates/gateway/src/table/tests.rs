@@ -23,14 +23,16 @@ fn table(generation: u64, blue: &str, green: &str) -> Arc<RouteTable> {
 #[tokio::test]
 async fn clients_of_unchanged_endpoints_are_kept() {
     let taps = BTreeMap::from([("b".to_owned(), ()), ("g".to_owned(), ())]);
-    let limits = ClientLimits::default();
+    let limits = Limits { pin_slots: 16, ..Limits::default() };
     let install = |before: Option<&Snapshot>, table| snapshot(before, table, &taps, &limits).expect("a good table");
     let first = install(None, table(1, "http://127.0.0.1:1", "http://127.0.0.1:2"));
     let second = install(Some(&first), table(2, "http://127.0.0.1:1", "http://127.0.0.1:4"));
-    let same = |one: &Option<Arc<OtlpClient>>, other: &Option<Arc<OtlpClient>>| match (one, other) {
-        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-        _ => panic!("both are there"),
-    };
+    fn same<T>(one: &Option<Arc<T>>, other: &Option<Arc<T>>) -> bool {
+        match (one, other) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => panic!("both are there"),
+        }
+    }
     assert!(same(&first.upstreams.blue, &second.upstreams.blue));
     assert!(!same(&first.upstreams.green, &second.upstreams.green));
     assert!(same(&first.backends.green, &second.backends.green));
