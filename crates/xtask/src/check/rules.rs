@@ -10,6 +10,7 @@ use std::fmt;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("ledger", &[]),
+    ("spool", &[]),
     ("xtask", &[]),
     ("otlp", &["model"]),
     ("verify", &["model"]),
