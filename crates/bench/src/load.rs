@@ -4,37 +4,49 @@
 //! The first line on standard output says where the sinks are. Each line on standard input is an [`Order`], and is
 //! answered with one line, an [`Outcome`]. It ends when its standard input does, so it never outlives who started it.
 
+mod copies;
+mod exporter;
 mod generator;
 mod sink;
+mod traces;
 
-use crate::requests::{Dice, Template};
+use crate::requests::{Dice, REQUESTS_A_TRACE, Template};
 use anyhow::{Context, Result, ensure};
-use generator::{Load, Sent};
+use copies::Copies;
+use exporter::Protocol;
+use generator::Load;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sink::Sink;
+use sink::{SharedTraces, Sink};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use traces::{TraceCounts, Traces};
 
 /// What to send, and for how long.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct Order {
-    /// The OTLP/gRPC port to send to; without it the first sink, which is no proxy at all.
+    /// The port to send to; without it the first sink, which is no proxy at all.
     to: Option<SocketAddr>,
+    protocol: Protocol,
     /// Spans of each request.
     spans_per_request: usize,
     /// For how long.
     secs: f64,
     /// The rate that is offered; without it, as much as is taken.
     spans_per_s: Option<f64>,
-    /// Whether the proxy throws away what it acknowledges, so that nothing is waited for.
-    #[serde(default)]
-    discarded: bool,
+    /// How often each span that is acknowledged comes out, which is waited for: 0 where the proxy throws it away, 2 where
+    /// it mirrors.
+    comes_out: u64,
+    /// Whether the traces are counted, and those that came out of both sinks.
+    traces: bool,
+    /// Taps to which the first and the second sink export all that they take once more.
+    taps: Option<[SocketAddr; 2]>,
 }
 
 /// What became of it.
@@ -48,9 +60,14 @@ struct Outcome {
     refusal: Option<String>,
     /// Spans that came out, by sink.
     received_spans: [u64; 2],
+    /// Requests that came out compressed.
+    compressed_requests: u64,
     /// Requests that a sink could not read, and why not the last one so far.
     malformed_requests: u64,
     malformed: Option<String>,
+    traces: Option<TraceCounts>,
+    /// Requests that the taps took.
+    tapped_requests: u64,
     /// From the first request to the last span that came out, or, if none did, to the last answer.
     secs: f64,
     /// From when a request was due to its acknowledgement.
@@ -65,7 +82,8 @@ const MAX_SECS: f64 = 600.0;
 /// Templates of one size: 8 MB of them, some at least, so that the bytes do not stay in a near cache.
 const TEMPLATE_BYTES: usize = 8_000_000;
 const SPAN_BYTES: usize = 530;
-const TEMPLATES: (usize, usize) = (4, 64);
+/// Groups of four requests.
+const GROUPS: (usize, usize) = (2, 16);
 
 /// Nothing came out for so long: what is missing is lost. Rotel collects a batch for 200 ms.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -105,91 +123,124 @@ fn read_lines() -> mpsc::Receiver<String> {
 
 struct Bench {
     sinks: [Sink; 2],
+    traces: SharedTraces,
     templates: BTreeMap<usize, Rc<[Template]>>,
-    /// The number of the next request: none has the trace ids of another one.
+    /// The number of the next group of requests: none has the trace ids of another one.
     next: u64,
+}
+
+/// What the sinks have counted since they began.
+struct Counted {
+    spans: [u64; 2],
+    compressed: u64,
+    malformed: u64,
+}
+
+impl Order {
+    fn check(&self) -> Result<()> {
+        let (spans, secs) = (self.spans_per_request, self.secs);
+        ensure!((1..=MAX_SPANS).contains(&spans), "spansPerRequest is {spans}, expected 1 to {MAX_SPANS}");
+        ensure!(secs > 0.0 && secs <= MAX_SECS, "secs is {secs}, expected up to {MAX_SECS}");
+        ensure!(self.spans_per_s.is_none_or(|rate| rate > 0.0 && rate.is_finite()), "spansPerS is not above 0");
+        ensure!(self.comes_out <= 2, "comesOut is {}, expected 0, 1 or 2: there are two sinks", self.comes_out);
+        Ok(())
+    }
 }
 
 impl Bench {
     async fn start() -> Result<Bench> {
-        let sinks = [Sink::start().await?, Sink::start().await?];
-        Ok(Bench { sinks, templates: BTreeMap::new(), next: 1 })
+        let traces = SharedTraces::default();
+        let sinks = [Sink::start(0, Arc::clone(&traces)).await?, Sink::start(1, Arc::clone(&traces)).await?];
+        Ok(Bench { sinks, traces, templates: BTreeMap::new(), next: 1 })
     }
 
     async fn carry_out(&mut self, order: &Order) -> Result<Outcome> {
-        let spans = order.spans_per_request;
-        ensure!((1..=MAX_SPANS).contains(&spans), "spansPerRequest is {spans}, expected 1 to {MAX_SPANS}");
-        ensure!(order.secs > 0.0 && order.secs <= MAX_SECS, "secs is {}, expected up to {MAX_SECS}", order.secs);
-        ensure!(order.spans_per_s.is_none_or(|rate| rate > 0.0 && rate.is_finite()), "spansPerS is not above 0");
-        let templates = self.templates(spans);
-        let before = self.received();
-        let malformed_before = self.malformed();
+        order.check()?;
+        let spans = order.spans_per_request as u64;
+        let templates = self.templates(order.spans_per_request);
+        *self.traces.lock().expect(UNPOISONED) = order.traces.then(Traces::default);
+        let copies = self.copy_to(order.taps).await?;
+        let before = self.counted();
         let begin = Instant::now();
         let load = Load {
             to: order.to.unwrap_or(self.sinks[0].address),
+            protocol: order.protocol,
             templates,
             first: self.next,
             duration: Duration::from_secs_f64(order.secs),
             spans_per_s: order.spans_per_s,
         };
         let sent = generator::send(load).await?;
-        self.next += sent.requests;
+        self.next += sent.groups();
         let answered = Instant::now();
-        if !order.discarded {
-            self.drain(before.iter().sum::<u64>() + sent.acknowledged * spans as u64).await;
+        self.drain(before.spans.iter().sum::<u64>() + order.comes_out * sent.acknowledged * spans).await;
+        let mut tapped_requests = 0;
+        for (sink, copies) in self.sinks.iter().zip(&copies) {
+            sink.copy_to(None);
+            tapped_requests += copies.finish().await?;
         }
-        let received = self.received();
+        let after = self.counted();
         let last = self.sinks.iter().filter_map(Sink::last_arrival).filter(|last| *last > begin).max();
         Ok(Outcome {
-            acknowledged_spans: sent.acknowledged * spans as u64,
+            acknowledged_spans: sent.acknowledged * spans,
             refused_requests: sent.requests - sent.acknowledged,
-            p50_ms: milliseconds(&sent, 0.5),
-            p99_ms: milliseconds(&sent, 0.99),
+            p50_ms: sent.milliseconds(0.5),
+            p99_ms: sent.milliseconds(0.99),
             refusal: sent.refusal,
-            received_spans: [received[0] - before[0], received[1] - before[1]],
-            malformed_requests: self.malformed() - malformed_before,
+            received_spans: [after.spans[0] - before.spans[0], after.spans[1] - before.spans[1]],
+            compressed_requests: after.compressed - before.compressed,
+            malformed_requests: after.malformed - before.malformed,
             malformed: self.sinks.iter().find_map(Sink::last_reason),
+            traces: self.traces.lock().expect(UNPOISONED).take().map(|traces| traces.counts()),
+            tapped_requests,
             secs: last.unwrap_or(answered).duration_since(begin).as_secs_f64(),
         })
+    }
+
+    /// Connects the sinks to their taps, if there are any.
+    async fn copy_to(&self, taps: Option<[SocketAddr; 2]>) -> Result<Vec<Arc<Copies>>> {
+        let mut all = Vec::new();
+        for (sink, tap) in self.sinks.iter().zip(taps.into_iter().flatten()) {
+            let copies = Arc::new(Copies::to(tap).await?);
+            sink.copy_to(Some(Arc::clone(&copies)));
+            all.push(copies);
+        }
+        Ok(all)
     }
 
     fn templates(&mut self, spans: usize) -> Rc<[Template]> {
         let make = || {
             let mut dice = Dice(7);
-            let count = (TEMPLATE_BYTES / (spans * SPAN_BYTES)).clamp(TEMPLATES.0, TEMPLATES.1);
-            (0..count).map(|_| Template::new(spans, &mut dice)).collect()
+            let groups = TEMPLATE_BYTES / (spans * SPAN_BYTES * REQUESTS_A_TRACE);
+            (0..groups.clamp(GROUPS.0, GROUPS.1)).flat_map(|_| Template::group(spans, &mut dice)).collect()
         };
         Rc::clone(self.templates.entry(spans).or_insert_with(make))
     }
 
     /// Waits until so many spans came out in all, or nothing more comes.
     async fn drain(&self, expected: u64) {
-        let mut seen = self.received();
+        let spans = || self.sinks.each_ref().map(Sink::spans);
+        let mut seen = spans();
         let mut since = Instant::now();
-        while self.received().iter().sum::<u64>() < expected && since.elapsed() < SILENCE {
+        while seen.iter().sum::<u64>() < expected && since.elapsed() < SILENCE {
             tokio::time::sleep(DRAIN_POLL).await;
-            let now = self.received();
+            let now = spans();
             if now != seen {
                 (seen, since) = (now, Instant::now());
             }
         }
     }
 
-    fn received(&self) -> [u64; 2] {
-        self.sinks.each_ref().map(Sink::spans)
-    }
-
-    fn malformed(&self) -> u64 {
-        self.sinks.iter().map(Sink::malformed).sum()
+    fn counted(&self) -> Counted {
+        Counted {
+            spans: self.sinks.each_ref().map(Sink::spans),
+            compressed: self.sinks.iter().map(Sink::compressed).sum(),
+            malformed: self.sinks.iter().map(Sink::malformed).sum(),
+        }
     }
 }
 
-/// The quantile of the latencies, which are sorted; 0 if nothing was acknowledged.
-fn milliseconds(sent: &Sent, quantile: f64) -> f64 {
-    let sorted = &sent.latencies_us;
-    let rank = (sorted.len() as f64 * quantile) as usize;
-    sorted.get(rank.min(sorted.len().saturating_sub(1))).map_or(0.0, |us| f64::from(*us) / 1_000.0)
-}
+const UNPOISONED: &str = "nobody panics with the lock";
 
 #[cfg(test)]
 mod tests;

@@ -15,8 +15,12 @@ use prost::Message;
 /// The sizes of a request that are measured, in spans.
 pub const SPANS_A_REQUEST: [usize; 2] = [100, 1_000];
 
-/// Spans of one trace within a request.
+/// Spans of one trace.
 const SPANS_A_TRACE: usize = 20;
+
+/// Among so many requests the load generator spreads the spans of a trace: its services export each for itself. A proxy
+/// that chooses for each request tears such traces, and what joins spans to traces has something to join.
+pub const REQUESTS_A_TRACE: usize = 4;
 
 /// A batch of a collector holds several services: 1,000 spans of five, 100 of one.
 const SPANS_A_RESOURCE: usize = 200;
@@ -24,14 +28,24 @@ const SPANS_A_RESOURCE: usize = 200;
 /// Key and length of a span's trace id, the first field that prost writes.
 const TRACE_ID_PREFIX: [u8; 2] = [0x0a, 16];
 
-/// A request with so many spans, at least one.
+/// A request with so many spans, at least one, that holds its traces whole.
 pub fn request(spans: usize, dice: &mut Dice) -> ExportTraceServiceRequest {
-    let traces: Vec<[u8; 16]> = (0..spans.div_ceil(SPANS_A_TRACE)).map(|_| dice.bytes()).collect();
-    let mut order: Vec<usize> = (0..spans).map(|number| number / SPANS_A_TRACE).collect();
+    requests(spans, 1, dice).pop().expect("one request was asked for")
+}
+
+/// So many requests with so many spans each, at least one, among which the spans of every trace are spread.
+fn requests(spans: usize, count: usize, dice: &mut Dice) -> Vec<ExportTraceServiceRequest> {
+    let all = spans * count;
+    let traces: Vec<[u8; 16]> = (0..all.div_ceil(SPANS_A_TRACE)).map(|_| dice.bytes()).collect();
+    let mut order: Vec<usize> = (0..all).map(|number| number / SPANS_A_TRACE).collect();
     for last in (1..order.len()).rev() {
         order.swap(last, dice.below(last as u64 + 1) as usize);
     }
-    let spans: Vec<Span> = order.iter().enumerate().map(|(number, trace)| span(number, traces[*trace], dice)).collect();
+    order.chunks(spans).map(|order| one_request(order.iter().map(|trace| traces[*trace]), dice)).collect()
+}
+
+fn one_request(traces: impl Iterator<Item = [u8; 16]>, dice: &mut Dice) -> ExportTraceServiceRequest {
+    let spans: Vec<Span> = traces.enumerate().map(|(number, trace)| span(number, trace, dice)).collect();
     let resources = spans.chunks(SPANS_A_RESOURCE).enumerate();
     ExportTraceServiceRequest { resource_spans: resources.map(|(number, spans)| resource(number, spans)).collect() }
 }
@@ -120,15 +134,18 @@ pub struct Template {
 }
 
 impl Template {
-    /// A gRPC body with so many spans, at least one.
-    pub fn new(spans: usize, dice: &mut Dice) -> Template {
-        let request = request(spans, dice);
+    /// Requests with so many spans, at least one, that share their traces while they are given the same number.
+    pub fn group(spans: usize, dice: &mut Dice) -> Vec<Template> {
+        requests(spans, REQUESTS_A_TRACE, dice).iter().map(Template::new).collect()
+    }
+
+    fn new(request: &ExportTraceServiceRequest) -> Template {
         let message = request.encode_to_vec();
         let length = u32::try_from(message.len()).expect("some hundred bytes for each span stay below 4 GiB");
         let body = [&grpc::prefix(false, length)[..], &message].concat();
-        let mut trace_ids = Vec::with_capacity(spans);
+        let mut trace_ids = Vec::new();
         let mut from = 0;
-        for span in spans_of(&request) {
+        for span in spans_of(request) {
             let needle = [&TRACE_ID_PREFIX[..], &span.trace_id].concat();
             let at = body[from..].windows(needle.len()).position(|bytes| bytes == needle);
             let begin = from + at.expect("prost writes the spans in order, the trace id first") + TRACE_ID_PREFIX.len();
@@ -143,8 +160,9 @@ impl Template {
         self.trace_ids.len() as u64
     }
 
-    /// The body whose trace ids are those of this number: other ones for every other number, and no two traces of the
-    /// request become one, because all their ids are changed in the same way.
+    /// The gRPC body whose trace ids are those of this number: other ones for every other number, and no two traces of
+    /// the group become one, because all their ids are changed in the same way. Without its first bytes
+    /// ([`grpc::PREFIX_LEN`]) it is the body of OTLP/HTTP.
     pub fn numbered(&self, number: u64) -> Bytes {
         let mask = mix(number).to_be_bytes();
         let mut body = self.body.clone();

@@ -4,6 +4,7 @@
 mod contenders;
 mod figures;
 mod gateway;
+mod load;
 mod running;
 
 use crate::process;
@@ -25,7 +26,8 @@ pub enum Bench {
         #[arg(long)]
         json: bool,
     },
-    /// `verdigris serve` beside Rotel and no proxy at all: OTLP/gRPC, 100 and 1,000 spans a request
+    /// `verdigris serve` beside Rotel, Envoy and no proxy at all: passing through, splitting, mirroring, verifying; with
+    /// 100 and 1,000 spans a request. By default six to seven minutes, and the release build before
     Gateway(gateway::Options),
 }
 

@@ -1,5 +1,6 @@
 //! `cargo xtask e2e-setup`: a virtual environment in `target/e2e/venv` with what e2e/requirements.txt pins, and Rotel's
-//! agent beside its Python. Done once: a stamp holds what was installed.
+//! agent beside its Python. Done once: a stamp holds what was installed. Envoy, which benchmarks alone need and which is
+//! 107 MB, comes into it when they first run.
 
 use crate::process;
 use crate::workspace::Workspace;
@@ -11,6 +12,9 @@ use std::process::Command;
 
 /// Asks the installed package where its agent is.
 const FIND_ROTEL: &str = "import pathlib, rotel; print(pathlib.Path(rotel.__file__).parent / 'rotel-agent')";
+
+/// Asks the installed package where its program is. The one on the PATH is a script around it.
+const FIND_ENVOY: &str = "import pathlib, envoy; print(pathlib.Path(envoy.__file__).parent / '_bin' / 'envoy')";
 
 /// Installs what is not there yet. The path of the environment's Python; `rotel-agent` is its neighbour.
 pub fn run(workspace: &Workspace) -> Result<PathBuf> {
@@ -29,14 +33,34 @@ pub fn run(workspace: &Workspace) -> Result<PathBuf> {
         return Ok(python);
     }
     make_venv(&venv)?;
-    eprintln!("e2e-setup: installing {}", requirements.display());
-    let pip =
-        ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--only-binary", ":all:"];
-    process::run_aside(Command::new(&python).args(pip).arg("-r").arg(&requirements))
-        .context("cannot install the end-to-end tests' requirements: is PyPI reachable?")?;
+    install(&python, &requirements)?;
     link_rotel(&venv, &python)?;
     fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(python)
+}
+
+/// Installs e2e/requirements-bench.txt into the same environment if it is not there yet. The path of Envoy's program.
+pub fn envoy(workspace: &Workspace) -> Result<PathBuf> {
+    let python = run(workspace)?;
+    let requirements = workspace.root.join("e2e/requirements-bench.txt");
+    let wanted =
+        fs::read_to_string(&requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
+    // It goes with the environment when that is made anew.
+    let stamp = workspace.target.join("e2e/venv/installed-bench.stamp");
+    if !fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        install(&python, &requirements)?;
+        fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
+    }
+    let program = process::read(Command::new(&python).args(["-c", FIND_ENVOY]))?;
+    Ok(PathBuf::from(program.trim()))
+}
+
+fn install(python: &Path, requirements: &Path) -> Result<()> {
+    eprintln!("e2e-setup: installing {}", requirements.display());
+    let pip =
+        ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--only-binary", ":all:"];
+    process::run_aside(Command::new(python).args(pip).arg("-r").arg(requirements))
+        .with_context(|| format!("cannot install {}: is PyPI reachable?", requirements.display()))
 }
 
 /// A new, empty environment. What an older one held is removed.

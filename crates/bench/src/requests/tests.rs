@@ -35,6 +35,25 @@ fn the_same_seed_makes_the_same_request() {
     assert_ne!(request(100, &mut Dice(7)), request(100, &mut Dice(8)));
 }
 
+#[test]
+fn a_group_spreads_each_trace_among_its_requests() {
+    let group = Template::group(100, &mut Dice(7));
+    assert_eq!(group.len(), REQUESTS_A_TRACE);
+    assert!(group.iter().all(|template| template.spans() == 100));
+    let mut spans: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+    let mut requests: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+    for request in group.iter().map(|template| decoded(&template.numbered(1))) {
+        for span in spans_of(&request) {
+            *spans.entry(span.trace_id.clone()).or_default() += 1;
+        }
+        for id in trace_ids(&request) {
+            *requests.entry(id).or_default() += 1;
+        }
+    }
+    assert_eq!((spans.len(), spans.values().all(|spans| *spans == SPANS_A_TRACE)), (20, true));
+    assert!(requests.values().all(|requests| *requests > 1), "{requests:?}");
+}
+
 fn decoded(body: &[u8]) -> ExportTraceServiceRequest {
     let frame = grpc::parse_unary(body).unwrap();
     assert!(!frame.compressed);
@@ -47,7 +66,7 @@ fn trace_ids(request: &ExportTraceServiceRequest) -> BTreeSet<Vec<u8>> {
 
 #[test]
 fn a_numbered_body_has_new_trace_ids_and_nothing_else_is_new() {
-    let template = Template::new(100, &mut Dice(7));
+    let template = Template::new(&request(100, &mut Dice(7)));
     let original = request(100, &mut Dice(7));
     let mut known = trace_ids(&original);
     for number in 1..50 {

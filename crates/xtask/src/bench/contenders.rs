@@ -1,43 +1,99 @@
-//! What is measured: ours, Rotel, and no proxy at all, each started afresh on ports that the system chose.
+//! Who is measured. Each peer has a module that knows how it is configured and started; this one says what each
+//! contender does with what it is given, which is all that measuring and judging the counts needs.
+//!
+//! To add one: a variant, its line in every `match` here, and how it starts.
 
-use super::running::{Launcher, Running, Side};
-use crate::process;
-use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+mod envoy;
+mod ours;
+mod rotel;
+
+pub use ours::views_missed;
+
+use super::running::{Launcher, Running, pause};
+use anyhow::{Context, Result};
+use clap::ValueEnum;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 /// Who stands between the generator and the sinks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Contender {
-    /// Nobody: what the generator and the sink can do.
+    /// Nobody: what the generator and the sink can do. Measured always, for latencies are compared with it
     NoProxy,
-    /// Rotel: acknowledges when it has queued, collects batches of up to 8,192 spans, and sends them with gzip, which this
-    /// version does whatever it is told.
+    /// Rotel: acknowledges when it has queued, collects batches of up to 8,192 spans, and exports them
     Rotel,
-    /// Rotel with its exporter `blackhole`: it takes, decodes and batches, and throws away. What it would cost without
-    /// gzip is more than this, and less than the whole.
+    /// Rotel with its exporter `blackhole`: takes, decodes and batches, and throws away
     RotelDiscarding,
-    /// `verdigris serve` without a rollout: everything to one sink, acknowledged when that has acknowledged it.
-    PassThrough,
-    /// `verdigris serve` in a rollout at 50%: every request is split, and verified as far as that keeps up.
+    /// Envoy: every request to one cluster
+    Envoy,
+    /// Envoy with two clusters of weight 50: it chooses for each request, and so tears traces
+    EnvoySplit,
+    /// Envoy with a request mirror policy of 100%
+    EnvoyMirror,
+    /// `verdigris serve` without a rollout: everything to one sink, acknowledged when that has acknowledged it
+    Ours,
+    /// `verdigris serve` in a rollout at 50%: every request is split by trace; nothing comes to the taps
+    OursSplit,
+    /// `verdigris serve` in a rollout that mirrors; nothing comes to the taps, so verification sees what was sent alone
+    OursMirror,
+    /// The same, and each sink exports all that it took once more, to its tap: verification joins everything
+    OursMirrorVerified,
+}
+
+/// What becomes of a span that a contender acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ComesOut {
+    /// It comes to the first sink.
+    Once,
+    /// It comes to one of the sinks, and half of all to each.
     Split,
+    /// It comes to the first sink, and a copy of it to the second, as far as the proxy has room for that.
+    Mirrored,
+    /// Nothing comes out: it is thrown away, or kept until somebody is there to take it.
+    Nowhere,
+}
+
+/// What is spoken on every hop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Protocol {
+    /// OTLP/gRPC over HTTP/2 without TLS.
+    Grpc,
+    /// OTLP/HTTP with protobuf over HTTP/1.1 with keep-alive.
+    Http,
+}
+
+impl Protocol {
+    pub const ALL: [Protocol; 2] = [Protocol::Grpc, Protocol::Http];
+
+    /// As plans, configurations and orders write it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Protocol::Grpc => "grpc",
+            Protocol::Http => "http",
+        }
+    }
 }
 
 /// A contender that is ready.
 pub struct Proxy {
     pub running: Running,
-    pub grpc: SocketAddr,
+    /// Where it takes the protocol that was asked for.
+    pub address: SocketAddr,
+    /// Where the sinks must export to once more.
+    pub taps: Option<[SocketAddr; 2]>,
+    /// The socket of our API, while a rollout is verified.
+    pub api: Option<PathBuf>,
 }
 
 /// What contenders are started from.
 pub struct Ground {
     pub launcher: Launcher,
     pub verdigris: PathBuf,
-    pub rotel: PathBuf,
+    /// The peers' programs, where they are measured.
+    pub rotel: Option<PathBuf>,
+    pub envoy: Option<PathBuf>,
     /// Where the sinks listen: the only one, or blue's; and green's.
     pub sinks: [SocketAddr; 2],
     /// A folder for configurations, data and logs.
@@ -46,157 +102,118 @@ pub struct Ground {
 
 /// Until a proxy is ready. Verdigris writes its first records, Rotel loads Python.
 const START_LIMIT: Duration = Duration::from_secs(20);
-const POLL: Duration = Duration::from_millis(50);
-
-/// The weight of the split, in basis points.
-const SPLIT_WEIGHT: u64 = 5_000;
+const POLL: Duration = Duration::from_millis(20);
 
 impl Contender {
-    pub const ALL: [Contender; 5] =
-        [Contender::NoProxy, Contender::Rotel, Contender::RotelDiscarding, Contender::PassThrough, Contender::Split];
+    /// In the order of the table.
+    pub const ALL: &[Contender] = &[
+        Contender::NoProxy,
+        Contender::Rotel,
+        Contender::RotelDiscarding,
+        Contender::Envoy,
+        Contender::EnvoySplit,
+        Contender::EnvoyMirror,
+        Contender::Ours,
+        Contender::OursSplit,
+        Contender::OursMirror,
+        Contender::OursMirrorVerified,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Contender::NoProxy => "no proxy",
             Contender::Rotel => "Rotel",
             Contender::RotelDiscarding => "Rotel, sends nothing",
-            Contender::PassThrough => "ours, pass-through",
-            Contender::Split => "ours, split 50%",
+            Contender::Envoy => "Envoy",
+            Contender::EnvoySplit => "Envoy, split 50%",
+            Contender::EnvoyMirror => "Envoy, mirror",
+            Contender::Ours => "ours",
+            Contender::OursSplit => "ours, split 50%",
+            Contender::OursMirror => "ours, mirror",
+            Contender::OursMirrorVerified => "ours, mirror + verify",
         }
     }
 
-    /// Whether green's sink must get about half of the spans.
-    pub fn splits(self) -> bool {
+    pub fn comes_out(self) -> ComesOut {
         match self {
-            Contender::Split => true,
-            Contender::NoProxy | Contender::Rotel | Contender::RotelDiscarding | Contender::PassThrough => false,
+            Contender::NoProxy | Contender::Rotel | Contender::Envoy | Contender::Ours => ComesOut::Once,
+            Contender::EnvoySplit | Contender::OursSplit => ComesOut::Split,
+            Contender::EnvoyMirror | Contender::OursMirror | Contender::OursMirrorVerified => ComesOut::Mirrored,
+            Contender::RotelDiscarding => ComesOut::Nowhere,
         }
     }
 
-    /// Whether nothing must come out.
-    pub fn discards(self) -> bool {
+    pub fn is_ours(self) -> bool {
         match self {
-            Contender::RotelDiscarding => true,
-            Contender::NoProxy | Contender::Rotel | Contender::PassThrough | Contender::Split => false,
+            Contender::Ours | Contender::OursSplit | Contender::OursMirror | Contender::OursMirrorVerified => true,
+            Contender::NoProxy | Contender::Rotel | Contender::RotelDiscarding => false,
+            Contender::Envoy | Contender::EnvoySplit | Contender::EnvoyMirror => false,
         }
+    }
+
+    /// Whether it is measured with this protocol. What a split or a mirror does with a request does not depend on how it
+    /// came, so HTTP has only what shows what HTTP/1.1 costs.
+    pub fn speaks(self, protocol: Protocol) -> bool {
+        match self {
+            Contender::NoProxy | Contender::Rotel | Contender::Envoy | Contender::Ours | Contender::OursSplit => true,
+            Contender::RotelDiscarding | Contender::EnvoySplit | Contender::EnvoyMirror => protocol == Protocol::Grpc,
+            Contender::OursMirror | Contender::OursMirrorVerified => protocol == Protocol::Grpc,
+        }
+    }
+
+    pub fn needs_rotel(self) -> bool {
+        matches!(self, Contender::Rotel | Contender::RotelDiscarding)
+    }
+
+    pub fn needs_envoy(self) -> bool {
+        matches!(self, Contender::Envoy | Contender::EnvoySplit | Contender::EnvoyMirror)
     }
 
     /// Starts it in an empty folder of its own, and waits until it takes requests.
-    pub fn start(self, ground: &Ground) -> Result<Option<Proxy>> {
+    pub fn start(self, ground: &Ground, protocol: Protocol) -> Result<Option<Proxy>> {
         let folder = ground.folder.join("contender");
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
         fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let stage = Stage { ground, folder: &folder, protocol };
         let started = match self {
             Contender::NoProxy => return Ok(None),
-            Contender::Rotel => {
-                let sink = format!("http://{}", ground.sinks[0]);
-                rotel(ground, &folder, &["--otlp-exporter-endpoint", &sink, "--otlp-exporter-protocol", "grpc"])
-            }
-            Contender::RotelDiscarding => rotel(ground, &folder, &["--exporter", "blackhole"]),
-            Contender::PassThrough => verdigris(ground, &folder).map(|(proxy, _)| proxy),
-            Contender::Split => verdigris(ground, &folder).and_then(|(proxy, socket)| {
-                begin_split(ground, &folder, &socket)?;
-                Ok(proxy)
-            }),
+            Contender::Rotel => rotel::start(&stage, rotel::Exporter::Otlp),
+            Contender::RotelDiscarding => rotel::start(&stage, rotel::Exporter::Blackhole),
+            Contender::Envoy => envoy::start(&stage, envoy::Route::Whole),
+            Contender::EnvoySplit => envoy::start(&stage, envoy::Route::Weighted),
+            Contender::EnvoyMirror => envoy::start(&stage, envoy::Route::Mirrored),
+            Contender::Ours => ours::start(&stage, ours::Traffic::PassThrough),
+            Contender::OursSplit => ours::start(&stage, ours::Traffic::Split),
+            Contender::OursMirror => ours::start(&stage, ours::Traffic::Mirror { taps: false }),
+            Contender::OursMirrorVerified => ours::start(&stage, ours::Traffic::Mirror { taps: true }),
         };
         started.map(Some).with_context(|| format!("cannot start {}", self.name()))
     }
 }
 
-/// Rotel on free ports, with such an exporter.
-fn rotel(ground: &Ground, folder: &Path, exporter: &[&str]) -> Result<Proxy> {
-    let (grpc, http) = (free_port()?, free_port()?);
-    let (grpc_text, http_text) = (grpc.to_string(), http.to_string());
-    let receiver = ["start", "--otlp-grpc-endpoint", &grpc_text, "--otlp-http-endpoint", &http_text];
-    let arguments = [&receiver[..], exporter].concat();
-    let mut running = ground.launcher.start(Side::Proxy, &ground.rotel, &arguments, &folder.join("log"))?;
-    for _ in 0..START_LIMIT.as_millis() / POLL.as_millis() {
-        running.alive()?;
-        if TcpStream::connect(grpc).is_ok() {
-            return Ok(Proxy { running, grpc });
-        }
-        pause();
-    }
-    Err(running.failed(&format!("does not listen on {grpc} after {} s", START_LIMIT.as_secs())))
+/// Where and for what one contender is started.
+struct Stage<'a> {
+    ground: &'a Ground,
+    folder: &'a Path,
+    protocol: Protocol,
 }
 
-/// A server without a rollout, and its socket.
-fn verdigris(ground: &Ground, folder: &Path) -> Result<(Proxy, PathBuf)> {
-    let sink = ground.sinks[0];
-    let any = r#"{ grpc: "127.0.0.1:0", http: "127.0.0.1:0" }"#;
-    let config = format!(
-        "listen: {any}\ntaps:\n  blue: {any}\n  green: {any}\nserving:\n  otlp: {{ grpc: \"http://{sink}\" }}\ndata: data\n"
-    );
-    let path = folder.join("verdigris.yaml");
-    fs::write(&path, config)?;
-    let path = path.to_str().context("the temporary folder's name is no UTF-8")?;
-    let arguments = ["serve", "--config", path, "--format", "json"];
-    let mut running = ground.launcher.start(Side::Proxy, &ground.verdigris, &arguments, &folder.join("log"))?;
-    let line = running.line(START_LIMIT)?;
-    let said: Value = serde_json::from_str(&line).with_context(|| format!("not JSON: {line}"))?;
-    let grpc = said["listening"]["gateway"]["grpc"].as_str().and_then(|address| address.parse().ok());
-    let grpc = grpc.with_context(|| format!("no gateway address in {line}"))?;
-    let socket = said["socket"].as_str().with_context(|| format!("no socket in {line}"))?.into();
-    Ok((Proxy { running, grpc }, socket))
-}
-
-/// Starts a rollout that goes to 50% and waits there for a person. The first shift comes one `pin` later, so that is
-/// short, and still longer than a phase of the default length, so that every trace of it is remembered. Nothing comes out
-/// of the sinks into the taps, so verification sees what was sent alone; until its horizon, minutes from then, that is no
-/// loss.
-fn begin_split(ground: &Ground, folder: &Path, socket: &Path) -> Result<()> {
-    let [blue, green] = ground.sinks;
-    let plan = format!(
-        r#"apiVersion: verdigris.dev/v1alpha1
-kind: Rollout
-metadata: {{ name: bench, change: BENCH, reason: measures the split, impact: none }}
-spec:
-  subject: pipeline
-  pin: 5s
-  environments:
-    blue: {{ version: "1", otlp: {{ grpc: "http://{blue}" }} }}
-    green: {{ version: "2", otlp: {{ grpc: "http://{green}" }} }}
-  strategy:
-    steps:
-      - setWeight: 50%
-      - pause: {{}}
-      - setWeight: 100%
-      - bake: {{ for: 1m }}
-  guards:
-    spanLoss: {{ atMost: 0.1% }}
-"#
-    );
-    let path = folder.join("plan.yaml");
-    fs::write(&path, plan)?;
-    let rollout = |arguments: &[&Path]| {
-        let mut command = Command::new(&ground.verdigris);
-        command.args(["rollout", "--format", "json"]).args(arguments).arg("--socket").arg(socket);
-        process::read(&mut command)
-    };
-    rollout(&[Path::new("start"), &path])?;
-    for _ in 0..START_LIMIT.as_millis() / POLL.as_millis() {
-        let text = rollout(&[Path::new("status")])?;
-        let status: Value = serde_json::from_str(&text).with_context(|| format!("not JSON: {text}"))?;
-        if status["weightObserved"] == SPLIT_WEIGHT {
-            return Ok(());
-        }
-        ensure!(status["progress"] != "rolledBack", "the rollout was rolled back: {}", status["cause"]);
-        pause();
-    }
-    anyhow::bail!("the weight of 50% was not applied within {} s", START_LIMIT.as_secs())
-}
-
-/// A port that nobody has now. Somebody else could take it before Rotel does; then Rotel says so, and it is run again.
+/// A port that nobody has now. Somebody else could take it before the proxy does; then the proxy says so, and it is run
+/// again.
 fn free_port() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "another program tells nobody when its port opens, or its weight applies"
-)]
-fn pause() {
-    std::thread::sleep(POLL);
+/// Waits until somebody takes connections there.
+fn listening(running: &mut Running, address: SocketAddr) -> Result<()> {
+    for _ in 0..START_LIMIT.as_millis() / POLL.as_millis() {
+        running.alive()?;
+        if TcpStream::connect(address).is_ok() {
+            return Ok(());
+        }
+        pause(POLL);
+    }
+    Err(running.failed(&format!("does not listen on {address} after {} s", START_LIMIT.as_secs())))
 }

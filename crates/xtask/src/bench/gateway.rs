@@ -1,64 +1,103 @@
-//! `cargo xtask bench gateway`: the contenders by turns, each with both sizes of request, in several rounds.
+//! `cargo xtask bench gateway`: the contenders by turns, with each protocol and size of request, in several rounds.
 //!
-//! Ours that loses an acknowledged span, or does not split where it should, is an error; a number never is.
+//! A cell is one contender, started anew: warm-up (in which traces are counted), as fast as it goes, at half of that, and
+//! then without it at that rate. What is counted as the proxy's is its one process: all its threads, verification
+//! included, until it has nothing more to do. Generator, sinks, and the sinks' second exporters to the taps are another
+//! process on another core.
+//!
+//! Ours that loses an acknowledged span, tears a trace or does not split where it should is an error; a number never is.
 
-use super::contenders::{Contender, Ground, Proxy};
-use super::figures::{Cell, ProxyCost, table};
-use super::running::{Launcher, Running, Side};
+use super::contenders::{ComesOut, Contender, Ground, Protocol, Proxy, views_missed};
+use super::figures::{Cell, Latency, ProxyCost, Ratio, half_load, ratios, table};
+use super::load::{Load, Order, Outcome};
+use super::running::{CpuTime, Launcher, Side};
 use super::{release_binary, seconds};
 use crate::e2e_setup;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, ensure};
-use clap::Args;
-use serde_json::{Value, json};
+use clap::{Args, ValueEnum};
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 #[derive(Args)]
 pub struct Options {
-    /// Seconds of each of the two phases of a cell: as fast as it goes, then at half of that
-    #[arg(long, default_value_t = 3.0, value_parser = seconds)]
+    /// Seconds of each of the three phases of a cell: as fast as it goes, at half of that, and at that without the proxy
+    #[arg(long, default_value_t = 1.5, value_parser = seconds)]
     secs: f64,
     /// How often each contender has its turn
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=20))]
     rounds: u32,
-    /// One JSON value for each cell on standard output, and the table on standard error
+    /// One JSON value for each cell and ratio on standard output, and the tables on standard error
     #[arg(long)]
     json: bool,
+    /// These contenders alone, and no proxy, with which latencies are compared
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,…")]
+    only: Vec<Contender>,
+    /// OTLP/gRPC, OTLP/HTTP with protobuf, or both
+    #[arg(long, value_enum, default_value_t = Protocols::Both)]
+    protocol: Protocols,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Protocols {
+    Grpc,
+    Http,
+    Both,
 }
 
 /// Spans of a request, a small and a large batch.
 const SIZES: [u64; 2] = [100, 1_000];
 
 /// Connections, caches and allocators are warm after this.
-const WARM_UP_S: f64 = 1.0;
+const WARM_UP_S: f64 = 0.5;
 
-/// What an order may take beside its own time: to connect (4 times 5 s), the last answers (10 s), and to drain a queue;
-/// Rotel's holds 1,000 requests, 1,000,000 spans at some 100,000 a second.
-const BEYOND_S: f64 = 60.0;
+impl Options {
+    fn protocols(&self) -> &'static [Protocol] {
+        match self.protocol {
+            Protocols::Grpc => &[Protocol::Grpc],
+            Protocols::Http => &[Protocol::Http],
+            Protocols::Both => &Protocol::ALL,
+        }
+    }
 
-/// Half of the traces by a hash: of thousands of traces, the share is within a hundredth.
-const SPLIT_SHARE: std::ops::RangeInclusive<f64> = 0.45..=0.55;
+    /// No proxy first: its rate bounds that of the others' latencies.
+    fn contenders(&self, protocol: Protocol) -> Vec<Contender> {
+        let wanted = |contender: &&Contender| {
+            **contender == Contender::NoProxy || self.only.is_empty() || self.only.contains(contender)
+        };
+        Contender::ALL.iter().filter(wanted).copied().filter(|contender| contender.speaks(protocol)).collect()
+    }
+
+    fn any(&self, needs: fn(Contender) -> bool) -> bool {
+        self.protocols().iter().flat_map(|protocol| self.contenders(*protocol)).any(needs)
+    }
+}
 
 /// Builds, measures, prints.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let python = e2e_setup::run(workspace)?;
+    let rotel = match options.any(Contender::needs_rotel) {
+        true => Some(e2e_setup::run(workspace)?.with_file_name("rotel-agent")),
+        false => None,
+    };
+    let envoy = match options.any(Contender::needs_envoy) {
+        true => Some(e2e_setup::envoy(workspace)?),
+        false => None,
+    };
     let verdigris = release_binary(workspace, "verdigris")?;
     let bench = release_binary(workspace, "bench")?;
     let folder = Folder::make()?;
     let launcher = Launcher::find()?;
     let running = launcher.start(Side::Load, &bench, &["load"], &folder.0.join("load.log"))?;
     let (load, sinks) = Load::ready(running)?;
-    let rotel = python.with_file_name("rotel-agent");
-    let ground = Ground { launcher, verdigris, rotel, sinks, folder: folder.0.clone() };
+    let ground = Ground { launcher, verdigris, rotel, envoy, sinks, folder: folder.0.clone() };
     let cells = Session { options, ground, load }.measure()?;
-    let table = table(&cells);
+    let ratios = ratios(&cells);
+    let tables = format!("\n{}{}", table(&cells), Ratio::table(&ratios));
     if options.json {
-        eprint!("\n{table}");
+        ratios.iter().for_each(|ratio| println!("{}", ratio.json()));
+        eprint!("{tables}");
     } else {
-        print!("\n{table}");
+        print!("{tables}");
     }
     verdict(&cells)
 }
@@ -71,7 +110,7 @@ fn verdict(cells: &[Cell]) -> Result<()> {
             let (lost, refused) = (cell.lost_spans, cell.refused_requests);
             eprintln!("{name}, {size} spans a request: {lost} acknowledged spans lost, {refused} requests refused");
         }
-        let ours = matches!(cell.contender, Contender::PassThrough | Contender::Split);
+        let ours = cell.contender.is_ours();
         ensure!(!ours || cell.lost_spans == 0, "{name} lost {} acknowledged spans", cell.lost_spans);
     }
     Ok(())
@@ -83,33 +122,62 @@ struct Session<'a> {
     load: Load,
 }
 
+/// What is the same for each contender of one turn.
+#[derive(Clone, Copy)]
+struct Setting {
+    protocol: Protocol,
+    spans_per_request: u64,
+    /// What generator and sink do without a proxy, once that is known.
+    direct_spans_per_s: Option<f64>,
+}
+
 impl Session<'_> {
     fn measure(&mut self) -> Result<Vec<Cell>> {
-        let (rounds, secs) = (self.options.rounds, self.options.secs);
-        let load_average = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        eprintln!("OTLP/gRPC, ten attributes a span, 20 spans a trace, interleaved; {}", self.ground.launcher.words);
-        eprintln!(
-            "{rounds} rounds of {secs} s as fast as it goes (spans/s, CPU, memory) and {secs} s at half of that (p50, p99)"
-        );
-        eprintln!(
-            "spans/s are those that came out; ours acknowledges when the sink has, Rotel when it has queued; Rotel sends with gzip"
-        );
-        eprintln!("load average before: {}", load_average.split(' ').take(3).collect::<Vec<_>>().join(" "));
+        self.announce();
         let mut cells = Vec::new();
-        for round in 0..rounds as usize {
-            for size in SIZES {
-                // Each goes first in its turn, so that none always has the machine as another one left it.
-                for place in 0..Contender::ALL.len() {
-                    let contender = Contender::ALL[(place + round) % Contender::ALL.len()];
-                    let cell = self
-                        .cell(contender, size)
-                        .with_context(|| format!("{}, {size} spans a request, round {round}", contender.name()))?;
-                    self.show(round, &cell);
-                    cells.push(cell);
+        for round in 0..self.options.rounds as usize {
+            for protocol in self.options.protocols() {
+                for size in SIZES {
+                    self.turns(round, *protocol, size, &mut cells)?;
                 }
             }
         }
         Ok(cells)
+    }
+
+    fn announce(&self) {
+        let Options { secs, rounds, .. } = self.options;
+        let load_average = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load_average: Vec<&str> = load_average.split(' ').take(3).collect();
+        eprintln!(
+            "ten attributes a span, 20 spans a trace, interleaved and spread over four requests; {}
+{rounds} rounds of {secs} s as fast as it goes (spans/s, CPU, memory), {secs} s at half of that, and as long without the proxy
+(p50, p99; added is the difference). CPU is the proxy's process alone, until it is idle. Generator, sinks and what feeds
+the taps share the other core: where the proxy is not busy, they are what limits. spans/s are those that came out, without
+copies; all but Rotel acknowledge when the sink has, Rotel when it has queued. verified: views that verification read.
+load average before: {}",
+            self.ground.launcher.words,
+            load_average.join(" "),
+        );
+    }
+
+    /// Each contender once.
+    fn turns(&mut self, round: usize, protocol: Protocol, size: u64, cells: &mut Vec<Cell>) -> Result<()> {
+        let mut contenders = self.options.contenders(protocol);
+        // Another one goes first each time, so that none always has the machine as the same other one left it.
+        let others = contenders.len() - 1;
+        contenders[1..].rotate_left(round % others.max(1));
+        let mut setting = Setting { protocol, spans_per_request: size, direct_spans_per_s: None };
+        for contender in contenders {
+            let what = || format!("{}, {}, {size} spans a request, round {round}", contender.name(), protocol.key());
+            let cell = self.cell(contender, setting).with_context(what)?;
+            if contender == Contender::NoProxy {
+                setting.direct_spans_per_s = Some(cell.spans_per_s);
+            }
+            self.show(round, &cell);
+            cells.push(cell);
+        }
+        Ok(())
     }
 
     fn show(&self, round: usize, cell: &Cell) {
@@ -118,124 +186,95 @@ impl Session<'_> {
             value["round"] = round.into();
             println!("{value}");
         } else {
-            let cpu = cell.proxy.map_or("-".to_owned(), |proxy| format!("{:.3}", proxy.cpu_s_per_million));
-            let (size, name, rate) = (cell.spans_per_request, cell.contender.name(), cell.spans_per_s);
-            eprintln!("round {round}: {size:>5} {name:<20} {rate:>9.0} spans/s, {cpu} CPU s a million spans");
+            let cpu = cell.proxy.map_or("-".to_owned(), |proxy| format!("{:.3}", proxy.cpu_per_million.total_s()));
+            let (protocol, size, name) = (cell.protocol.key(), cell.spans_per_request, cell.contender.name());
+            let rate = cell.spans_per_s;
+            eprintln!(
+                "round {round}: {protocol} {size:>5} {name:<22} {rate:>9.0} spans/s, {cpu} CPU s a million spans"
+            );
         }
     }
 
-    fn cell(&mut self, contender: Contender, size: u64) -> Result<Cell> {
-        let proxy = contender.start(&self.ground)?;
-        let to = proxy.as_ref().map(|proxy| proxy.grpc);
-        let warm = self.load.order(contender, to, size, WARM_UP_S, None)?;
-        let cpu = |proxy: &Option<Proxy>| proxy.as_ref().map(|proxy| proxy.running.cpu_s()).transpose();
-        let before = cpu(&proxy)?;
-        let fast = self.load.order(contender, to, size, self.options.secs, None)?;
-        let spent = cpu(&proxy)?.zip(before).map(|(after, before)| after - before);
-        ensure!(fast.passed > 0, "nothing came out: {}", fast.refusal);
+    fn cell(&mut self, contender: Contender, setting: Setting) -> Result<Cell> {
+        let Setting { protocol, spans_per_request, direct_spans_per_s } = setting;
+        let secs = self.options.secs;
+        let order = Order { contender, protocol, spans_per_request, secs, spans_per_s: None, traces: false };
+        let proxy = contender.start(&self.ground, protocol)?;
+        // Of a mirror every trace comes out twice, and of one that throws away none.
+        let traces = matches!(contender.comes_out(), ComesOut::Once | ComesOut::Split);
+        let warm = self.load.carry_out(&Order { secs: WARM_UP_S, traces, ..order }, proxy.as_ref())?;
+        let before = proxy.as_ref().map(Reading::take).transpose()?;
+        let fast = self.load.carry_out(&order, proxy.as_ref())?;
+        let at_end = proxy.as_ref().map(|proxy| proxy.running.cpu()).transpose()?;
+        let after = proxy.as_ref().map(Reading::take).transpose()?;
         let spans_per_s = fast.passed as f64 / fast.secs;
-        let half = self.load.order(contender, to, size, self.options.secs, Some(spans_per_s / 2.0))?;
-        let cost = match (proxy, spent) {
-            (Some(mut proxy), Some(spent)) => {
-                proxy.running.alive()?;
-                Some(ProxyCost {
-                    cpu_s_per_million: spent / (fast.passed as f64 / 1e6),
-                    busy: spent / fast.secs,
-                    peak_resident_mib: proxy.running.peak_resident_mib()?,
-                })
-            }
-            (_, _) => None,
-        };
-        for phase in [&fast, &half] {
-            let share = phase.green as f64 / phase.passed.max(1) as f64;
-            let as_it_should = if contender.splits() { SPLIT_SHARE.contains(&share) } else { phase.green == 0 };
-            ensure!(as_it_should, "{share:.3} of the spans came to the second sink");
+        let offered_spans_per_s = half_load(spans_per_s, direct_spans_per_s.unwrap_or(spans_per_s));
+        let at_half = Order { spans_per_s: Some(offered_spans_per_s), ..order };
+        let half = self.load.carry_out(&at_half, proxy.as_ref())?;
+        let (mut cost, mut verified) = (None, None);
+        if let (Some(mut proxy), Some(before), Some(at_end), Some(after)) = (proxy, before, at_end, after) {
+            proxy.running.alive()?;
+            let spent = after.cpu.since(before.cpu);
+            let million = fast.passed as f64 / 1e6;
+            cost = Some(ProxyCost {
+                cpu_per_million: CpuTime { user_s: spent.user_s / million, system_s: spent.system_s / million },
+                busy: at_end.since(before.cpu).total_s() / fast.secs,
+                peak_resident_mib: proxy.running.peak_resident_mib()?,
+            });
+            let missed = after.views_missed.zip(before.views_missed).map(|(after, before)| after - before);
+            verified = missed.map(|missed| share_verified(missed, &fast, contender.comes_out()));
         }
+        // The proxy is gone: nothing of it disturbs what is measured without it.
+        let direct = match contender {
+            Contender::NoProxy => half.clone(),
+            _ => self.load.carry_out(&Order { contender: Contender::NoProxy, ..at_half }, None)?,
+        };
+        let mirrored = contender.comes_out() == ComesOut::Mirrored;
+        let phases = [&warm, &fast, &half];
         Ok(Cell {
             contender,
-            spans_per_request: size,
+            protocol,
+            spans_per_request,
             spans_per_s,
             proxy: cost,
-            p50_ms: half.p50_ms,
-            p99_ms: half.p99_ms,
-            lost_spans: warm.lost() + fast.lost() + half.lost(),
-            refused_requests: warm.refused + fast.refused + half.refused,
+            offered_spans_per_s,
+            latency: latency(&half),
+            direct: latency(&direct),
+            traces: warm.traces.filter(|_| contender.comes_out() == ComesOut::Split),
+            mirrored: mirrored.then(|| fast.green as f64 / fast.passed as f64),
+            verified,
+            gzip: fast.gzip,
+            lost_spans: phases.iter().map(|phase| phase.lost()).sum(),
+            refused_requests: phases.iter().map(|phase| phase.refused).sum(),
         })
     }
 }
 
-/// The load generator with its sinks.
-struct Load {
-    running: Running,
+fn latency(outcome: &Outcome) -> Latency {
+    Latency { p50_ms: outcome.p50_ms, p99_ms: outcome.p99_ms }
 }
 
-/// What became of an order.
-struct Outcome {
-    acknowledged: u64,
-    /// Spans that came out, or were thrown away as they should.
-    passed: u64,
-    green: u64,
-    refused: u64,
-    refusal: String,
-    secs: f64,
-    p50_ms: f64,
-    p99_ms: f64,
+/// A proxy that has nothing more to do.
+struct Reading {
+    cpu: CpuTime,
+    /// In a rollout of ours.
+    views_missed: Option<u64>,
 }
 
-impl Outcome {
-    fn lost(&self) -> u64 {
-        self.acknowledged.saturating_sub(self.passed)
+impl Reading {
+    fn take(proxy: &Proxy) -> Result<Reading> {
+        let cpu = proxy.running.cpu_when_idle()?;
+        Ok(Reading { cpu, views_missed: proxy.api.as_deref().map(views_missed).transpose()? })
     }
 }
 
-impl Load {
-    /// Reads where the sinks are.
-    fn ready(mut running: Running) -> Result<(Load, [SocketAddr; 2])> {
-        let line = running.line(Duration::from_secs_f64(BEYOND_S))?;
-        let said: Value = serde_json::from_str(&line).with_context(|| format!("not JSON: {line}"))?;
-        let sink = |index: usize| said["sinks"][index].as_str().and_then(|address| address.parse().ok());
-        let sinks = sink(0).zip(sink(1)).with_context(|| format!("no two sinks in {line}"))?;
-        Ok((Load { running }, [sinks.0, sinks.1]))
-    }
-
-    fn order(
-        &mut self,
-        contender: Contender,
-        to: Option<SocketAddr>,
-        size: u64,
-        secs: f64,
-        spans_per_s: Option<f64>,
-    ) -> Result<Outcome> {
-        let discarded = contender.discards();
-        let order = json!({
-            "to": to,
-            "spansPerRequest": size,
-            "secs": secs,
-            "spansPerS": spans_per_s,
-            "discarded": discarded,
-        });
-        self.running.tell(&order.to_string())?;
-        let line = self.running.line(Duration::from_secs_f64(secs + BEYOND_S))?;
-        let answer: Value = serde_json::from_str(&line).with_context(|| format!("not JSON: {line}"))?;
-        let whole = |field: &Value| field.as_u64().with_context(|| format!("a count is missing in {line}"));
-        let number = |field: &Value| field.as_f64().with_context(|| format!("a number is missing in {line}"));
-        let malformed = whole(&answer["malformedRequests"])?;
-        let why = &answer["malformed"];
-        ensure!(malformed == 0, "the sinks could not read {malformed} requests: {why}");
-        let [blue, green] = [whole(&answer["receivedSpans"][0])?, whole(&answer["receivedSpans"][1])?];
-        let acknowledged = whole(&answer["acknowledgedSpans"])?;
-        ensure!(!discarded || blue + green == 0, "{} spans came out where none should", blue + green);
-        Ok(Outcome {
-            acknowledged,
-            passed: if discarded { acknowledged } else { blue + green },
-            green,
-            refused: whole(&answer["refusedRequests"])?,
-            refusal: answer["refusal"].as_str().unwrap_or("no request was refused").to_owned(),
-            secs: number(&answer["secs"])?,
-            p50_ms: number(&answer["p50Ms"])?,
-            p99_ms: number(&answer["p99Ms"])?,
-        })
-    }
+/// A view is a request that an environment took, or that a tap did. Nearly every request is split in two.
+fn share_verified(missed: u64, outcome: &Outcome, comes_out: ComesOut) -> f64 {
+    let taken = match comes_out {
+        ComesOut::Once | ComesOut::Nowhere => outcome.requests,
+        ComesOut::Split | ComesOut::Mirrored => 2 * outcome.requests,
+    };
+    1.0 - missed as f64 / (taken + outcome.tapped).max(1) as f64
 }
 
 /// A temporary folder that goes when this is dropped. Not in target: a socket's path has 108 bytes at most.
@@ -260,3 +299,6 @@ fn remove(folder: &Path) {
         eprintln!("cannot remove {}: {error}", folder.display());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,9 +21,35 @@ const SHOWN_LOG_BYTES: usize = 2_000;
 pub struct Launcher {
     proxy: Vec<String>,
     load: Vec<String>,
+    /// The unit of CPU times in /proc.
+    ticks_per_s: f64,
     /// Where they run, for people.
     pub words: String,
 }
+
+/// What the scheduler gave a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CpuTime {
+    pub user_s: f64,
+    pub system_s: f64,
+}
+
+impl CpuTime {
+    pub fn total_s(self) -> f64 {
+        self.user_s + self.system_s
+    }
+
+    pub fn since(self, before: CpuTime) -> CpuTime {
+        CpuTime { user_s: self.user_s - before.user_s, system_s: self.system_s - before.system_s }
+    }
+}
+
+/// A process is idle that had less than a fifth of a core for this long, which is ten of the kernel's ticks.
+const IDLE_WINDOW: Duration = Duration::from_millis(100);
+const IDLE_S: f64 = 0.02;
+/// What has more to do after its last request is not waited for longer. Our verification may have 128 MiB of views to
+/// read, 250,000 spans.
+const IDLE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Which side a process is on.
 #[derive(Clone, Copy)]
@@ -37,7 +63,8 @@ impl Launcher {
     /// kills what we started if we are killed ourselves.
     pub fn find() -> Result<Launcher> {
         let available = |words: &[&str]| process::read(Command::new(words[0]).args(&words[1..])).is_ok();
-        let mut launcher = Launcher { proxy: Vec::new(), load: Vec::new(), words: String::new() };
+        let ticks_per_s = process::read(Command::new("getconf").arg("CLK_TCK"))?.trim().parse()?;
+        let mut launcher = Launcher { proxy: Vec::new(), load: Vec::new(), ticks_per_s, words: String::new() };
         let cores = allowed_cores(&fs::read_to_string("/proc/self/status").context("the benchmark needs Linux")?);
         match cores[..] {
             [proxy, load, ..] if available(&["taskset", "--version"]) => {
@@ -82,7 +109,7 @@ impl Launcher {
             }
         });
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Running { name, child, lines, log: log.to_owned() })
+        Ok(Running { name, child, lines, log: log.to_owned(), ticks_per_s: self.ticks_per_s })
     }
 }
 
@@ -92,6 +119,7 @@ pub struct Running {
     child: Child,
     lines: Receiver<String>,
     log: PathBuf,
+    ticks_per_s: f64,
 }
 
 impl Drop for Running {
@@ -125,11 +153,26 @@ impl Running {
         }
     }
 
-    /// CPU seconds of all its threads, in user and kernel mode.
-    pub fn cpu_s(&self) -> Result<f64> {
-        let ticks_per_s: f64 = process::read(Command::new("getconf").arg("CLK_TCK"))?.trim().parse()?;
+    /// CPU seconds of all its threads so far.
+    pub fn cpu(&self) -> Result<CpuTime> {
         let ticks = cpu_ticks(&self.proc("stat")?).with_context(|| format!("/proc/{}/stat", self.child.id()))?;
-        Ok(ticks as f64 / ticks_per_s)
+        let [user_s, system_s] = ticks.map(|ticks| ticks as f64 / self.ticks_per_s);
+        Ok(CpuTime { user_s, system_s })
+    }
+
+    /// Its CPU seconds once it has nothing more to do, or [`IDLE_LIMIT`] is over: what it does later for a request that
+    /// it has answered is part of what the request costs.
+    pub fn cpu_when_idle(&self) -> Result<CpuTime> {
+        let mut before = self.cpu()?;
+        for _ in 0..IDLE_LIMIT.as_millis() / IDLE_WINDOW.as_millis() {
+            pause(IDLE_WINDOW);
+            let now = self.cpu()?;
+            if now.since(before).total_s() < IDLE_S {
+                return Ok(now);
+            }
+            before = now;
+        }
+        Ok(before)
     }
 
     /// The most memory that it had resident so far, in MiB.
@@ -156,11 +199,10 @@ impl Running {
 
 /// `utime` and `stime` of /proc/PID/stat (proc(5), fields 14 and 15). The name before them may hold spaces and
 /// parentheses, so fields are counted from the last one.
-fn cpu_ticks(stat: &str) -> Option<u64> {
+fn cpu_ticks(stat: &str) -> Option<[u64; 2]> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut from_utime = fields.split_ascii_whitespace().skip(11);
-    let (user, system): (u64, u64) = (from_utime.next()?.parse().ok()?, from_utime.next()?.parse().ok()?);
-    Some(user + system)
+    Some([from_utime.next()?.parse().ok()?, from_utime.next()?.parse().ok()?])
 }
 
 /// A field of /proc/PID/status.
@@ -176,6 +218,12 @@ fn allowed_cores(status: &str) -> Vec<u32> {
         Some(first.parse::<u32>().ok()?..=last.parse::<u32>().ok()?)
     });
     ranges.flatten().take(2).collect()
+}
+
+/// Another program tells nobody when its port opens, its table applies, or its work is done.
+#[expect(clippy::disallowed_methods, reason = "what is waited for is in another process, which gives no event")]
+pub fn pause(duration: Duration) {
+    thread::sleep(duration);
 }
 
 #[cfg(test)]
