@@ -36,6 +36,13 @@ pub struct ClientLimits {
     pub http1_connections: usize,
 }
 
+impl ClientLimits {
+    /// How long an answer is waited for.
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+}
+
 impl Default for ClientLimits {
     /// 30 s; 2 connections, so that a lost packet does not stop everything; 64, for an HTTP/1.1 connection carries one
     /// request at a time: 6,400 requests a second at 10 ms each.
@@ -153,8 +160,13 @@ impl OtlpClient {
             Protocol::Grpc => Connections::Http2(http2::Links::new(&parsed, limits.http2_connections)),
             Protocol::Http => Connections::Http1(http1::Pool::new(parsed.clone(), limits.http1_connections)),
         };
-        let timeout = Duration::from_millis(limits.timeout_ms);
-        Ok(OtlpClient { given: endpoint.to_owned(), endpoint: parsed, protocol, timeout, connections })
+        Ok(OtlpClient {
+            given: endpoint.to_owned(),
+            endpoint: parsed,
+            protocol,
+            timeout: limits.timeout(),
+            connections,
+        })
     }
 
     /// The endpoint as it was given.
@@ -173,15 +185,22 @@ impl OtlpClient {
     /// Exports one request: the bytes of an `Export…ServiceRequest`, which are sent as they are. Ends after the limits'
     /// timeout (and at most 5 s before it, to connect) whatever the other side does.
     pub async fn export(&self, signal: Signal, message: Bytes) -> Outcome {
-        self.try_export(signal, message).await.unwrap_or_else(|NotSent(reason)| Outcome::unavailable(reason))
+        self.try_export(signal, message, self.timeout)
+            .await
+            .unwrap_or_else(|NotSent(reason)| Outcome::unavailable(reason))
     }
 
     /// The same, and what was not sent at all is told apart: it may go elsewhere.
-    pub(crate) async fn try_export(&self, signal: Signal, message: Bytes) -> Result<Outcome, NotSent> {
+    pub(crate) async fn try_export(
+        &self,
+        signal: Signal,
+        message: Bytes,
+        timeout: Duration,
+    ) -> Result<Outcome, NotSent> {
         let request = self.request(signal, message);
         let response = match &self.connections {
-            Connections::Http2(links) => links.send(request, self.timeout).await,
-            Connections::Http1(pool) => pool.send(request, self.timeout).await,
+            Connections::Http2(links) => links.send(request, timeout).await,
+            Connections::Http1(pool) => pool.send(request, timeout).await,
         };
         match response {
             Ok(response) => Ok(match self.protocol {

@@ -21,6 +21,10 @@ use tokio::sync::watch;
 /// told of in time.
 pub(crate) const UNANSWERED_AFTER: Duration = Duration::from_secs(1);
 
+/// How long an answer is waited for where the request can wait on the disk instead. Exporters wait 10 s for theirs by
+/// default (OTLP exporter specification, `OTEL_EXPORTER_OTLP_TIMEOUT`), and one that gives up sends again.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long a client waits that is given up in a rollback, in milliseconds: the other environment serves already, and
 /// 100 ms spread a queue of clients a little.
 pub(crate) const ROLLED_BACK_RETRY_MS: u64 = 100;
@@ -58,8 +62,9 @@ pub(crate) async fn hand_over(
     environment: Environment,
     role: Role,
     part: &Part,
+    patience: Duration,
 ) -> Outcome {
-    let mut answered = pin!(answered(running, snapshot, environment, role, part));
+    let mut answered = pin!(answered(running, snapshot, environment, role, part, patience));
     if part.shown == Shown::Nothing {
         return answered.await;
     }
@@ -97,6 +102,7 @@ async fn answered(
     environment: Environment,
     role: Role,
     part: &Part,
+    patience: Duration,
 ) -> Outcome {
     let Some(pool) = &snapshot.upstreams[environment] else {
         return Outcome::unavailable(format!("the route table names no endpoint of the {environment} environment"));
@@ -111,7 +117,7 @@ async fn answered(
             let reason = "rolled back while waiting".to_owned();
             Outcome::Unknown { reason, retry_after_ms: ROLLED_BACK_RETRY_MS }
         }
-        outcome = pool.export(part.signal, part.message.clone(), time) => outcome,
+        outcome = pool.export(part.signal, part.message.clone(), time, patience) => outcome,
     }
 }
 

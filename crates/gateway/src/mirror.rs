@@ -41,9 +41,10 @@ pub(crate) fn mirror(running: &Arc<Running>, snapshot: &Arc<Snapshot>, candidate
         return;
     };
     let (running, snapshot) = (Arc::clone(running), Arc::clone(snapshot));
+    let patience = running.shared.limits.upstream.timeout();
     tokio::spawn(async move {
         let _kept = (held, room, running.unfinished.clone());
-        let outcome = hand_over(&running, &snapshot, candidate, Role::Mirrored, &part).await;
+        let outcome = hand_over(&running, &snapshot, candidate, Role::Mirrored, &part, patience).await;
         running.shared.counters.mirrored(candidate, part.spans(), &outcome);
     });
 }

@@ -39,6 +39,9 @@ const FAILURES: u32 = 5;
 const FIRST_TRIAL: Duration = Duration::from_secs(1);
 const LONGEST_TRIAL: Duration = Duration::from_secs(30);
 
+/// How long the answer to a trial is waited for: longer than an endpoint that is well takes.
+const TRIAL_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The endpoints of one environment.
 pub(crate) struct Pool {
     places: [Slot; PLACES],
@@ -140,17 +143,18 @@ impl Pool {
         self.members().map(|(_, endpoint)| (endpoint.client.endpoint().to_owned(), endpoint.state())).collect()
     }
 
-    /// Exports one request, each trace to its endpoint. See [`OtlpClient::export`].
-    pub(crate) async fn export(&self, signal: Signal, message: Bytes, time: PinTime) -> Outcome {
-        self.export_except(signal, message, time, 0).await
+    /// Exports one request, each trace to its endpoint, and waits no longer than `patience` for each answer. See
+    /// [`OtlpClient::export`].
+    pub(crate) async fn export(&self, signal: Signal, message: Bytes, time: PinTime, patience: Duration) -> Outcome {
+        self.export_except(signal, message, (time, patience), 0).await
     }
 
     /// The same without the places in `except`, one bit each.
-    async fn export_except(&self, signal: Signal, message: Bytes, time: PinTime, except: u16) -> Outcome {
-        let parts = self.split(signal, message, time, except);
+    async fn export_except(&self, signal: Signal, message: Bytes, times: (PinTime, Duration), except: u16) -> Outcome {
+        let parts = self.split(signal, message, times.0, except);
         let [(place, message)] = &parts[..] else {
             let exports = parts.iter().map(async |(place, message)| {
-                let outcome = self.export_at(*place, signal, message.clone(), time, except).await;
+                let outcome = self.export_at(*place, signal, message.clone(), times, except).await;
                 let refused_for_good = matches!(&outcome, Outcome::Refused(status) if !status.is_retryable());
                 // Asked for only where it is told to the client.
                 let items = if refused_for_good { count_items(signal, message).unwrap_or_default() } else { 0 };
@@ -158,10 +162,17 @@ impl Pool {
             });
             return join(join_all(exports).await);
         };
-        self.export_at(*place, signal, message.clone(), time, except).await
+        self.export_at(*place, signal, message.clone(), times, except).await
     }
 
-    async fn export_at(&self, place: Place, signal: Signal, message: Bytes, time: PinTime, except: u16) -> Outcome {
+    async fn export_at(
+        &self,
+        place: Place,
+        signal: Signal,
+        message: Bytes,
+        times: (PinTime, Duration),
+        except: u16,
+    ) -> Outcome {
         let Some(endpoint) = self.endpoint(place) else {
             return Outcome::unavailable("the environment has no endpoint".to_owned());
         };
@@ -169,7 +180,7 @@ impl Pool {
             let address = endpoint.client.endpoint();
             return Outcome::unavailable(format!("{address} has {MAX_REQUESTS} requests to answer already"));
         };
-        match endpoint.client.try_export(signal, message.clone()).await {
+        match endpoint.client.try_export(signal, message.clone(), times.1).await {
             Ok(outcome) => {
                 self.note(&endpoint, is_failure(&outcome));
                 outcome
@@ -182,7 +193,7 @@ impl Pool {
                     return Outcome::unavailable(reason);
                 }
                 // One fewer each time, so this ends.
-                Box::pin(self.export_except(signal, message, time, except)).await
+                Box::pin(self.export_except(signal, message, times, except)).await
             }
         }
     }
@@ -311,7 +322,7 @@ async fn try_again(endpoint: Weak<Endpoint>) {
     loop {
         tokio::time::sleep(wait).await;
         let Some(endpoint) = endpoint.upgrade() else { return };
-        if let Ok(outcome) = endpoint.client.try_export(Signal::Traces, Bytes::new()).await
+        if let Ok(outcome) = endpoint.client.try_export(Signal::Traces, Bytes::new(), TRIAL_TIMEOUT).await
             && !is_failure(&outcome)
         {
             endpoint.failures.store(0, Relaxed);

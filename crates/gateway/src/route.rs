@@ -1,23 +1,25 @@
 //! Where a request goes: whole traces to blue or green, the original bytes wherever one environment gets all of them.
 
 use crate::answer::{Answer, Outcome, combine};
-use crate::hand_over::hand_over;
+use crate::hand_over::{PATIENCE, hand_over};
 use crate::mirror::mirror;
 use crate::pins::{PinHash, PinTime, Place, Settled};
 use crate::run::{Running, Shared};
 use crate::share::{Shown, shown_of, with_splitter};
 use crate::stats::{Held, add};
 use crate::table::Snapshot;
-use crate::view::Role;
+use crate::view::{Role, View};
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::StatusCode;
 use model::{Environment, PerEnvironment, Pins, TraceId};
 use otlp::reply::code;
 use otlp::{Malformed, Signal, Splitter, Unit, count_items};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One environment's share of a request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub(crate) signal: Signal,
     pub(crate) message: Bytes,
@@ -234,14 +236,86 @@ impl Routing<'_> {
     }
 }
 
-/// Hands a part over to the environment that serves it, and has it mirrored if it was taken.
+/// Has a part served by its environment, or kept on the disk until that takes it.
 async fn serve(running: &Arc<Running>, snapshot: &Arc<Snapshot>, environment: Environment, part: Part) -> Outcome {
-    let outcome = hand_over(running, snapshot, environment, Role::Serving, &part).await;
-    running.shared.counters.served(environment, part.spans(), &outcome);
+    let spooling = &running.spooling;
+    let patience = running.shared.limits.upstream.timeout();
+    let patience = if spooling.is_open(environment) { patience.min(PATIENCE) } else { patience };
+    let outcome = if spooling.leaves_alone(environment) {
+        leave_alone(running, snapshot, environment, &part)
+    } else {
+        attempt(running, snapshot, environment, &part, patience).await
+    };
+    spooling.keep(running, environment, &part, outcome).await
+}
+
+/// Hands a part over to the environment that serves it, and has it mirrored if it was taken.
+async fn attempt(
+    running: &Arc<Running>,
+    snapshot: &Arc<Snapshot>,
+    environment: Environment,
+    part: &Part,
+    patience: Duration,
+) -> Outcome {
+    let shared = &running.shared;
+    let mut held = Held::none(&running.unanswered[environment]);
+    // So that an environment that hangs leaves room for the other one's requests.
+    let bound = (shared.limits.max_inflight_bytes / 4).max(shared.limits.max_message_bytes as u64);
+    let outcome = if held.grow(part.message.len() as u64, bound) {
+        let outcome = hand_over(running, snapshot, environment, Role::Serving, part, patience).await;
+        running.spooling.pressure[environment].note(&outcome, (running.clock)() / 1_000);
+        outcome
+    } else {
+        Outcome::unavailable(format!("{environment} has {bound} bytes of requests to answer already"))
+    };
+    shared.counters.served(environment, part.spans(), &outcome);
     let Some(candidate) = snapshot.candidate() else { return outcome };
     let acknowledged = matches!(outcome, Outcome::Acknowledged(_));
     if acknowledged && snapshot.table.mirror && environment == snapshot.table.active && !part.message.is_empty() {
-        mirror(running, snapshot, candidate, part);
+        mirror(running, snapshot, candidate, part.clone());
     }
     outcome
+}
+
+/// Hands nothing over to an environment that took nothing before; to verification that is a refusal.
+fn leave_alone(running: &Running, snapshot: &Snapshot, environment: Environment, part: &Part) -> Outcome {
+    let outcome = Outcome::unavailable(format!("{environment} takes nothing now"));
+    let counters = &running.shared.counters;
+    counters.served(environment, part.spans(), &outcome);
+    let now_us = (running.clock)();
+    running.views.send(counters, &part.shown, |message| View::Sent {
+        environment,
+        role: Role::Serving,
+        message,
+        handed_over_us: now_us,
+        answered_us: now_us,
+        outcome: outcome.clone(),
+        generation: snapshot.table.generation,
+    });
+    outcome
+}
+
+/// Routes what waited on the disk by the route table of now, and says what became of each part.
+pub(crate) async fn redeliver(
+    running: &Arc<Running>,
+    signal: Signal,
+    message: Bytes,
+) -> Vec<(Environment, Part, Outcome)> {
+    let Some(snapshot) = running.shared.snapshot.load_full() else { return Vec::new() };
+    let parts = match split(running, &snapshot, signal, &message, (running.clock)()) {
+        Ok(Parts::One(environment, part)) => vec![(environment, part)],
+        Ok(Parts::Two(parts)) => vec![(Environment::Blue, parts.blue), (Environment::Green, parts.green)],
+        Err(malformed) => {
+            // It could be read when it came; a later table needs more of it.
+            let active = snapshot.table.active;
+            tracing::warn!(%malformed, "an entry of the spool goes whole to {active}");
+            vec![(active, Part { signal, message, items: 0, shown: Shown::Nothing })]
+        }
+    };
+    let patience = running.shared.limits.upstream.timeout();
+    let attempts = parts.into_iter().map(async |(environment, part)| {
+        let outcome = attempt(running, &snapshot, environment, &part, patience).await;
+        (environment, part, outcome)
+    });
+    join_all(attempts).await
 }

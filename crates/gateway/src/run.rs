@@ -7,14 +7,16 @@ use crate::mirror::Mirror;
 use crate::pins::{PinTable, PinTime};
 use crate::pool::EndpointState;
 use crate::share::ViewShare;
+use crate::spooling::{self, Spooling, Spools};
 use crate::stats::{Counters, Stats};
 use crate::table::{Snapshot, TableError, snapshot};
 use crate::view::{View, Views};
 use arc_swap::ArcSwapOption;
-use model::{PerEnvironment, RouteTable, UnixMillis};
+use model::{Environment, PerEnvironment, RouteTable, UnixMillis};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -40,6 +42,8 @@ pub struct Channels {
     pub views: mpsc::Sender<View>,
     /// Which traces the views show.
     pub share: Arc<ViewShare>,
+    /// Where requests wait that cannot be handed over; without them their senders are told to send again.
+    pub spools: Spools,
     /// The time.
     pub clock: Clock,
 }
@@ -88,6 +92,9 @@ pub(crate) struct Running {
     pub(crate) clock: Clock,
     pub(crate) views: Views,
     pub(crate) share: Arc<ViewShare>,
+    pub(crate) spooling: Spooling,
+    /// Bytes of requests that each environment has not answered.
+    pub(crate) unanswered: PerEnvironment<Arc<AtomicU64>>,
     pub(crate) mirror: Mirror,
     pub(crate) rollbacks: Rollbacks,
     pub(crate) decoding: Semaphore,
@@ -159,7 +166,7 @@ impl Bound {
 
     /// Serves until `shutdown`, then finishes the requests in flight within the limits' drain timeout.
     pub async fn run(self, channels: Channels, shutdown: impl Future<Output = ()>) -> Stopped {
-        let Channels { tables, events, views, share, clock } = channels;
+        let Channels { tables, events, views, share, spools, clock } = channels;
         // The same bound gateway runs once, so the cell is empty.
         let _ = self.shared.clock.set(Arc::clone(&clock));
         let (unfinished, mut finished) = mpsc::channel(1);
@@ -170,6 +177,8 @@ impl Bound {
             clock,
             views: Views::new(views),
             share,
+            spooling: Spooling::new(spools),
+            unanswered: PerEnvironment::default(),
             decoding: Semaphore::new(MAX_DECODING),
             unfinished,
         });
@@ -181,6 +190,9 @@ impl Bound {
         let mut accepting = JoinSet::new();
         for listener in self.listeners {
             accepting.spawn(listen::accept(Arc::clone(&running), listener, stopping.clone()));
+        }
+        for environment in Environment::BOTH {
+            accepting.spawn(spooling::drain(Arc::clone(&running), environment, stopping.clone()));
         }
         tokio::select! {
             () = shutdown => {}

@@ -46,6 +46,12 @@ pub struct EnvironmentStats {
     pub mirrored_spans: u64,
     /// Spans of mirror copies that were dropped, refused or not answered.
     pub mirror_dropped_spans: u64,
+    /// Spans that were put into the environment's spool.
+    pub spooled_spans: u64,
+    /// Spans from the spool that were acknowledged.
+    pub drained_spans: u64,
+    /// Spans from the spool that were refused for good, though their sender was told that they were taken.
+    pub spool_refused_spans: u64,
     /// Requests that the environment's tap took.
     pub tap_requests: u64,
     /// Spans that the environment's tap took.
@@ -68,6 +74,9 @@ pub(crate) struct Counters {
 
 #[derive(Default)]
 pub(crate) struct EnvironmentCounters {
+    pub(crate) spooled_spans: AtomicU64,
+    pub(crate) drained_spans: AtomicU64,
+    pub(crate) spool_refused_spans: AtomicU64,
     requests: AtomicU64,
     spans_acknowledged: AtomicU64,
     spans_refused: AtomicU64,
@@ -152,6 +161,9 @@ impl EnvironmentCounters {
             spans_unknown: self.spans_unknown.load(Relaxed),
             mirrored_spans: self.mirrored_spans.load(Relaxed),
             mirror_dropped_spans: self.mirror_dropped_spans.load(Relaxed),
+            spooled_spans: self.spooled_spans.load(Relaxed),
+            drained_spans: self.drained_spans.load(Relaxed),
+            spool_refused_spans: self.spool_refused_spans.load(Relaxed),
             tap_requests: self.tap_requests.load(Relaxed),
             tap_spans: self.tap_spans.load(Relaxed),
             last_routed_us: self.last_routed_us.load(Relaxed),

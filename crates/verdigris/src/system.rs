@@ -5,7 +5,7 @@ use crate::clock;
 use crate::observe::{self, Examples, MAX_VIEWS};
 use anyhow::Context;
 use control::{Controller, Handle, Input, OpenStore, Outlook, Settings};
-use gateway::{Addresses, Bound, Channels, Event, Gateway, Listen, Stopped, ViewShare};
+use gateway::{Addresses, Bound, Channels, Event, Gateway, Listen, Spools, Stopped, ViewShare};
 use ledger::{KeyName, VerifierKey};
 use model::{Environment, RouteTable, Upstream};
 use std::collections::BTreeMap;
@@ -97,7 +97,14 @@ impl System {
         observe::spawn(views, watching, handle.clone(), noted, share.clone()).context("the verification thread")?;
         let controller = spawn_controller(controller)?;
         let (stop_gateway, stopping) = oneshot::channel();
-        let channels = Channels { tables: table, events, views: view_sender, share, clock: Arc::new(clock::now_us) };
+        let channels = Channels {
+            tables: table,
+            events,
+            views: view_sender,
+            share,
+            spools: Spools::default(),
+            clock: Arc::new(clock::now_us),
+        };
         let serving = tokio::spawn(ports.bound.run(channels, async {
             // A sender that is dropped stops the gateway as well.
             let _ = stopping.await;

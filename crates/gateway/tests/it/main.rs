@@ -6,11 +6,14 @@ mod life;
 mod receiving;
 mod routing;
 mod signals;
+mod spooling;
 mod tapping;
 mod upstream;
 
 use bytes::Bytes;
-use gateway::{Addresses, Bound, Channels, Config, Event, Gateway, Limits, Listen, Stats, Stopped, View, ViewShare};
+use gateway::{
+    Addresses, Bound, Channels, Config, Event, Gateway, Limits, Listen, Spools, Stats, Stopped, View, ViewShare,
+};
 use http::{HeaderMap, Request, Version};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -82,6 +85,10 @@ impl Fixture {
     }
 
     pub(crate) async fn start_with(table: RouteTable, limits: Limits, views: usize) -> Fixture {
+        Fixture::start_with_spools(table, limits, views, Spools::default()).await
+    }
+
+    pub(crate) async fn start_with_spools(table: RouteTable, limits: Limits, views: usize, spools: Spools) -> Fixture {
         let taps = ["blue", "green", "spare"].into_iter().map(|tap| (tap.to_owned(), anywhere())).collect();
         // A small table of pins: a test starts many gateways.
         let limits = Limits { pin_slots: 1 << 12, ..limits };
@@ -96,6 +103,7 @@ impl Fixture {
         let share = Arc::new(ViewShare::default());
         let channels = Channels {
             share: Arc::clone(&share),
+            spools,
             tables: watched,
             events: events_in,
             views: views_in,

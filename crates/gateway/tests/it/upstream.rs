@@ -40,6 +40,7 @@ pub(crate) struct Upstream {
 
 struct State {
     seen: Mutex<Vec<(Signal, Bytes)>>,
+    taken: Mutex<Vec<(Signal, Bytes)>>,
     arrived: watch::Sender<usize>,
     reply: Mutex<Reply>,
     open: watch::Sender<bool>,
@@ -55,6 +56,7 @@ impl Upstream {
         let address = listener.local_addr().expect("it is bound");
         let state = Arc::new(State {
             seen: Mutex::default(),
+            taken: Mutex::default(),
             arrived: watch::channel(0).0,
             reply: Mutex::new(Reply::Taken),
             open: watch::channel(true).0,
@@ -100,6 +102,12 @@ impl Upstream {
         self.state.seen.lock().expect("no test panics here").clone()
     }
 
+    /// What it acknowledged of a signal.
+    pub(crate) fn taken(&self, signal: Signal) -> Vec<Bytes> {
+        let taken = self.state.taken.lock().expect("no test panics here");
+        taken.iter().filter(|(of, _)| *of == signal).map(|(_, message)| message.clone()).collect()
+    }
+
     pub(crate) fn messages(&self) -> Vec<Bytes> {
         self.seen().into_iter().map(|(_, message)| message).collect()
     }
@@ -138,7 +146,7 @@ async fn answer(
     let signal = signal.expect("a path of OTLP");
     let body = request.into_body().collect().await.expect("a whole request").to_bytes();
     let message = if grpc { body.slice(otlp::grpc::parse_unary(&body).expect("a frame").message) } else { body };
-    state.seen.lock().expect("no test panics here").push((signal, message));
+    state.seen.lock().expect("no test panics here").push((signal, message.clone()));
     state.arrived.send_modify(|arrived| *arrived += 1);
     state.open.subscribe().wait_for(|open| *open).await.expect("the state lives");
     let reply = state.reply.lock().expect("no test panics here").clone();
@@ -160,6 +168,7 @@ async fn answer(
             return Ok(response.body(frames(vec![Frame::data(Bytes::from_static(text.as_bytes()))])).expect("good"));
         }
     };
+    state.taken.lock().expect("no test panics here").push((signal, message));
     let message = export_response(signal, partial.as_ref());
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", HeaderValue::from_static("0"));

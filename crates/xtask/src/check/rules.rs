@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("judge", &["model"]),
     ("rollout", &["judge", "model"]),
     ("store", &["ledger"]),
-    ("gateway", &["otlp", "model"]),
+    ("gateway", &["otlp", "model", "spool"]),
     ("gates", &["otlp", "model"]),
     ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model"]),
     ("web", &["control", "model"]),
