@@ -169,6 +169,18 @@ impl PortRole {
         }
     }
 
+    /// The role of that name.
+    pub fn named(name: &str) -> Option<PortRole> {
+        let tap = || name.strip_prefix("tap-");
+        match name {
+            "grpc" => Some(PortRole::GatewayGrpc),
+            "http" => Some(PortRole::GatewayHttp),
+            _ => None,
+        }
+        .or_else(|| tap()?.strip_suffix("-grpc").map(|tap| PortRole::TapGrpc(tap.to_owned())))
+        .or_else(|| tap()?.strip_suffix("-http").map(|tap| PortRole::TapHttp(tap.to_owned())))
+    }
+
     /// The ports of a configuration, with their addresses.
     pub fn all<'c>(
         gateway: Listen,

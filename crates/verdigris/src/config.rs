@@ -1,6 +1,7 @@
 //! `verdigris.yaml`: what a server listens on and where its data is.
 
 use crate::describe::Failed;
+use gateway::PortRole;
 use model::{Protocol, Upstream};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -130,6 +131,18 @@ impl Config {
         let mut config = parse(raw, &folder).map_err(refused)?;
         config.data = std::path::absolute(&config.data).map_err(|error| refused(error.to_string()))?;
         Ok(config)
+    }
+
+    /// Every port, with its address.
+    pub fn ports(&self) -> Vec<(PortRole, SocketAddr)> {
+        let (gateway, taps) = self.listens();
+        PortRole::all(gateway, &taps)
+    }
+
+    /// The ports as the gateway wants them.
+    pub fn listens(&self) -> (gateway::Listen, BTreeMap<String, gateway::Listen>) {
+        let listen = |listen: &Listen| gateway::Listen { grpc: listen.grpc, http: listen.http };
+        (listen(&self.listen), self.taps.iter().map(|(name, tap)| (name.clone(), listen(tap))).collect())
     }
 }
 
