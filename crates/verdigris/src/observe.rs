@@ -201,3 +201,6 @@ fn fact<'a>(span: &otlp::SpanView<'a>) -> SpanFact<'a> {
         resource: span.resource,
     }
 }
+
+#[cfg(test)]
+mod tests;
