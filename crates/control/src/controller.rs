@@ -3,6 +3,7 @@
 use crate::actions::Outlets;
 use crate::handle::{CommandError, Handle, Input, RolloutSummary, StartError};
 use crate::journal::{Journal, JournalError, OpenStore};
+use crate::release::Held;
 use crate::{Clock, Examples, Random};
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, Upstream};
 use rollout::plan::Plan;
@@ -17,7 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// How often time is looked at: deadlines are met within this.
 const TICK: Duration = Duration::from_millis(100);
 /// The name that stands in records of what the controller did by itself.
-const SELF: &str = "verdigris";
+pub(crate) const SELF: &str = "verdigris";
 
 /// What the controller needs to know of its surroundings.
 pub struct Settings {
@@ -42,10 +43,13 @@ pub struct Watching {
     pub horizon_ms: u64,
     /// What the gateway routes by: verification chooses traces by its other hash.
     pub route_key: RouteKey,
+    /// How often the controller took the ledger back from another process: what that one saw is missing here, so
+    /// verification begins anew.
+    pub taken_back: u32,
 }
 
 impl Watching {
-    fn of(state: &State) -> Watching {
+    pub(crate) fn of(state: &State, taken_back: u32) -> Watching {
         let verification = &state.plan.verification;
         Watching {
             rollout: state.rollout.clone(),
@@ -53,6 +57,7 @@ impl Watching {
             linger_ms: verification.linger_ms,
             horizon_ms: verification.horizon_ms,
             route_key: state.table.key,
+            taken_back,
         }
     }
 }
@@ -77,10 +82,12 @@ pub enum OpenError {
 
 /// Decides, records and acts, in this order.
 pub struct Controller {
-    journal: Journal,
-    outlets: Outlets,
-    settings: Settings,
-    clock: Clock,
+    pub(crate) journal: Journal,
+    pub(crate) held: Held,
+    pub(crate) taken_back: u32,
+    pub(crate) outlets: Outlets,
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
     random: Random,
     examples: Examples,
     inputs: mpsc::Receiver<Input>,
@@ -96,16 +103,16 @@ impl Controller {
         (clock, random, examples): (Clock, Random, Examples),
     ) -> Result<(Controller, Outlook), OpenError> {
         let mut journal = Journal::open(open, evidence)?;
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        let started = journal.number(None, clock(), [(SELF.to_owned(), Body::ServerStarted { version })]);
-        journal.append(&started)?;
+        journal.append(&started(&journal, clock()))?;
         let table = journal.replay().table().cloned().unwrap_or_else(|| first_table(&settings, random()));
         let (sender, receiver) = watch::channel(Arc::new(table));
         let (handle, inputs) = Handle::new();
-        let (watching, watched) = watch::channel(journal.replay().running().map(Watching::of));
+        let (watching, watched) = watch::channel(journal.replay().running().map(|state| Watching::of(state, 0)));
         let outlets = Outlets { table: sender, watching, handle: handle.clone() };
         let base_dir = journal.replay().base_dir().map(PathBuf::from).unwrap_or_default();
-        let controller = Controller { journal, outlets, settings, clock, random, examples, inputs, base_dir };
+        let (held, taken_back) = (Held::Open, 0);
+        let controller =
+            Controller { journal, held, taken_back, outlets, settings, clock, random, examples, inputs, base_dir };
         Ok((controller, Outlook { handle, table: receiver, watching: watched }))
     }
 
@@ -130,8 +137,9 @@ impl Controller {
                 }
             }
         }
-        let stopped = self.journal.number(None, (self.clock)(), [(SELF.to_owned(), Body::ServerStopped)]);
-        if let Err(error) = self.journal.append(&stopped) {
+        if self.held == Held::Open
+            && let Err(error) = self.record_stop()
+        {
             tracing::error!("the stop is not in the ledger: {error}");
         }
     }
@@ -158,13 +166,19 @@ impl Controller {
                 answer(reply, state.map(|state| Box::new(report(state, (self.clock)()))));
             }
             Input::List { reply } => answer(reply, self.list()),
+            Input::Taps { taps, reply } => answer(reply, self.change_taps(taps)),
+            Input::Release { reply } => answer(reply, self.release()),
+            Input::TakeBack => self.take_back(),
             Input::Stop => {}
         }
     }
 
     /// Decides upon an event of the rollout that runs. `None` if none runs, if nothing came of it, or if the ledger did
     /// not take it: then nothing was decided, and the next event finds the state as it was.
-    fn happened(&mut self, event: Event, by: &str) -> Option<Vec<Decision>> {
+    pub(crate) fn happened(&mut self, event: Event, by: &str) -> Option<Vec<Decision>> {
+        if self.held != Held::Open {
+            return None;
+        }
         let now = (self.clock)();
         let state = self.concerned(&event)?;
         let next = rollout::step(state, &event, now);
@@ -188,18 +202,6 @@ impl Controller {
                 tracing::error!("the ledger did not take a decision, so it was not carried out: {error}");
                 None
             }
-        }
-    }
-
-    /// After an append failed: opens the ledger again. What was durable after all is decided, and is carried out now.
-    fn mend(&mut self) {
-        match self.journal.mend() {
-            Ok(false) => {}
-            Ok(true) => {
-                tracing::info!("the ledger is open again");
-                self.happened(Event::Restarted, SELF);
-            }
-            Err(error) => tracing::debug!("the ledger cannot be opened: {error}"),
         }
     }
 
@@ -248,7 +250,7 @@ impl Controller {
         let input = (by.name, Body::Started(Box::new(start)));
         self.record(&rollout, now, input, &first.decisions).map_err(|error| StartError::Ledger(error.to_string()))?;
         self.base_dir = PathBuf::from(base_dir);
-        self.outlets.watching.send_replace(Some(Watching::of(&first.state)));
+        self.outlets.watching.send_replace(Some(Watching::of(&first.state, self.taken_back)));
         for action in first.actions {
             self.outlets.take(&first.state, &self.base_dir, action);
         }
@@ -352,6 +354,12 @@ impl Controller {
             tracing::error!("evidence could not be recorded: {error}");
         }
     }
+}
+
+/// The record that a server has the ledger.
+pub(crate) fn started(journal: &Journal, at: model::UnixMillis) -> Vec<rollout::Record> {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    journal.number(None, at, [(SELF.to_owned(), Body::ServerStarted { version })])
 }
 
 fn first_table(settings: &Settings, key: [u8; 16]) -> RouteTable {

@@ -4,6 +4,7 @@ use model::{BasisPoints, Environment, GateResult, Observation, UnixMillis};
 use rollout::plan::{GateName, PlanErrors};
 use rollout::{Command, Principal, Progress, Report, RolloutId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use tokio::sync::{mpsc, oneshot};
 
 /// Everything that the controller can be told.
@@ -68,6 +69,20 @@ pub enum Input {
         /// Where the answer goes.
         reply: oneshot::Sender<Vec<RolloutSummary>>,
     },
+    /// The gateway has other taps from now on.
+    Taps {
+        /// Their names.
+        taps: BTreeSet<String>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<(), TapsError>>,
+    },
+    /// Close the ledger in order, so that another process can open it, and decide nothing until it is taken back.
+    Release {
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<(), ReleaseError>>,
+    },
+    /// Open the ledger again, as soon as the other process has closed it, and go on.
+    TakeBack,
     /// Close the ledger in order and end.
     Stop,
 }
@@ -158,6 +173,33 @@ pub enum CommandError {
     Stopped,
 }
 
+/// Why the taps stay what they are.
+#[derive(Debug, thiserror::Error)]
+pub enum TapsError {
+    /// Traffic comes in there.
+    #[error("the route table that applies says that {environment} exports to the tap {tap:?}: keep it")]
+    InUse {
+        /// Whose tap.
+        environment: Environment,
+        /// Its name.
+        tap: String,
+    },
+    /// The controller is gone.
+    #[error("the controller has stopped")]
+    Stopped,
+}
+
+/// Why the ledger is not released. Everything goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleaseError {
+    /// The stop could not be recorded.
+    #[error("the ledger did not take the record of the stop: {0}")]
+    Ledger(String),
+    /// The controller is gone.
+    #[error("the controller has stopped")]
+    Stopped,
+}
+
 /// Talks to the controller; cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
@@ -209,6 +251,21 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.tell(Input::Report { rollout, reply }).await;
         answer.await.ok().flatten()
+    }
+
+    /// Tells which taps the gateway is about to have. Refused if the table that applies needs another one.
+    pub async fn taps(&self, taps: BTreeSet<String>) -> Result<(), TapsError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Input::Taps { taps, reply }).await;
+        answer.await.unwrap_or(Err(TapsError::Stopped))
+    }
+
+    /// Has the ledger closed in order, so that another process can open it. Nothing is decided from then on; the table
+    /// that applies goes on to apply.
+    pub async fn release(&self) -> Result<(), ReleaseError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Input::Release { reply }).await;
+        answer.await.unwrap_or(Err(ReleaseError::Stopped))
     }
 
     /// All rollouts of this ledger, the last one last.

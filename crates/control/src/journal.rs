@@ -13,7 +13,8 @@ pub type OpenStore = Box<dyn FnMut() -> Result<Store, String> + Send>;
 /// The ledger, and the state that its records lead to.
 pub struct Journal {
     open: OpenStore,
-    /// Absent after an append failed: the batch may be durable or not, and only opening it again tells which.
+    /// Absent after an append failed, for the batch may be durable or not, and only opening it again tells which; and
+    /// while another process has it.
     store: Option<Store>,
     replay: Replay,
     evidence: Evidence,
@@ -25,8 +26,11 @@ pub enum JournalError {
     /// The store cannot be opened.
     #[error("{0}")]
     Open(String),
-    /// An append failed and the store could not be opened since.
-    #[error("the ledger is closed since an append failed; it is opened again as soon as that works")]
+    /// An append failed and the store could not be opened since, or another process has it.
+    #[error(
+        "the ledger is closed, since an append failed or another process takes over; it is opened again as soon as \
+             that works"
+    )]
     Closed,
     /// The disk, or what is on it.
     #[error(transparent)]
@@ -88,7 +92,12 @@ impl Journal {
         Ok(Journal { open, store: Some(store), replay, evidence })
     }
 
-    /// Opens the store again after an append failed. `true` if it was closed and is open now.
+    /// Closes the store, and with it gives up its lock.
+    pub fn close(&mut self) {
+        self.store = None;
+    }
+
+    /// Opens the store again after it was closed. `true` if it was closed and is open now.
     pub fn mend(&mut self) -> Result<bool, JournalError> {
         if self.store.is_some() {
             return Ok(false);

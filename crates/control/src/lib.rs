@@ -8,9 +8,10 @@ mod actions;
 mod controller;
 mod handle;
 mod journal;
+mod release;
 
 pub use controller::{Controller, OpenError, Outlook, Settings, Watching};
-pub use handle::{CommandError, Handle, Input, RolloutSummary, StartError};
+pub use handle::{CommandError, Handle, Input, ReleaseError, RolloutSummary, StartError, TapsError};
 pub use journal::{Journal, JournalError, OpenStore, decode};
 pub use rollout;
 

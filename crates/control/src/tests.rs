@@ -1,7 +1,7 @@
 //! The controller over a real ledger in a temporary folder, with a clock that the test moves.
 
-use crate::handle::{CommandError, Input, StartError};
-use crate::{Controller, Handle, OpenStore, Outlook, Settings};
+use crate::handle::{CommandError, Input, ReleaseError, StartError, TapsError};
+use crate::{Controller, Handle, OpenStore, Outlook, Settings, Watching};
 use ledger::{KeyName, SignerKey};
 use model::{BasisPoints, Environment, GateResult, GateVerdict, Protocol, RouteTable, UnixMillis, Upstream};
 use rollout::plan::GateName;
@@ -40,6 +40,7 @@ struct Bench {
 struct Server {
     handle: Handle,
     table: watch::Receiver<Arc<RouteTable>>,
+    watching: watch::Receiver<Option<Watching>>,
     task: JoinHandle<()>,
 }
 
@@ -75,8 +76,8 @@ impl Bench {
         let clock: crate::Clock = Arc::new(move || UnixMillis(now.load(Ordering::Relaxed)));
         let examples: crate::Examples = Arc::new(|_| None);
         let opened = Controller::open(open, evidence, settings, (clock, Arc::new(|| [3; 16]), examples));
-        let (controller, Outlook { handle, table, .. }) = opened.unwrap();
-        Server { handle, table, task: tokio::spawn(controller.run()) }
+        let (controller, Outlook { handle, table, watching }) = opened.unwrap();
+        Server { handle, table, watching, task: tokio::spawn(controller.run()) }
     }
 
     /// The clock goes on, and the controller looks at it: tokio's time is paused, and goes on when everybody waits.
@@ -246,6 +247,77 @@ async fn what_the_ledger_does_not_take_is_not_done_and_is_done_when_it_is_mended
     bench.pass(1_000).await;
     assert_eq!(server.table.borrow().weight, BasisPoints::ALL);
     assert_eq!(server.report().await.active, Environment::Blue);
+    server.stop().await;
+}
+
+/// How often the server's own records say that it started, and that it stopped.
+fn starts_and_stops(bench: &Bench) -> (usize, usize) {
+    let key = SignerKey::new(KeyName::new("test/ledger").unwrap(), &[1; 32]);
+    let reader = store::Reader::open(&bench.dir()).unwrap();
+    let checkpoint = reader.checkpoint(key.verifier()).unwrap();
+    let entries = reader.entries(&checkpoint, 0..checkpoint.size()).unwrap();
+    let body = |entry: &[u8]| format!("{:?}", crate::decode(0, entry).unwrap().body);
+    let bodies: Vec<String> = entries.map(|entry| body(&entry.unwrap())).collect();
+    let count = |name: &str| bodies.iter().filter(|body| body.starts_with(name)).count();
+    (count("ServerStarted"), count("ServerStopped"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_that_is_released_can_be_opened_and_is_taken_back_with_what_was_decided_there() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    bench.shifted(&server).await;
+    server.handle.release().await.unwrap();
+    let refused = server.command(Command::Resume).await;
+    assert!(matches!(refused, Err(CommandError::Ledger(_))), "{refused:?}");
+    bench.pass(60_000).await;
+    assert_eq!(server.table.borrow().weight, BasisPoints::new(1_000).unwrap(), "nothing is decided");
+    assert!(matches!(server.handle.release().await, Err(ReleaseError::Ledger(_))), "it has no ledger to release");
+
+    let other = bench.serve();
+    other.apply().await;
+    other.command(Command::Rollback { reason: "enough".into() }).await.unwrap();
+    // Not before the other process has closed it.
+    server.handle.tell(Input::TakeBack).await;
+    bench.pass(1_000).await;
+    assert_eq!(server.table.borrow().weight, BasisPoints::new(1_000).unwrap());
+    assert_eq!(server.watching.borrow().as_ref().unwrap().taken_back, 0);
+    other.kill().await;
+    bench.pass(1_000).await;
+    assert_eq!(server.table.borrow().weight, BasisPoints::ZERO, "what the other decided is carried out here");
+    assert_eq!(server.watching.borrow().as_ref().unwrap().taken_back, 1, "verification begins anew");
+    assert_eq!(server.apply().await.progress, Progress::RolledBack);
+    server.stop().await;
+    assert_eq!(starts_and_stops(&bench), (3, 2), "the one that was killed did not stop");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_controller_that_has_released_its_ledger_ends_without_it() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    server.handle.release().await.unwrap();
+    let other = bench.serve();
+    server.stop().await;
+    assert_eq!(other.handle.list().await.len(), 0);
+    other.stop().await;
+    assert_eq!(starts_and_stops(&bench), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn taps_change_unless_traffic_comes_in_there() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    let taps = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let refused = server.handle.taps(taps(&["green", "purple"])).await;
+    assert!(matches!(refused, Err(TapsError::InUse { environment: Environment::Blue, ref tap }) if tap == "blue"));
+    server.start(PLAN).await.unwrap();
+    let refused = server.handle.taps(taps(&["blue", "purple"])).await;
+    assert!(matches!(refused, Err(TapsError::InUse { environment: Environment::Green, .. })));
+    server.command(Command::Rollback { reason: "enough".into() }).await.unwrap();
+    server.apply().await;
+    server.handle.taps(taps(&["blue", "green", "purple"])).await.unwrap();
+    let plan = PLAN.replace("24317\" }", "24317\" }, tap: purple");
+    assert_eq!(server.start(&plan).await.unwrap().rollout.0, "collectors.2");
     server.stop().await;
 }
 

@@ -56,6 +56,9 @@ pub struct Limits {
     pub pin_slots: usize,
     /// How long a stop waits for the requests in flight, in milliseconds.
     pub drain_timeout_ms: u64,
+    /// How long a connection that is to be closed, and that no request is under way on, is kept for the next one, in
+    /// milliseconds: closed under a request that its client is just sending, it would be reset.
+    pub idle_grace_ms: u64,
 }
 
 impl Default for Limits {
@@ -77,6 +80,8 @@ impl Default for Limits {
             pin_slots: 1 << 21,
             // Longer than a request can take: its body, then its upstream, would be 60 s; most take milliseconds.
             drain_timeout_ms: 35_000,
+            // SDKs export spans every 5 s.
+            idle_grace_ms: 6_000,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Sockets and connections: everything is bound before anything is served, and no peer holds a connection without
 //! using it for longer than the limits say.
 
+use crate::closing::{Closing, Until};
 use crate::config::{Config, Listen};
 use crate::receive;
 use crate::run::Running;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -43,8 +45,12 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// The pause after a failed accept: out of file descriptors, it would fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Connections that a closing socket still accepts at most: what waits in its queue, of which the system lets there be
+/// no more than this (`net.core.somaxconn`, 4,096 by default).
+const MAX_QUEUED: usize = 4_096;
+
 /// What a port is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PortRole {
     /// The apps' OTLP/gRPC.
     GatewayGrpc,
@@ -103,6 +109,15 @@ pub enum BindError {
         #[source]
         source: io::Error,
     },
+    /// A socket that listens already, as somebody said who passed it on.
+    #[error("{role}: the socket that was passed to it cannot be used; pass a listening TCP socket")]
+    Given {
+        /// Whose port.
+        role: PortRole,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// Anything else.
     #[error("{role} cannot listen on {address}; set another address")]
     Other {
@@ -125,6 +140,17 @@ pub struct Addresses {
     pub taps: BTreeMap<String, Listen>,
 }
 
+/// A socket that listens already, and that is not to be bound: a service manager made it, or another process of ours.
+#[derive(Debug)]
+pub struct Socket {
+    /// What it is for.
+    pub role: PortRole,
+    /// Whether it is the role's whatever address the configuration names: so for a service manager's.
+    pub fixed: bool,
+    /// The socket.
+    pub listener: std::net::TcpListener,
+}
+
 /// Whose requests come in at a port.
 #[derive(Clone, Debug)]
 pub(crate) enum Port {
@@ -132,72 +158,149 @@ pub(crate) enum Port {
     Tap(Arc<str>),
 }
 
-pub(crate) struct Listener {
-    port: Port,
-    socket: TcpListener,
-}
-
-/// Binds every port of a configuration, or none.
-pub(crate) async fn bind(config: &Config) -> Result<(Vec<Listener>, Addresses), BindError> {
-    let mut listeners = Vec::new();
-    let listen = config.listen;
-    let gateway = Listen {
-        grpc: bind_one(&mut listeners, Port::Gateway, PortRole::GatewayGrpc, listen.grpc).await?,
-        http: bind_one(&mut listeners, Port::Gateway, PortRole::GatewayHttp, listen.http).await?,
-    };
-    let mut taps = BTreeMap::new();
-    for (name, listen) in &config.taps {
-        let port = Port::Tap(name.as_str().into());
-        let bound = Listen {
-            grpc: bind_one(&mut listeners, port.clone(), PortRole::TapGrpc(name.clone()), listen.grpc).await?,
-            http: bind_one(&mut listeners, port, PortRole::TapHttp(name.clone()), listen.http).await?,
-        };
-        taps.insert(name.clone(), bound);
+impl PortRole {
+    /// The role's name among those that a service manager passes: `grpc`, `http`, `tap-NAME-grpc`, `tap-NAME-http`.
+    pub fn name(&self) -> String {
+        match self {
+            PortRole::GatewayGrpc => "grpc".to_owned(),
+            PortRole::GatewayHttp => "http".to_owned(),
+            PortRole::TapGrpc(tap) => format!("tap-{tap}-grpc"),
+            PortRole::TapHttp(tap) => format!("tap-{tap}-http"),
+        }
     }
-    Ok((listeners, Addresses { gateway, taps }))
+
+    /// The role of that name.
+    pub fn named(name: &str) -> Option<PortRole> {
+        let tap = || name.strip_prefix("tap-");
+        match name {
+            "grpc" => Some(PortRole::GatewayGrpc),
+            "http" => Some(PortRole::GatewayHttp),
+            _ => None,
+        }
+        .or_else(|| tap()?.strip_suffix("-grpc").map(|tap| PortRole::TapGrpc(tap.to_owned())))
+        .or_else(|| tap()?.strip_suffix("-http").map(|tap| PortRole::TapHttp(tap.to_owned())))
+    }
+
+    /// The ports of a configuration, with their addresses.
+    pub fn all<'c>(
+        gateway: Listen,
+        taps: impl IntoIterator<Item = (&'c String, &'c Listen)>,
+    ) -> Vec<(PortRole, SocketAddr)> {
+        let mut all = vec![(PortRole::GatewayGrpc, gateway.grpc), (PortRole::GatewayHttp, gateway.http)];
+        for (tap, listen) in taps {
+            all.push((PortRole::TapGrpc(tap.clone()), listen.grpc));
+            all.push((PortRole::TapHttp(tap.clone()), listen.http));
+        }
+        all
+    }
+
+    fn port(&self) -> Port {
+        match self {
+            PortRole::GatewayGrpc | PortRole::GatewayHttp => Port::Gateway,
+            PortRole::TapGrpc(tap) | PortRole::TapHttp(tap) => Port::Tap(tap.as_str().into()),
+        }
+    }
 }
 
-async fn bind_one(
-    listeners: &mut Vec<Listener>,
-    port: Port,
-    role: PortRole,
-    address: SocketAddr,
-) -> Result<SocketAddr, BindError> {
+/// A socket that listens.
+#[derive(Clone, Debug)]
+pub(crate) struct Listener {
+    pub(crate) role: PortRole,
+    fixed: bool,
+    bound: SocketAddr,
+    pub(crate) socket: Arc<TcpListener>,
+}
+
+impl Listener {
+    pub(crate) fn of(socket: Socket) -> io::Result<Listener> {
+        socket.listener.set_nonblocking(true)?;
+        let bound = socket.listener.local_addr()?;
+        let listening = Arc::new(TcpListener::from_std(socket.listener)?);
+        Ok(Listener { role: socket.role, fixed: socket.fixed, bound, socket: listening })
+    }
+
+    /// The same socket by another file descriptor.
+    pub(crate) fn duplicate(&self) -> io::Result<Socket> {
+        let listener = self.socket.as_fd().try_clone_to_owned()?.into();
+        Ok(Socket { role: self.role.clone(), fixed: self.fixed, listener })
+    }
+}
+
+/// Has a socket for every port of a configuration, or for none: those that are there already are kept, the others bound.
+pub(crate) async fn bind(config: &Config, there: &[Listener]) -> Result<Vec<Listener>, BindError> {
+    let mut listeners = Vec::new();
+    for (role, address) in PortRole::all(config.listen, &config.taps) {
+        let mine = there.iter().find(|it| it.role == role && (it.fixed || serves(it.bound, address)));
+        // Two ports that change places keep their sockets.
+        let fitting = mine.or_else(|| there.iter().find(|it| !it.fixed && it.bound == address));
+        listeners.push(match fitting {
+            Some(found) => Listener { role, ..found.clone() },
+            None => bind_one(role, address).await?,
+        });
+    }
+    Ok(listeners)
+}
+
+/// Whether a socket is what the configuration asks for; port 0 is any.
+fn serves(bound: SocketAddr, asked: SocketAddr) -> bool {
+    bound == asked || (asked.port() == 0 && bound.ip() == asked.ip())
+}
+
+async fn bind_one(role: PortRole, address: SocketAddr) -> Result<Listener, BindError> {
     let bound = match TcpListener::bind(address).await {
         Ok(socket) => socket.local_addr().map(|bound| (socket, bound)),
         Err(error) => Err(error),
     };
-    let (socket, bound) = bound.map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => BindError::InUse { role, address, source },
-        io::ErrorKind::PermissionDenied => BindError::NotPermitted { role, address, source },
-        io::ErrorKind::AddrNotAvailable => BindError::NotOurs { role, address, source },
-        _ => BindError::Other { role, address, source },
-    })?;
-    listeners.push(Listener { port, socket });
-    Ok(bound)
+    match bound {
+        Ok((socket, bound)) => Ok(Listener { role, fixed: false, bound, socket: Arc::new(socket) }),
+        Err(source) => Err(match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse { role, address, source },
+            io::ErrorKind::PermissionDenied => BindError::NotPermitted { role, address, source },
+            io::ErrorKind::AddrNotAvailable => BindError::NotOurs { role, address, source },
+            _ => BindError::Other { role, address, source },
+        }),
+    }
 }
 
-/// Accepts until `stop`, and then until its connections are done.
+/// The addresses of listeners that have a socket for every port of a configuration.
+pub(crate) fn addresses(listeners: &[Listener]) -> Addresses {
+    let mut addresses = Addresses { gateway: Listen::default(), taps: BTreeMap::new() };
+    for Listener { role, bound, .. } in listeners {
+        let (listen, grpc) = match role {
+            PortRole::GatewayGrpc => (&mut addresses.gateway, true),
+            PortRole::GatewayHttp => (&mut addresses.gateway, false),
+            PortRole::TapGrpc(tap) => (addresses.taps.entry(tap.clone()).or_default(), true),
+            PortRole::TapHttp(tap) => (addresses.taps.entry(tap.clone()).or_default(), false),
+        };
+        *(if grpc { &mut listen.grpc } else { &mut listen.http }) = *bound;
+    }
+    addresses
+}
+
+/// Accepts until `stop`, and then until its connections are done. What waits in the socket's queue then is accepted
+/// first: closed with the socket, it would be reset.
 pub(crate) async fn accept(running: Arc<Running>, listener: Listener, mut stop: watch::Receiver<bool>) {
+    let drain_timeout = Duration::from_millis(running.shared.limits.drain_timeout_ms);
     let room = Arc::new(Semaphore::new(running.shared.limits.max_connections));
+    let port = listener.role.port();
     let mut connections = JoinSet::new();
     let stopping = stop.clone();
+    let begin = |connections: &mut JoinSet<()>, stream| match Arc::clone(&room).try_acquire_owned() {
+        Ok(permit) => {
+            let (running, port, stopping) = (Arc::clone(&running), port.clone(), stopping.clone());
+            connections.spawn(async move {
+                connection(running, port, stream, stopping).await;
+                drop(permit);
+            });
+        }
+        Err(_) => add(&running.shared.counters.connections_refused, 1),
+    };
     loop {
         tokio::select! {
             () = stopped(&mut stop) => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.socket.accept() => match accepted {
-                Ok((stream, _)) => match Arc::clone(&room).try_acquire_owned() {
-                    Ok(permit) => {
-                        let (running, port) = (Arc::clone(&running), listener.port.clone());
-                        let stopping = stopping.clone();
-                        connections.spawn(async move {
-                            connection(running, port, stream, stopping).await;
-                            drop(permit);
-                        });
-                    }
-                    Err(_) => add(&running.shared.counters.connections_refused, 1),
-                },
+                Ok((stream, _)) => begin(&mut connections, stream),
                 Err(error) => {
                     tracing::warn!(%error, "accept");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -205,23 +308,46 @@ pub(crate) async fn accept(running: Arc<Running>, listener: Listener, mut stop: 
             },
         }
     }
+    // The system is asked itself: what the runtime knows of the queue may be older.
+    let queue = listener.duplicate();
     drop(listener);
-    while connections.join_next().await.is_some() {}
+    match queue {
+        Ok(Socket { listener, .. }) => {
+            for _ in 0..MAX_QUEUED {
+                let Ok((stream, _)) = listener.accept() else { break };
+                match stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+                    Ok(stream) => begin(&mut connections, stream),
+                    Err(error) => tracing::warn!(%error, "accept"),
+                }
+            }
+        }
+        Err(error) => tracing::warn!(%error, "the queue of a socket that is closed cannot be emptied"),
+    }
+    let done = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(drain_timeout, done).await.is_err() {
+        tracing::warn!("connections were still in use when their time to finish was over; they are closed");
+    }
 }
 
-async fn connection(running: Arc<Running>, port: Port, stream: TcpStream, mut stop: watch::Receiver<bool>) {
+async fn connection(running: Arc<Running>, port: Port, stream: TcpStream, stop: watch::Receiver<bool>) {
     let header_timeout = Duration::from_millis(running.shared.limits.header_timeout_ms);
+    let mut closing = Closing::new(stop, Duration::from_millis(running.shared.limits.idle_grace_ms));
     let spoken = tokio::select! {
         spoken = tokio::time::timeout(header_timeout, is_http2(&stream)) => spoken,
-        () = stopped(&mut stop) => return,
+        () = closing.due(Until::Idle) => return,
     };
     let Ok(Ok(http2)) = spoken else { return };
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    let requests = closing.requests();
     let service = service_fn(move |request| {
-        let (running, port) = (Arc::clone(&running), port.clone());
-        async move { Ok::<_, Infallible>(receive::serve(running, port, request).await) }
+        let (running, port, request_under_way) = (Arc::clone(&running), port.clone(), requests.begin());
+        async move {
+            let response = receive::serve(running, port, request).await;
+            drop(request_under_way);
+            Ok::<_, Infallible>(response)
+        }
     });
     // An error here is the peer's: it broke the protocol or the connection, and nobody is left to be told.
     if http2 {
@@ -239,7 +365,7 @@ async fn connection(running: Arc<Running>, port: Port, stream: TcpStream, mut st
         tokio::pin!(connection);
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = stopped(&mut stop) => connection.as_mut().graceful_shutdown(),
+            () = closing.due(Until::Asked) => connection.as_mut().graceful_shutdown(),
         }
         let _ = connection.await;
     } else {
@@ -249,14 +375,14 @@ async fn connection(running: Arc<Running>, port: Port, stream: TcpStream, mut st
         tokio::pin!(connection);
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = stopped(&mut stop) => connection.as_mut().graceful_shutdown(),
+            () = closing.due(Until::Answering) => connection.as_mut().graceful_shutdown(),
         }
         let _ = connection.await;
     }
 }
 
 /// Also if the gateway is gone.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 

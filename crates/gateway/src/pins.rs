@@ -4,6 +4,10 @@
 //! holds a fingerprint of a trace, the place where the trace began, and when a span of it came last, in seconds.
 //! It never forgets a live trace to take another one: where there is no room, that is said, and counted.
 
+mod carry;
+
+pub use carry::PinsError;
+
 use model::Pins;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 

@@ -1,26 +1,26 @@
 //! The life of a gateway: bind, serve, apply route tables, drain.
 
-use crate::config::{Config, Limits, Listen};
+use crate::config::{Config, Limits};
 use crate::hand_over::Rollbacks;
-use crate::listen::{self, Addresses, BindError, Listener};
+use crate::listen::{self, Addresses, BindError, Listener, Socket};
 use crate::mirror::Mirror;
 use crate::pins::{PinTable, PinTime};
 use crate::pool::EndpointState;
+use crate::ports::Accepting;
 use crate::share::ViewShare;
 use crate::spooling::{self, Spooling, Spools};
 use crate::stats::{Counters, Stats};
 use crate::table::{Snapshot, TableError, snapshot};
 use crate::view::{View, Views};
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use model::{Environment, PerEnvironment, RouteTable, UnixMillis};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 
 /// Unix microseconds. The binary makes it; the gateway reads no other clock.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -79,7 +79,12 @@ pub enum Stopped {
 /// What outlives and precedes the serving.
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
-    pub(crate) taps: BTreeMap<String, Listen>,
+    /// The names that a route table may use.
+    pub(crate) taps: ArcSwap<BTreeSet<String>>,
+    /// The sockets that are to accept.
+    pub(crate) listeners: watch::Sender<Vec<Listener>>,
+    /// Held while ports change.
+    pub(crate) moving: Mutex<()>,
     pub(crate) snapshot: ArcSwapOption<Snapshot>,
     pub(crate) pins: PinTable,
     pub(crate) counters: Counters,
@@ -102,32 +107,45 @@ pub(crate) struct Running {
     pub(crate) unfinished: mpsc::Sender<Infallible>,
 }
 
-/// A handle on a gateway, for its counters.
+/// A handle on a gateway, for its counters and its ports.
 #[derive(Clone)]
 pub struct Gateway {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// A gateway whose ports are bound, and that serves nothing yet.
 pub struct Bound {
-    listeners: Vec<Listener>,
     addresses: Addresses,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Gateway {
     /// Binds every port, or none.
     pub async fn bind(config: Config) -> Result<Bound, BindError> {
-        let (listeners, addresses) = listen::bind(&config).await?;
+        Gateway::bind_with(config, Vec::new()).await
+    }
+
+    /// The same with sockets that listen already: one is taken for its role if it is fixed or has the address that the
+    /// configuration names, or for any role that names its address. Those that nothing asks for are closed.
+    pub async fn bind_with(config: Config, sockets: Vec<Socket>) -> Result<Bound, BindError> {
+        let mut there = Vec::new();
+        for socket in sockets {
+            let role = socket.role.clone();
+            there.push(Listener::of(socket).map_err(|source| BindError::Given { role, source })?);
+        }
+        let listeners = listen::bind(&config, &there).await?;
+        let addresses = listen::addresses(&listeners);
         let shared = Shared {
             pins: PinTable::new(config.limits.pin_slots),
             limits: config.limits,
-            taps: config.taps,
+            taps: ArcSwap::from_pointee(config.taps.into_keys().collect()),
+            listeners: watch::channel(listeners).0,
+            moving: Mutex::new(()),
             snapshot: ArcSwapOption::empty(),
             counters: Counters::default(),
             clock: OnceLock::new(),
         };
-        Ok(Bound { listeners, addresses, shared: Arc::new(shared) })
+        Ok(Bound { addresses, shared: Arc::new(shared) })
     }
 
     /// What was counted since the start.
@@ -186,22 +204,22 @@ impl Bound {
         let mut applying = Applying { running: Arc::clone(&running), tables, events, pending: None };
         applying.apply();
 
-        let (stop, stopping) = watch::channel(false);
-        let mut accepting = JoinSet::new();
-        for listener in self.listeners {
-            accepting.spawn(listen::accept(Arc::clone(&running), listener, stopping.clone()));
-        }
+        let wanted = running.shared.listeners.subscribe();
+        let mut accepting = Accepting::new(Arc::clone(&running));
+        let (stop_draining, stopping) = watch::channel(false);
         for environment in Environment::BOTH {
-            accepting.spawn(spooling::drain(Arc::clone(&running), environment, stopping.clone()));
+            tokio::spawn(spooling::drain(Arc::clone(&running), environment, stopping.clone()));
         }
         tokio::select! {
             () = shutdown => {}
             () = applying.run() => {}
+            () = accepting.follow(wanted) => {}
         }
         drop(applying);
-        stop.send_replace(true);
+        running.shared.listeners.send_replace(Vec::new());
+        stop_draining.send_replace(true);
         let drain = async {
-            while accepting.join_next().await.is_some() {}
+            accepting.finish().await;
             running.views.tell_missed();
             drop(running);
             // Ends when the last task has dropped its sender.
@@ -254,7 +272,7 @@ impl Applying {
         let table = Arc::clone(&self.tables.borrow_and_update());
         let generation = table.generation;
         let before = shared.snapshot.load_full();
-        match snapshot(before.as_deref(), table, &shared.taps, &shared.limits) {
+        match snapshot(before.as_deref(), table, &shared.taps.load(), &shared.limits) {
             Ok(snapshot) => {
                 let table = Arc::clone(&snapshot.table);
                 shared.snapshot.store(Some(Arc::new(snapshot)));

@@ -5,7 +5,7 @@ use crate::config::Limits;
 use crate::pins::MAX_PIN_S;
 use crate::pool::Pool;
 use model::{Environment, PerEnvironment, Protocol, RouteTable, Upstream};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,10 +96,10 @@ impl Snapshot {
 }
 
 /// Makes the snapshot of a table: clients whose endpoint did not change are kept, with their connections and pins.
-pub(crate) fn snapshot<T>(
+pub(crate) fn snapshot(
     before: Option<&Snapshot>,
     table: Arc<RouteTable>,
-    taps: &BTreeMap<String, T>,
+    taps: &BTreeSet<String>,
     limits: &Limits,
 ) -> Result<Snapshot, TableError> {
     if let Some(before) = before.filter(|before| table.generation <= before.table.generation) {
@@ -139,7 +139,7 @@ pub(crate) fn snapshot<T>(
     Ok(Snapshot { table, upstreams, backends })
 }
 
-fn check<T>(table: &RouteTable, taps: &BTreeMap<String, T>) -> Result<(), TableError> {
+fn check(table: &RouteTable, taps: &BTreeSet<String>) -> Result<(), TableError> {
     let generation = table.generation;
     if table.pin_ms > MAX_PIN_S * 1000 {
         return Err(TableError::PinTooLong { generation, pin_ms: table.pin_ms });
@@ -159,8 +159,8 @@ fn check<T>(table: &RouteTable, taps: &BTreeMap<String, T>) -> Result<(), TableE
     };
     for environment in Environment::BOTH {
         let Some(upstream) = &table.upstreams[environment] else { continue };
-        if !taps.contains_key(&upstream.tap) {
-            let names: Vec<&str> = taps.keys().map(String::as_str).collect();
+        if !taps.contains(&upstream.tap) {
+            let names: Vec<&str> = taps.iter().map(String::as_str).collect();
             let taps = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             return Err(TableError::UnknownTap { generation, environment, tap: upstream.tap.clone(), taps });
         }

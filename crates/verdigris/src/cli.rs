@@ -96,6 +96,11 @@ pub struct Serve {
     /// The server's configuration.
     #[arg(long, default_value = "verdigris.yaml", value_name = "FILE")]
     pub config: PathBuf,
+    /// Take over from the server that runs on the same data folder: it passes its listening sockets and its ledger on,
+    /// finishes what it took and ends. No connection is refused or reset by it. If this server cannot start, that one
+    /// goes on.
+    #[arg(long)]
+    pub takeover: bool,
 }
 
 /// `verdigris plan`.

@@ -1,6 +1,8 @@
 //! `verdigris.yaml`: what a server listens on and where its data is.
 
 use crate::describe::Failed;
+use crate::spools;
+use gateway::PortRole;
 use model::{Protocol, Upstream};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -26,7 +28,28 @@ struct RawConfig {
     #[serde(default = "name")]
     name: String,
     #[serde(default)]
+    spool: RawSpool,
+    #[serde(default)]
     principals: BTreeMap<u32, RawPrincipal>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RawSpool {
+    #[serde(default = "default_true")]
+    enabled: bool,
+    #[serde(default)]
+    max_size: Option<String>,
+}
+
+impl Default for RawSpool {
+    fn default() -> RawSpool {
+        RawSpool { enabled: true, max_size: None }
+    }
+}
+
+fn default_true() -> bool {
+    true
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -116,6 +139,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// The ledger's origin (C2SP tlog-checkpoint).
     pub name: String,
+    /// Bytes that may wait on the disk for environments that take nothing; none if nothing may.
+    pub spool_bytes: Option<u64>,
     /// Who is who, by user id of the operating system.
     pub principals: BTreeMap<u32, NamedPrincipal>,
 }
@@ -130,6 +155,18 @@ impl Config {
         let mut config = parse(raw, &folder).map_err(refused)?;
         config.data = std::path::absolute(&config.data).map_err(|error| refused(error.to_string()))?;
         Ok(config)
+    }
+
+    /// Every port, with its address.
+    pub fn ports(&self) -> Vec<(PortRole, SocketAddr)> {
+        let (gateway, taps) = self.listens();
+        PortRole::all(gateway, &taps)
+    }
+
+    /// The ports as the gateway wants them.
+    pub fn listens(&self) -> (gateway::Listen, BTreeMap<String, gateway::Listen>) {
+        let listen = |listen: &Listen| gateway::Listen { grpc: listen.grpc, http: listen.http };
+        (listen(&self.listen), self.taps.iter().map(|(name, tap)| (name.clone(), listen(tap))).collect())
     }
 }
 
@@ -160,8 +197,14 @@ fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
     }
     let listen = |raw: RawListen| Listen { grpc: raw.grpc, http: raw.http };
     let data = folder.join(raw.data);
+    let spool_bytes = match raw.spool.max_size {
+        _ if !raw.spool.enabled => None,
+        None => Some(spools::DEFAULT_BYTES),
+        Some(size) => Some(spool_bytes(&size)?),
+    };
     let principals = raw.principals.into_iter();
     Ok(Config {
+        spool_bytes,
         listen: listen(raw.listen),
         taps: raw.taps.into_iter().map(|(name, raw)| (name, listen(raw))).collect(),
         serving,
@@ -169,6 +212,19 @@ fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
         data,
         name: raw.name,
         principals: principals.map(|(uid, raw)| (uid, NamedPrincipal { name: raw.name, roles: raw.roles })).collect(),
+    })
+}
+
+/// `512MiB` or `8GiB`.
+fn spool_bytes(text: &str) -> Result<u64, String> {
+    let units = [("MiB", 1u64 << 20), ("GiB", 1 << 30)];
+    let bytes = units.into_iter().find_map(|(unit, bytes)| {
+        let number: u64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
+        number.checked_mul(bytes)
+    });
+    bytes.filter(|bytes| (spools::MIN_BYTES..=spools::MAX_BYTES).contains(bytes)).ok_or_else(|| {
+        let (least, most) = (spools::MIN_BYTES >> 20, spools::MAX_BYTES >> 30);
+        format!("spool.maxSize: found {text:?}, expected {least}MiB to {most}GiB, such as 8GiB")
     })
 }
 

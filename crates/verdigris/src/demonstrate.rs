@@ -6,7 +6,7 @@ mod outcome;
 use crate::cli::{Demo, Format};
 use crate::clock;
 use crate::describe::{Exit, Failed, say, say_as_is, thousands};
-use crate::system::{Ground, Ports, System};
+use crate::system::{Ground, Inherited, Ports, System};
 use crate::view::{Flow, View};
 use anyhow::{Context, anyhow};
 use cast::Cast;
@@ -36,13 +36,15 @@ pub async fn run(command: &Demo, format: Format) -> Result<Exit, Failed> {
     };
     let any = || Listen { grpc: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), http: (Ipv4Addr::LOCALHOST, 0).into() };
     let taps = BTreeMap::from([("blue".to_owned(), any()), ("green".to_owned(), any())]);
-    let ports = Ports::bind(any(), taps).await?;
+    let ports = Ports::bind(any(), taps, Vec::new()).await?;
     let cast = Cast::start(command, ports.addresses()).await?;
     let serving =
         Upstream { endpoint: cast.blue.endpoint(), protocol: Protocol::Grpc, tap: "blue".to_owned(), backend: None };
-    let ground = Ground { data: data.clone(), name: "demo.verdigris.local/ledger".to_owned(), serving };
-    let system = System::start(ports, ground).await?;
-    let shop = cast.open_shop(command, system.addresses.gateway.grpc);
+    let name = "demo.verdigris.local/ledger".to_owned();
+    // Nothing of the demo may be left on the disk, and its clients can wait.
+    let ground = Ground { data: data.clone(), name, serving, spool_bytes: None };
+    let system = System::start(ports, ground, Inherited::nothing()).await?;
+    let shop = cast.open_shop(command, system.gateway.addresses().gateway.grpc);
     let mut show = Show::new(command, format, &system, &cast);
     let report = show.run(&shop).await?;
     drop(show.view);

@@ -2,6 +2,7 @@
 //!
 //! It is a library so that the end-to-end tests can use the demo's shop, pipelines and back ends.
 
+pub mod activation;
 pub mod api;
 pub mod cli;
 pub mod clock;
@@ -10,7 +11,11 @@ pub mod config;
 pub mod demo;
 pub mod demonstrate;
 pub mod describe;
+pub mod notify;
 pub mod observe;
+pub mod reload;
 pub mod serve;
+pub mod spools;
 pub mod system;
+pub mod takeover;
 pub mod view;

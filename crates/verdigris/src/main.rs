@@ -4,6 +4,7 @@ use clap::Parser;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
+use verdigris::activation::Passed;
 use verdigris::cli::{Cli, Command, Format};
 use verdigris::commands;
 use verdigris::describe::{Exit, Failed};
@@ -39,7 +40,10 @@ fn run(cli: Cli) -> Result<Exit, Failed> {
         Command::Plan(command) => commands::plan::run(&command, cli.format),
         Command::Ledger(command) => commands::ledger::run(command, cli.format),
         Command::Rollout(command) => runtime()?.block_on(commands::rollout::run(command, cli.format)),
-        Command::Serve(command) => runtime()?.block_on(verdigris::serve::run(&command, cli.format)),
+        Command::Serve(command) => {
+            let passed = Passed::take()?;
+            runtime()?.block_on(verdigris::serve::run(&command, cli.format, passed))
+        }
         Command::Demo(command) => runtime()?.block_on(verdigris::demonstrate::run(&command, cli.format)),
     }
 }

@@ -7,9 +7,10 @@ use gateway::{Outcome, View, ViewShare};
 use model::{Environment, TraceId, UnixMillis};
 use otlp::for_each_span;
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use verify::{Config, Delivery, SpanFact, Verifier};
 
 /// Views that wait for verification; the gateway bounds their bytes as well.
@@ -48,18 +49,23 @@ impl Examples {
     }
 }
 
-/// Starts the thread. It ends when the gateway has gone and with it the views.
+/// Starts the thread. It begins when `alone` is true: while the process before this one still serves, traffic passes
+/// there that is not seen here. It ends when the gateway has gone and with it the views, and then `ended` does.
 pub fn spawn(
     views: mpsc::Receiver<View>,
     watching: watch::Receiver<Option<Watching>>,
     handle: Handle,
     examples: Examples,
     share: Arc<ViewShare>,
-) -> std::io::Result<std::thread::JoinHandle<()>> {
+    alone: watch::Receiver<bool>,
+) -> std::io::Result<oneshot::Receiver<Infallible>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let (ending, ended) = oneshot::channel();
     std::thread::Builder::new().name("verify".to_owned()).spawn(move || {
-        runtime.block_on(Observer { views, watching, handle, examples, share, current: None }.run());
-    })
+        runtime.block_on(Observer { views, watching, handle, examples, share, alone, current: None }.run());
+        drop(ending);
+    })?;
+    Ok(ended)
 }
 
 struct Observer {
@@ -68,6 +74,7 @@ struct Observer {
     handle: Handle,
     examples: Examples,
     share: Arc<ViewShare>,
+    alone: watch::Receiver<bool>,
     current: Option<(Watching, Verifier)>,
 }
 
@@ -81,7 +88,8 @@ impl Observer {
             tokio::select! {
                 count = self.views.recv_many(&mut views, MAX_VIEWS_AT_ONCE) => {
                     if count == 0 {
-                        return;
+                        // What is complete is told, also at the end.
+                        return self.advance(clock::now()).await;
                     }
                     // A batch may only be closed over what was read: while views wait, time is theirs, not the clock's.
                     let mut read_until = None;
@@ -105,7 +113,7 @@ impl Observer {
 
     /// Each rollout has a verifier of its own: it knows nothing of traces before.
     fn follow_rollout(&mut self) {
-        let wanted = self.watching.borrow_and_update().clone();
+        let wanted = if *self.alone.borrow() { self.watching.borrow_and_update().clone() } else { None };
         if self.current.as_ref().map(|(watching, _)| watching) == wanted.as_ref() {
             return;
         }
@@ -202,3 +210,6 @@ fn fact<'a>(span: &otlp::SpanView<'a>) -> SpanFact<'a> {
         resource: span.resource,
     }
 }
+
+#[cfg(test)]
+mod tests;

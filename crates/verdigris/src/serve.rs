@@ -1,60 +1,258 @@
-//! `verdigris serve`: everything in one process, until SIGTERM or SIGINT.
+//! `verdigris serve`: everything in one process, until SIGTERM or SIGINT, or until another process takes over.
 
+use crate::activation::Passed;
 use crate::cli::{Format, Serve};
 use crate::config::{Config, NamedPrincipal};
 use crate::describe::{Exit, Failed, say};
-use crate::system::{Ground, Ports, System};
-use gateway::{Addresses, EndpointState, Gateway, Listen, Stats};
+use crate::system::{Ground, Inherited, Ports, System};
+use crate::takeover::{Applicant, Door, Taking, Wire};
+use crate::{notify, reload};
+use gateway::{Addresses, EndpointState, Gateway, Listen, PortRole, Socket, Stats};
 use model::Environment;
 use rollout::Principal;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use web::{Api, Listening};
 
+type Named = BTreeMap<u32, NamedPrincipal>;
+
 /// Runs until it is told to stop.
-pub async fn run(command: &Serve, format: Format) -> Result<Exit, Failed> {
+pub async fn run(command: &Serve, format: Format, passed: Passed) -> Result<Exit, Failed> {
     let config = Config::read(&command.config)?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let listen = |listen: &crate::config::Listen| Listen { grpc: listen.grpc, http: listen.http };
-    let taps = config.taps.iter().map(|(name, tap)| (name.clone(), listen(tap))).collect();
-    let ports = Ports::bind(listen(&config.listen), taps).await?;
-    // Opening the ledger locks it, so nobody else's socket is in the folder from here on.
-    let ground = Ground { data: config.data.clone(), name: config.name.clone(), serving: config.serving.clone() };
-    let system = System::start(ports, ground).await?;
-    let listening = Listening::on(&config.socket).await?;
-    let api = Api {
-        handle: system.handle.clone(),
-        status: status(&system),
-        principals: principals(config.principals.clone()),
+    let signals = Signals {
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+        hang_up: signal(SignalKind::hangup())?,
     };
-    let (stop, mut stopped) = watch::channel(false);
-    let answering = tokio::spawn(listening.serve(api, async move {
-        let _ = stopped.wait_for(|stop| *stop).await;
-    }));
-    announce(&system, &config.socket, format);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let sockets = passed.sockets(&config)?;
+    let server = if command.takeover {
+        Server::take_over(command, config, sockets).await?
+    } else {
+        Server::start(command, config, sockets).await?
+    };
+    announce(&server.system, server.api.listening.path(), format);
+    notify::ready("serving");
+    server.run(signals).await
+}
+
+/// What a server is told from outside.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+/// A server that serves.
+struct Server {
+    file: PathBuf,
+    config: Config,
+    system: System,
+    api: Answering,
+    named: watch::Sender<Named>,
+    door: Door,
+    /// The process that has the ledger, if this one has not.
+    lent: Option<Applicant>,
+}
+
+/// How a server ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Told,
+    /// Another process serves in its place.
+    Followed,
+}
+
+impl Server {
+    async fn start(command: &Serve, config: Config, sockets: Vec<Socket>) -> Result<Server, Failed> {
+        let (listen, taps) = config.listens();
+        let ports = Ports::bind(listen, taps, sockets).await?;
+        // Opening the ledger locks it, so nobody else's socket is in the folder from here on.
+        let system = System::start(ports, ground(&config), Inherited::nothing()).await?;
+        let listening = Listening::on(&config.socket).await?;
+        let door = Door::open(&config.data)?;
+        Ok(Server::new(command, config, system, listening, door))
     }
-    tracing::info!("stopping: requests in flight are finished first");
-    stop.send_replace(true);
-    let _ = answering.await;
-    system.stop().await?;
-    Ok(Exit::Done)
+
+    /// In the place of a server that runs. If this fails at any point, that one goes on.
+    async fn take_over(command: &Serve, config: Config, mut sockets: Vec<Socket>) -> Result<Server, Failed> {
+        let mut taking = Taking::begin(&config.data).await?;
+        let given: Vec<PortRole> = sockets.iter().map(|socket| socket.role.clone()).collect();
+        sockets.extend(taking.ports.drain(..).filter(|port| !given.contains(&port.role)));
+        let (listen, taps) = config.listens();
+        let ports = Ports::bind(listen, taps, sockets).await?;
+        let passed = taking.api(&config.socket);
+        let keeps_api = passed.is_some();
+        let listening = match passed {
+            Some(socket) => Listening::passed(socket, &config.socket),
+            None => Listening::on(&config.socket).await?,
+        };
+        let door = Door::prepare(&config.data)?;
+        let pins = taking.release(keeps_api).await?;
+        let (gone, watched) = watch::channel(false);
+        let system = System::start(ports, ground(&config), Inherited { pins, gone: watched }).await?;
+        let predecessor = match taking.serve().await {
+            Ok(predecessor) => predecessor,
+            Err(error) => {
+                system.stop().await?;
+                return Err(error.into());
+            }
+        };
+        tokio::spawn(async move {
+            predecessor.gone().await;
+            gone.send_replace(true);
+        });
+        Ok(Server::new(command, config, system, listening, door.show()))
+    }
+
+    fn new(command: &Serve, config: Config, system: System, listening: Listening, door: Door) -> Server {
+        let (named, watched) = watch::channel(config.principals.clone());
+        let api = Api { handle: system.handle.clone(), status: status(&system), principals: principals(watched) };
+        let mut api = Answering { listening: Arc::new(listening), api, task: None };
+        api.start();
+        Server { file: command.config.clone(), config, system, api, named, door, lent: None }
+    }
+
+    async fn run(mut self, signals: Signals) -> Result<Exit, Failed> {
+        let Signals { mut terminate, mut interrupt, mut hang_up } = signals;
+        let end = loop {
+            tokio::select! {
+                _ = terminate.recv() => break End::Told,
+                _ = interrupt.recv() => break End::Told,
+                _ = hang_up.recv() => self.reload().await,
+                wire = self.door.knock() => {
+                    let followed = tokio::select! {
+                        followed = self.hand_over(wire) => followed,
+                        _ = terminate.recv() => break End::Told,
+                        _ = interrupt.recv() => break End::Told,
+                    };
+                    if followed {
+                        break End::Followed;
+                    }
+                }
+            }
+        };
+        self.finish(end).await
+    }
+
+    async fn reload(&mut self) {
+        notify::reloading();
+        let (gateway, controller) = (&self.system.gateway, &self.system.handle);
+        match reload::reload(&self.file, &self.config, gateway, controller).await {
+            Ok((config, addresses)) => {
+                self.named.send_replace(config.principals.clone());
+                self.config = config;
+                tracing::info!("{} applies; listening: {}", self.file.display(), address_json(&addresses));
+                notify::ready("serving");
+            }
+            Err(error) => {
+                tracing::error!("nothing was changed, the configuration before goes on to apply: {error:#}");
+                notify::ready("serving; the last reload was refused, the log says why");
+            }
+        }
+    }
+
+    /// Whether another process serves now. If not, this one goes on as if nothing had been.
+    async fn hand_over(&mut self, wire: Wire) -> bool {
+        let met = match self.system.gateway.sockets() {
+            Ok(sockets) => Applicant::meet(wire, sockets, &self.api.listening).await,
+            Err(error) => Err(error.into()),
+        };
+        let applicant = match met {
+            Ok(applicant) => applicant,
+            Err(error) => {
+                tracing::warn!("a process wanted to take over and did not come to it; nothing was changed: {error:#}");
+                return false;
+            }
+        };
+        tracing::info!("verdigris {} takes over", applicant.program);
+        self.api.stop().await;
+        let applicant = self.lent.insert(applicant);
+        let followed = async {
+            let pins = self.system.release().await?;
+            applicant.follow(pins).await
+        };
+        let Err(error) = followed.await else { return true };
+        tracing::error!("the takeover failed, and this process goes on: {error:#}");
+        if let Some(applicant) = self.lent.take() {
+            applicant.refuse(&error.to_string()).await;
+        }
+        self.system.take_back().await;
+        self.api.start();
+        false
+    }
+
+    async fn finish(mut self, end: End) -> Result<Exit, Failed> {
+        tracing::info!("stopping: requests in flight are finished first");
+        match (end, self.lent.as_ref().and_then(Applicant::process)) {
+            (End::Followed, Some(process)) => notify::main_process(process),
+            (End::Followed, None) | (End::Told, _) => notify::stopping(),
+        }
+        self.api.stop().await;
+        if !self.lent.as_ref().is_some_and(|applicant| applicant.keeps_api) {
+            self.api.listening.remove();
+        }
+        if self.lent.is_none() {
+            self.door.remove();
+        }
+        self.system.stop().await?;
+        if let Some(applicant) = self.lent {
+            applicant.gone().await;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// The API, which stops answering for a moment when another process takes over.
+struct Answering {
+    listening: Arc<Listening>,
+    api: Api,
+    task: Option<(watch::Sender<bool>, JoinHandle<()>)>,
+}
+
+impl Answering {
+    fn start(&mut self) {
+        let (stop, mut stopped) = watch::channel(false);
+        let (listening, api) = (Arc::clone(&self.listening), self.api.clone());
+        let task = tokio::spawn(async move {
+            let stop = async move {
+                let _ = stopped.wait_for(|stop| *stop).await;
+            };
+            if let Err(error) = listening.serve(api, stop).await {
+                tracing::error!("the API stopped: {error}");
+            }
+        });
+        self.task = Some((stop, task));
+    }
+
+    async fn stop(&mut self) {
+        if let Some((stop, task)) = self.task.take() {
+            stop.send_replace(true);
+            let _ = task.await;
+        }
+    }
+}
+
+fn ground(config: &Config) -> Ground {
+    Ground {
+        data: config.data.clone(),
+        name: config.name.clone(),
+        serving: config.serving.clone(),
+        spool_bytes: config.spool_bytes,
+    }
 }
 
 fn announce(system: &System, socket: &Path, format: Format) {
-    let addresses = address_json(&system.addresses);
+    let addresses = system.gateway.addresses();
     match format {
         Format::Json => say(format_args!(
             "{}",
             json!({
-                "listening": addresses,
+                "listening": address_json(&addresses),
                 "socket": socket,
                 "ledger": { "dir": system.ledger_dir, "verifierKey": system.verifier_key.to_string() },
                 "recovered": system.recovered,
@@ -64,9 +262,9 @@ fn announce(system: &System, socket: &Path, format: Format) {
             say(format_args!("verdigris {}", env!("CARGO_PKG_VERSION")));
             say(format_args!(
                 "  gateway    OTLP/gRPC {}   OTLP/HTTP {}",
-                system.addresses.gateway.grpc, system.addresses.gateway.http
+                addresses.gateway.grpc, addresses.gateway.http
             ));
-            for (name, tap) in &system.addresses.taps {
+            for (name, tap) in &addresses.taps {
                 say(format_args!("  tap {name:<6} OTLP/gRPC {}   OTLP/HTTP {}", tap.grpc, tap.http));
             }
             say(format_args!("  api        {}", socket.display()));
@@ -86,12 +284,12 @@ fn address_json(addresses: &Addresses) -> Value {
 }
 
 fn status(system: &System) -> web::Status {
-    let (gateway, addresses) = (system.gateway.clone(), address_json(&system.addresses));
+    let gateway = system.gateway.clone();
     let ledger = json!({ "dir": system.ledger_dir, "verifierKey": system.verifier_key.to_string() });
     Arc::new(move || {
         json!({
             "version": env!("CARGO_PKG_VERSION"),
-            "listening": addresses,
+            "listening": address_json(&gateway.addresses()),
             "ledger": ledger,
             "gateway": stats_json(&gateway.stats()),
             "endpoints": endpoints_json(&gateway),
@@ -139,8 +337,8 @@ pub fn stats_json(stats: &Stats) -> Value {
 }
 
 /// One person is one principal: a user id that the configuration names is that name, every other is its number.
-fn principals(named: BTreeMap<u32, NamedPrincipal>) -> web::Principals {
-    Arc::new(move |uid| match named.get(&uid) {
+fn principals(named: watch::Receiver<Named>) -> web::Principals {
+    Arc::new(move |uid| match named.borrow().get(&uid) {
         Some(principal) => Principal { name: principal.name.clone(), roles: principal.roles.clone() },
         None => Principal { name: format!("uid:{uid}"), roles: Vec::new() },
     })

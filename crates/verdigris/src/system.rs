@@ -3,25 +3,32 @@
 
 use crate::clock;
 use crate::observe::{self, Examples, MAX_VIEWS};
+use crate::spools;
 use anyhow::Context;
 use control::{Controller, Handle, Input, OpenStore, Outlook, Settings};
-use gateway::{Addresses, Bound, Channels, Event, Gateway, Listen, Spools, Stopped, ViewShare};
+use gateway::{Addresses, Bound, Channels, Event, Gateway, Listen, Socket, Spools, Stopped, ViewShare};
 use ledger::{KeyName, VerifierKey};
 use model::{Environment, RouteTable, Upstream};
+use rustix::fs::{MemfdFlags, memfd_create};
 use std::collections::BTreeMap;
-use std::fs::DirBuilder;
+use std::convert::Infallible;
+use std::fs::{DirBuilder, File};
+use std::io::BufReader;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use store::{Evidence, Recovered, Store};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// How long a trace stays where it began, outside of a rollout.
 const PIN_MS: u64 = 60_000;
 /// Events of the gateway on their way to the controller; the gateway keeps the newest if it is full.
 const MAX_EVENTS: usize = 64;
+
+/// How long a stop waits for verification: 8,192 views, of which it reads 100,000 a second.
+const VERIFY_LIMIT: Duration = Duration::from_secs(5);
 
 /// How often torn traces are looked at.
 const TORN_EVERY: Duration = Duration::from_secs(1);
@@ -40,6 +47,23 @@ pub struct Ground {
     pub name: String,
     /// Where traffic goes before the first rollout.
     pub serving: Upstream,
+    /// Bytes that may wait on the disk for environments that take nothing; none, and senders are told to wait.
+    pub spool_bytes: Option<u64>,
+}
+
+/// What a process before this one leaves to it.
+pub struct Inherited {
+    /// Its pins, as [`Gateway::write_pins`] has written them.
+    pub pins: Option<File>,
+    /// Whether it has gone: until then traffic passes there as well, and verification waits.
+    pub gone: watch::Receiver<bool>,
+}
+
+impl Inherited {
+    /// There was none.
+    pub fn nothing() -> Inherited {
+        Inherited { pins: None, gone: watch::channel(true).1 }
+    }
 }
 
 /// A system that runs.
@@ -48,8 +72,8 @@ pub struct System {
     pub handle: Handle,
     /// The gateway's counters.
     pub gateway: Gateway,
-    /// The gateway's real ports.
-    pub addresses: Addresses,
+    /// What waits on the disk.
+    pub spools: Spools,
     /// The ledger's folder.
     pub ledger_dir: PathBuf,
     /// Who verifies its checkpoints.
@@ -58,14 +82,16 @@ pub struct System {
     pub recovered: Option<String>,
     stop_gateway: oneshot::Sender<()>,
     serving: tokio::task::JoinHandle<Stopped>,
+    telling: tokio::task::JoinHandle<u64>,
+    verified: oneshot::Receiver<Infallible>,
     controller: JoinHandle<()>,
 }
 
 impl Ports {
-    /// Binds every port of the gateway and its taps, or none.
-    pub async fn bind(listen: Listen, taps: BTreeMap<String, Listen>) -> anyhow::Result<Ports> {
+    /// Binds every port of the gateway and its taps, or none; those that are there already are taken as they are.
+    pub async fn bind(listen: Listen, taps: BTreeMap<String, Listen>, there: Vec<Socket>) -> anyhow::Result<Ports> {
         let config = gateway::Config { listen, taps: taps.clone(), limits: gateway::Limits::default() };
-        Ok(Ports { bound: Gateway::bind(config).await?, taps })
+        Ok(Ports { bound: Gateway::bind_with(config, there).await?, taps })
     }
 
     /// The real ports.
@@ -76,7 +102,7 @@ impl Ports {
 
 impl System {
     /// Opens the ledger, replays it, and serves. Nothing is served if the ledger cannot be used.
-    pub async fn start(ports: Ports, ground: Ground) -> anyhow::Result<System> {
+    pub async fn start(ports: Ports, ground: Ground, inherited: Inherited) -> anyhow::Result<System> {
         let opened = prepare_ledger(&ground.data, &ground.name)?;
         let noted = Examples::default();
         let examples = noted.clone();
@@ -92,9 +118,17 @@ impl System {
         let (view_sender, views) = mpsc::channel(MAX_VIEWS);
         let (events, applied) = mpsc::channel(MAX_EVENTS);
         let gateway = ports.bound.gateway();
-        let addresses = ports.bound.addresses().clone();
+        if let Some(pins) = inherited.pins {
+            take_pins(&ports.bound, &table.borrow(), pins);
+        }
+        let is_taken_over = !*inherited.gone.borrow();
+        let spools = match ground.spool_bytes {
+            Some(bytes) => spools::open(&ground.data, bytes, is_taken_over).await?,
+            None => Spools::default(),
+        };
         let share = Arc::new(ViewShare::default());
-        observe::spawn(views, watching, handle.clone(), noted, share.clone()).context("the verification thread")?;
+        let verified = observe::spawn(views, watching, handle.clone(), noted, share.clone(), inherited.gone);
+        let verified = verified.context("the verification thread")?;
         let controller = spawn_controller(controller)?;
         let (stop_gateway, stopping) = oneshot::channel();
         let channels = Channels {
@@ -102,32 +136,63 @@ impl System {
             events,
             views: view_sender,
             share,
-            spools: Spools::default(),
+            spools: spools.clone(),
             clock: Arc::new(clock::now_us),
         };
         let serving = tokio::spawn(ports.bound.run(channels, async {
             // A sender that is dropped stops the gateway as well.
             let _ = stopping.await;
         }));
-        tokio::spawn(tell_applied(applied, gateway.clone(), handle.clone()));
+        let telling = tokio::spawn(tell_applied(applied, gateway.clone(), handle.clone()));
         Ok(System {
             handle,
             gateway,
-            addresses,
+            spools,
             ledger_dir: opened.dir,
             verifier_key: opened.verifier_key,
             recovered: opened.recovered.get().cloned(),
             stop_gateway,
             serving,
+            telling,
+            verified,
             controller,
         })
     }
 
-    /// Finishes the requests in flight, then closes the ledger in order.
+    /// Gives up what another process is to have, while the gateway goes on by the table that applies; gives the pins.
+    pub async fn release(&self) -> anyhow::Result<Option<File>> {
+        self.handle.release().await?;
+        let gateway = self.gateway.clone();
+        let written = tokio::task::spawn_blocking(move || -> std::io::Result<Option<File>> {
+            let mut file = File::from(memfd_create("verdigris-pins", MemfdFlags::CLOEXEC)?);
+            Ok(gateway.write_pins(&mut file)?.then_some(file))
+        });
+        written.await?.or_else(|error| {
+            tracing::warn!("the pins cannot be passed on, so the next shift may tear traces in flight: {error}");
+            Ok(None)
+        })
+    }
+
+    /// Takes it back, as soon as the other process has given it up.
+    pub async fn take_back(&self) {
+        self.handle.tell(Input::TakeBack).await;
+    }
+
+    /// Finishes the requests in flight, has everything judged and told that passed, then closes the ledger in order.
     pub async fn stop(self) -> anyhow::Result<()> {
         let _ = self.stop_gateway.send(());
         if self.serving.await.context("the gateway")? == Stopped::TimedOut {
             tracing::warn!("some requests were still in flight when the gateway stopped; their senders will retry");
+        }
+        let spools = self.spools;
+        tokio::task::spawn_blocking(move || drop(spools)).await.context("the spools")?;
+        if tokio::time::timeout(VERIFY_LIMIT, self.verified).await.is_err() {
+            tracing::warn!("verification did not come to its end; what passed last is not in the evidence");
+        }
+        let told = self.telling.await.context("the gateway's events")?;
+        let stats = self.gateway.stats();
+        if let Some(generation) = stats.generation.filter(|_| stats.torn_traces > told) {
+            self.handle.tell(Input::Applied { generation, torn: stats.torn_traces }).await;
         }
         self.handle.tell(Input::Stop).await;
         let controller = self.controller;
@@ -137,15 +202,15 @@ impl System {
 }
 
 /// Tells the controller which table applies, and afterwards how many traces a rollback tore: they are counted as they
-/// are seen again, and told when the count has stood still for a moment.
-async fn tell_applied(mut events: mpsc::Receiver<Event>, gateway: Gateway, handle: Handle) {
+/// are seen again, and told when the count has stood still for a moment. Ends with the gateway, and gives what it told.
+async fn tell_applied(mut events: mpsc::Receiver<Event>, gateway: Gateway, handle: Handle) -> u64 {
     let mut ticks = tokio::time::interval(TORN_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut applied, mut told, mut before) = (None, 0, 0);
     loop {
         tokio::select! {
             event = events.recv() => match event {
-                None => return,
+                None => return told,
                 Some(Event::Applied { generation, .. }) => {
                     applied = Some(generation);
                     told = gateway.stats().torn_traces;
@@ -164,6 +229,14 @@ async fn tell_applied(mut events: mpsc::Receiver<Event>, gateway: Gateway, handl
                 before = torn;
             }
         }
+    }
+}
+
+/// Without them a trace in flight goes by its bucket, as after any other start.
+fn take_pins(bound: &Bound, table: &RouteTable, pins: File) {
+    match bound.read_pins(table, clock::now_us(), &mut BufReader::new(pins)) {
+        Ok(pins) => tracing::info!("{pins} traces in flight stay where they began"),
+        Err(error) => tracing::warn!("traces in flight go by their buckets, for their pins cannot be taken: {error}"),
     }
 }
 

@@ -176,3 +176,37 @@ fn concurrent_threads_agree_on_where_a_trace_began() {
     }
     assert!(bypassed < ROUNDS / 10, "{bypassed} of {} decisions bypassed the pins", ROUNDS * THREADS);
 }
+
+/// What a table of 16 slots in which blue's trace 1 was seen at second 100 becomes in another one of `slots`, by `key`.
+fn carried(slots: usize, key: RouteKey, length: Option<usize>, second: u64) -> (PinTable, Result<u64, PinsError>) {
+    let table = PinTable::new(16);
+    table.settle(hash(1), Blue, Pins::Keep, at_s(100), true);
+    let mut bytes = Vec::new();
+    table.write(&KEY, &mut bytes).expect("memory takes everything");
+    let taken_over = PinTable::new(slots);
+    let read = taken_over.read(&key, at_s(second), &mut &bytes[..length.unwrap_or(bytes.len())]);
+    (taken_over, read)
+}
+
+#[test]
+fn a_pin_that_is_carried_over_lives_as_if_it_had_been_seen_until_the_other_process_ended() {
+    let (table, read) = carried(16, KEY, None, 159);
+    assert_eq!(read.expect("good pins"), 1);
+    // As if seen at 159 + 40, from where it lives for 60 s; and then it is seen at 258.
+    for (second, environment) in [(258, Blue), (319, Green)] {
+        let settled = table.settle(hash(1), Green, Pins::Keep, at_s(second), true);
+        assert_eq!(settled, Settled::Pinned(environment), "at {second}");
+    }
+    let (table, read) = carried(16, KEY, None, 161);
+    assert_eq!(read.expect("good pins"), 0, "it has expired");
+    assert_eq!(table.settle(hash(1), Green, Pins::Keep, at_s(161), true), Settled::Pinned(Green));
+}
+
+#[test]
+fn pins_of_another_rollout_table_or_program_are_refused() {
+    assert!(matches!(carried(16, RouteKey([8; 16]), None, 100).1, Err(PinsError::Key)));
+    assert!(matches!(carried(32, KEY, None, 100).1, Err(PinsError::Slots { found: 16, expected: 32 })));
+    assert!(matches!(carried(16, KEY, Some(100), 100).1, Err(PinsError::Io(_))));
+    let other = [b'x'; 200];
+    assert!(matches!(PinTable::new(16).read(&KEY, at_s(1), &mut &other[..]), Err(PinsError::Format)));
+}

@@ -22,7 +22,7 @@ fn table(generation: u64, blue: &str, green: &str) -> Arc<RouteTable> {
 
 #[tokio::test]
 async fn clients_of_unchanged_endpoints_are_kept() {
-    let taps = BTreeMap::from([("b".to_owned(), ()), ("g".to_owned(), ())]);
+    let taps = BTreeSet::from(["b", "g"].map(str::to_owned));
     let limits = Limits { pin_slots: 16, ..Limits::default() };
     let install = |before: Option<&Snapshot>, table| snapshot(before, table, &taps, &limits).expect("a good table");
     let first = install(None, table(1, "http://127.0.0.1:1", "http://127.0.0.1:2"));

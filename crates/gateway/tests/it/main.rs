@@ -3,6 +3,7 @@
 mod answers;
 mod hanging;
 mod life;
+mod ports;
 mod receiving;
 mod routing;
 mod signals;
@@ -85,15 +86,31 @@ impl Fixture {
     }
 
     pub(crate) async fn start_with(table: RouteTable, limits: Limits, views: usize) -> Fixture {
-        Fixture::start_with_spools(table, limits, views, Spools::default()).await
+        Fixture::start_all(table, limits, views, Vec::new(), Spools::default()).await
     }
 
-    pub(crate) async fn start_with_spools(table: RouteTable, limits: Limits, views: usize, spools: Spools) -> Fixture {
+    /// With a disk on which requests can wait.
+    pub(crate) async fn start_with_spools(table: RouteTable, spools: Spools) -> Fixture {
+        Fixture::start_all(table, Limits::default(), 1_000, Vec::new(), spools).await
+    }
+
+    /// On sockets of another gateway.
+    pub(crate) async fn start_on(table: RouteTable, limits: Limits, sockets: Vec<gateway::Socket>) -> Fixture {
+        Fixture::start_all(table, limits, 1_000, sockets, Spools::default()).await
+    }
+
+    async fn start_all(
+        table: RouteTable,
+        limits: Limits,
+        views: usize,
+        sockets: Vec<gateway::Socket>,
+        spools: Spools,
+    ) -> Fixture {
         let taps = ["blue", "green", "spare"].into_iter().map(|tap| (tap.to_owned(), anywhere())).collect();
         // A small table of pins: a test starts many gateways.
         let limits = Limits { pin_slots: 1 << 12, ..limits };
-        let bound: Bound =
-            Gateway::bind(Config { listen: anywhere(), taps, limits }).await.expect("free ports can be bound");
+        let config = Config { listen: anywhere(), taps, limits };
+        let bound: Bound = Gateway::bind_with(config, sockets).await.expect("free ports can be bound");
         let (tables, watched) = watch::channel(Arc::new(table));
         let (events_in, events) = mpsc::channel(8);
         let (views_in, views) = mpsc::channel(views);

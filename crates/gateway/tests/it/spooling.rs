@@ -33,7 +33,7 @@ fn spools(folder: &TempDir) -> Spools {
 
 async fn start(table: RouteTable, folder: &TempDir) -> (Fixture, Spools) {
     let spools = spools(folder);
-    (Fixture::start_with_spools(table, Limits::default(), 1_000, spools.clone()).await, spools)
+    (Fixture::start_with_spools(table, spools.clone()).await, spools)
 }
 
 fn entries(spools: &Spools) -> PerEnvironment<u64> {

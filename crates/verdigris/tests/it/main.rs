@@ -7,7 +7,9 @@
 
 mod bad_input;
 mod e2e;
+mod following;
 mod ledger_files;
+mod load;
 mod operators;
 mod plan;
 mod process;

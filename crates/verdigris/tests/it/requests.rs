@@ -85,6 +85,11 @@ fn post(stage: &Stage, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
     stage.runtime.block_on(bounded).expect("an answer in time")
 }
 
+/// Posts traces as protobuf, and gives the HTTP status.
+pub(crate) fn post_protobuf(stage: &Stage, body: Vec<u8>) -> u16 {
+    post(stage, &[PROTOBUF], body).0
+}
+
 /// A request that must be refused so; then a good one of each protocol, which must reach the serving environment.
 fn check(stage: &Stage, headers: &[(&str, &str)], body: Vec<u8>, expected: Answer) {
     let before = stage.blue.stats().spans;

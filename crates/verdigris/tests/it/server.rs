@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A server prints its addresses when it serves; with a debug binary on a busy machine that took 2 s at most.
-const START_LIMIT: Duration = seconds(30);
+pub(crate) const START_LIMIT: Duration = seconds(30);
 const COMMAND_LIMIT: Duration = seconds(40);
 
 /// What verdigris.yaml says.
@@ -71,7 +71,11 @@ impl Config {
 pub(crate) fn try_serve(config: &Path) -> Result<Server, Ran> {
     let mut command = verdigris();
     command.args(["serve", "--format", "json", "--config"]).arg(config);
-    let mut process = Process::start("verdigris serve", &mut command);
+    announced(Process::start("verdigris serve", &mut command), config)
+}
+
+/// A server from its process, once it has said where it listens.
+pub(crate) fn announced(mut process: Process, config: &Path) -> Result<Server, Ran> {
     let said: Value = serde_json::from_str(&process.first_line(START_LIMIT)?).expect("serve prints a line of JSON");
     let address = |pointer: &str| {
         let text = said.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{said} has no {pointer}"));
@@ -98,6 +102,36 @@ impl Server {
         self.process.kill();
         let config = self.config.clone();
         *self = try_serve(&config).unwrap_or_else(|ran| panic!("serve ended with {}: {}", ran.code, ran.stderr));
+    }
+
+    /// Another process takes over; the old one is still to be waited for.
+    pub(crate) fn take_over(&mut self) -> Process {
+        let mut command = verdigris();
+        command.args(["serve", "--takeover", "--format", "json", "--config"]).arg(&self.config);
+        let process = Process::start("verdigris serve --takeover", &mut command);
+        let new = announced(process, &self.config);
+        let new = new.unwrap_or_else(|ran| panic!("the takeover ended with {}: {}", ran.code, ran.stderr));
+        assert_eq!(new.addresses, self.addresses, "the same sockets");
+        std::mem::replace(self, new).process
+    }
+
+    /// SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        self.process.signal("HUP");
+    }
+
+    /// SIGTERM; does not wait.
+    pub(crate) fn terminate(&self) {
+        self.process.terminate();
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.process.stderr()
     }
 
     /// SIGKILL.

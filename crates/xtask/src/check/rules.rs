@@ -25,7 +25,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("bench", &["model", "otlp"]),
     (
         "verdigris",
-        &["model", "otlp", "verify", "judge", "rollout", "ledger", "store", "gateway", "gates", "control", "web"],
+        &[
+            "model", "otlp", "verify", "judge", "rollout", "ledger", "store", "gateway", "gates", "control", "web",
+            "spool",
+        ],
     ),
 ];
 

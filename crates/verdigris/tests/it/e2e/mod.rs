@@ -1,8 +1,10 @@
 //! What takes real peers or minutes of traffic. `cargo xtask test --fast` leaves this module out by its name.
 
+mod activation;
 mod demo;
 mod kills;
 mod lab;
 mod peers;
 mod real;
 mod sdk;
+mod takeovers;

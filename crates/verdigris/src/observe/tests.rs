@@ -1,0 +1,47 @@
+use super::*;
+use model::RouteKey;
+use rollout::RolloutId;
+
+fn watching(taken_back: u32) -> Option<Watching> {
+    let rollout = RolloutId("a.1".to_owned());
+    Some(Watching {
+        rollout,
+        batch_ms: 1_000,
+        linger_ms: 1_000,
+        horizon_ms: 1_000,
+        route_key: RouteKey([0; 16]),
+        taken_back,
+    })
+}
+
+/// What the observer verifies: how often the ledger was taken back before, if it verifies at all.
+fn verifies(observer: &mut Observer) -> Option<u32> {
+    observer.follow_rollout();
+    observer.current.as_ref().map(|(watching, _)| watching.taken_back)
+}
+
+#[tokio::test]
+async fn verification_begins_when_the_process_before_has_gone_and_anew_after_another_one_served() {
+    let (_, views) = mpsc::channel(1);
+    let (watched, watching_rollout) = watch::channel(watching(0));
+    let (gone, alone) = watch::channel(false);
+    let (handle, _inputs) = Handle::new();
+    let (examples, share) = (Examples::default(), Arc::default());
+    let mut observer = Observer { views, watching: watching_rollout, handle, examples, share, alone, current: None };
+    assert_eq!(verifies(&mut observer), None, "what passes the other process is not seen here");
+    let out = View::Out { environment: Environment::Green, message: bytes::Bytes::new(), at_us: clock::now_us() };
+    observer.take(&out);
+    gone.send_replace(true);
+    assert_eq!(verifies(&mut observer), Some(0));
+    let (_, verifier) = observer.current.as_mut().unwrap();
+    verifier.missed(clock::now());
+    assert_eq!((verifies(&mut observer), missed(&observer)), (Some(0), 1), "the same verifier goes on");
+    watched.send_replace(watching(1));
+    assert_eq!((verifies(&mut observer), missed(&observer)), (Some(1), 0), "a new one");
+    watched.send_replace(None);
+    assert_eq!(verifies(&mut observer), None);
+}
+
+fn missed(observer: &Observer) -> u64 {
+    observer.current.as_ref().map_or(0, |(_, verifier)| verifier.stats().missed)
+}

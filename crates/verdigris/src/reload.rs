@@ -1,0 +1,46 @@
+//! The configuration read again while the server runs: all of it applies, or nothing of it does.
+
+use crate::config::Config;
+use anyhow::{Context, anyhow, bail};
+use gateway::{Addresses, NotMoved};
+use std::path::Path;
+
+/// Reads the file and lets the ports follow it. What else changes is for the caller, and cannot fail.
+pub async fn reload(
+    path: &Path,
+    before: &Config,
+    gateway: &gateway::Gateway,
+    controller: &control::Handle,
+) -> anyhow::Result<(Config, Addresses)> {
+    let after = Config::read(path).map_err(|failed| failed.error)?;
+    check(before, &after).with_context(|| path.display().to_string())?;
+    let (listen, taps) = after.listens();
+    let consent = controller.taps(taps.keys().cloned().collect());
+    let addresses = gateway.listen(listen, taps, consent).await.map_err(|error| match error {
+        NotMoved::Bind(error) => anyhow!(error),
+        NotMoved::Refused(error) => anyhow!("{}: taps: {error}", path.display()),
+    })?;
+    Ok((after, addresses))
+}
+
+/// What the ledger, its lock and whoever talks to this server hang on stays what it is.
+fn check(before: &Config, after: &Config) -> anyhow::Result<()> {
+    let path = |path: &Path| path.display().to_string();
+    let serving = |config: &Config| serde_json::to_string(&config.serving).unwrap_or_default();
+    for (key, before, after) in [
+        ("data", path(&before.data), path(&after.data)),
+        ("socket", path(&before.socket), path(&after.socket)),
+        ("name", before.name.clone(), after.name.clone()),
+        ("serving", serving(before), serving(after)),
+    ] {
+        if before != after {
+            bail!(
+                "{key}: found {after}, expected {before}: it cannot change while the server runs; restart the server"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
