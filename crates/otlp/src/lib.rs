@@ -13,6 +13,7 @@
 pub mod compression;
 pub mod grpc;
 pub mod json;
+pub mod legacy;
 pub mod reply;
 mod signal;
 mod span;
