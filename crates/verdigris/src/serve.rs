@@ -124,6 +124,8 @@ pub fn stats_json(stats: &Stats) -> Value {
         "bytesInFlight": stats.bytes_in_flight,
         "viewsMissed": stats.views_missed,
         "tapUnassigned": stats.tap_unassigned,
+        "legacyRequests": stats.legacy_requests,
+        "legacySpansRejected": stats.legacy_spans_rejected,
     })
 }
 

@@ -3,6 +3,7 @@
 mod answers;
 mod hanging;
 mod life;
+mod old_senders;
 mod receiving;
 mod routing;
 mod tapping;
