@@ -50,6 +50,8 @@ pub enum PortRole {
     GatewayGrpc,
     /// The apps' OTLP/HTTP.
     GatewayHttp,
+    /// One more of the gateway's, by its name.
+    GatewayFixed(String),
     /// A pipeline's OTLP/gRPC, by the tap's name.
     TapGrpc(String),
     /// A pipeline's OTLP/HTTP, by the tap's name.
@@ -61,6 +63,7 @@ impl std::fmt::Display for PortRole {
         match self {
             PortRole::GatewayGrpc => f.write_str("the gateway's OTLP/gRPC port"),
             PortRole::GatewayHttp => f.write_str("the gateway's OTLP/HTTP port"),
+            PortRole::GatewayFixed(name) => write!(f, "the gateway's port {name:?}"),
             PortRole::TapGrpc(tap) => write!(f, "the OTLP/gRPC port of tap {tap:?}"),
             PortRole::TapHttp(tap) => write!(f, "the OTLP/HTTP port of tap {tap:?}"),
         }
@@ -121,6 +124,8 @@ pub enum BindError {
 pub struct Addresses {
     /// The apps' endpoint.
     pub gateway: Listen,
+    /// The apps' other endpoints.
+    pub fixed: BTreeMap<String, SocketAddr>,
     /// The pipelines' endpoints.
     pub taps: BTreeMap<String, Listen>,
 }
@@ -145,6 +150,11 @@ pub(crate) async fn bind(config: &Config) -> Result<(Vec<Listener>, Addresses), 
         grpc: bind_one(&mut listeners, Port::Gateway, PortRole::GatewayGrpc, listen.grpc).await?,
         http: bind_one(&mut listeners, Port::Gateway, PortRole::GatewayHttp, listen.http).await?,
     };
+    let mut fixed = BTreeMap::new();
+    for (name, address) in &config.fixed {
+        let role = PortRole::GatewayFixed(name.clone());
+        fixed.insert(name.clone(), bind_one(&mut listeners, Port::Gateway, role, *address).await?);
+    }
     let mut taps = BTreeMap::new();
     for (name, listen) in &config.taps {
         let port = Port::Tap(name.as_str().into());
@@ -154,7 +164,7 @@ pub(crate) async fn bind(config: &Config) -> Result<(Vec<Listener>, Addresses), 
         };
         taps.insert(name.clone(), bound);
     }
-    Ok((listeners, Addresses { gateway, taps }))
+    Ok((listeners, Addresses { gateway, fixed, taps }))
 }
 
 async fn bind_one(

@@ -22,7 +22,7 @@ pub async fn run(command: &Serve, format: Format) -> Result<Exit, Failed> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let listen = |listen: &crate::config::Listen| Listen { grpc: listen.grpc, http: listen.http };
     let taps = config.taps.iter().map(|(name, tap)| (name.clone(), listen(tap))).collect();
-    let ports = Ports::bind(listen(&config.listen), taps).await?;
+    let ports = Ports::bind(listen(&config.listen), config.fixed.clone(), taps).await?;
     // Opening the ledger locks it, so nobody else's socket is in the folder from here on.
     let ground = Ground { data: config.data.clone(), name: config.name.clone(), serving: config.serving.clone() };
     let system = System::start(ports, ground).await?;
@@ -66,6 +66,9 @@ fn announce(system: &System, socket: &Path, format: Format) {
                 "  gateway    OTLP/gRPC {}   OTLP/HTTP {}",
                 system.addresses.gateway.grpc, system.addresses.gateway.http
             ));
+            for (name, address) in &system.addresses.fixed {
+                say(format_args!("             {name} {address}"));
+            }
             for (name, tap) in &system.addresses.taps {
                 say(format_args!("  tap {name:<6} OTLP/gRPC {}   OTLP/HTTP {}", tap.grpc, tap.http));
             }
@@ -82,7 +85,11 @@ fn announce(system: &System, socket: &Path, format: Format) {
 fn address_json(addresses: &Addresses) -> Value {
     let pair = |listen: &Listen| json!({ "grpc": listen.grpc, "http": listen.http });
     let taps: BTreeMap<&String, Value> = addresses.taps.iter().map(|(name, tap)| (name, pair(tap))).collect();
-    json!({ "gateway": pair(&addresses.gateway), "taps": taps })
+    let mut gateway = pair(&addresses.gateway);
+    for (name, address) in &addresses.fixed {
+        gateway[name] = json!(address);
+    }
+    json!({ "gateway": gateway, "taps": taps })
 }
 
 fn status(system: &System) -> web::Status {

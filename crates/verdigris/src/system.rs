@@ -10,6 +10,7 @@ use ledger::{KeyName, VerifierKey};
 use model::{Environment, RouteTable, Upstream};
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -63,8 +64,12 @@ pub struct System {
 
 impl Ports {
     /// Binds every port of the gateway and its taps, or none.
-    pub async fn bind(listen: Listen, taps: BTreeMap<String, Listen>) -> anyhow::Result<Ports> {
-        let config = gateway::Config { listen, taps: taps.clone(), limits: gateway::Limits::default() };
+    pub async fn bind(
+        listen: Listen,
+        fixed: BTreeMap<String, SocketAddr>,
+        taps: BTreeMap<String, Listen>,
+    ) -> anyhow::Result<Ports> {
+        let config = gateway::Config { listen, fixed, taps: taps.clone(), limits: gateway::Limits::default() };
         Ok(Ports { bound: Gateway::bind(config).await?, taps })
     }
 

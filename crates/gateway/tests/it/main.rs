@@ -84,8 +84,9 @@ impl Fixture {
         let taps = ["blue", "green", "spare"].into_iter().map(|tap| (tap.to_owned(), anywhere())).collect();
         // A small table of pins: a test starts many gateways.
         let limits = Limits { pin_slots: 1 << 12, ..limits };
+        let fixed = [("zipkin".to_owned(), any())].into();
         let bound: Bound =
-            Gateway::bind(Config { listen: anywhere(), taps, limits }).await.expect("free ports can be bound");
+            Gateway::bind(Config { listen: anywhere(), fixed, taps, limits }).await.expect("free ports can be bound");
         let (tables, watched) = watch::channel(Arc::new(table));
         let (events_in, events) = mpsc::channel(8);
         let (views_in, views) = mpsc::channel(views);

@@ -250,3 +250,15 @@ async fn taps_speak_otlp_alone() {
     let got = post(tap, Format::JaegerProto, false, &spans(Format::JaegerProto, &[(1, 2)])).await;
     assert_eq!(got.header("grpc-status"), Some("12"));
 }
+
+#[tokio::test]
+async fn a_fixed_port_takes_every_path_of_the_gateway() {
+    let blue = Upstream::start(Protocol::Grpc).await;
+    let fixture = Fixture::start(table(&blue, None, 0)).await;
+    let address = fixture.addresses.fixed["zipkin"];
+    for format in Format::ALL {
+        assert_taken(format, &post(address, format, false, &spans(format, &[(1, 2)])).await);
+    }
+    let otlp = send(address, "POST", Signal::Traces.http_path(), &[PROTOBUF], request([(1, 2)])).await;
+    assert_eq!((otlp.status, blue.messages().len()), (200, 4));
+}

@@ -26,7 +26,7 @@ impl Groups {
         Groups { limit, size: 0, full: false, resources: BTreeMap::new(), spans: BTreeMap::new() }
     }
 
-    /// The resource (a `Resource`'s bytes) of spans that are added next.
+    /// The resource (a `Resource`'s bytes) of spans that are added next, of one at least.
     pub fn resource(&mut self, resource: Vec<u8>) -> ResourceId {
         let next = ResourceId(self.resources.len());
         if self.full {
@@ -51,6 +51,11 @@ impl Groups {
     fn grow(&mut self, length: usize) {
         self.size = self.size.saturating_add(length);
         self.full |= self.size > self.limit;
+    }
+
+    /// Whether the limit was passed: what follows is not kept.
+    pub fn is_full(&self) -> bool {
+        self.full
     }
 
     /// Says that a part was too large, and was left out.

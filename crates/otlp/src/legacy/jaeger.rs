@@ -101,7 +101,9 @@ impl JaegerSpan {
     }
 
     fn warning(&mut self, warning: &str) {
-        AnyValue::text(warning).put(1, &mut self.warnings);
+        if self.span.has_room(self.warnings.len()) {
+            AnyValue::text(warning).put(1, &mut self.warnings);
+        }
     }
 
     fn log(&mut self, log: Log) -> Result<(), String> {
@@ -190,11 +192,12 @@ struct Process {
     service: String,
     host: Option<String>,
     attributes: Attributes,
+    resource: Option<ResourceId>,
 }
 
 impl Process {
     fn new(limit: usize) -> Process {
-        Process { service: String::new(), host: None, attributes: Attributes::of_field(1, limit) }
+        Process { service: String::new(), host: None, attributes: Attributes::of_field(1, limit), resource: None }
     }
 
     fn tag(&mut self, key: &str, value: &AnyValue<'_>) {
@@ -204,17 +207,22 @@ impl Process {
         }
     }
 
-    fn finish(mut self, groups: &mut Groups) -> ResourceId {
-        if let Some(host) = self.host {
-            self.attributes.put_new("host.name", &AnyValue::Text(host.into()));
+    /// The resource of a span. Made for the first one, as a resource without spans is not to be.
+    fn resource(&mut self, groups: &mut Groups) -> ResourceId {
+        if let Some(resource) = self.resource {
+            return resource;
+        }
+        let mut attributes = std::mem::replace(&mut self.attributes, Attributes::of_field(1, 0));
+        if let Some(host) = &self.host {
+            attributes.put_new("host.name", &AnyValue::text(host));
         }
         if !self.service.is_empty() {
-            self.attributes.put("service.name", &AnyValue::Text(self.service.into()));
+            attributes.put("service.name", &AnyValue::text(&self.service));
         }
-        if self.attributes.is_full() {
+        if attributes.is_full() {
             groups.overflow();
         }
-        groups.resource(self.attributes.into_bytes())
+        *self.resource.insert(groups.resource(attributes.into_bytes()))
     }
 }
 

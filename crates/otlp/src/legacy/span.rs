@@ -164,6 +164,12 @@ impl Span {
         }
     }
 
+    /// Whether a part of this many bytes may grow.
+    pub fn has_room(&mut self, length: usize) -> bool {
+        self.full |= length > self.limit;
+        !self.full
+    }
+
     /// A tag: a field of the span's if there is one, otherwise an attribute. `error` is the caller's.
     pub fn tag(&mut self, key: &str, value: &AnyValue<'_>) {
         if !self.well_known.take(key, value) {
@@ -182,8 +188,8 @@ impl Span {
     }
 
     pub fn event(&mut self, time_ns: u64, name: &str, attributes: Attributes, dropped: u32) {
-        self.full |= attributes.is_full() || self.events.len() > self.limit;
-        if self.full {
+        self.full |= attributes.is_full();
+        if !self.has_room(self.events.len()) {
             return;
         }
         put_message(11, &mut self.events, |event| {
@@ -195,8 +201,8 @@ impl Span {
     }
 
     pub fn link(&mut self, link: &Link<'_>, attributes: Attributes) {
-        self.full |= attributes.is_full() || self.links.len() > self.limit;
-        if self.full {
+        self.full |= attributes.is_full();
+        if !self.has_room(self.links.len()) {
             return;
         }
         put_message(13, &mut self.links, |out| {

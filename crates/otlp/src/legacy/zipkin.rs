@@ -43,11 +43,11 @@ const RESOURCE_NAMESPACES: [&str; 10] =
 pub(super) fn to_otlp(json: &[u8], limit: usize) -> Result<Vec<u8>, LegacyError> {
     let mut groups = Groups::new(limit);
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    SpanList { groups: &mut groups, limit }
-        .deserialize(&mut deserializer)
-        .and_then(|()| deserializer.end())
-        .map_err(LegacyError::Json)?;
-    groups.into_request()
+    let read = SpanList { groups: &mut groups, limit }.deserialize(&mut deserializer).and_then(|()| deserializer.end());
+    match read {
+        Err(error) if !groups.is_full() => Err(LegacyError::Json(error)),
+        Err(_) | Ok(()) => groups.into_request(),
+    }
 }
 
 struct SpanList<'g> {
@@ -74,6 +74,9 @@ impl<'de> Visitor<'de> for SpanList<'_> {
         let mut index = 0;
         while list.next_element_seed(ZipkinSpan { groups: self.groups, limit: self.limit, index })?.is_some() {
             index += 1;
+            if self.groups.is_full() {
+                return Err(A::Error::custom("too many spans"));
+            }
         }
         Ok(())
     }

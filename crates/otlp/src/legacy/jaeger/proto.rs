@@ -18,16 +18,21 @@ pub(in crate::legacy) fn to_otlp(request: &[u8], limit: usize) -> Result<Vec<u8>
             read_process(fields, &mut process)?;
         }
     }
-    let resource = process.finish(&mut groups);
     let mut index = 0;
     let mut batches = Fields::of(request);
     while let Some(mut batch) = contents(&mut batches, 1)? {
         while let Some(fields) = contents(&mut batch, 1)? {
             let refused = |what| LegacyError::Span { index, what };
-            let (span, process) = read_span(fields, limit)?.map_err(refused)?;
-            let resource = process.map_or(resource, |process| process.finish(&mut groups));
+            let (span, own_process) = read_span(fields, limit)?.map_err(refused)?;
+            let resource = match own_process {
+                Some(mut process) => process.resource(&mut groups),
+                None => process.resource(&mut groups),
+            };
             span.finish(resource, &mut groups).map_err(refused)?;
             index += 1;
+            if groups.is_full() {
+                return groups.into_request();
+            }
         }
     }
     groups.into_request()

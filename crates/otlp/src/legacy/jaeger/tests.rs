@@ -157,7 +157,7 @@ fn a_spans_own_process_counts_more_than_the_batchs_and_equal_ones_are_one_resour
     let spans = vec![of(3, process("b")), of(4, None), of(5, process("b")), of(6, process("a"))];
     let id = |id: &str| otlp(json!({ "spanId": id.repeat(8) }));
     let resource = |service: &str, spans: Value| json!({ "resource": { "attributes": [text("service.name", service)] }, "scopeSpans": [{ "spans": spans }] });
-    let expected = json!({ "resourceSpans": [resource("a", json!([id("04"), id("06")])), resource("b", json!([id("03"), id("05")]))] });
+    let expected = json!({ "resourceSpans": [resource("b", json!([id("03"), id("05")])), resource("a", json!([id("04"), id("06")]))] });
     check(Format::JaegerProto, &request(spans, process("a")), expected);
 }
 
@@ -308,4 +308,15 @@ fn texts_that_are_not_utf_8_become_so() {
     let expected = json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [{ "name": "a\u{fffd}b",
         "traceId": "00000000000000000000000000000001", "spanId": "0000000000000002", "kind": 1 }] }] }] });
     check(Format::JaegerThrift, &request.unwrap(), expected);
+}
+
+#[test]
+fn a_process_without_spans_is_nothing() {
+    let process = Process { service_name: "shop".to_owned(), tags: vec![] };
+    check(Format::JaegerProto, &request(vec![], Some(process)), json!({ "resourceSpans": [] }));
+    let batch = thrift_struct(|out| {
+        out.field(1, TType::Struct, |out| out.structure(|out| out.text(1, "shop")))?;
+        out.structures(2, &[] as &[()], |_, ()| Ok(()))
+    });
+    check(Format::JaegerThrift, &batch.unwrap(), json!({ "resourceSpans": [] }));
 }

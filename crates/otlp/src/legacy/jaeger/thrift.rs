@@ -24,7 +24,6 @@ pub(in crate::legacy) fn to_otlp(batch: &[u8], limit: usize) -> Result<Vec<u8>, 
         }
     }
     reader.end()?;
-    let resource = process.finish(&mut groups);
     let mut reader = Reader::of(batch);
     while let Some(field) = reader.field()? {
         match (field.id, field.kind) {
@@ -32,7 +31,10 @@ pub(in crate::legacy) fn to_otlp(batch: &[u8], limit: usize) -> Result<Vec<u8>, 
                 for index in 0..reader.structs()? {
                     let refused = |what| LegacyError::Span { index, what };
                     let span = read_span(&mut reader, limit)?.map_err(refused)?;
-                    span.finish(resource, &mut groups).map_err(refused)?;
+                    span.finish(process.resource(&mut groups), &mut groups).map_err(refused)?;
+                    if groups.is_full() {
+                        return groups.into_request();
+                    }
                 }
             }
             (_, kind) => reader.skip(kind)?,

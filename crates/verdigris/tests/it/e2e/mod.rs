@@ -3,6 +3,7 @@
 mod demo;
 mod kills;
 mod lab;
+mod old_senders;
 mod peers;
 mod real;
 mod sdk;
