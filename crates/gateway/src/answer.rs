@@ -1,5 +1,6 @@
 //! How an environment's answer becomes an outcome, and outcomes become the client's answer, whatever mix of OTLP/gRPC and
-//! OTLP/HTTP is on either side. Pure: headers and bytes in, headers and bytes out.
+//! OTLP/HTTP is on either side, and in the words of Zipkin and Jaeger for their senders. Pure: headers and bytes in,
+//! headers and bytes out.
 //!
 //! One thing is kept in every direction: what a client may send again, it is told to send again, and nothing else.
 
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use otlp::Signal;
+use otlp::legacy::Format;
 use otlp::reply::{self, MAX_MESSAGE_LEN, PartialSuccess, Status, code};
 
 /// How long a client waits after a refusal of ours, in milliseconds: long enough for a reconnect, and short enough that
@@ -159,11 +161,25 @@ pub(crate) enum Dialect {
     Grpc,
     HttpProtobuf,
     HttpJson,
+    /// Zipkin's and Jaeger's senders: a gRPC status, or an HTTP status with a line of text. They know no partial success:
+    /// what was taken in part was taken.
+    Legacy(Format),
+}
+
+impl Dialect {
+    pub(crate) fn is_grpc(self) -> bool {
+        match self {
+            Dialect::Grpc | Dialect::Legacy(Format::JaegerProto) => true,
+            Dialect::HttpProtobuf | Dialect::HttpJson => false,
+            Dialect::Legacy(Format::ZipkinJson | Format::JaegerThrift) => false,
+        }
+    }
 }
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// The response for an answer.
 pub(crate) fn response(dialect: Dialect, signal: Signal, answer: Answer) -> Response<Frames> {
@@ -171,8 +187,10 @@ pub(crate) fn response(dialect: Dialect, signal: Signal, answer: Answer) -> Resp
         Answer::Taken(partial) => {
             let partial = (partial != PartialSuccess::default()).then_some(&partial);
             match dialect {
-                Dialect::Grpc => {
-                    let message = reply::export_response(signal, partial);
+                Dialect::Grpc | Dialect::Legacy(Format::JaegerProto) => {
+                    // Jaeger's PostSpansResponse is empty.
+                    let told = partial.filter(|_| dialect == Dialect::Grpc);
+                    let message = reply::export_response(signal, told);
                     let mut trailers = HeaderMap::new();
                     trailers.insert("grpc-status", HeaderValue::from_static("0"));
                     with_type(GRPC, Frames::grpc_response(message.into(), trailers))
@@ -183,6 +201,11 @@ pub(crate) fn response(dialect: Dialect, signal: Signal, answer: Answer) -> Resp
                 Dialect::HttpJson => {
                     with_type(JSON, Frames::plain(reply::export_response_json(signal, partial).into()))
                 }
+                Dialect::Legacy(Format::ZipkinJson | Format::JaegerThrift) => {
+                    let mut response = Response::new(Frames::default());
+                    *response.status_mut() = StatusCode::ACCEPTED;
+                    response
+                }
             }
         }
         Answer::Refused { http_status, status } => refusal(dialect, http_status, &status),
@@ -192,7 +215,7 @@ pub(crate) fn response(dialect: Dialect, signal: Signal, answer: Answer) -> Resp
 /// The response for a refusal, which needs no signal.
 pub(crate) fn refusal(dialect: Dialect, http_status: StatusCode, status: &Status) -> Response<Frames> {
     let (media_type, body) = match dialect {
-        Dialect::Grpc => {
+        Dialect::Grpc | Dialect::Legacy(Format::JaegerProto) => {
             // Headers alone ("Trailers-Only"): the stream ends with them.
             let mut response = with_type(GRPC, Frames::default());
             let headers = response.headers_mut();
@@ -207,6 +230,7 @@ pub(crate) fn refusal(dialect: Dialect, http_status: StatusCode, status: &Status
         }
         Dialect::HttpProtobuf => (PROTOBUF, status.encode()),
         Dialect::HttpJson => (JSON, status.to_json()),
+        Dialect::Legacy(Format::ZipkinJson | Format::JaegerThrift) => (TEXT, line(&status.message)),
     };
     let mut response = with_type(media_type, Frames::plain(body.into()));
     *response.status_mut() = http_status;
@@ -214,6 +238,13 @@ pub(crate) fn refusal(dialect: Dialect, http_status: StatusCode, status: &Status
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1000)));
     }
     response
+}
+
+/// A text on one line, for it goes into the logs of clients that expect no more.
+fn line(message: &str) -> Vec<u8> {
+    let message = &message[..message.floor_char_boundary(MAX_MESSAGE_LEN)];
+    let one_line = message.chars().map(|char| if char.is_control() { ' ' } else { char });
+    one_line.chain(['\n']).collect::<String>().into_bytes()
 }
 
 fn with_type(media_type: HeaderValue, body: Frames) -> Response<Frames> {

@@ -9,6 +9,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 pub struct Config {
     /// The apps' endpoint.
     pub listen: Listen,
+    /// More ports of the gateway, by name, for senders whose port is fixed. Every port takes every path.
+    pub fixed: BTreeMap<String, SocketAddr>,
     /// The pipelines' endpoints, by name.
     pub taps: BTreeMap<String, Listen>,
     /// Bounds.

@@ -1,4 +1,5 @@
-//! The one OTLP endpoint of the apps: receivers, routing of whole traces, forwarding, mirror and taps.
+//! The one OTLP endpoint of the apps, and of old senders (Zipkin's and Jaeger's): receivers, routing of whole traces,
+//! forwarding, mirror and taps.
 //!
 //! Bytes pass through undecoded. A request is acknowledged when every environment that serves a part of it has
 //! acknowledged that part, and never before (invariant 7). A rollback gives up what waits for the environment that it

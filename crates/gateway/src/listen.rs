@@ -56,6 +56,8 @@ pub enum PortRole {
     GatewayGrpc,
     /// The apps' OTLP/HTTP.
     GatewayHttp,
+    /// One more of the gateway's, by its name.
+    GatewayFixed(String),
     /// A pipeline's OTLP/gRPC, by the tap's name.
     TapGrpc(String),
     /// A pipeline's OTLP/HTTP, by the tap's name.
@@ -67,6 +69,7 @@ impl std::fmt::Display for PortRole {
         match self {
             PortRole::GatewayGrpc => f.write_str("the gateway's OTLP/gRPC port"),
             PortRole::GatewayHttp => f.write_str("the gateway's OTLP/HTTP port"),
+            PortRole::GatewayFixed(name) => write!(f, "the gateway's port {name:?}"),
             PortRole::TapGrpc(tap) => write!(f, "the OTLP/gRPC port of tap {tap:?}"),
             PortRole::TapHttp(tap) => write!(f, "the OTLP/HTTP port of tap {tap:?}"),
         }
@@ -136,6 +139,8 @@ pub enum BindError {
 pub struct Addresses {
     /// The apps' endpoint.
     pub gateway: Listen,
+    /// The apps' other endpoints.
+    pub fixed: BTreeMap<String, SocketAddr>,
     /// The pipelines' endpoints.
     pub taps: BTreeMap<String, Listen>,
 }
@@ -159,11 +164,13 @@ pub(crate) enum Port {
 }
 
 impl PortRole {
-    /// The role's name among those that a service manager passes: `grpc`, `http`, `tap-NAME-grpc`, `tap-NAME-http`.
+    /// The role's name among those that a service manager passes: `grpc`, `http`, `fixed-NAME`, `tap-NAME-grpc`,
+    /// `tap-NAME-http`.
     pub fn name(&self) -> String {
         match self {
             PortRole::GatewayGrpc => "grpc".to_owned(),
             PortRole::GatewayHttp => "http".to_owned(),
+            PortRole::GatewayFixed(name) => format!("fixed-{name}"),
             PortRole::TapGrpc(tap) => format!("tap-{tap}-grpc"),
             PortRole::TapHttp(tap) => format!("tap-{tap}-http"),
         }
@@ -175,7 +182,7 @@ impl PortRole {
         match name {
             "grpc" => Some(PortRole::GatewayGrpc),
             "http" => Some(PortRole::GatewayHttp),
-            _ => None,
+            _ => name.strip_prefix("fixed-").map(|name| PortRole::GatewayFixed(name.to_owned())),
         }
         .or_else(|| tap()?.strip_suffix("-grpc").map(|tap| PortRole::TapGrpc(tap.to_owned())))
         .or_else(|| tap()?.strip_suffix("-http").map(|tap| PortRole::TapHttp(tap.to_owned())))
@@ -184,9 +191,11 @@ impl PortRole {
     /// The ports of a configuration, with their addresses.
     pub fn all<'c>(
         gateway: Listen,
+        fixed: &BTreeMap<String, SocketAddr>,
         taps: impl IntoIterator<Item = (&'c String, &'c Listen)>,
     ) -> Vec<(PortRole, SocketAddr)> {
         let mut all = vec![(PortRole::GatewayGrpc, gateway.grpc), (PortRole::GatewayHttp, gateway.http)];
+        all.extend(fixed.iter().map(|(name, address)| (PortRole::GatewayFixed(name.clone()), *address)));
         for (tap, listen) in taps {
             all.push((PortRole::TapGrpc(tap.clone()), listen.grpc));
             all.push((PortRole::TapHttp(tap.clone()), listen.http));
@@ -196,7 +205,7 @@ impl PortRole {
 
     fn port(&self) -> Port {
         match self {
-            PortRole::GatewayGrpc | PortRole::GatewayHttp => Port::Gateway,
+            PortRole::GatewayGrpc | PortRole::GatewayHttp | PortRole::GatewayFixed(_) => Port::Gateway,
             PortRole::TapGrpc(tap) | PortRole::TapHttp(tap) => Port::Tap(tap.as_str().into()),
         }
     }
@@ -229,7 +238,7 @@ impl Listener {
 /// Has a socket for every port of a configuration, or for none: those that are there already are kept, the others bound.
 pub(crate) async fn bind(config: &Config, there: &[Listener]) -> Result<Vec<Listener>, BindError> {
     let mut listeners = Vec::new();
-    for (role, address) in PortRole::all(config.listen, &config.taps) {
+    for (role, address) in PortRole::all(config.listen, &config.fixed, &config.taps) {
         let mine = there.iter().find(|it| it.role == role && (it.fixed || serves(it.bound, address)));
         // Two ports that change places keep their sockets.
         let fitting = mine.or_else(|| there.iter().find(|it| !it.fixed && it.bound == address));
@@ -264,15 +273,15 @@ async fn bind_one(role: PortRole, address: SocketAddr) -> Result<Listener, BindE
 
 /// The addresses of listeners that have a socket for every port of a configuration.
 pub(crate) fn addresses(listeners: &[Listener]) -> Addresses {
-    let mut addresses = Addresses { gateway: Listen::default(), taps: BTreeMap::new() };
+    let mut addresses = Addresses { gateway: Listen::default(), fixed: BTreeMap::new(), taps: BTreeMap::new() };
     for Listener { role, bound, .. } in listeners {
-        let (listen, grpc) = match role {
-            PortRole::GatewayGrpc => (&mut addresses.gateway, true),
-            PortRole::GatewayHttp => (&mut addresses.gateway, false),
-            PortRole::TapGrpc(tap) => (addresses.taps.entry(tap.clone()).or_default(), true),
-            PortRole::TapHttp(tap) => (addresses.taps.entry(tap.clone()).or_default(), false),
-        };
-        *(if grpc { &mut listen.grpc } else { &mut listen.http }) = *bound;
+        match role {
+            PortRole::GatewayGrpc => addresses.gateway.grpc = *bound,
+            PortRole::GatewayHttp => addresses.gateway.http = *bound,
+            PortRole::GatewayFixed(name) => drop(addresses.fixed.insert(name.clone(), *bound)),
+            PortRole::TapGrpc(tap) => addresses.taps.entry(tap.clone()).or_default().grpc = *bound,
+            PortRole::TapHttp(tap) => addresses.taps.entry(tap.clone()).or_default().http = *bound,
+        }
     }
     addresses
 }

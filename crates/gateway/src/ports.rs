@@ -5,6 +5,7 @@ use crate::listen::{self, Addresses, BindError, Listener, Socket};
 use crate::run::{Gateway, Running};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -91,12 +92,13 @@ impl Gateway {
     pub async fn listen<E>(
         &self,
         gateway: Listen,
+        fixed: BTreeMap<String, SocketAddr>,
         taps: BTreeMap<String, Listen>,
         consent: impl Future<Output = Result<(), E>>,
     ) -> Result<Addresses, NotMoved<E>> {
         let shared = &self.shared;
         let _one_at_a_time = shared.moving.lock().await;
-        let config = Config { listen: gateway, taps, limits: shared.limits.clone() };
+        let config = Config { listen: gateway, fixed, taps, limits: shared.limits.clone() };
         let there = shared.listeners.borrow().clone();
         let listeners = listen::bind(&config, &there).await.map_err(NotMoved::Bind)?;
         drop(there);

@@ -1,5 +1,5 @@
-//! The server's side of OTLP/gRPC and OTLP/HTTP: from a request to the bytes of an `Export…ServiceRequest`, or to a
-//! refusal that tells the client rightly whether to send again.
+//! The server's side of OTLP/gRPC and OTLP/HTTP, and of Zipkin and Jaeger: from a request to the bytes of an
+//! `Export…ServiceRequest`, or to a refusal that tells the client rightly whether to send again.
 
 use crate::answer::{Answer, Dialect, refusal, response};
 use crate::body::Frames;
@@ -16,6 +16,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use otlp::Signal;
 use otlp::compression::{CompressionError, gunzip};
+use otlp::legacy::{Format, LegacyError};
 use otlp::reply::{Status, code};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,13 +35,18 @@ const MAX_DISCARDED_BYTES: usize = 64 << 20;
 
 /// Answers one request.
 pub(crate) async fn serve(running: Arc<Running>, port: Port, request: Request<Incoming>) -> Response<Frames> {
-    let head = match Head::read(&request) {
+    let old_senders = matches!(port, Port::Gateway);
+    let head = match Head::read(&request, old_senders) {
         Ok(head) => head,
         Err(refused) => {
             add(&running.shared.counters.requests_refused, 1);
             return *refused;
         }
     };
+    if let Dialect::Legacy(_) = head.dialect {
+        add(&running.shared.counters.legacy_requests, 1);
+    }
+    let shared = Arc::clone(&running.shared);
     let mut held = Held::none(&running.shared.counters.bytes_in_flight);
     let answer = match receive(&running, head, request, &mut held).await {
         Ok(message) => {
@@ -63,6 +69,9 @@ pub(crate) async fn serve(running: Arc<Running>, port: Port, request: Request<In
             answer
         }
     };
+    if let (Dialect::Legacy(format), Answer::Taken(partial)) = (head.dialect, &answer) {
+        shared.counters.not_told(format, partial);
+    }
     response(head.dialect, head.signal, answer)
 }
 
@@ -75,24 +84,28 @@ struct Head {
 }
 
 impl Head {
-    fn read<B>(request: &Request<B>) -> Result<Head, Box<Response<Frames>>> {
+    /// Old senders' paths are for the gateway's ports alone: what is behind a tap speaks OTLP.
+    fn read<B>(request: &Request<B>, old_senders: bool) -> Result<Head, Box<Response<Frames>>> {
         let (path, headers) = (request.uri().path(), request.headers());
         let media_type = header(headers, &CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
         let is_media_type = |name: &str| media_type.eq_ignore_ascii_case(name);
         if is_media_type("application/grpc") || is_media_type("application/grpc+proto") {
-            return Head::read_grpc(request);
+            return Head::read_grpc(request, old_senders);
         }
+        let old = Format::from_path(path).filter(|format| old_senders && *format != Format::JaegerProto);
         let json = is_media_type("application/json");
-        let dialect = if json { Dialect::HttpJson } else { Dialect::HttpProtobuf };
+        let otlp = if json { Dialect::HttpJson } else { Dialect::HttpProtobuf };
+        let dialect = old.map_or(otlp, Dialect::Legacy);
         let refused = |http_status, code, message: String| {
             Err(Box::new(refusal(dialect, http_status, &Status { code, message, retry_after_ms: None })))
         };
-        let Some(signal) = Signal::from_http_path(path) else {
-            return if Signal::from_grpc_path(path).is_some() {
-                let message = "this path is OTLP/gRPC's; expected content-type application/grpc".to_owned();
+        let Some(signal) = Signal::from_http_path(path).or(old.map(|_| Signal::Traces)) else {
+            return if Signal::from_grpc_path(path).is_some() || path == Format::JaegerProto.path() {
+                let message = "this path is a gRPC method's; expected content-type application/grpc".to_owned();
                 refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::INVALID_ARGUMENT, message)
             } else {
-                let message = "no such path; expected /v1/traces, /v1/metrics or /v1/logs".to_owned();
+                let more = if old_senders { ", or of Zipkin /api/v2/spans, of Jaeger /api/traces" } else { "" };
+                let message = format!("no such path; expected /v1/traces, /v1/metrics or /v1/logs{more}");
                 refused(StatusCode::NOT_FOUND, code::UNIMPLEMENTED, message)
             };
         };
@@ -103,8 +116,17 @@ impl Head {
                 response
             });
         }
-        if !json && !is_media_type("application/x-protobuf") {
-            let message = format!("content-type {media_type:?}; expected application/x-protobuf or application/json");
+        let expected: &[&str] = match dialect {
+            // Zipkin's server takes everything else for JSON; what says nothing is JSON here too.
+            Dialect::Legacy(Format::ZipkinJson) => &["application/json", ""],
+            Dialect::Legacy(_) => &["application/x-thrift", "application/vnd.apache.thrift.binary"],
+            Dialect::Grpc | Dialect::HttpProtobuf | Dialect::HttpJson => {
+                &["application/x-protobuf", "application/json"]
+            }
+        };
+        if !expected.iter().any(|name| is_media_type(name)) {
+            let expected = expected.join(" or ");
+            let message = format!("content-type {media_type:?}; expected {}", expected.trim_end_matches(" or "));
             return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::INVALID_ARGUMENT, message);
         }
         match header(headers, &CONTENT_ENCODING).trim() {
@@ -117,7 +139,7 @@ impl Head {
         }
     }
 
-    fn read_grpc<B>(request: &Request<B>) -> Result<Head, Box<Response<Frames>>> {
+    fn read_grpc<B>(request: &Request<B>, old_senders: bool) -> Result<Head, Box<Response<Frames>>> {
         if request.version() != Version::HTTP_2 {
             let status = Status {
                 code: code::INVALID_ARGUMENT,
@@ -131,12 +153,15 @@ impl Head {
             Err(Box::new(refusal(Dialect::Grpc, StatusCode::OK, &status)))
         };
         let path = request.uri().path();
-        let Some(signal) = Signal::from_grpc_path(path).filter(|_| request.method() == Method::POST) else {
+        let old = (old_senders && path == Format::JaegerProto.path()).then_some(Signal::Traces);
+        let signal = Signal::from_grpc_path(path).or(old).filter(|_| request.method() == Method::POST);
+        let Some(signal) = signal else {
             return unimplemented(format!("no method {path:?}; expected the Export of OTLP's trace, metrics or logs"));
         };
+        let dialect = if old.is_some() { Dialect::Legacy(Format::JaegerProto) } else { Dialect::Grpc };
         match request.headers().get("grpc-encoding").map_or(&b""[..], HeaderValue::as_bytes) {
-            b"" | b"identity" => Ok(Head { dialect: Dialect::Grpc, signal, gzip: false }),
-            b"gzip" => Ok(Head { dialect: Dialect::Grpc, signal, gzip: true }),
+            b"" | b"identity" => Ok(Head { dialect, signal, gzip: false }),
+            b"gzip" => Ok(Head { dialect, signal, gzip: true }),
             other => {
                 let message = format!("grpc-encoding {}; expected gzip or identity", other.escape_ascii());
                 unimplemented(message).map_err(|mut response| {
@@ -155,13 +180,16 @@ fn header<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> &'h str {
 }
 
 /// Reads the body and decodes it into protobuf, within all bounds.
-async fn receive(running: &Running, head: Head, request: Request<Incoming>, held: &mut Held) -> Result<Bytes, Answer> {
+async fn receive(
+    running: &Running,
+    mut head: Head,
+    request: Request<Incoming>,
+    held: &mut Held,
+) -> Result<Bytes, Answer> {
     let limits = &running.shared.limits;
     let http1 = request.version() != Version::HTTP_2;
-    let limit = match head.dialect {
-        Dialect::Grpc => limits.max_message_bytes + otlp::grpc::PREFIX_LEN,
-        Dialect::HttpProtobuf | Dialect::HttpJson => limits.max_message_bytes,
-    };
+    let prefix = if head.dialect.is_grpc() { otlp::grpc::PREFIX_LEN } else { 0 };
+    let limit = limits.max_message_bytes + prefix;
     let mut body = request.into_body();
     let deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
     let bytes = match read(&mut body, limit, deadline, limits, held).await {
@@ -187,18 +215,18 @@ async fn receive(running: &Running, head: Head, request: Request<Incoming>, held
             });
         }
     };
-    let (plain, message) = match head.dialect {
-        Dialect::Grpc => {
-            let frame = otlp::grpc::parse_unary(&bytes).map_err(bad_request)?;
-            if frame.compressed && !head.gzip {
-                return Err(bad_request("the gRPC message is compressed, but no grpc-encoding says how"));
-            }
-            (!frame.compressed, bytes.slice(frame.message))
+    let message = if head.dialect.is_grpc() {
+        let frame = otlp::grpc::parse_unary(&bytes).map_err(bad_request)?;
+        if frame.compressed && !head.gzip {
+            return Err(bad_request("the gRPC message is compressed, but no grpc-encoding says how"));
         }
-        Dialect::HttpProtobuf => (!head.gzip, bytes),
-        Dialect::HttpJson => (false, bytes),
+        head.gzip = frame.compressed;
+        bytes.slice(frame.message)
+    } else {
+        bytes
     };
-    if plain {
+    let protobuf = matches!(head.dialect, Dialect::Grpc | Dialect::HttpProtobuf);
+    if protobuf && !head.gzip {
         return Ok(message);
     }
     let message = decode(running, head, message, limit).await?;
@@ -317,5 +345,10 @@ fn decode_now(head: Head, bytes: Bytes, limit: usize) -> Result<Bytes, Answer> {
             let message = otlp::json::request_to_protobuf(head.signal, &plain).map_err(bad_request)?;
             if message.len() > limit { Err(too_large(limit)) } else { Ok(message.into()) }
         }
+        Dialect::Legacy(format) => match format.to_otlp(&plain, limit) {
+            Ok(message) => Ok(message.into()),
+            Err(LegacyError::TooLarge { limit }) => Err(too_large(limit)),
+            Err(error) => Err(bad_request(error)),
+        },
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::answer::Outcome;
 use model::{Environment, PerEnvironment};
+use otlp::legacy::Format;
+use otlp::reply::PartialSuccess;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -29,6 +31,10 @@ pub struct Stats {
     pub views_missed: u64,
     /// Requests to a tap that belonged to no environment of the route table: acknowledged, and forwarded nowhere.
     pub tap_unassigned: u64,
+    /// Requests of Zipkin's and Jaeger's senders.
+    pub legacy_requests: u64,
+    /// Spans that an environment rejected of requests of theirs that it took otherwise: they cannot be told.
+    pub legacy_spans_rejected: u64,
 }
 
 /// One environment's counts.
@@ -70,6 +76,8 @@ pub(crate) struct Counters {
     pub(crate) bytes_in_flight: Arc<AtomicU64>,
     pub(crate) views_missed: AtomicU64,
     pub(crate) tap_unassigned: AtomicU64,
+    pub(crate) legacy_requests: AtomicU64,
+    legacy_spans_rejected: AtomicU64,
 }
 
 #[derive(Default)]
@@ -107,6 +115,24 @@ impl Counters {
             bytes_in_flight: self.bytes_in_flight.load(Relaxed),
             views_missed: self.views_missed.load(Relaxed),
             tap_unassigned: self.tap_unassigned.load(Relaxed),
+            legacy_requests: self.legacy_requests.load(Relaxed),
+            legacy_spans_rejected: self.legacy_spans_rejected.load(Relaxed),
+        }
+    }
+
+    /// An old sender is not told of a partial success. The log is: each time that the count doubles, so that it is not
+    /// flooded.
+    pub(crate) fn not_told(&self, format: Format, partial: &PartialSuccess) {
+        let before = self.legacy_spans_rejected.fetch_add(partial.rejected, Relaxed);
+        let spans = before.saturating_add(partial.rejected);
+        if before.checked_ilog2() != spans.checked_ilog2() {
+            let message = &partial.message;
+            tracing::warn!(
+                ?format,
+                spans,
+                message,
+                "spans rejected whose old sender cannot be told (legacySpansRejected)"
+            );
         }
     }
 

@@ -11,7 +11,7 @@
 mod schema;
 
 use crate::Signal;
-use crate::wire::{put_bytes_field, put_key, put_varint, put_varint_field, varint_len};
+use crate::wire::{put_bytes_field, put_delimited, put_key, put_varint, put_varint_field};
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -299,7 +299,7 @@ impl<'de> Visitor<'de> for Slot<'_> {
         }
         let Slot { field, out, .. } = self;
         if field.kind.is_packed() {
-            return delimited(field.number, out, |out| {
+            return put_delimited(field.number, out, |out| {
                 while list.next_element_seed(Slot { field, place: Place::Packed, out })?.is_some() {}
                 Ok(())
             });
@@ -311,28 +311,15 @@ impl<'de> Visitor<'de> for Slot<'_> {
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
         match self.field.kind {
             Kind::Message(message) if self.takes_one() => {
-                delimited(self.field.number, self.out, |out| Object { message, out }.visit_map(map))
+                put_delimited(self.field.number, self.out, |out| Object { message, out }.visit_map(map))
             }
             _ => Err(A::Error::invalid_type(Unexpected::Map, &self)),
         }
     }
 }
 
-/// Writes a length-delimited field whose length is known only after its content: it is put in front of that then.
-/// What is written moves once for each message around it, so at most 128 times, and some eight times in practice.
-fn delimited<E>(number: u32, out: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
-    put_key(out, number, 2);
-    let start = out.len();
-    content(out)?;
-    let end = out.len();
-    let length = (end - start) as u64;
-    put_varint(out, length);
-    out[start..].rotate_right(varint_len(length));
-    Ok(())
-}
-
 /// Upper or lower case; `None` for half a byte or another character.
-fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn hexadecimal(text: &str) -> Option<Vec<u8>> {
     let digit = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
     let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
     pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()

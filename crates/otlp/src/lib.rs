@@ -5,6 +5,8 @@
 //! It never assumes an order of fields (the OpenTelemetry Collector writes them backwards), never fails a request for
 //! a field that it does not know, and never validates what it does not need.
 //!
+//! What still speaks Zipkin or Jaeger is converted first ([`legacy`]).
+//!
 //! Pure: no clock, no randomness, no I/O, no async, no logging. Hostile bytes give an error or odd values, never a
 //! panic, and never an allocation that the size of the input does not bound.
 //!
@@ -13,6 +15,7 @@
 pub mod compression;
 pub mod grpc;
 pub mod json;
+pub mod legacy;
 pub mod reply;
 mod resource;
 mod routes;

@@ -72,7 +72,7 @@ pub fn count_items(signal: Signal, message: &[u8]) -> Result<u64, Malformed> {
 }
 
 /// The next submessage with this field number.
-fn contents<'m>(fields: &mut Fields<'m>, number: u32) -> Result<Option<Fields<'m>>, Malformed> {
+pub(crate) fn contents<'m>(fields: &mut Fields<'m>, number: u32) -> Result<Option<Fields<'m>>, Malformed> {
     while let Some(field) = fields.read()? {
         if let (true, Some(inside)) = (field.number == number, field.fields()) {
             return Ok(Some(inside));

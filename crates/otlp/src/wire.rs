@@ -3,6 +3,8 @@
 //! The cursor checks framing alone (lengths, varints, groups). What a field means, and whether its type is the
 //! expected one, is the caller's: a known number with an unexpected wire type is an unknown field, as protobuf has it.
 
+use std::convert::Infallible;
+
 /// Groups (wire types 3 and 4, which OTLP does not use) may nest this deep, as deep as prost lets messages nest.
 const MAX_GROUP_DEPTH: usize = 100;
 
@@ -244,6 +246,36 @@ pub(crate) fn put_bytes_field(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
     put_key(out, number, 2);
     put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
+}
+
+/// Writes a length-delimited field whose length is known only after its content: it is put in front of that then.
+/// What is written moves once for each message around it: in JSON at most 128 times, and some eight times in practice.
+pub(crate) fn put_delimited<E>(
+    number: u32,
+    out: &mut Vec<u8>,
+    content: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    put_key(out, number, 2);
+    let start = out.len();
+    content(out)?;
+    let end = out.len();
+    let length = (end - start) as u64;
+    put_varint(out, length);
+    out[start..].rotate_right(varint_len(length));
+    Ok(())
+}
+
+/// [`put_delimited`], of content that is always written.
+pub(crate) fn put_message(number: u32, out: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
+    let Ok(()) = put_delimited(number, out, |out| {
+        content(out);
+        Ok::<(), Infallible>(())
+    });
+}
+
+pub(crate) fn put_fixed64_field(out: &mut Vec<u8>, number: u32, value: u64) {
+    put_key(out, number, 1);
+    out.extend(value.to_le_bytes());
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ const MAX_CONFIG_BYTES: u64 = 256 * 1024;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct RawConfig {
     #[serde(default = "gateway_listen")]
-    listen: RawListen,
+    listen: RawGateway,
     #[serde(default = "tap_listens")]
     taps: BTreeMap<String, RawListen>,
     serving: RawServing,
@@ -59,6 +59,20 @@ struct RawListen {
     http: SocketAddr,
 }
 
+/// The gateway's two ports, and those that old senders cannot change.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RawGateway {
+    grpc: SocketAddr,
+    http: SocketAddr,
+    #[serde(default)]
+    zipkin: Option<SocketAddr>,
+    #[serde(default)]
+    jaeger_grpc: Option<SocketAddr>,
+    #[serde(default)]
+    jaeger_http: Option<SocketAddr>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawServing {
@@ -90,8 +104,9 @@ fn loopback(grpc: u16, http: u16) -> RawListen {
     RawListen { grpc: ([127, 0, 0, 1], grpc).into(), http: ([127, 0, 0, 1], http).into() }
 }
 
-fn gateway_listen() -> RawListen {
-    loopback(4317, 4318)
+fn gateway_listen() -> RawGateway {
+    let RawListen { grpc, http } = loopback(4317, 4318);
+    RawGateway { grpc, http, zipkin: None, jaeger_grpc: None, jaeger_http: None }
 }
 
 fn tap_listens() -> BTreeMap<String, RawListen> {
@@ -129,6 +144,8 @@ pub struct NamedPrincipal {
 pub struct Config {
     /// The gateway's addresses.
     pub listen: Listen,
+    /// More of the gateway's addresses, for old senders, by name: `zipkin`, `jaegerGrpc`, `jaegerHttp`.
+    pub fixed: BTreeMap<String, SocketAddr>,
     /// The taps, by name.
     pub taps: BTreeMap<String, Listen>,
     /// Where traffic goes before the first rollout.
@@ -160,7 +177,7 @@ impl Config {
     /// Every port, with its address.
     pub fn ports(&self) -> Vec<(PortRole, SocketAddr)> {
         let (gateway, taps) = self.listens();
-        PortRole::all(gateway, &taps)
+        PortRole::all(gateway, &self.fixed, &taps)
     }
 
     /// The ports as the gateway wants them.
@@ -203,9 +220,12 @@ fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
         Some(size) => Some(spool_bytes(&size)?),
     };
     let principals = raw.principals.into_iter();
+    let RawGateway { grpc, http, zipkin, jaeger_grpc, jaeger_http } = raw.listen;
+    let fixed = [("zipkin", zipkin), ("jaegerGrpc", jaeger_grpc), ("jaegerHttp", jaeger_http)];
     Ok(Config {
         spool_bytes,
-        listen: listen(raw.listen),
+        listen: Listen { grpc, http },
+        fixed: fixed.into_iter().filter_map(|(name, address)| Some((name.to_owned(), address?))).collect(),
         taps: raw.taps.into_iter().map(|(name, raw)| (name, listen(raw))).collect(),
         serving,
         socket: raw.socket.map_or_else(|| data.join("verdigris.sock"), |socket| folder.join(socket)),

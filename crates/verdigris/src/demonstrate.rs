@@ -36,7 +36,7 @@ pub async fn run(command: &Demo, format: Format) -> Result<Exit, Failed> {
     };
     let any = || Listen { grpc: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), http: (Ipv4Addr::LOCALHOST, 0).into() };
     let taps = BTreeMap::from([("blue".to_owned(), any()), ("green".to_owned(), any())]);
-    let ports = Ports::bind(any(), taps, Vec::new()).await?;
+    let ports = Ports::bind(any(), BTreeMap::new(), taps, Vec::new()).await?;
     let cast = Cast::start(command, ports.addresses()).await?;
     let serving =
         Upstream { endpoint: cast.blue.endpoint(), protocol: Protocol::Grpc, tap: "blue".to_owned(), backend: None };

@@ -16,7 +16,7 @@ pub async fn reload(
     check(before, &after).with_context(|| path.display().to_string())?;
     let (listen, taps) = after.listens();
     let consent = controller.taps(taps.keys().cloned().collect());
-    let addresses = gateway.listen(listen, taps, consent).await.map_err(|error| match error {
+    let addresses = gateway.listen(listen, after.fixed.clone(), taps, consent).await.map_err(|error| match error {
         NotMoved::Bind(error) => anyhow!(error),
         NotMoved::Refused(error) => anyhow!("{}: taps: {error}", path.display()),
     })?;

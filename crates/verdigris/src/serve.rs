@@ -70,7 +70,7 @@ enum End {
 impl Server {
     async fn start(command: &Serve, config: Config, sockets: Vec<Socket>) -> Result<Server, Failed> {
         let (listen, taps) = config.listens();
-        let ports = Ports::bind(listen, taps, sockets).await?;
+        let ports = Ports::bind(listen, config.fixed.clone(), taps, sockets).await?;
         // Opening the ledger locks it, so nobody else's socket is in the folder from here on.
         let system = System::start(ports, ground(&config), Inherited::nothing()).await?;
         let listening = Listening::on(&config.socket).await?;
@@ -84,7 +84,7 @@ impl Server {
         let given: Vec<PortRole> = sockets.iter().map(|socket| socket.role.clone()).collect();
         sockets.extend(taking.ports.drain(..).filter(|port| !given.contains(&port.role)));
         let (listen, taps) = config.listens();
-        let ports = Ports::bind(listen, taps, sockets).await?;
+        let ports = Ports::bind(listen, config.fixed.clone(), taps, sockets).await?;
         let passed = taking.api(&config.socket);
         let keeps_api = passed.is_some();
         let listening = match passed {
@@ -264,6 +264,9 @@ fn announce(system: &System, socket: &Path, format: Format) {
                 "  gateway    OTLP/gRPC {}   OTLP/HTTP {}",
                 addresses.gateway.grpc, addresses.gateway.http
             ));
+            for (name, address) in &addresses.fixed {
+                say(format_args!("             {name} {address}"));
+            }
             for (name, tap) in &addresses.taps {
                 say(format_args!("  tap {name:<6} OTLP/gRPC {}   OTLP/HTTP {}", tap.grpc, tap.http));
             }
@@ -280,7 +283,11 @@ fn announce(system: &System, socket: &Path, format: Format) {
 fn address_json(addresses: &Addresses) -> Value {
     let pair = |listen: &Listen| json!({ "grpc": listen.grpc, "http": listen.http });
     let taps: BTreeMap<&String, Value> = addresses.taps.iter().map(|(name, tap)| (name, pair(tap))).collect();
-    json!({ "gateway": pair(&addresses.gateway), "taps": taps })
+    let mut gateway = pair(&addresses.gateway);
+    for (name, address) in &addresses.fixed {
+        gateway[name] = json!(address);
+    }
+    json!({ "gateway": gateway, "taps": taps })
 }
 
 fn status(system: &System) -> web::Status {
@@ -333,6 +340,8 @@ pub fn stats_json(stats: &Stats) -> Value {
         "bytesInFlight": stats.bytes_in_flight,
         "viewsMissed": stats.views_missed,
         "tapUnassigned": stats.tap_unassigned,
+        "legacyRequests": stats.legacy_requests,
+        "legacySpansRejected": stats.legacy_spans_rejected,
     })
 }
 

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs::{DirBuilder, File};
 use std::io::BufReader;
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -89,8 +90,13 @@ pub struct System {
 
 impl Ports {
     /// Binds every port of the gateway and its taps, or none; those that are there already are taken as they are.
-    pub async fn bind(listen: Listen, taps: BTreeMap<String, Listen>, there: Vec<Socket>) -> anyhow::Result<Ports> {
-        let config = gateway::Config { listen, taps: taps.clone(), limits: gateway::Limits::default() };
+    pub async fn bind(
+        listen: Listen,
+        fixed: BTreeMap<String, SocketAddr>,
+        taps: BTreeMap<String, Listen>,
+        there: Vec<Socket>,
+    ) -> anyhow::Result<Ports> {
+        let config = gateway::Config { listen, fixed, taps: taps.clone(), limits: gateway::Limits::default() };
         Ok(Ports { bound: Gateway::bind_with(config, there).await?, taps })
     }
 

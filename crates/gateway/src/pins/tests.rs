@@ -180,7 +180,7 @@ fn concurrent_threads_agree_on_where_a_trace_began() {
 /// What a table of 16 slots in which blue's trace 1 was seen at second 100 becomes in another one of `slots`, by `key`.
 fn carried(slots: usize, key: RouteKey, length: Option<usize>, second: u64) -> (PinTable, Result<u64, PinsError>) {
     let table = PinTable::new(16);
-    table.settle(hash(1), Blue, Pins::Keep, at_s(100), true);
+    table.settle(hash(1), BLUE, Pins::Keep, at_s(100), true);
     let mut bytes = Vec::new();
     table.write(&KEY, &mut bytes).expect("memory takes everything");
     let taken_over = PinTable::new(slots);
@@ -193,13 +193,13 @@ fn a_pin_that_is_carried_over_lives_as_if_it_had_been_seen_until_the_other_proce
     let (table, read) = carried(16, KEY, None, 159);
     assert_eq!(read.expect("good pins"), 1);
     // As if seen at 159 + 40, from where it lives for 60 s; and then it is seen at 258.
-    for (second, environment) in [(258, Blue), (319, Green)] {
-        let settled = table.settle(hash(1), Green, Pins::Keep, at_s(second), true);
+    for (second, environment) in [(258, BLUE), (319, GREEN)] {
+        let settled = table.settle(hash(1), GREEN, Pins::Keep, at_s(second), true);
         assert_eq!(settled, Settled::Pinned(environment), "at {second}");
     }
     let (table, read) = carried(16, KEY, None, 161);
     assert_eq!(read.expect("good pins"), 0, "it has expired");
-    assert_eq!(table.settle(hash(1), Green, Pins::Keep, at_s(161), true), Settled::Pinned(Green));
+    assert_eq!(table.settle(hash(1), GREEN, Pins::Keep, at_s(161), true), Settled::Pinned(GREEN));
 }
 
 #[test]

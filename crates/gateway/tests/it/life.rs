@@ -14,7 +14,7 @@ async fn a_port_in_use_is_named_before_anything_is_served() {
     let taken = tokio::net::TcpListener::bind(any()).await.expect("a free port");
     let address = taken.local_addr().expect("it is bound");
     let taps = [("green".to_owned(), Listen { http: address, ..anywhere() })].into();
-    let config = Config { listen: anywhere(), taps, limits: Limits::default() };
+    let config = Config { listen: anywhere(), taps, ..Config::default() };
     let Err(error) = Gateway::bind(config).await else { panic!("the port is in use") };
     assert!(matches!(&error, BindError::InUse { role: PortRole::TapHttp(tap), .. } if tap == "green"));
     let expected = format!(

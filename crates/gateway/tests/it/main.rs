@@ -3,6 +3,7 @@
 mod answers;
 mod hanging;
 mod life;
+mod old_senders;
 mod ports;
 mod receiving;
 mod routing;
@@ -109,7 +110,8 @@ impl Fixture {
         let taps = ["blue", "green", "spare"].into_iter().map(|tap| (tap.to_owned(), anywhere())).collect();
         // A small table of pins: a test starts many gateways.
         let limits = Limits { pin_slots: 1 << 12, ..limits };
-        let config = Config { listen: anywhere(), taps, limits };
+        let fixed = [("zipkin".to_owned(), any())].into();
+        let config = Config { listen: anywhere(), fixed, taps, limits };
         let bound: Bound = Gateway::bind_with(config, sockets).await.expect("free ports can be bound");
         let (tables, watched) = watch::channel(Arc::new(table));
         let (events_in, events) = mpsc::channel(8);

@@ -140,7 +140,7 @@ async fn ports_move_with_the_new_open_before_the_old_are_closed() {
         // Asked when the new ports are bound and the old ones still accept.
         TcpStream::connect(http).await.map(drop).map_err(|_| "the old port is closed already")
     };
-    let after = fixture.gateway.listen(moved, taps, consent).await.expect("free ports");
+    let after = fixture.gateway.listen(moved, BTreeMap::new(), taps, consent).await.expect("free ports");
     assert_eq!((after.gateway.grpc, after.taps["blue"]), (before.gateway.grpc, before.taps["blue"]));
     assert_ne!(after.gateway.http, before.gateway.http);
     assert_eq!(fixture.gateway.addresses(), after);
@@ -167,7 +167,8 @@ async fn ports_that_change_places_keep_their_sockets() {
     let swap = |listen: Listen| Listen { grpc: listen.http, http: listen.grpc };
     let taps =
         taps(|name| if name == "blue" { before.gateway } else { before.taps[name] }, &["blue", "green", "spare"]);
-    let after = fixture.gateway.listen::<Infallible>(swap(before.taps["blue"]), taps, async { Ok(()) }).await;
+    let after =
+        fixture.gateway.listen::<Infallible>(swap(before.taps["blue"]), BTreeMap::new(), taps, async { Ok(()) }).await;
     let after = after.expect("no port needs to be bound");
     assert_eq!((after.gateway, after.taps["blue"]), (swap(before.taps["blue"]), before.gateway));
     // What comes to a tap is acknowledged and goes nowhere; what comes to the gateway goes to blue. A connection that was
@@ -191,9 +192,9 @@ async fn a_move_that_cannot_be_changes_nothing() {
     let before = fixture.addresses.clone();
     let taken = tokio::net::TcpListener::bind(any()).await.expect("a free port");
     let listen = Listen { grpc: any(), http: taken.local_addr().expect("it is bound") };
-    let moved = fixture.gateway.listen::<Infallible>(listen, BTreeMap::new(), async { Ok(()) }).await;
+    let moved = fixture.gateway.listen::<Infallible>(listen, BTreeMap::new(), BTreeMap::new(), async { Ok(()) }).await;
     assert!(matches!(moved, Err(NotMoved::Bind(BindError::InUse { .. }))));
-    let moved = fixture.gateway.listen(anywhere(), BTreeMap::new(), async { Err("no") }).await;
+    let moved = fixture.gateway.listen(anywhere(), BTreeMap::new(), BTreeMap::new(), async { Err("no") }).await;
     assert!(matches!(moved, Err(NotMoved::Refused("no"))));
     assert_eq!(fixture.gateway.addresses(), before);
     for address in [before.gateway.grpc, before.gateway.http, before.taps["spare"].grpc] {

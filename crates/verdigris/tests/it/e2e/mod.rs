@@ -4,6 +4,7 @@ mod activation;
 mod demo;
 mod kills;
 mod lab;
+mod old_senders;
 mod peers;
 mod real;
 mod sdk;

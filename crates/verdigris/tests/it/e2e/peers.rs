@@ -24,6 +24,14 @@ pub(crate) fn python() -> PathBuf {
     python
 }
 
+/// The interpreter that has the exporters of the time before OTLP: in the environment beside the other.
+pub(crate) fn legacy_python() -> PathBuf {
+    let environments = python().ancestors().nth(3).map(Path::to_owned).expect("an interpreter lies in VENV/bin");
+    let python = environments.join("legacy-venv/bin/python");
+    assert!(python.exists(), "the old senders are not installed: run `cargo xtask e2e-setup`");
+    python
+}
+
 /// A port that the system chose and that nobody else gets: bound, but not listened on, so that the program that it is
 /// meant for can (both sides set SO_REUSEADDR). While it is held, a client that tries again and again to reach a
 /// program that is being restarted is not given it as its own port either.
