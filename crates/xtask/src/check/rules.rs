@@ -22,6 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("web", &["control", "model"]),
     ("sim", PURE),
     ("bench", &["model", "otlp"]),
+    ("fuzz-targets", &["model", "otlp"]),
     (
         "verdigris",
         &["model", "otlp", "verify", "judge", "rollout", "ledger", "store", "gateway", "gates", "control", "web"],
