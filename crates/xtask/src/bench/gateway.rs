@@ -44,14 +44,14 @@ const SPLIT_SHARE: std::ops::RangeInclusive<f64> = 0.45..=0.55;
 
 /// Builds, measures, prints.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let python = e2e_setup::run(workspace)?;
+    let installed = e2e_setup::run(workspace)?;
     let verdigris = release_binary(workspace, "verdigris")?;
     let bench = release_binary(workspace, "bench")?;
     let folder = Folder::make()?;
     let launcher = Launcher::find()?;
     let running = launcher.start(Side::Load, &bench, &["load"], &folder.0.join("load.log"))?;
     let (load, sinks) = Load::ready(running)?;
-    let rotel = python.with_file_name("rotel-agent");
+    let rotel = installed.python.with_file_name("rotel-agent");
     let ground = Ground { launcher, verdigris, rotel, sinks, folder: folder.0.clone() };
     let cells = Session { options, ground, load }.measure()?;
     let table = table(&cells);
