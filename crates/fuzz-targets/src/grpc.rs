@@ -4,8 +4,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse
 use otlp::Signal;
 use otlp::grpc::{FrameError, PREFIX_LEN, parse_prefix, parse_unary, prefix};
 use otlp::reply::{
-    MAX_MESSAGE_LEN, PartialSuccess, Status, export_response, export_response_json, grpc_from_http, grpc_retryable,
-    http_retryable, read_export_response,
+    MAX_MESSAGE_LEN, Status, export_response, export_response_json, grpc_from_http, grpc_retryable, http_retryable,
+    read_export_response,
 };
 use prost::Message;
 
@@ -21,8 +21,16 @@ struct RpcStatus {
 /// The target: the bytes as a body, as a status and as a response.
 pub(crate) fn run(bytes: &[u8]) {
     check_frame(bytes);
+    check_frame(&framed(bytes));
     check_status(bytes);
     check_response(bytes);
+}
+
+/// The bytes after the first one as a message, with that as its flag.
+fn framed(bytes: &[u8]) -> Vec<u8> {
+    let Some((flag, message)) = bytes.split_first() else { return Vec::new() };
+    let length = u32::try_from(message.len()).expect("a fuzzer's body is short");
+    [&[*flag][..], &length.to_be_bytes(), message].concat()
 }
 
 fn check_frame(body: &[u8]) {
@@ -56,11 +64,16 @@ fn check_status(bytes: &[u8]) {
         assert!(decoded.message.starts_with(status.message.trim_end_matches('\u{FFFD}')), "the message, or its start");
     }
     assert_eq!(Status::decode(&status.encode()).as_ref(), Ok(&status), "written and read again");
-    let http = status.http_status();
-    assert_eq!(http_retryable(http), status.is_retryable(), "retryable over HTTP as over gRPC");
-    let delayed = status.retry_after_ms.is_some();
-    assert_eq!(grpc_retryable(grpc_from_http(http, delayed), delayed), status.is_retryable(), "and back");
+    for code in (0..=16).chain([status.code]) {
+        check_retryable(&Status { code, ..status.clone() });
+    }
     serde_json::from_slice::<serde_json::Value>(&status.to_json()).expect("to_json writes JSON");
+}
+
+fn check_retryable(status: &Status) {
+    let (http, delayed) = (status.http_status(), status.retry_after_ms.is_some());
+    assert_eq!(http_retryable(http), status.is_retryable(), "{status:?} over HTTP");
+    assert_eq!(grpc_retryable(grpc_from_http(http, delayed), delayed), status.is_retryable(), "{status:?} and back");
 }
 
 fn check_response(bytes: &[u8]) {
@@ -82,5 +95,4 @@ fn check_response(bytes: &[u8]) {
         serde_json::from_slice::<serde_json::Value>(&export_response_json(signal, Some(&partial)))
             .expect("export_response_json writes JSON");
     }
-    let _: PartialSuccess = partial;
 }

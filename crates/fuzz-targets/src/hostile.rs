@@ -5,6 +5,7 @@
 //! A message is made of [`Choices`], bytes that say what comes next. So proptest makes it smaller by making them smaller,
 //! and libFuzzer looks for choices that reach new code.
 
+use crate::spans;
 use crate::split::{self, Understood};
 use otlp::Signal;
 
@@ -33,14 +34,18 @@ pub(crate) fn run(bytes: &[u8]) {
     check(signal, manner, choices);
 }
 
-/// Makes a message and holds the splitter to it; how far it was understood.
+/// Makes a message and holds the splitter to it, and the reader of spans; how far it was understood.
 ///
 /// # Panics
 /// If the splitter or a decoder does not do with it what the manner promises, or a part is not what it must be.
 pub fn check(signal: Signal, manner: Manner, choices: &[u8]) -> Understood {
     let message = message(signal, manner, choices);
     let understood = match signal {
-        Signal::Traces | Signal::Logs => split::check(signal, &message),
+        Signal::Traces => {
+            spans::run(&message);
+            split::check(signal, &message)
+        }
+        Signal::Logs => split::check(signal, &message),
         Signal::Metrics => {
             let decoded = split::check_count_of_metrics(&message);
             Understood { taken: decoded, decoded, parts: 0 }
@@ -257,7 +262,7 @@ impl Writer<'_> {
             }
             Varint => {
                 self.key(out, number, 0);
-                let value = [0, 1, 2, 300, u64::MAX][self.choices.below(5)];
+                let value = [0, 1, 2, 300, (1 << 32) + 3, u64::MAX][self.choices.below(6)];
                 self.varint(out, value);
             }
             Fixed64 => self.fixed(out, number, 1, 8),

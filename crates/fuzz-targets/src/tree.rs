@@ -59,6 +59,12 @@ fn read_level<'m>(message: &'m [u8], levels: &[u32], trace_id: u32) -> Option<Ve
     fields(message)?.into_iter().map(item).collect()
 }
 
+/// What the length-delimited fields of this number hold, in a message whose framing holds.
+pub fn contents(message: &[u8], number: u32) -> Vec<&[u8]> {
+    let fields = fields(message).unwrap_or_default().into_iter();
+    fields.filter(|field| field.number == number).filter_map(|field| field.content).collect()
+}
+
 fn last_trace_id(record: &[u8], number: u32) -> Option<TraceId> {
     let ids = fields(record)?.into_iter().filter(|field| field.number == number);
     let last = ids.filter_map(|field| field.content).next_back();
