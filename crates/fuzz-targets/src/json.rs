@@ -35,11 +35,12 @@ fn check<M: Message + Default + PartialEq + Debug>(
     };
     assert!(protobuf.len() <= MAX_GROWTH * json.len(), "{} bytes of {}", protobuf.len(), json.len());
     let decoded = M::decode(&protobuf[..]).expect("what is written is OTLP");
-    let again = write(&decoded).expect("prost's messages are JSON");
-    // Its code writes numbers that JSON has not as null, which is the same as absent.
-    if again.windows(4).any(|word| word == b"null") {
+    // Its code writes what JSON has no number for as null, which is the same as absent.
+    let shown = format!("{decoded:?}");
+    if shown.contains("NaN") || shown.contains("inf") {
         return;
     }
+    let again = write(&decoded).expect("prost's messages are JSON");
     let again = request_to_protobuf(signal, &again).expect("what opentelemetry-proto writes is OTLP/JSON");
     assert_eq!(M::decode(&again[..]).expect("what is written is OTLP"), decoded, "through JSON once more");
 }
