@@ -8,12 +8,12 @@ use std::hash::Hasher;
 /// does not matter. The same attributes encoded by two SDKs give the same hash. It is not keyed: what it is compared
 /// with, or hashed by, is the caller's.
 ///
-/// Fails if the framing of the envelope or of a resource is broken.
+/// Fails if the framing of the envelope is broken. What is broken inside a resource is not counted, for it is passed on.
 pub(crate) fn resource_id(mut envelope: Fields<'_>) -> Result<[u8; 16], Malformed> {
     let mut sum = 0u128;
     while let Some(field) = envelope.read()? {
         let (1, Some(mut resource)) = (field.number, field.fields()) else { continue };
-        while let Some(attribute) = resource.read()? {
+        while let Ok(Some(attribute)) = resource.read() {
             if let (1, Value::Bytes(key_value)) = (attribute.number, attribute.value) {
                 let mut hasher = SipHasher13::new();
                 hasher.write(key_value);

@@ -82,8 +82,7 @@ impl Splitter {
     /// is not 16 bytes, or all zero, is not valid OTLP; it is routed as `TraceId::default()` and passed on, so that it
     /// makes no other span be lost. A log record without a trace id, which is valid, is routed by its resource.
     ///
-    /// Fails if the framing of the request, an envelope, a record or a resource that is needed is broken; what records
-    /// hold deeper is not looked at.
+    /// Fails if the framing of the request, an envelope or a record is broken; what they hold deeper is passed on as it is.
     pub fn scan(&mut self, signal: Signal, message: &[u8], route: impl FnMut(Unit) -> Part) -> Result<(), Malformed> {
         self.clear(message.len());
         if u32::try_from(message.len()).is_err() {

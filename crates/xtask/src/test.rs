@@ -42,10 +42,11 @@ fn cargo(workspace: &Workspace, arguments: &[&str]) -> Command {
 /// The tests that start the released binary between real collectors and clients. The other integration tests run once
 /// more with them: a filter that matched nothing would pass.
 fn end_to_end_tests(workspace: &Workspace) -> Result<()> {
-    let python = e2e_setup::run(workspace)?;
+    let installed = e2e_setup::run(workspace)?;
     let binary = workspace.target.join("release").join(format!("verdigris{EXE_SUFFIX}"));
     let mut command = cargo(workspace, &["test", "--workspace", "--test", "it"]);
-    process::run(command.env("VERDIGRIS_BIN", binary).env("VERDIGRIS_E2E_PYTHON", python))
+    command.env("VERDIGRIS_BIN", binary);
+    process::run(command.env("VERDIGRIS_E2E_PYTHON", installed.python).env("VERDIGRIS_E2E_NODE", installed.node))
 }
 
 /// The steps that were done, with how long each took.

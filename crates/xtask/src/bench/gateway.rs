@@ -76,7 +76,7 @@ impl Options {
 /// Builds, measures, prints.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let rotel = match options.any(Contender::needs_rotel) {
-        true => Some(e2e_setup::run(workspace)?.with_file_name("rotel-agent")),
+        true => Some(e2e_setup::run(workspace)?.python.with_file_name("rotel-agent")),
         false => None,
     };
     let envoy = match options.any(Contender::needs_envoy) {

@@ -23,6 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("web", &["control", "model"]),
     ("sim", PURE),
     ("bench", &["model", "otlp"]),
+    ("fuzz-targets", &["model", "otlp"]),
     (
         "verdigris",
         &[

@@ -32,6 +32,20 @@ pub(crate) fn legacy_python() -> PathBuf {
     python
 }
 
+/// The folder of `node`, and of `node_modules` with the OpenTelemetry SDK.
+pub(crate) fn node() -> PathBuf {
+    if let Some(node) = std::env::var_os("VERDIGRIS_E2E_NODE") {
+        return PathBuf::from(node);
+    }
+    let node = root().join("target/e2e/node");
+    assert!(
+        node.exists(),
+        "the real JavaScript clients are not installed: run `cargo xtask e2e-setup`, or name a folder that has them in \
+         VERDIGRIS_E2E_NODE"
+    );
+    node
+}
+
 /// A port that the system chose and that nobody else gets: bound, but not listened on, so that the program that it is
 /// meant for can (both sides set SO_REUSEADDR). While it is held, a client that tries again and again to reach a
 /// program that is being restarted is not given it as its own port either.
