@@ -1,4 +1,4 @@
-//! What CI and a developer run: `cargo xtask test`, `check`, `bench`, `e2e-setup`. A command is a module with one `run`.
+//! What CI and a developer run: `cargo xtask test`, `check`, `bench`, `soak`, `e2e-setup`. A command is a module with one `run`.
 //!
 //! It starts cargo, Python and pip as processes, and knows the workspace from its manifests alone: it depends on no
 //! crate of ours, so that it still builds when one of them does not.
@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod e2e_setup;
 mod process;
+mod soak;
 mod test;
 mod workspace;
 
@@ -35,6 +36,8 @@ enum Command {
     /// Measures the data plane beside its peers, with release binaries; judges no number
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Minutes of load while everything is killed, stalled and filled at random, and a table of what was lost or torn
+    Soak(soak::Options),
     /// Installs what the end-to-end tests need into target/e2e/venv, and prints the path of its Python
     E2eSetup,
 }
@@ -55,6 +58,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test { fast } => test::run(&workspace, fast),
         Command::Check => check::run(&workspace),
         Command::Bench(bench) => bench::run(&workspace, &bench),
+        Command::Soak(options) => soak::run(&workspace, &options),
         Command::E2eSetup => {
             println!("{}", e2e_setup::run(&workspace)?.display());
             Ok(())

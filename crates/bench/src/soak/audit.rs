@@ -56,6 +56,8 @@ pub struct Disturbances {
     pub kills: Vec<Window>,
     /// From when a rollback was ordered until it was applied.
     pub rollbacks: Vec<Window>,
+    /// The same of promotions, which should tear nothing.
+    pub promotions: Vec<Window>,
     /// How long a trace stays where it began after its last span.
     pub pin_ms: u64,
 }
@@ -69,7 +71,9 @@ pub enum Cause {
     Rollback,
     /// No span of it is known to have come for longer than `pin`.
     Expired,
-    /// None of these: what must not be.
+    /// The candidate became active while it was in flight, and none of these: what must not be.
+    Promotion,
+    /// None of these either: what must not be.
     Shift,
 }
 
@@ -96,7 +100,10 @@ pub fn cause(attempts: impl Iterator<Item = Attempt>, disturbances: &Disturbance
         }
         touched = attempt.sent_ms;
     }
-    if last.saturating_sub(touched) > disturbances.pin_ms { Cause::Expired } else { Cause::Shift }
+    if last.saturating_sub(touched) > disturbances.pin_ms {
+        return Cause::Expired;
+    }
+    if meets(&disturbances.promotions) { Cause::Promotion } else { Cause::Shift }
 }
 
 /// What came of it all.
@@ -114,7 +121,7 @@ pub struct Findings {
     pub malformed: u64,
     /// Traces.
     pub torn: Torn,
-    /// The first few lost spans and traces that a shift tore, with their requests' attempts, for people.
+    /// The first few lost spans and traces that a shift or a promotion tore, with their requests' attempts, for people.
     pub examples: Vec<String>,
 }
 
@@ -123,6 +130,7 @@ pub struct Findings {
 #[serde(rename_all = "camelCase")]
 pub struct Torn {
     pub by_shifts: u64,
+    pub by_promotions: u64,
     pub by_rollbacks: u64,
     pub by_kills: u64,
     pub after_pin: u64,
@@ -142,16 +150,23 @@ pub fn audit(book: &Book, arrivals: &Arrivals, disturbances: &Disturbances) -> F
         }
         lost += 1;
     }
+    let mut tell = |before: u64, by: &str, trace| {
+        if before < MAX_EXAMPLES as u64 {
+            examples.push(format!("torn by {by}: {}", history(book, trace)));
+        }
+    };
     for trace in arrivals.torn() {
         let attempts = book.requests_of(trace).flat_map(|request| request.attempts.iter().copied());
         match cause(attempts, disturbances) {
             Cause::Kill => torn.by_kills += 1,
             Cause::Rollback => torn.by_rollbacks += 1,
             Cause::Expired => torn.after_pin += 1,
+            Cause::Promotion => {
+                tell(torn.by_promotions, "a promotion", trace);
+                torn.by_promotions += 1;
+            }
             Cause::Shift => {
-                if torn.by_shifts < MAX_EXAMPLES as u64 {
-                    examples.push(format!("torn by a shift: {}", history(book, trace)));
-                }
+                tell(torn.by_shifts, "a shift", trace);
                 torn.by_shifts += 1;
             }
         }
@@ -189,8 +204,12 @@ mod tests {
     const ACKNOWLEDGED: End = End::Acknowledged;
 
     fn check(attempts: &[(u64, u64, End)], expected: Cause) {
-        let disturbances =
-            Disturbances { kills: vec![(100_000, 102_000)], rollbacks: vec![(200_000, 200_100)], pin_ms: 10_000 };
+        let disturbances = Disturbances {
+            kills: vec![(100_000, 102_000)],
+            rollbacks: vec![(200_000, 200_100)],
+            promotions: vec![(300_000, 300_100)],
+            pin_ms: 10_000,
+        };
         // The order in which they are found says nothing.
         for backwards in [false, true] {
             let mut attempts: Vec<Attempt> = attempts
@@ -218,6 +237,7 @@ mod tests {
         check(&[(99_000, 99_010, ACKNOWLEDGED), (103_000, 103_010, ACKNOWLEDGED)], Cause::Kill);
         check(&[(99_000, 99_010, ACKNOWLEDGED), (99_500, 101_000, End::Lost)], Cause::Kill);
         check(&[(199_000, 199_010, ACKNOWLEDGED), (201_000, 201_010, ACKNOWLEDGED)], Cause::Rollback);
+        check(&[(299_000, 299_010, ACKNOWLEDGED), (301_000, 301_010, ACKNOWLEDGED)], Cause::Promotion);
         check(&[(201_000, 201_010, ACKNOWLEDGED), (202_000, 202_010, ACKNOWLEDGED)], Cause::Shift);
     }
 
