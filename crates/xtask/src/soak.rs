@@ -105,6 +105,9 @@ fn verdict(found: &[Found], options: &Options) -> Result<()> {
                 eprintln!("{}: {line}", run.contender.name());
             }
         }
+        if let Some(why) = run.failed_starts.first() {
+            eprintln!("{}: a start that failed: {why}", run.contender.name());
+        }
         for line in report::broken(run) {
             eprintln!("{} BROKEN: {line}", run.contender.name());
             broken += 1;

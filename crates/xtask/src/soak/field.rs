@@ -65,8 +65,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 const DELIVERY_LIMIT: Duration = Duration::from_secs(60);
 
 /// Nothing more has arrived for so long: what is missing is lost. Rotel tries again after 30 s at most.
-const SILENCE: Duration = Duration::from_secs(12);
-const ARRIVAL_LIMIT: Duration = Duration::from_secs(90);
+const SILENCE: Duration = Duration::from_secs(35);
+const ARRIVAL_LIMIT: Duration = Duration::from_secs(180);
 
 /// Idle HTTP/1.1 connections to a collector are kept for 20 s.
 const REST_LIMIT: Duration = Duration::from_secs(30);

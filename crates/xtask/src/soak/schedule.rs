@@ -116,11 +116,12 @@ fn sink_lane(sink: Sink, run_ms: u64, mut dice: Dice) -> Vec<Timed> {
 }
 
 fn gateway_lane(run_ms: u64, mut dice: Dice) -> Vec<Timed> {
-    lane(run_ms, 6_000..30_000, dice.fork(), |_| Event::KillGateway { down_ms: dice.within(100..2_000) })
+    // After each the next shift waits for `pin` again: not so often that the weight never moves.
+    lane(run_ms, 10_000..45_000, dice.fork(), |_| Event::KillGateway { down_ms: dice.within(100..2_000) })
 }
 
 fn disk_lane(run_ms: u64, mut dice: Dice) -> Vec<Timed> {
-    lane(run_ms, 5_000..30_000, dice.fork(), |_| Event::FillDisk { for_ms: dice.within(2_000..8_000) })
+    lane(run_ms, 8_000..45_000, dice.fork(), |_| Event::FillDisk { for_ms: dice.within(2_000..8_000) })
 }
 
 fn client_lane(run_ms: u64, mut dice: Dice) -> Vec<Timed> {
@@ -140,11 +141,12 @@ fn rollout_lane(run_ms: u64, mut dice: Dice) -> Vec<Timed> {
         weights.sort_unstable();
         weights.dedup();
         let pause_s = dice.within(1..longest_pause_s + 1);
+        // It is ended when it has come to its bake, or before: then the rest of a promotion is hurried through.
         let shifts_ms = (weights.len() as u64 + 1) * (pause_s * 1_000 + 500);
         Event::Rollout(Rollout {
             weights,
             pause_s,
-            ended_after_ms: pin_ms + shifts_ms + dice.within(0..longest_rest_ms),
+            ended_after_ms: pin_ms + dice.within(1_000..shifts_ms + longest_rest_ms),
             promoted: dice.within(0..2) == 0,
             paused: dice.within(0..3) == 0,
         })
@@ -229,7 +231,7 @@ impl fmt::Display for Event {
             }
             Event::StallClients { for_ms } => write!(f, "the clients' network stalls for {:.1} s", s(for_ms)),
             Event::FillDisk { for_ms } => write!(f, "the disk is full for {:.1} s", s(for_ms)),
-            Event::KillGateway { down_ms } => write!(f, "the gateway is killed for {:.1} s", s(down_ms)),
+            Event::KillGateway { down_ms } => write!(f, "the proxy is killed for {:.1} s", s(down_ms)),
             Event::Rollout(rollout) => rollout.fmt(f),
         }
     }
