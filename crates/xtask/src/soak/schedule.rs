@@ -117,7 +117,8 @@ fn sink_lane(sink: Sink, run_ms: u64, mut dice: Dice) -> Vec<Timed> {
 
 fn gateway_lane(run_ms: u64, mut dice: Dice) -> Vec<Timed> {
     // After each the next shift waits for `pin` again: not so often that the weight never moves.
-    lane(run_ms, 10_000..45_000, dice.fork(), |_| Event::KillGateway { down_ms: dice.within(100..2_000) })
+    let pause_ms = if run_ms < SHORT_RUN_MS { 10_000..30_000 } else { 20_000..60_000 };
+    lane(run_ms, pause_ms, dice.fork(), |_| Event::KillGateway { down_ms: dice.within(100..2_000) })
 }
 
 fn disk_lane(run_ms: u64, mut dice: Dice) -> Vec<Timed> {
