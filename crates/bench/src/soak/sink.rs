@@ -29,6 +29,7 @@ use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -80,9 +81,10 @@ pub fn run(options: &Options) -> Result<()> {
 async fn serve(options: &Options) -> Result<()> {
     let listener =
         TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
-    let journal = RefCell::new(Writer::create(&options.journal)?);
+    let journal = Writer::create(&options.journal)?;
     println!("{}", json!({ "address": listener.local_addr()? }));
-    let sink = Rc::new(Sink { order: Cell::new(Order::Take), journal, valve: Valve::open() });
+    let sink = Rc::new(Sink::new(journal));
+    let mut accepting = pin!(accept(Rc::clone(&sink), listener));
     let mut lines = read_lines();
     loop {
         tokio::select! {
@@ -92,12 +94,17 @@ async fn serve(options: &Options) -> Result<()> {
                 }
                 None => return Ok(()),
             },
-            accepted = listener.accept() => {
-                // A listener on loopback fails only when file descriptors are out: whoever runs us sees that we ended.
-                let (stream, _) = accepted.context("cannot accept")?;
-                tokio::task::spawn_local(connection(Rc::clone(&sink), stream));
-            }
+            ended = &mut accepting => return ended,
         }
+    }
+}
+
+/// Never ends well: a listener on loopback fails only when file descriptors are out, and whoever runs us sees that we
+/// ended.
+async fn accept(sink: Rc<Sink>, listener: TcpListener) -> Result<()> {
+    loop {
+        let (stream, _) = listener.accept().await.context("cannot accept")?;
+        tokio::task::spawn_local(connection(Rc::clone(&sink), stream));
     }
 }
 
@@ -124,6 +131,10 @@ impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecu
 type Reply = Response<WithTrailers<Full<Bytes>, Ready<Option<Result<HeaderMap, Infallible>>>>>;
 
 impl Sink {
+    fn new(journal: Writer) -> Sink {
+        Sink { order: Cell::new(Order::Take), journal: RefCell::new(journal), valve: Valve::open() }
+    }
+
     fn obey(&self, order: Order) {
         self.valve.set(match order {
             Order::Stall => Flow { forth: false, back: false },
@@ -231,3 +242,6 @@ fn refusal(grpc: bool, code: u32, http_status: StatusCode, retry_after_ms: Optio
     }
     response
 }
+
+#[cfg(test)]
+mod tests;
