@@ -1,10 +1,12 @@
-//! What `cargo xtask bench` measures with: the wire split beside prost, and a load generator with its own sinks.
+//! What `cargo xtask bench` and `cargo xtask soak` measure with: the wire split beside prost, a load generator with its
+//! own sinks, and a client and back ends that keep books on every span.
 //!
 //! Development only, and no part of the product: nothing depends on it. It measures and reports; it judges no number,
 //! for on a shared machine a number that is judged is a test that fails at random.
 
 mod load;
 mod requests;
+mod soak;
 mod split;
 
 use clap::{Parser, Subcommand};
@@ -23,12 +25,18 @@ enum Command {
     Split(split::Options),
     /// A load generator and two sinks, told what to do by JSON lines on standard input until that ends
     Load,
+    /// The soak test's client, told what to do by JSON lines on standard input until that ends
+    SoakLoad(soak::LoadOptions),
+    /// One of the soak test's back ends, told likewise
+    SoakSink(soak::SinkOptions),
 }
 
 fn main() -> ExitCode {
     let done = match CommandLine::parse().command {
         Command::Split(options) => split::run(&options),
         Command::Load => load::run(),
+        Command::SoakLoad(options) => soak::run_load(&options),
+        Command::SoakSink(options) => soak::run_sink(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

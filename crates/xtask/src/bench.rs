@@ -5,7 +5,7 @@ mod contenders;
 mod figures;
 mod gateway;
 mod load;
-mod running;
+pub mod running;
 
 use crate::process;
 use crate::workspace::Workspace;
@@ -48,7 +48,7 @@ pub fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
 
 /// Builds a package's binary of the same name. One package at a time: together their dependencies' features would differ
 /// from those of the binary that is released.
-fn release_binary(workspace: &Workspace, package: &str) -> Result<PathBuf> {
+pub fn release_binary(workspace: &Workspace, package: &str) -> Result<PathBuf> {
     let build = ["build", "--release", "--quiet", "--package", package];
     process::run_aside(process::cargo().current_dir(&workspace.root).args(build))?;
     Ok(workspace.target.join("release").join(format!("{package}{EXE_SUFFIX}")))

@@ -1,4 +1,5 @@
-//! What CI and a developer run: `cargo xtask test`, `check`, `bench`, `fuzz`, `e2e-setup`. A command is a module with one `run`.
+//! What CI and a developer run: `cargo xtask test`, `check`, `bench`, `soak`, `fuzz`, `e2e-setup`. A command is a module with
+//! one `run`.
 //!
 //! It starts cargo, Python and pip as processes, and knows the workspace from its manifests alone: it depends on no
 //! crate of ours, so that it still builds when one of them does not.
@@ -8,6 +9,7 @@ mod check;
 mod e2e_setup;
 mod fuzz;
 mod process;
+mod soak;
 mod test;
 mod workspace;
 
@@ -36,6 +38,8 @@ enum Command {
     /// Measures the data plane beside its peers, with release binaries; judges no number
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Minutes of load while everything is killed, stalled and filled at random, and a table of what was lost or torn
+    Soak(soak::Options),
     /// Fuzzes what reads bytes from anybody, with libFuzzer; needs the nightly compiler and cargo-fuzz
     Fuzz(fuzz::Fuzz),
     /// Installs what the end-to-end tests need into target/e2e, and prints the path of its Python
@@ -59,6 +63,7 @@ fn run(command: Command) -> Result<()> {
         Command::Check => check::run(&workspace),
         Command::Bench(bench) => bench::run(&workspace, &bench),
         Command::Fuzz(fuzz) => fuzz::run(&workspace, &fuzz),
+        Command::Soak(options) => soak::run(&workspace, &options),
         Command::E2eSetup => {
             println!("{}", e2e_setup::run(&workspace)?.python.display());
             Ok(())

@@ -13,9 +13,8 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use model::Environment;
 use otlp::compression::gunzip;
-use otlp::{Signal, Splitter, count_items, grpc};
+use otlp::{Signal, Splitter, Unit, count_items, grpc};
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -197,11 +196,14 @@ impl Tally {
         match self.traces.lock().expect(UNPOISONED).as_mut() {
             None => count_items(Signal::Traces, message),
             Some(traces) => {
-                let counts = Splitter::default().scan(message, |trace| {
-                    traces.saw(trace, self.place);
-                    Environment::Blue
+                let mut splitter = Splitter::default();
+                splitter.scan(Signal::Traces, message, |unit| {
+                    if let Unit::Trace(trace) = unit {
+                        traces.saw(trace, self.place);
+                    }
+                    0
                 })?;
-                Ok(counts[Environment::Blue])
+                Ok(splitter.records(0))
             }
         }
     }

@@ -58,12 +58,16 @@ pub enum Side {
     Load,
 }
 
+/// How the kernel counts CPU time.
+fn ticks_per_s() -> Result<f64> {
+    Ok(process::read(Command::new("getconf").arg("CLK_TCK"))?.trim().parse()?)
+}
+
 impl Launcher {
     /// The proxy gets one core and the load another one, where there are two and taskset. Where setpriv is, the kernel
     /// kills what we started if we are killed ourselves.
     pub fn find() -> Result<Launcher> {
-        let available = |words: &[&str]| process::read(Command::new(words[0]).args(&words[1..])).is_ok();
-        let ticks_per_s = process::read(Command::new("getconf").arg("CLK_TCK"))?.trim().parse()?;
+        let ticks_per_s = ticks_per_s()?;
         let mut launcher = Launcher { proxy: Vec::new(), load: Vec::new(), ticks_per_s, words: String::new() };
         let cores = allowed_cores(&fs::read_to_string("/proc/self/status").context("the benchmark needs Linux")?);
         match cores[..] {
@@ -75,12 +79,15 @@ impl Launcher {
             [] | [_] => "nothing is pinned, for there are no two cores".clone_into(&mut launcher.words),
             [_, _, ..] => "nothing is pinned, for there is no taskset (util-linux)".clone_into(&mut launcher.words),
         }
-        let with_us = ["setpriv", "--pdeathsig", "KILL"];
-        if available(&[&with_us[..], &["true"]].concat()) {
-            launcher.proxy.extend(with_us.map(str::to_owned));
-            launcher.load.extend(with_us.map(str::to_owned));
-        }
+        launcher.proxy.extend(with_us());
+        launcher.load.extend(with_us());
         Ok(launcher)
+    }
+
+    /// Nothing is pinned: threads meet as they do in service.
+    pub fn unpinned() -> Result<Launcher> {
+        let words = "nothing is pinned".to_owned();
+        Ok(Launcher { proxy: with_us(), load: with_us(), ticks_per_s: ticks_per_s()?, words })
     }
 
     /// Starts a process. Its standard error goes to `log`.
@@ -113,6 +120,16 @@ impl Launcher {
     }
 }
 
+/// What makes the kernel kill a process when we are killed ourselves, where there is setpriv.
+fn with_us() -> Vec<String> {
+    let with_us = ["setpriv", "--pdeathsig", "KILL"];
+    if available(&[&with_us[..], &["true"]].concat()) { with_us.map(str::to_owned).to_vec() } else { Vec::new() }
+}
+
+fn available(words: &[&str]) -> bool {
+    process::read(Command::new(words[0]).args(&words[1..])).is_ok()
+}
+
 /// A process that is killed, by its id, when this is dropped.
 pub struct Running {
     name: String,
@@ -131,6 +148,11 @@ impl Drop for Running {
 }
 
 impl Running {
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The next line of its standard output.
     pub fn line(&mut self, limit: Duration) -> Result<String> {
         self.lines.recv_timeout(limit).map_err(|error| match error {
