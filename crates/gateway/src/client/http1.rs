@@ -6,14 +6,17 @@ use crate::body::Frames;
 use http::Request;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// An idle connection is not used after this: servers close idle ones (the collector after 60 s), and a request that
-/// meets the close is one of which nobody knows whether it was taken.
+/// An idle connection is closed after this: servers close idle ones (the collector after 60 s), and a request that meets
+/// the close is one of which nobody knows whether it was taken.
 const MAX_IDLE: Duration = Duration::from_secs(20);
+
+/// How often idle connections are looked at, where no request does.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// After a failed connect, requests are refused at once for this long.
 const BACKOFF: Duration = Duration::from_millis(250);
@@ -26,7 +29,7 @@ pub(super) struct Pool {
     /// One permit a connection in use.
     room: Semaphore,
     /// Held for a push or a pop alone, never across an await.
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -37,7 +40,9 @@ struct State {
 
 impl Pool {
     pub(super) fn new(endpoint: Endpoint, connections: usize) -> Pool {
-        Pool { endpoint, room: Semaphore::new(connections.max(1)), state: Mutex::default() }
+        let state = Arc::<Mutex<State>>::default();
+        tokio::spawn(close_idle(Arc::downgrade(&state)));
+        Pool { endpoint, room: Semaphore::new(connections.max(1)), state }
     }
 
     pub(super) async fn send(&self, mut request: Request<Frames>, timeout: Duration) -> Result<Reply, NoResponse> {
@@ -124,8 +129,21 @@ impl Pool {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        // A push or a pop leaves no half-done state behind.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    // A push or a pop leaves no half-done state behind.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Closes what was idle for too long, for as long as there is a pool.
+async fn close_idle(state: Weak<Mutex<State>>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let Some(state) = state.upgrade() else { return };
+        lock(&state).idle.retain(|(since, sender)| since.elapsed() <= MAX_IDLE && !sender.is_closed());
     }
 }
