@@ -112,7 +112,7 @@ async fn answered(
             let reason = "rolled back while waiting".to_owned();
             Outcome::Unknown { reason, retry_after_ms: ROLLED_BACK_RETRY_MS }
         }
-        outcome = client.export(signal, part.message.clone()) => outcome,
+        outcome = client.export_packed(signal, part.message.clone(), part.packed.clone()) => outcome,
     }
 }
 

@@ -37,4 +37,5 @@ pub use pins::MAX_PIN_S;
 pub use run::{Bound, Channels, Clock, Event, Gateway, Stopped};
 pub use stats::{EnvironmentStats, Stats};
 pub use table::TableError;
+pub use tls::ServerFiles;
 pub use view::{MAX_VIEW_BYTES, Role, View};

@@ -1,6 +1,8 @@
 //! Sockets and connections: everything is bound before anything is served, and no peer holds a connection without
 //! using it for longer than the limits say.
 
+mod secure;
+
 use crate::config::{Config, Listen};
 use crate::receive;
 use crate::run::Running;
@@ -8,12 +10,15 @@ use crate::stats::add;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use secure::Opened;
+pub(crate) use secure::{Secure, renew};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -67,7 +72,7 @@ impl std::fmt::Display for PortRole {
     }
 }
 
-/// A port that cannot be listened on. Nothing was served.
+/// A port that cannot be listened on, or cannot speak TLS. Nothing was served.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Another process, or another port of this configuration, has it.
@@ -103,6 +108,15 @@ pub enum BindError {
         #[source]
         source: io::Error,
     },
+    /// Its certificate, key or authorities cannot be used.
+    #[error("{role} cannot speak TLS")]
+    Tls {
+        /// Whose port.
+        role: PortRole,
+        /// Which file, and why.
+        #[source]
+        source: tls::FileError,
+    },
     /// Anything else.
     #[error("{role} cannot listen on {address}; set another address")]
     Other {
@@ -135,46 +149,72 @@ pub(crate) enum Port {
 pub(crate) struct Listener {
     port: Port,
     socket: TcpListener,
+    secure: Option<Arc<Secure>>,
+}
+
+/// What binding gives.
+#[derive(Default)]
+pub(crate) struct Sockets {
+    pub(crate) listeners: Vec<Listener>,
+    /// The TLS of the ports that speak it, each once.
+    pub(crate) secure: Vec<Arc<Secure>>,
 }
 
 /// Binds every port of a configuration, or none.
-pub(crate) async fn bind(config: &Config) -> Result<(Vec<Listener>, Addresses), BindError> {
-    let mut listeners = Vec::new();
-    let listen = config.listen;
-    let gateway = Listen {
-        grpc: bind_one(&mut listeners, Port::Gateway, PortRole::GatewayGrpc, listen.grpc).await?,
-        http: bind_one(&mut listeners, Port::Gateway, PortRole::GatewayHttp, listen.http).await?,
-    };
+pub(crate) async fn bind(config: &Config) -> Result<(Sockets, Addresses), BindError> {
+    let mut sockets = Sockets::default();
+    let roles = (PortRole::GatewayGrpc, PortRole::GatewayHttp);
+    let gateway = sockets.bind(Port::Gateway, roles, &config.listen).await?;
     let mut taps = BTreeMap::new();
     for (name, listen) in &config.taps {
-        let port = Port::Tap(name.as_str().into());
-        let bound = Listen {
-            grpc: bind_one(&mut listeners, port.clone(), PortRole::TapGrpc(name.clone()), listen.grpc).await?,
-            http: bind_one(&mut listeners, port, PortRole::TapHttp(name.clone()), listen.http).await?,
-        };
+        let roles = (PortRole::TapGrpc(name.clone()), PortRole::TapHttp(name.clone()));
+        let bound = sockets.bind(Port::Tap(name.as_str().into()), roles, listen).await?;
         taps.insert(name.clone(), bound);
     }
-    Ok((listeners, Addresses { gateway, taps }))
+    Ok((sockets, Addresses { gateway, taps }))
 }
 
-async fn bind_one(
-    listeners: &mut Vec<Listener>,
-    port: Port,
-    role: PortRole,
-    address: SocketAddr,
-) -> Result<SocketAddr, BindError> {
-    let bound = match TcpListener::bind(address).await {
-        Ok(socket) => socket.local_addr().map(|bound| (socket, bound)),
-        Err(error) => Err(error),
-    };
-    let (socket, bound) = bound.map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => BindError::InUse { role, address, source },
-        io::ErrorKind::PermissionDenied => BindError::NotPermitted { role, address, source },
-        io::ErrorKind::AddrNotAvailable => BindError::NotOurs { role, address, source },
-        _ => BindError::Other { role, address, source },
-    })?;
-    listeners.push(Listener { port, socket });
-    Ok(bound)
+impl Sockets {
+    async fn bind(
+        &mut self,
+        port: Port,
+        (grpc_role, http_role): (PortRole, PortRole),
+        listen: &Listen,
+    ) -> Result<Listen, BindError> {
+        let secure = match &listen.tls {
+            Some(files) => {
+                let refused = |source| BindError::Tls { role: grpc_role.clone(), source };
+                let secure = Arc::new(Secure::open(files).map_err(refused)?);
+                self.secure.push(Arc::clone(&secure));
+                Some(secure)
+            }
+            None => None,
+        };
+        let grpc = self.bind_one(port.clone(), secure.clone(), grpc_role, listen.grpc).await?;
+        let http = self.bind_one(port, secure, http_role, listen.http).await?;
+        Ok(Listen { grpc, http, tls: listen.tls.clone() })
+    }
+
+    async fn bind_one(
+        &mut self,
+        port: Port,
+        secure: Option<Arc<Secure>>,
+        role: PortRole,
+        address: SocketAddr,
+    ) -> Result<SocketAddr, BindError> {
+        let bound = match TcpListener::bind(address).await {
+            Ok(socket) => socket.local_addr().map(|bound| (socket, bound)),
+            Err(error) => Err(error),
+        };
+        let (socket, bound) = bound.map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse { role, address, source },
+            io::ErrorKind::PermissionDenied => BindError::NotPermitted { role, address, source },
+            io::ErrorKind::AddrNotAvailable => BindError::NotOurs { role, address, source },
+            _ => BindError::Other { role, address, source },
+        })?;
+        self.listeners.push(Listener { port, socket, secure });
+        Ok(bound)
+    }
 }
 
 /// Accepts until `stop`, and then until its connections are done.
@@ -190,9 +230,9 @@ pub(crate) async fn accept(running: Arc<Running>, listener: Listener, mut stop: 
                 Ok((stream, _)) => match Arc::clone(&room).try_acquire_owned() {
                     Ok(permit) => {
                         let (running, port) = (Arc::clone(&running), listener.port.clone());
-                        let stopping = stopping.clone();
+                        let (secure, stopping) = (listener.secure.clone(), stopping.clone());
                         connections.spawn(async move {
-                            connection(running, port, stream, stopping).await;
+                            connection(running, port, secure, stream, stopping).await;
                             drop(permit);
                         });
                     }
@@ -209,16 +249,47 @@ pub(crate) async fn accept(running: Arc<Running>, listener: Listener, mut stop: 
     while connections.join_next().await.is_some() {}
 }
 
-async fn connection(running: Arc<Running>, port: Port, stream: TcpStream, mut stop: watch::Receiver<bool>) {
-    let header_timeout = Duration::from_millis(running.shared.limits.header_timeout_ms);
-    let spoken = tokio::select! {
-        spoken = tokio::time::timeout(header_timeout, is_http2(&stream)) => spoken,
-        () = stopped(&mut stop) => return,
-    };
-    let Ok(Ok(http2)) = spoken else { return };
+async fn connection(
+    running: Arc<Running>,
+    port: Port,
+    secure: Option<Arc<Secure>>,
+    stream: TcpStream,
+    mut stop: watch::Receiver<bool>,
+) {
+    // Small answers must not wait for more data; where it cannot be set, the connection is broken already.
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    let shared = Arc::clone(&running.shared);
+    let header_timeout = Duration::from_millis(shared.limits.header_timeout_ms);
+    match secure {
+        None => {
+            let spoken = tokio::select! {
+                spoken = tokio::time::timeout(header_timeout, is_http2(&stream)) => spoken,
+                () = stopped(&mut stop) => return,
+            };
+            let Ok(Ok(http2)) = spoken else { return };
+            serve(running, port, stream, http2, stop).await;
+        }
+        Some(secure) => {
+            let opened = tokio::select! {
+                opened = secure.accept(stream, header_timeout, &shared.counters) => opened,
+                () = stopped(&mut stop) => return,
+            };
+            let Some(Opened { stream, http2 }) = opened else { return };
+            serve(running, port, stream, http2, stop).await;
+        }
+    }
+}
+
+async fn serve(
+    running: Arc<Running>,
+    port: Port,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    http2: bool,
+    mut stop: watch::Receiver<bool>,
+) {
+    let header_timeout = Duration::from_millis(running.shared.limits.header_timeout_ms);
     let service = service_fn(move |request| {
         let (running, port) = (Arc::clone(&running), port.clone());
         async move { Ok::<_, Infallible>(receive::serve(running, port, request).await) }

@@ -1,9 +1,11 @@
 //! Where a request goes: whole traces to blue or green, the original bytes wherever one environment gets all of them.
 
 use crate::answer::{Answer, Outcome, combine};
+use crate::client::Packed;
 use crate::hand_over::hand_over;
 use crate::mirror::mirror;
 use crate::pins::{PinHash, PinTime, Settled};
+use crate::receive::Message;
 use crate::run::{Running, Shared};
 use crate::stats::{Held, add};
 use crate::table::Snapshot;
@@ -28,17 +30,20 @@ thread_local! {
 pub(crate) struct Part {
     pub(crate) message: Bytes,
     pub(crate) spans: u64,
+    /// The whole request in the compressed form in which it came, if this is all of it.
+    pub(crate) packed: Option<Packed>,
 }
 
 /// Routes one request, forwards it, and says what the client is told: acknowledged only when every environment that
 /// serves a part of it acknowledged that.
-pub(crate) async fn deliver(running: Arc<Running>, signal: Signal, message: Bytes, mut held: Held) -> Answer {
+pub(crate) async fn deliver(running: Arc<Running>, signal: Signal, message: Message, mut held: Held) -> Answer {
+    let Message { message, packed } = message;
     let shared = &running.shared;
     let Some(snapshot) = shared.snapshot.load_full() else {
         return combine([(0, Outcome::unavailable("the gateway has no route table yet".to_owned()))]);
     };
     if signal != Signal::Traces {
-        let part = Part { message, spans: 0 };
+        let part = Part { message, spans: 0, packed };
         return combine([(0, serve(&running, &snapshot, signal, snapshot.table.active, part).await)]);
     }
     let now_us = (running.clock)();
@@ -48,7 +53,7 @@ pub(crate) async fn deliver(running: Arc<Running>, signal: Signal, message: Byte
     };
     match parts {
         Parts::One(environment, spans) => {
-            let part = Part { message, spans };
+            let part = Part { message, spans, packed };
             combine([(spans, serve(&running, &snapshot, signal, environment, part).await)])
         }
         Parts::Two(parts) => {
@@ -110,7 +115,7 @@ fn split_with(splitter: &mut Splitter, routing: &mut Routing<'_>, message: &Byte
         (_, _) => Parts::Two(PerEnvironment::from_fn(|environment| {
             let mut part = Vec::new();
             splitter.write(message, environment, &mut part);
-            Part { message: part.into(), spans: spans[environment] }
+            Part { message: part.into(), spans: spans[environment], packed: None }
         })),
     })
 }

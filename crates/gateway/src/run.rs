@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Limits, Listen};
 use crate::hand_over::Rollbacks;
-use crate::listen::{self, Addresses, BindError, Listener};
+use crate::listen::{self, Addresses, BindError, Sockets};
 use crate::mirror::Mirror;
 use crate::pins::{PinTable, PinTime};
 use crate::stats::{Counters, Stats};
@@ -25,7 +25,7 @@ pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 const TELL_MISSED: Duration = Duration::from_secs(1);
 
 /// Requests that are decompressed or read as JSON beside the runtime's threads at once: before they are counted as in
-/// flight, 4 take at most 64 MiB decompressed and 256 MiB read as JSON each (a number of two bytes becomes eight).
+/// flight, 4 take at most 64 MiB decompressed (with a window of 8 MiB) and 256 MiB read as JSON each (a number of two bytes becomes eight).
 const MAX_DECODING: usize = 4;
 
 /// What connects a gateway with the rest of the process.
@@ -98,7 +98,7 @@ pub struct Gateway {
 
 /// A gateway whose ports are bound, and that serves nothing yet.
 pub struct Bound {
-    listeners: Vec<Listener>,
+    sockets: Sockets,
     addresses: Addresses,
     shared: Arc<Shared>,
 }
@@ -106,7 +106,7 @@ pub struct Bound {
 impl Gateway {
     /// Binds every port, or none.
     pub async fn bind(config: Config) -> Result<Bound, BindError> {
-        let (listeners, addresses) = listen::bind(&config).await?;
+        let (sockets, addresses) = listen::bind(&config).await?;
         let shared = Shared {
             pins: PinTable::new(config.limits.pin_slots),
             limits: config.limits,
@@ -115,7 +115,7 @@ impl Gateway {
             counters: Counters::default(),
             clock: OnceLock::new(),
         };
-        Ok(Bound { listeners, addresses, shared: Arc::new(shared) })
+        Ok(Bound { sockets, addresses, shared: Arc::new(shared) })
     }
 
     /// What was counted since the start.
@@ -162,7 +162,12 @@ impl Bound {
 
         let (stop, stopping) = watch::channel(false);
         let mut accepting = JoinSet::new();
-        for listener in self.listeners {
+        // Dropped, and so ended, when the gateway has stopped.
+        let mut renewing = JoinSet::new();
+        for secure in self.sockets.secure {
+            renewing.spawn(listen::renew(secure));
+        }
+        for listener in self.sockets.listeners {
             accepting.spawn(listen::accept(Arc::clone(&running), listener, stopping.clone()));
         }
         tokio::select! {

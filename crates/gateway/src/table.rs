@@ -2,7 +2,7 @@
 
 use crate::client::{ClientLimits, OtlpClient, UpstreamError, check_upstream};
 use crate::pins::MAX_PIN_S;
-use model::{Environment, PerEnvironment, Protocol, RouteTable, Upstream};
+use model::{Environment, PerEnvironment, Protocol, RouteTable, Transport, Upstream};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -103,21 +103,26 @@ pub(crate) fn snapshot<T>(
         return Err(TableError::NotNewer { applied: before.table.generation, found: table.generation });
     }
     check(&table, taps)?;
-    let client = |known: Option<&Arc<OtlpClient>>, environment, endpoint: &str, protocol| match known {
-        Some(known) if known.reaches(endpoint, protocol) => Ok(Arc::clone(known)),
-        Some(_) | None => OtlpClient::new(endpoint, protocol, limits.clone())
-            .map(Arc::new)
-            .map_err(|source| TableError::Endpoint { generation: table.generation, environment, source }),
-    };
+    let client =
+        |known: Option<&Arc<OtlpClient>>, environment, endpoint: &str, protocol, transport: &Transport| match known
+            .filter(|known| known.reaches(endpoint, protocol, transport))
+        {
+            Some(known) => Ok(Arc::clone(known)),
+            None => OtlpClient::new(endpoint, protocol, transport, limits.clone())
+                .map(Arc::new)
+                .map_err(|source| TableError::Endpoint { generation: table.generation, environment, source }),
+        };
     let mut upstreams = PerEnvironment::default();
     let mut backends = PerEnvironment::default();
     for environment in Environment::BOTH {
         let Some(upstream) = &table.upstreams[environment] else { continue };
         let known = before.and_then(|before| before.upstreams[environment].as_ref());
-        upstreams[environment] = Some(client(known, environment, &upstream.endpoint, upstream.protocol)?);
+        upstreams[environment] =
+            Some(client(known, environment, &upstream.endpoint, upstream.protocol, &upstream.transport)?);
         if let Some(backend) = &upstream.backend {
             let known = before.and_then(|before| before.backends[environment].as_ref());
-            backends[environment] = Some(client(known, environment, backend, Protocol::Grpc)?);
+            backends[environment] =
+                Some(client(known, environment, backend, Protocol::Grpc, &upstream.backend_transport)?);
         }
     }
     Ok(Snapshot { table, upstreams, backends })

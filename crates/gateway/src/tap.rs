@@ -1,10 +1,10 @@
 //! Taps: what comes out of a pipeline passes here, on its way to the back end or as a copy.
 
 use crate::answer::{Answer, Outcome, combine};
+use crate::receive::Message;
 use crate::run::Running;
 use crate::stats::{Held, add};
 use crate::view::View;
-use bytes::Bytes;
 use http::StatusCode;
 use otlp::reply::code;
 use otlp::{Signal, count_items};
@@ -16,9 +16,10 @@ pub(crate) async fn deliver(
     running: Arc<Running>,
     tap: Arc<str>,
     signal: Signal,
-    message: Bytes,
+    message: Message,
     _held: Held,
 ) -> Answer {
+    let Message { message, packed } = message;
     let counters = &running.shared.counters;
     let at_us = (running.clock)();
     let spans = match signal {
@@ -37,7 +38,7 @@ pub(crate) async fn deliver(
         return combine([(spans, Outcome::TAKEN)]);
     };
     let outcome = match &snapshot.backends[environment] {
-        Some(backend) => backend.export(signal, message.clone()).await,
+        Some(backend) => backend.export_packed(signal, message.clone(), packed).await,
         None => Outcome::TAKEN,
     };
     if matches!(outcome, Outcome::Acknowledged(_)) {

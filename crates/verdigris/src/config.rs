@@ -1,7 +1,11 @@
 //! `verdigris.yaml`: what a server listens on and where its data is.
 
+mod endpoint;
+
 use crate::describe::Failed;
-use model::{Protocol, Upstream};
+use endpoint::{RawServerTls, RawServing};
+use gateway::Listen;
+use model::Upstream;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -29,30 +33,13 @@ struct RawConfig {
     principals: BTreeMap<u32, RawPrincipal>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawListen {
     grpc: SocketAddr,
     http: SocketAddr,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawServing {
-    otlp: RawEndpoint,
     #[serde(default)]
-    tap: Option<String>,
-    #[serde(default)]
-    backend: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawEndpoint {
-    #[serde(default)]
-    grpc: Option<String>,
-    #[serde(default)]
-    http: Option<String>,
+    tls: Option<RawServerTls>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -64,7 +51,7 @@ struct RawPrincipal {
 }
 
 fn loopback(grpc: u16, http: u16) -> RawListen {
-    RawListen { grpc: ([127, 0, 0, 1], grpc).into(), http: ([127, 0, 0, 1], http).into() }
+    RawListen { grpc: ([127, 0, 0, 1], grpc).into(), http: ([127, 0, 0, 1], http).into(), tls: None }
 }
 
 fn gateway_listen() -> RawListen {
@@ -81,15 +68,6 @@ fn data() -> PathBuf {
 
 fn name() -> String {
     "verdigris.local/ledger".to_owned()
-}
-
-/// A pair of listening addresses.
-#[derive(Clone, Copy, Debug)]
-pub struct Listen {
-    /// For OTLP/gRPC.
-    pub grpc: SocketAddr,
-    /// For OTLP/HTTP.
-    pub http: SocketAddr,
 }
 
 /// A person or program, by user id.
@@ -139,26 +117,18 @@ fn read_yaml(text: &str) -> Result<RawConfig, serde_saphyr::Error> {
 }
 
 fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
-    let (endpoint, protocol) = match (raw.serving.otlp.grpc, raw.serving.otlp.http) {
-        (Some(endpoint), None) => (endpoint, Protocol::Grpc),
-        (None, Some(endpoint)) => (endpoint, Protocol::Http),
-        (Some(_), Some(_)) | (None, None) => {
-            return Err("serving.otlp: expected exactly one of grpc and http, such as { grpc: \
-                        \"http://127.0.0.1:14317\" }"
-                .to_owned());
-        }
-    };
-    let tap = raw.serving.tap.unwrap_or_else(|| "blue".to_owned());
-    if !raw.taps.contains_key(&tap) {
+    // Route tables hold absolute paths, whatever folder the server is started from.
+    let absolute = std::path::absolute(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let serving = raw.serving.upstream()?.under(&absolute);
+    if !raw.taps.contains_key(&serving.tap) {
         let known = raw.taps.keys().cloned().collect::<Vec<_>>().join(", ");
-        return Err(format!("serving.tap: found {tap:?}, expected one of the taps {known}"));
+        return Err(format!("serving.tap: found {:?}, expected one of the taps {known}", serving.tap));
     }
-    let serving = Upstream { endpoint, protocol, tap, backend: raw.serving.backend };
     gateway::check_upstream(&serving).map_err(|error| format!("serving: {error}"))?;
     if raw.name.is_empty() || raw.name.len() > 128 || raw.name.contains(|c: char| c.is_whitespace() || c == '+') {
         return Err(format!("name: found {:?}, expected up to 128 characters without spaces and plus signs", raw.name));
     }
-    let listen = |raw: RawListen| Listen { grpc: raw.grpc, http: raw.http };
+    let listen = |raw: RawListen| Listen { grpc: raw.grpc, http: raw.http, tls: raw.tls.map(|tls| tls.files(folder)) };
     let data = folder.join(raw.data);
     let principals = raw.principals.into_iter();
     Ok(Config {

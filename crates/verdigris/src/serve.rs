@@ -1,5 +1,7 @@
 //! `verdigris serve`: everything in one process, until SIGTERM or SIGINT.
 
+mod exposure;
+
 use crate::cli::{Format, Serve};
 use crate::config::{Config, NamedPrincipal};
 use crate::describe::{Exit, Failed, say};
@@ -20,9 +22,8 @@ pub async fn run(command: &Serve, format: Format) -> Result<Exit, Failed> {
     let config = Config::read(&command.config)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let listen = |listen: &crate::config::Listen| Listen { grpc: listen.grpc, http: listen.http };
-    let taps = config.taps.iter().map(|(name, tap)| (name.clone(), listen(tap))).collect();
-    let ports = Ports::bind(listen(&config.listen), taps).await?;
+    let ports = Ports::bind(config.listen.clone(), config.taps.clone()).await?;
+    exposure::warn(&config);
     // Opening the ledger locks it, so nobody else's socket is in the folder from here on.
     let ground = Ground { data: config.data.clone(), name: config.name.clone(), serving: config.serving.clone() };
     let system = System::start(ports, ground).await?;
@@ -62,12 +63,13 @@ fn announce(system: &System, socket: &Path, format: Format) {
         )),
         Format::Text => {
             say(format_args!("verdigris {}", env!("CARGO_PKG_VERSION")));
-            say(format_args!(
-                "  gateway    OTLP/gRPC {}   OTLP/HTTP {}",
-                system.addresses.gateway.grpc, system.addresses.gateway.http
-            ));
+            let pair = |listen: &Listen| {
+                let secured = protection(listen).map(|kind| format!("   {kind}")).unwrap_or_default();
+                format!("OTLP/gRPC {}   OTLP/HTTP {}{secured}", listen.grpc, listen.http)
+            };
+            say(format_args!("  gateway    {}", pair(&system.addresses.gateway)));
             for (name, tap) in &system.addresses.taps {
-                say(format_args!("  tap {name:<6} OTLP/gRPC {}   OTLP/HTTP {}", tap.grpc, tap.http));
+                say(format_args!("  tap {name:<6} {}", pair(tap)));
             }
             say(format_args!("  api        {}", socket.display()));
             say(format_args!("  ledger     {}", system.ledger_dir.display()));
@@ -79,8 +81,13 @@ fn announce(system: &System, socket: &Path, format: Format) {
     }
 }
 
+/// Who can read what comes to a pair of ports, and who can send.
+fn protection(listen: &Listen) -> Option<&'static str> {
+    listen.tls.as_ref().map(|tls| if tls.client_ca.is_some() { "mTLS" } else { "TLS" })
+}
+
 fn address_json(addresses: &Addresses) -> Value {
-    let pair = |listen: &Listen| json!({ "grpc": listen.grpc, "http": listen.http });
+    let pair = |listen: &Listen| json!({ "grpc": listen.grpc, "http": listen.http, "tls": protection(listen) });
     let taps: BTreeMap<&String, Value> = addresses.taps.iter().map(|(name, tap)| (name, pair(tap))).collect();
     json!({ "gateway": pair(&addresses.gateway), "taps": taps })
 }
@@ -118,6 +125,7 @@ pub fn stats_json(stats: &Stats) -> Value {
         "green": environment(Environment::Green),
         "requestsRefused": stats.requests_refused,
         "connectionsRefused": stats.connections_refused,
+        "handshakesFailed": stats.handshakes_failed,
         "tornTraces": stats.torn_traces,
         "pinsFull": stats.pins_full,
         "livePins": stats.live_pins,

@@ -16,15 +16,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("judge", &["model"]),
     ("rollout", &["judge", "model"]),
     ("store", &["ledger"]),
-    ("gateway", &["otlp", "model"]),
-    ("gates", &["otlp", "model"]),
+    ("certs", &[]),
+    ("tls", &["model"]),
+    ("gateway", &["otlp", "model", "tls"]),
+    ("gates", &["otlp", "model", "tls"]),
     ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model"]),
     ("web", &["control", "model"]),
     ("sim", PURE),
     ("bench", &["model", "otlp"]),
     (
         "verdigris",
-        &["model", "otlp", "verify", "judge", "rollout", "ledger", "store", "gateway", "gates", "control", "web"],
+        &[
+            "model", "otlp", "verify", "judge", "rollout", "ledger", "store", "gateway", "gates", "control", "web",
+            "tls",
+        ],
     ),
 ];
 
