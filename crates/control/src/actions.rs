@@ -22,7 +22,7 @@ pub(crate) struct Outlets {
 impl Outlets {
     pub(crate) fn take(&self, state: &State, base_dir: &Path, action: Action) {
         match action {
-            Action::Publish(table) => self.publish(table),
+            Action::Publish(table) => self.publish(*table),
             Action::RunGate { gate, run } => self.run_gate(state, base_dir, gate, run),
         }
     }
@@ -44,7 +44,8 @@ impl Outlets {
         let environments = &state.plan.environments;
         match gate {
             GateName::Probe => {
-                let upstreams = PerEnvironment::from_fn(|environment| environments[environment].upstream.clone());
+                let upstreams =
+                    PerEnvironment::from_fn(|environment| environments[environment].upstream.under(base_dir));
                 tokio::spawn(async move {
                     let result = gates::probe::run(&upstreams).await;
                     handle.tell(Input::GateFinished { rollout, gate, run, result }).await;

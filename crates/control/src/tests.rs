@@ -64,12 +64,7 @@ impl Bench {
             Err(error) => Err(error.to_string()),
         });
         let evidence = Evidence::open(&self.root.path().join("evidence")).unwrap();
-        let serving = Upstream {
-            endpoint: "http://127.0.0.1:14317".into(),
-            protocol: Protocol::Grpc,
-            tap: "blue".into(),
-            backend: None,
-        };
+        let serving = Upstream::plain("http://127.0.0.1:14317", Protocol::Grpc, "blue");
         let taps = ["blue", "green"].map(str::to_owned).into();
         let settings = Settings { serving, taps, pin_ms: 60_000 };
         let now = self.now.clone();

@@ -1,13 +1,19 @@
 //! Do both environments take OTLP? Each is sent an export without a span, which every OTLP receiver must accept
-//! (OTLP specification 1.9, "Full success"), and nothing is stored.
+//! (OTLP specification 1.9, "Full success"), and nothing is stored. It goes as the gateway's exports go: with the same
+//! TLS and the same compression.
 
 use bytes::Bytes;
+use http::Uri;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use model::{Environment, GateResult, GateVerdict, PerEnvironment, Protocol, Upstream};
 use otlp::Signal;
+use otlp::compression::compress;
+use std::sync::Arc;
 use std::time::Duration;
+use tls::{Alpn, Client};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -19,20 +25,24 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// Why an environment did not take an empty export.
 #[derive(Debug, thiserror::Error)]
 enum ProbeError {
-    #[error("{endpoint} is not http://host:port")]
+    #[error("{endpoint} is neither http://host:port nor https://host:port")]
     Endpoint { endpoint: String },
+    #[error("{endpoint}: {source}")]
+    Name { endpoint: String, source: tls::NameError },
     #[error("{endpoint} does not accept connections: {source}")]
     Connect { endpoint: String, source: std::io::Error },
+    #[error("{endpoint}: {source}")]
+    Secure { endpoint: String, source: tls::ConnectError },
     #[error("{endpoint} did not answer within {} s", PROBE_LIMIT.as_secs())]
     Timeout { endpoint: String },
-    #[error("{endpoint} does not speak the protocol that the plan says: {source}")]
-    Protocol { endpoint: String, source: hyper::Error },
+    #[error("{endpoint} does not speak the protocol that the plan says: {reason}")]
+    Protocol { endpoint: String, reason: String },
     #[error("{endpoint} answered an empty OTLP export with {answer}, expected success")]
     Refused { endpoint: String, answer: String },
 }
 
 /// Probes both environments. An environment that cannot be reached is a Fail of green and an Error of blue: what is
-/// active should be there.
+/// active should be there. The paths of TLS files are the server's, so relative ones are no use here.
 pub async fn run(upstreams: &PerEnvironment<Upstream>) -> GateResult {
     let (blue, green) = tokio::join!(probe(&upstreams.blue), probe(&upstreams.green));
     let mut verdict = GateVerdict::Pass;
@@ -61,33 +71,58 @@ async fn probe(upstream: &Upstream) -> Result<(), ProbeError> {
 }
 
 async fn export_nothing(upstream: &Upstream) -> Result<(), ProbeError> {
-    let endpoint = upstream.endpoint.clone();
-    let authority = endpoint.strip_prefix("http://").filter(|rest| !rest.contains('/'));
-    let authority = authority.ok_or_else(|| ProbeError::Endpoint { endpoint: endpoint.clone() })?;
-    let connected = TcpStream::connect(authority).await;
-    let stream = connected.map_err(|source| ProbeError::Connect { endpoint: endpoint.clone(), source })?;
-    let of_protocol = |source| ProbeError::Protocol { endpoint: endpoint.clone(), source };
-    // HTTP/1.1 wants the path alone (RFC 9112, section 3.2.1), HTTP/2 scheme and authority beside it.
-    let (uri, content_type, body) = match upstream.protocol {
-        Protocol::Grpc => {
-            (format!("{endpoint}{}", Signal::Traces.grpc_path()), "application/grpc", Bytes::from_static(&[0; 5]))
-        }
-        Protocol::Http => (Signal::Traces.http_path().to_owned(), "application/x-protobuf", Bytes::new()),
+    let endpoint = || upstream.endpoint.clone();
+    let url: Uri = upstream.endpoint.parse().map_err(|_| ProbeError::Endpoint { endpoint: endpoint() })?;
+    let (Some(host), Some(port)) = (url.host(), url.port_u16()) else {
+        return Err(ProbeError::Endpoint { endpoint: endpoint() });
     };
-    let request = Request::post(uri)
-        .header("content-type", content_type)
-        .header("host", authority)
-        .header("te", "trailers")
-        .body(Full::new(body))
-        .map_err(|_| ProbeError::Endpoint { endpoint: endpoint.clone() })?;
+    // An IPv6 address has brackets in a URL, and none for the resolver.
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let connected = async || {
+        let connected = TcpStream::connect((host, port)).await;
+        connected.map_err(|source| ProbeError::Connect { endpoint: endpoint(), source })
+    };
+    match url.scheme_str() {
+        Some("http") => ask(connected().await?, upstream).await,
+        Some("https") => {
+            let alpn = match upstream.protocol {
+                Protocol::Grpc => Alpn::Http2,
+                Protocol::Http => Alpn::Http1,
+            };
+            let client = Client::new(&upstream.transport.tls, host, alpn);
+            let client = client.map_err(|source| ProbeError::Name { endpoint: endpoint(), source })?;
+            let secured = Arc::new(client).connect(connected().await?).await;
+            ask(secured.map_err(|source| ProbeError::Secure { endpoint: endpoint(), source })?, upstream).await
+        }
+        Some(_) | None => Err(ProbeError::Endpoint { endpoint: endpoint() }),
+    }
+}
+
+/// Sends the export and reads its answer.
+async fn ask(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    upstream: &Upstream,
+) -> Result<(), ProbeError> {
+    let endpoint = || upstream.endpoint.clone();
+    let of_protocol = |error: hyper::Error| ProbeError::Protocol { endpoint: endpoint(), reason: chain(&error) };
+    let request = request(upstream).ok_or_else(|| ProbeError::Endpoint { endpoint: endpoint() })?;
     let io = TokioIo::new(stream);
     // The connection's task ends with its sender, once the answer is read.
     let (response, grpc) = match upstream.protocol {
         Protocol::Grpc => {
             let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await;
             let (mut sender, connection) = handshake.map_err(of_protocol)?;
-            tokio::spawn(connection);
-            (sender.send_request(request).await.map_err(of_protocol)?, true)
+            let connection = tokio::spawn(connection);
+            match sender.send_request(request).await {
+                Ok(response) => (response, true),
+                // Where it broke with a reason of its own (a certificate that was refused), the connection knows it.
+                Err(error) => {
+                    // Without its sender the connection ends, broken or not.
+                    drop(sender);
+                    let broke = connection.await.ok().and_then(Result::err);
+                    return Err(of_protocol(broke.unwrap_or(error)));
+                }
+            }
         }
         Protocol::Http => {
             let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.map_err(of_protocol)?;
@@ -95,11 +130,45 @@ async fn export_nothing(upstream: &Upstream) -> Result<(), ProbeError> {
             (sender.send_request(request).await.map_err(of_protocol)?, false)
         }
     };
-    let refusal = read_answer(response, grpc).await;
-    match refusal {
+    match read_answer(response, grpc).await {
         None => Ok(()),
-        Some(answer) => Err(ProbeError::Refused { endpoint, answer }),
+        Some(answer) => Err(ProbeError::Refused { endpoint: endpoint(), answer }),
     }
+}
+
+/// `None` if the endpoint is no URL after all.
+fn request(upstream: &Upstream) -> Option<Request<Full<Bytes>>> {
+    let (endpoint, compression) = (upstream.endpoint.trim_end_matches('/'), upstream.transport.compression);
+    let message = compress(compression, &[]);
+    // HTTP/1.1 wants the path alone (RFC 9112, section 3.2.1), HTTP/2 scheme and authority beside it.
+    let (uri, content_type, encoding, body) = match upstream.protocol {
+        Protocol::Grpc => {
+            let prefix = otlp::grpc::prefix(!compression.is_none(), u32::try_from(message.len()).ok()?);
+            let uri = format!("{endpoint}{}", Signal::Traces.grpc_path());
+            (uri, "application/grpc", "grpc-encoding", [&prefix[..], &message].concat())
+        }
+        Protocol::Http => {
+            (Signal::Traces.http_path().to_owned(), "application/x-protobuf", "content-encoding", message)
+        }
+    };
+    let authority = endpoint.split_once("://")?.1;
+    let mut request =
+        Request::post(uri).header("content-type", content_type).header("host", authority).header("te", "trailers");
+    if !compression.is_none() {
+        request = request.header(encoding, compression.encoding());
+    }
+    request.body(Full::new(body.into())).ok()
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// `None` is success; otherwise what was answered, in words.

@@ -21,15 +21,15 @@ impl Frames {
         Frames { message, ..Frames::default() }
     }
 
-    /// The one message of a unary gRPC request.
-    pub(crate) fn grpc(message: Bytes) -> Frames {
+    /// The one message of a unary gRPC call.
+    pub(crate) fn grpc(compressed: bool, message: Bytes) -> Frames {
         let length = u32::try_from(message.len()).expect("a message is below max_message_bytes, which is below 4 GiB");
-        Frames { prefix: Bytes::copy_from_slice(&otlp::grpc::prefix(false, length)), message, trailers: None }
+        Frames { prefix: Bytes::copy_from_slice(&otlp::grpc::prefix(compressed, length)), message, trailers: None }
     }
 
     /// The one message of a unary gRPC response.
     pub(crate) fn grpc_response(message: Bytes, trailers: HeaderMap) -> Frames {
-        Frames { trailers: Some(trailers), ..Frames::grpc(message) }
+        Frames { trailers: Some(trailers), ..Frames::grpc(false, message) }
     }
 }
 

@@ -1,8 +1,10 @@
 //! What a gateway is told before it starts.
 
 use crate::client::ClientLimits;
+use crate::listen::PortRole;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use tls::ServerFiles;
 
 /// Where a gateway listens, and within what bounds it works.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,19 +21,31 @@ pub struct Config {
 
 /// Two ports, for OTLP/gRPC and OTLP/HTTP. Each takes both; there are two because clients expect them. Port 0 is any
 /// free one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// The port of OTLP/gRPC.
     pub grpc: SocketAddr,
     /// The port of OTLP/HTTP.
     pub http: SocketAddr,
+    /// With these files both ports speak TLS and nothing else; without them, clear text and nothing else.
+    pub tls: Option<ServerFiles>,
+}
+
+impl Config {
+    /// The TLS of a port, if it speaks it. Ports for old senders speak what the gateway's others do.
+    pub(crate) fn tls(&self, role: &PortRole) -> Option<&ServerFiles> {
+        match role {
+            PortRole::GatewayGrpc | PortRole::GatewayHttp | PortRole::GatewayFixed(_) => self.listen.tls.as_ref(),
+            PortRole::TapGrpc(tap) | PortRole::TapHttp(tap) => self.taps.get(tap)?.tls.as_ref(),
+        }
+    }
 }
 
 impl Default for Listen {
     /// OTLP's own ports, on this machine alone.
     fn default() -> Listen {
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Listen { grpc: local(4317), http: local(4318) }
+        Listen { grpc: local(4317), http: local(4318), tls: None }
     }
 }
 

@@ -117,7 +117,7 @@ async fn answered(
             let reason = "rolled back while waiting".to_owned();
             Outcome::Unknown { reason, retry_after_ms: ROLLED_BACK_RETRY_MS }
         }
-        outcome = pool.export(part.signal, part.message.clone(), time, patience) => outcome,
+        outcome = pool.export(part.signal, part.message.clone(), part.packed.clone(), (time, patience)) => outcome,
     }
 }
 

@@ -48,4 +48,5 @@ pub use share::ViewShare;
 pub use spooling::Spools;
 pub use stats::{EnvironmentStats, Stats};
 pub use table::TableError;
+pub use tls::ServerFiles;
 pub use view::{MAX_VIEW_BYTES, Role, View};

@@ -1,6 +1,8 @@
 //! Sockets and connections: everything is bound before anything is served, and no peer holds a connection without
 //! using it for longer than the limits say.
 
+mod secure;
+
 use crate::closing::{Closing, Until};
 use crate::config::{Config, Listen};
 use crate::receive;
@@ -9,6 +11,8 @@ use crate::stats::add;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use secure::Opened;
+pub(crate) use secure::Secure;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
@@ -16,6 +20,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -76,7 +81,7 @@ impl std::fmt::Display for PortRole {
     }
 }
 
-/// A port that cannot be listened on. Nothing was served.
+/// A port that cannot be listened on, or cannot speak TLS. Nothing was served.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Another process, or another port of this configuration, has it.
@@ -120,6 +125,15 @@ pub enum BindError {
         /// What the system said.
         #[source]
         source: io::Error,
+    },
+    /// Its certificate, key or authorities cannot be used.
+    #[error("{role} cannot speak TLS")]
+    Tls {
+        /// Whose port.
+        role: PortRole,
+        /// Which file, and why.
+        #[source]
+        source: tls::FileError,
     },
     /// Anything else.
     #[error("{role} cannot listen on {address}; set another address")]
@@ -190,7 +204,7 @@ impl PortRole {
 
     /// The ports of a configuration, with their addresses.
     pub fn all<'c>(
-        gateway: Listen,
+        gateway: &Listen,
         fixed: &BTreeMap<String, SocketAddr>,
         taps: impl IntoIterator<Item = (&'c String, &'c Listen)>,
     ) -> Vec<(PortRole, SocketAddr)> {
@@ -218,6 +232,7 @@ pub(crate) struct Listener {
     fixed: bool,
     bound: SocketAddr,
     pub(crate) socket: Arc<TcpListener>,
+    pub(crate) secure: Option<Arc<Secure>>,
 }
 
 impl Listener {
@@ -225,7 +240,7 @@ impl Listener {
         socket.listener.set_nonblocking(true)?;
         let bound = socket.listener.local_addr()?;
         let listening = Arc::new(TcpListener::from_std(socket.listener)?);
-        Ok(Listener { role: socket.role, fixed: socket.fixed, bound, socket: listening })
+        Ok(Listener { role: socket.role, fixed: socket.fixed, bound, socket: listening, secure: None })
     }
 
     /// The same socket by another file descriptor.
@@ -237,15 +252,24 @@ impl Listener {
 
 /// Has a socket for every port of a configuration, or for none: those that are there already are kept, the others bound.
 pub(crate) async fn bind(config: &Config, there: &[Listener]) -> Result<Vec<Listener>, BindError> {
-    let mut listeners = Vec::new();
-    for (role, address) in PortRole::all(config.listen, &config.fixed, &config.taps) {
+    let mut listeners: Vec<Listener> = Vec::new();
+    for (role, address) in PortRole::all(&config.listen, &config.fixed, &config.taps) {
         let mine = there.iter().find(|it| it.role == role && (it.fixed || serves(it.bound, address)));
         // Two ports that change places keep their sockets.
         let fitting = mine.or_else(|| there.iter().find(|it| !it.fixed && it.bound == address));
-        listeners.push(match fitting {
+        let bound = match fitting {
             Some(found) => Listener { role, ..found.clone() },
             None => bind_one(role, address).await?,
-        });
+        };
+        let secure = match config.tls(&bound.role) {
+            // The two ports of a pair share it, and so do those before a reload.
+            Some(files) => Some(
+                Secure::shared(files, listeners.iter().chain(there))
+                    .map_err(|source| BindError::Tls { role: bound.role.clone(), source })?,
+            ),
+            None => None,
+        };
+        listeners.push(Listener { secure, ..bound });
     }
     Ok(listeners)
 }
@@ -261,7 +285,7 @@ async fn bind_one(role: PortRole, address: SocketAddr) -> Result<Listener, BindE
         Err(error) => Err(error),
     };
     match bound {
-        Ok((socket, bound)) => Ok(Listener { role, fixed: false, bound, socket: Arc::new(socket) }),
+        Ok((socket, bound)) => Ok(Listener { role, fixed: false, bound, socket: Arc::new(socket), secure: None }),
         Err(source) => Err(match source.kind() {
             io::ErrorKind::AddrInUse => BindError::InUse { role, address, source },
             io::ErrorKind::PermissionDenied => BindError::NotPermitted { role, address, source },
@@ -291,14 +315,15 @@ pub(crate) fn addresses(listeners: &[Listener]) -> Addresses {
 pub(crate) async fn accept(running: Arc<Running>, listener: Listener, mut stop: watch::Receiver<bool>) {
     let drain_timeout = Duration::from_millis(running.shared.limits.drain_timeout_ms);
     let room = Arc::new(Semaphore::new(running.shared.limits.max_connections));
-    let port = listener.role.port();
+    let (port, secure) = (listener.role.port(), listener.secure.clone());
     let mut connections = JoinSet::new();
     let stopping = stop.clone();
     let begin = |connections: &mut JoinSet<()>, stream| match Arc::clone(&room).try_acquire_owned() {
         Ok(permit) => {
             let (running, port, stopping) = (Arc::clone(&running), port.clone(), stopping.clone());
+            let secure = secure.clone();
             connections.spawn(async move {
-                connection(running, port, stream, stopping).await;
+                connection(running, port, secure, stream, stopping).await;
                 drop(permit);
             });
         }
@@ -338,17 +363,48 @@ pub(crate) async fn accept(running: Arc<Running>, listener: Listener, mut stop: 
     }
 }
 
-async fn connection(running: Arc<Running>, port: Port, stream: TcpStream, stop: watch::Receiver<bool>) {
-    let header_timeout = Duration::from_millis(running.shared.limits.header_timeout_ms);
-    let mut closing = Closing::new(stop, Duration::from_millis(running.shared.limits.idle_grace_ms));
-    let spoken = tokio::select! {
-        spoken = tokio::time::timeout(header_timeout, is_http2(&stream)) => spoken,
-        () = closing.due(Until::Idle) => return,
-    };
-    let Ok(Ok(http2)) = spoken else { return };
+async fn connection(
+    running: Arc<Running>,
+    port: Port,
+    secure: Option<Arc<Secure>>,
+    stream: TcpStream,
+    stop: watch::Receiver<bool>,
+) {
+    // Small answers must not wait for more data; where it cannot be set, the connection is broken already.
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    let shared = Arc::clone(&running.shared);
+    let mut closing = Closing::new(stop, Duration::from_millis(shared.limits.idle_grace_ms));
+    let header_timeout = Duration::from_millis(shared.limits.header_timeout_ms);
+    match secure {
+        None => {
+            let spoken = tokio::select! {
+                spoken = tokio::time::timeout(header_timeout, is_http2(&stream)) => spoken,
+                () = closing.due(Until::Idle) => return,
+            };
+            let Ok(Ok(http2)) = spoken else { return };
+            serve(running, port, stream, http2, closing).await;
+        }
+        Some(secure) => {
+            let opened = tokio::select! {
+                opened = secure.accept(stream, header_timeout, &shared.counters) => opened,
+                () = closing.due(Until::Idle) => return,
+            };
+            let Some(Opened { stream, http2 }) = opened else { return };
+            serve(running, port, stream, http2, closing).await;
+        }
+    }
+}
+
+async fn serve(
+    running: Arc<Running>,
+    port: Port,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    http2: bool,
+    mut closing: Closing,
+) {
+    let header_timeout = Duration::from_millis(running.shared.limits.header_timeout_ms);
     let requests = closing.requests();
     let service = service_fn(move |request| {
         let (running, port, request_under_way) = (Arc::clone(&running), port.clone(), requests.begin());

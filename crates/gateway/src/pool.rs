@@ -10,7 +10,7 @@
 //! has it), until it takes an empty export. What was not sent at all goes to another endpoint at once.
 
 use crate::answer::{Outcome, join};
-use crate::client::{NotSent, OtlpClient};
+use crate::client::{NotSent, OtlpClient, Packed};
 use crate::pins::{PLACES, PinHash, PinTable, PinTime, Place, Settled};
 use crate::share::with_splitter;
 use bytes::Bytes;
@@ -145,16 +145,29 @@ impl Pool {
 
     /// Exports one request, each trace to its endpoint, and waits no longer than `patience` for each answer. See
     /// [`OtlpClient::export`].
-    pub(crate) async fn export(&self, signal: Signal, message: Bytes, time: PinTime, patience: Duration) -> Outcome {
-        self.export_except(signal, message, (time, patience), 0).await
+    pub(crate) async fn export(
+        &self,
+        signal: Signal,
+        message: Bytes,
+        packed: Option<Packed>,
+        times: (PinTime, Duration),
+    ) -> Outcome {
+        self.export_except(signal, message, packed, times, 0).await
     }
 
     /// The same without the places in `except`, one bit each.
-    async fn export_except(&self, signal: Signal, message: Bytes, times: (PinTime, Duration), except: u16) -> Outcome {
+    async fn export_except(
+        &self,
+        signal: Signal,
+        message: Bytes,
+        packed: Option<Packed>,
+        times: (PinTime, Duration),
+        except: u16,
+    ) -> Outcome {
         let parts = self.split(signal, message, times.0, except);
         let [(place, message)] = &parts[..] else {
             let exports = parts.iter().map(async |(place, message)| {
-                let outcome = self.export_at(*place, signal, message.clone(), times, except).await;
+                let outcome = self.export_at(*place, signal, message.clone(), None, times, except).await;
                 let refused_for_good = matches!(&outcome, Outcome::Refused(status) if !status.is_retryable());
                 // Asked for only where it is told to the client.
                 let items = if refused_for_good { count_items(signal, message).unwrap_or_default() } else { 0 };
@@ -162,7 +175,7 @@ impl Pool {
             });
             return join(join_all(exports).await);
         };
-        self.export_at(*place, signal, message.clone(), times, except).await
+        self.export_at(*place, signal, message.clone(), packed, times, except).await
     }
 
     async fn export_at(
@@ -170,6 +183,7 @@ impl Pool {
         place: Place,
         signal: Signal,
         message: Bytes,
+        packed: Option<Packed>,
         times: (PinTime, Duration),
         except: u16,
     ) -> Outcome {
@@ -180,7 +194,7 @@ impl Pool {
             let address = endpoint.client.endpoint();
             return Outcome::unavailable(format!("{address} has {MAX_REQUESTS} requests to answer already"));
         };
-        match endpoint.client.try_export(signal, message.clone(), times.1).await {
+        match endpoint.client.try_export(signal, message.clone(), packed.clone(), times.1).await {
             Ok(outcome) => {
                 self.note(&endpoint, is_failure(&outcome));
                 outcome
@@ -193,7 +207,7 @@ impl Pool {
                     return Outcome::unavailable(reason);
                 }
                 // One fewer each time, so this ends.
-                Box::pin(self.export_except(signal, message, times, except)).await
+                Box::pin(self.export_except(signal, message, packed, times, except)).await
             }
         }
     }
@@ -322,7 +336,7 @@ async fn try_again(endpoint: Weak<Endpoint>) {
     loop {
         tokio::time::sleep(wait).await;
         let Some(endpoint) = endpoint.upgrade() else { return };
-        if let Ok(outcome) = endpoint.client.try_export(Signal::Traces, Bytes::new(), TRIAL_TIMEOUT).await
+        if let Ok(outcome) = endpoint.client.try_export(Signal::Traces, Bytes::new(), None, TRIAL_TIMEOUT).await
             && !is_failure(&outcome)
         {
             endpoint.failures.store(0, Relaxed);

@@ -33,7 +33,10 @@ impl Accepting {
 
     /// Accepts at these and at no other: a loop whose port and socket stay is left alone.
     pub(crate) fn change(&mut self, wanted: &[Listener]) {
-        let same = |a: &Listener, b: &Listener| a.role == b.role && Arc::ptr_eq(&a.socket, &b.socket);
+        let secure = |it: &Listener| it.secure.as_ref().map(Arc::as_ptr);
+        let same = |a: &Listener, b: &Listener| {
+            a.role == b.role && Arc::ptr_eq(&a.socket, &b.socket) && secure(a) == secure(b)
+        };
         for listener in wanted {
             if !self.open.iter().any(|(open, _)| same(open, listener)) {
                 let (stop, stopping) = watch::channel(false);

@@ -3,6 +3,7 @@
 
 use crate::answer::{Answer, Dialect, refusal, response};
 use crate::body::Frames;
+use crate::client::Packed;
 use crate::config::Limits;
 use crate::listen::Port;
 use crate::route::{self, overloaded};
@@ -10,20 +11,21 @@ use crate::run::Running;
 use crate::stats::{Held, add};
 use crate::tap;
 use bytes::{Bytes, BytesMut};
-use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use model::Compression;
 use otlp::Signal;
-use otlp::compression::{CompressionError, gunzip};
+use otlp::compression::{CompressionError, decompress};
 use otlp::legacy::{Format, LegacyError};
 use otlp::reply::{Status, code};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// Compressed or JSON bytes that are decoded on the runtime's own thread: gzip makes at most 1,030 bytes of one, so some
-/// 64 MB and 50 ms at the very worst, and 1 ms for ordinary batches. More goes to a thread beside it.
+/// Compressed or JSON bytes that are decoded on the runtime's own thread: at the very worst they become the 64 MiB that a
+/// request may have, in 50 ms; ordinary batches take 1 ms. More goes to a thread beside it.
 const MAX_INLINE_BYTES: usize = 64 << 10;
 
 /// Room that is made for a body at first, whatever its client says that it will send.
@@ -80,7 +82,20 @@ pub(crate) async fn serve(running: Arc<Running>, port: Port, request: Request<In
 struct Head {
     dialect: Dialect,
     signal: Signal,
-    gzip: bool,
+    compression: Compression,
+}
+
+/// What a client sent: an `Export…ServiceRequest`.
+pub(crate) struct Message {
+    pub(crate) message: Bytes,
+    /// The compressed form in which it came, if it did.
+    pub(crate) packed: Option<Packed>,
+}
+
+/// The form that a header names, in whatever case; none of it is no compression.
+fn compression(name: &[u8]) -> Option<Compression> {
+    let known = Compression::ALL.into_iter().find(|known| name.eq_ignore_ascii_case(known.encoding().as_bytes()));
+    known.or(name.is_empty().then_some(Compression::None))
 }
 
 impl Head {
@@ -129,12 +144,17 @@ impl Head {
             let message = format!("content-type {media_type:?}; expected {}", expected.trim_end_matches(" or "));
             return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::INVALID_ARGUMENT, message);
         }
-        match header(headers, &CONTENT_ENCODING).trim() {
-            "" | "identity" => Ok(Head { dialect, signal, gzip: false }),
-            "gzip" => Ok(Head { dialect, signal, gzip: true }),
-            other => {
-                let message = format!("content-encoding {other:?}; expected gzip or identity");
-                refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::INVALID_ARGUMENT, message)
+        let encoding = header(headers, &CONTENT_ENCODING).trim();
+        match compression(encoding.as_bytes()) {
+            Some(compression) => Ok(Head { dialect, signal, compression }),
+            None => {
+                let message = format!("content-encoding {encoding:?}; expected gzip, zstd or identity");
+                let refused = refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::INVALID_ARGUMENT, message);
+                refused.map_err(|mut response| {
+                    // RFC 9110, section 15.5.16.
+                    response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd, identity"));
+                    response
+                })
             }
         }
     }
@@ -159,13 +179,13 @@ impl Head {
             return unimplemented(format!("no method {path:?}; expected the Export of OTLP's trace, metrics or logs"));
         };
         let dialect = if old.is_some() { Dialect::Legacy(Format::JaegerProto) } else { Dialect::Grpc };
-        match request.headers().get("grpc-encoding").map_or(&b""[..], HeaderValue::as_bytes) {
-            b"" | b"identity" => Ok(Head { dialect, signal, gzip: false }),
-            b"gzip" => Ok(Head { dialect, signal, gzip: true }),
-            other => {
-                let message = format!("grpc-encoding {}; expected gzip or identity", other.escape_ascii());
+        let encoding = request.headers().get("grpc-encoding").map_or(&b""[..], HeaderValue::as_bytes);
+        match compression(encoding) {
+            Some(compression) => Ok(Head { dialect, signal, compression }),
+            None => {
+                let message = format!("grpc-encoding {}; expected gzip, zstd or identity", encoding.escape_ascii());
                 unimplemented(message).map_err(|mut response| {
-                    let accepted = HeaderValue::from_static("identity,gzip");
+                    let accepted = HeaderValue::from_static("identity,gzip,zstd");
                     response.headers_mut().insert("grpc-accept-encoding", accepted);
                     response
                 })
@@ -182,10 +202,10 @@ fn header<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> &'h str {
 /// Reads the body and decodes it into protobuf, within all bounds.
 async fn receive(
     running: &Running,
-    mut head: Head,
+    head: Head,
     request: Request<Incoming>,
     held: &mut Held,
-) -> Result<Bytes, Answer> {
+) -> Result<Message, Answer> {
     let limits = &running.shared.limits;
     let http1 = request.version() != Version::HTTP_2;
     let prefix = if head.dialect.is_grpc() { otlp::grpc::PREFIX_LEN } else { 0 };
@@ -215,25 +235,25 @@ async fn receive(
             });
         }
     };
-    let message = if head.dialect.is_grpc() {
+    let (compression, message) = if head.dialect.is_grpc() {
         let frame = otlp::grpc::parse_unary(&bytes).map_err(bad_request)?;
-        if frame.compressed && !head.gzip {
+        if frame.compressed && head.compression.is_none() {
             return Err(bad_request("the gRPC message is compressed, but no grpc-encoding says how"));
         }
-        head.gzip = frame.compressed;
-        bytes.slice(frame.message)
+        (if frame.compressed { head.compression } else { Compression::None }, bytes.slice(frame.message))
     } else {
-        bytes
+        (head.compression, bytes)
     };
     let protobuf = matches!(head.dialect, Dialect::Grpc | Dialect::HttpProtobuf);
-    if protobuf && !head.gzip {
-        return Ok(message);
+    if compression.is_none() && protobuf {
+        return Ok(Message { message, packed: None });
     }
-    let message = decode(running, head, message, limit).await?;
+    let packed = protobuf.then(|| Packed { compression, bytes: message.clone() });
+    let message = decode(running, head, compression, message, limit).await?;
     if !held.grow(message.len() as u64, limits.max_inflight_bytes) {
         return Err(overloaded(&running.shared));
     }
-    Ok(message)
+    Ok(Message { message, packed })
 }
 
 fn bad_request(message: impl ToString) -> Answer {
@@ -320,24 +340,30 @@ async fn discard(body: &mut Incoming, deadline: Instant, limits: &Limits) {
 }
 
 /// Decompresses and transcodes, on a thread beside the runtime's if it is much.
-async fn decode(running: &Running, head: Head, bytes: Bytes, limit: usize) -> Result<Bytes, Answer> {
+async fn decode(
+    running: &Running,
+    head: Head,
+    compression: Compression,
+    bytes: Bytes,
+    limit: usize,
+) -> Result<Bytes, Answer> {
     if bytes.len() <= MAX_INLINE_BYTES {
-        return decode_now(head, bytes, limit);
+        return decode_now(head, compression, bytes, limit);
     }
     let _turn = running.decoding.acquire().await.expect("the semaphore is never closed");
-    let decoding = tokio::task::spawn_blocking(move || decode_now(head, bytes, limit));
+    let decoding = tokio::task::spawn_blocking(move || decode_now(head, compression, bytes, limit));
     decoding.await.unwrap_or_else(|_| Err(bad_request("the body could not be decoded")))
 }
 
-fn decode_now(head: Head, bytes: Bytes, limit: usize) -> Result<Bytes, Answer> {
-    let plain = if head.gzip {
-        let plain = gunzip(&bytes, limit).map_err(|error| match error {
+fn decode_now(head: Head, compression: Compression, bytes: Bytes, limit: usize) -> Result<Bytes, Answer> {
+    let plain = if compression.is_none() {
+        bytes
+    } else {
+        let plain = decompress(compression, &bytes, limit).map_err(|error| match error {
             CompressionError::TooLarge { .. } => too_large(limit),
             CompressionError::Corrupt(_) | CompressionError::TooManyMembers => bad_request(error),
         })?;
         Bytes::from(plain)
-    } else {
-        bytes
     };
     match head.dialect {
         Dialect::Grpc | Dialect::HttpProtobuf => Ok(plain),

@@ -1,9 +1,11 @@
 //! Where a request goes: whole traces to blue or green, the original bytes wherever one environment gets all of them.
 
 use crate::answer::{Answer, Outcome, combine};
+use crate::client::Packed;
 use crate::hand_over::{PATIENCE, hand_over};
 use crate::mirror::mirror;
 use crate::pins::{PinHash, PinTime, Place, Settled};
+use crate::receive::Message;
 use crate::run::{Running, Shared};
 use crate::share::{Shown, shown_of, with_splitter};
 use crate::stats::{Held, add};
@@ -27,6 +29,8 @@ pub(crate) struct Part {
     pub(crate) items: u64,
     /// What verification sees of it.
     pub(crate) shown: Shown,
+    /// The whole request in the compressed form in which it came, if this is all of it.
+    pub(crate) packed: Option<Packed>,
 }
 
 impl Part {
@@ -38,7 +42,8 @@ impl Part {
 
 /// Routes one request, forwards it, and says what the client is told: acknowledged only when every environment that
 /// serves a part of it acknowledged that.
-pub(crate) async fn deliver(running: Arc<Running>, signal: Signal, message: Bytes, mut held: Held) -> Answer {
+pub(crate) async fn deliver(running: Arc<Running>, signal: Signal, message: Message, mut held: Held) -> Answer {
+    let Message { message, packed } = message;
     let shared = &running.shared;
     let Some(snapshot) = shared.snapshot.load_full() else {
         return combine([(0, Outcome::unavailable("the gateway has no route table yet".to_owned()))]);
@@ -50,7 +55,7 @@ pub(crate) async fn deliver(running: Arc<Running>, signal: Signal, message: Byte
     };
     match parts {
         Parts::One(environment, part) => {
-            let items = part.items;
+            let (items, part) = (part.items, Part { packed, ..part });
             combine([(items, serve(&running, &snapshot, environment, part).await)])
         }
         Parts::Two(parts) => {
@@ -97,7 +102,7 @@ fn split(
             Signal::Traces => count_items(signal, message)?,
             Signal::Metrics | Signal::Logs => 0,
         };
-        let part = Part { signal, message: message.clone(), items, shown: Shown::Nothing };
+        let part = Part { signal, message: message.clone(), items, shown: Shown::Nothing, packed: None };
         Parts::One(snapshot.table.active, part)
     } else {
         let mut routing = Routing::new(running, snapshot, now_us);
@@ -159,7 +164,7 @@ fn split_with(
             (_, 0) => Shown::Spans(bytes.clone()),
             (_, _) => shown_of(splitter, message, (shown, hidden), |number| number == numbers[1]),
         };
-        Ok(Part { signal, message: bytes, items, shown })
+        Ok(Part { signal, message: bytes, items, shown, packed: None })
     };
     Ok(match records.map(|[hidden, shown]| hidden + shown) {
         PerEnvironment { blue: 0, green: 0 } => {
@@ -309,7 +314,7 @@ pub(crate) async fn redeliver(
             // It could be read when it came; a later table needs more of it.
             let active = snapshot.table.active;
             tracing::warn!(%malformed, "an entry of the spool goes whole to {active}");
-            vec![(active, Part { signal, message, items: 0, shown: Shown::Nothing })]
+            vec![(active, Part { signal, message, items: 0, shown: Shown::Nothing, packed: None })]
         }
     };
     let patience = running.shared.limits.upstream.timeout();

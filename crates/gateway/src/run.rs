@@ -29,7 +29,7 @@ pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 const TELL_MISSED: Duration = Duration::from_secs(1);
 
 /// Requests that are decompressed or read as JSON beside the runtime's threads at once: before they are counted as in
-/// flight, 4 take at most 64 MiB decompressed and 256 MiB read as JSON each (a number of two bytes becomes eight).
+/// flight, 4 take at most 64 MiB decompressed (with a window of 8 MiB) and 256 MiB read as JSON each (a number of two bytes becomes eight).
 const MAX_DECODING: usize = 4;
 
 /// What connects a gateway with the rest of the process.

@@ -19,6 +19,9 @@ pub struct Stats {
     pub requests_refused: u64,
     /// Connections that were closed at once because there were [`crate::Limits::max_connections`] already.
     pub connections_refused: u64,
+    /// Connections to TLS ports that came to nothing: clear text, no common version or suite, no certificate or a wrong
+    /// one, too slow. The last reason is in the log, at debug. Who connects and says nothing is not counted.
+    pub handshakes_failed: u64,
     /// Traces that a rollback moved while they were in flight.
     pub torn_traces: u64,
     /// Decisions on traces that found no room among the pins, and went by the bucket.
@@ -71,6 +74,7 @@ pub(crate) struct Counters {
     pub(crate) environments: PerEnvironment<EnvironmentCounters>,
     pub(crate) requests_refused: AtomicU64,
     pub(crate) connections_refused: AtomicU64,
+    pub(crate) handshakes_failed: AtomicU64,
     pub(crate) torn_traces: AtomicU64,
     pub(crate) pins_full: AtomicU64,
     pub(crate) bytes_in_flight: Arc<AtomicU64>,
@@ -109,6 +113,7 @@ impl Counters {
             environments: PerEnvironment::from_fn(|environment| self.environments[environment].read()),
             requests_refused: self.requests_refused.load(Relaxed),
             connections_refused: self.connections_refused.load(Relaxed),
+            handshakes_failed: self.handshakes_failed.load(Relaxed),
             torn_traces: self.torn_traces.load(Relaxed),
             pins_full: self.pins_full.load(Relaxed),
             live_pins: 0,

@@ -4,7 +4,7 @@ use crate::client::{OtlpClient, UpstreamError, check_upstream};
 use crate::config::Limits;
 use crate::pins::MAX_PIN_S;
 use crate::pool::Pool;
-use model::{Environment, PerEnvironment, Protocol, RouteTable, Upstream};
+use model::{Environment, PerEnvironment, Protocol, RouteTable, Transport, Upstream};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,33 +106,34 @@ pub(crate) fn snapshot(
         return Err(TableError::NotNewer { applied: before.table.generation, found: table.generation });
     }
     check(&table, taps)?;
-    let client = |environment, endpoint: &str, protocol| {
-        OtlpClient::new(endpoint, protocol, limits.upstream.clone()).map_err(|source| TableError::Endpoint {
-            generation: table.generation,
-            environment,
-            source,
-        })
-    };
+    let client =
+        |environment, endpoint: &str, protocol, transport: &Transport| {
+            OtlpClient::new(endpoint, protocol, transport, limits.upstream.clone())
+                .map_err(|source| TableError::Endpoint { generation: table.generation, environment, source })
+        };
     let mut upstreams = PerEnvironment::default();
     let mut backends = PerEnvironment::default();
     for environment in Environment::BOTH {
         let Some(upstream) = &table.upstreams[environment] else { continue };
-        let protocol_of = |table: &RouteTable| table.upstreams[environment].as_ref().map(|upstream| upstream.protocol);
-        let like_before = before.filter(|before| protocol_of(&before.table) == Some(upstream.protocol));
+        let way = |table: &RouteTable| {
+            table.upstreams[environment].as_ref().map(|upstream| (upstream.protocol, upstream.transport.clone()))
+        };
+        let like_before = before.filter(|before| way(&before.table) == way(&table));
         let known = like_before.and_then(|before| before.upstreams[environment].as_ref());
         upstreams[environment] = Some(match known {
             Some(known) if known.is_of(upstream.endpoints()) => Arc::clone(known),
             Some(_) | None => {
-                let make = |endpoint: &str| client(environment, endpoint, upstream.protocol);
+                let make = |endpoint: &str| client(environment, endpoint, upstream.protocol, &upstream.transport);
                 let pins = (limits.pin_slots, Duration::from_millis(table.pin_ms));
                 Arc::new(Pool::new(known.map(Arc::as_ref), upstream.endpoints(), make, pins)?)
             }
         });
         if let Some(backend) = &upstream.backend {
+            let transport = &upstream.backend_transport;
             let known = before.and_then(|before| before.backends[environment].as_ref());
             backends[environment] = Some(match known {
-                Some(known) if known.endpoint() == backend => Arc::clone(known),
-                Some(_) | None => Arc::new(client(environment, backend, Protocol::Grpc)?),
+                Some(known) if known.reaches(backend, Protocol::Grpc, transport) => Arc::clone(known),
+                Some(_) | None => Arc::new(client(environment, backend, Protocol::Grpc, transport)?),
             });
         }
     }

@@ -1,6 +1,7 @@
 //! Taps: what comes out of a pipeline passes here, on its way to the back end or as a copy.
 
 use crate::answer::{Answer, Outcome, combine};
+use crate::receive::Message;
 use crate::run::Running;
 use crate::share::{Shown, show};
 use crate::stats::{Held, add};
@@ -18,9 +19,10 @@ pub(crate) async fn deliver(
     running: Arc<Running>,
     tap: Arc<str>,
     signal: Signal,
-    message: Bytes,
+    message: Message,
     _held: Held,
 ) -> Answer {
+    let Message { message, packed } = message;
     let counters = &running.shared.counters;
     let at_us = (running.clock)();
     let snapshot = running.shared.snapshot.load_full();
@@ -35,7 +37,7 @@ pub(crate) async fn deliver(
         return combine([(spans, Outcome::TAKEN)]);
     };
     let outcome = match &snapshot.backends[environment] {
-        Some(backend) => backend.export(signal, message.clone()).await,
+        Some(backend) => backend.export_packed(signal, message.clone(), packed).await,
         None => Outcome::TAKEN,
     };
     if matches!(outcome, Outcome::Acknowledged(_)) {

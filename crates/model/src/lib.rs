@@ -8,6 +8,7 @@ mod gate;
 mod id;
 mod observation;
 mod route;
+mod transport;
 mod unit;
 
 pub use environment::{Environment, PerEnvironment};
@@ -18,4 +19,5 @@ pub use observation::{
     MAX_SUBJECTS_PER_OBSERVATION, Observation, SlowTrace, Subject,
 };
 pub use route::{BUCKETS, Bucket, Pins, Protocol, RouteKey, RouteTable, Upstream};
+pub use transport::{ClientTls, Compression, TlsIdentity, Transport};
 pub use unit::{BasisPoints, ParseUnitError, ShortDuration, UnixMillis, parse_duration_ms};

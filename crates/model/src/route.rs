@@ -1,7 +1,8 @@
-use crate::{BasisPoints, Environment, PerEnvironment, TraceId};
+use crate::{BasisPoints, Environment, PerEnvironment, TraceId, Transport};
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
+use std::path::Path;
 
 /// How many buckets there are: one for each basis point.
 pub const BUCKETS: u16 = 10_000;
@@ -58,15 +59,43 @@ pub enum Protocol {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
-    /// The collector's OTLP endpoint: `http://host:port`, without a path.
+    /// The collector's OTLP endpoint: `http://host:port` or `https://host:port`, without a path.
     pub endpoint: String,
     /// What the collector takes.
     pub protocol: Protocol,
+    /// TLS and compression towards the collector.
+    #[serde(skip_serializing_if = "Transport::is_default", default)]
+    pub transport: Transport,
     /// The name of the gateway's tap to which the collector exports.
     pub tap: String,
-    /// Where the tap forwards what it took, if it stands in line before the back end (OTLP/gRPC, `http://host:port`).
+    /// Where the tap forwards what it took, if it stands in line before the back end (OTLP/gRPC, `http://host:port` or
+    /// `https://host:port`).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub backend: Option<String>,
+    /// TLS and compression towards the back end.
+    #[serde(rename = "backendTransport", skip_serializing_if = "Transport::is_default", default)]
+    pub backend_transport: Transport,
+}
+
+impl Upstream {
+    /// Reached in clear text and without compression, with no back end behind its tap.
+    pub fn plain(endpoint: impl Into<String>, protocol: Protocol, tap: impl Into<String>) -> Upstream {
+        Upstream {
+            endpoint: endpoint.into(),
+            protocol,
+            transport: Transport::default(),
+            tap: tap.into(),
+            backend: None,
+            backend_transport: Transport::default(),
+        }
+    }
+
+    /// The same with the relative paths of its files starting from `folder`: a plan's start from the plan, and a route
+    /// table outlives its plan.
+    pub fn under(&self, folder: &Path) -> Upstream {
+        let (transport, backend_transport) = (self.transport.under(folder), self.backend_transport.under(folder));
+        Upstream { transport, backend_transport, ..self.clone() }
+    }
 }
 
 impl Upstream {

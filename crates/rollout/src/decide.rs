@@ -48,7 +48,7 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
         pins: Pins::Keep,
         pin_ms: plan.pin_ms,
         key: start.route_key,
-        upstreams: PerEnvironment::from_fn(|environment| Some(plan.environments[environment].upstream.clone())),
+        upstreams: PerEnvironment::from_fn(|environment| Some(start.upstream(environment))),
     };
     let state = State {
         rollout: start.rollout.clone(),
@@ -174,7 +174,7 @@ impl Decider {
         self.state.heard_at = self.now;
         self.state.observed = None;
         self.state.pins_since = None;
-        self.actions.push(Action::Publish(self.state.table.clone()));
+        self.actions.push(Action::Publish(Box::new(self.state.table.clone())));
         if let Some(guard) = &mut self.state.drift_guard {
             guard.running = None;
         }
@@ -205,7 +205,7 @@ impl Decider {
     /// Records and publishes the table as it stands in the state.
     fn order_table(&mut self) {
         self.decisions.push(Decision::ShiftOrdered(Shift::from(&self.state.table)));
-        self.actions.push(Action::Publish(self.state.table.clone()));
+        self.actions.push(Action::Publish(Box::new(self.state.table.clone())));
     }
 
     fn next_generation(&mut self) -> u64 {

@@ -2,9 +2,12 @@
 
 use crate::plan::{GateName, Plan};
 use judge::Assessment;
-use model::{BasisPoints, Environment, GateResult, GateVerdict, Observation, Pins, RouteKey, RouteTable, TraceId};
+use model::{
+    BasisPoints, Environment, GateResult, GateVerdict, Observation, Pins, RouteKey, RouteTable, TraceId, Upstream,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::path::Path;
 
 /// Names one rollout of one ledger: the plan's name and the sequence number of rollouts in the ledger,
 /// `collector-0-131.1`.
@@ -49,6 +52,14 @@ pub struct Start {
     pub base_dir: String,
     /// The newest generation that was ever published; this rollout's are above it.
     pub last_generation: u64,
+}
+
+impl Start {
+    /// Where an environment is reached: as the plan says, with its relative paths starting from the plan's folder. The
+    /// table that holds it outlives the plan.
+    pub fn upstream(&self, environment: Environment) -> Upstream {
+        self.plan.environments[environment].upstream.under(Path::new(&self.base_dir))
+    }
 }
 
 /// What an operator may ask for.
@@ -277,7 +288,7 @@ pub enum Decision {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Give this table to the gateway.
-    Publish(RouteTable),
+    Publish(Box<RouteTable>),
     /// Run a gate and come back with [`Event::GateFinished`].
     RunGate {
         /// Which.

@@ -4,6 +4,7 @@
 //! A `Plan` that exists is a plan that may run: every rule is checked while it is made. It is stored in ledger records
 //! as JSON, and approvals bind to its [`Plan::digest`]. Nothing here reads a file, a clock or the network.
 
+mod endpoint;
 mod environments;
 mod error;
 mod gates;
@@ -13,9 +14,12 @@ mod problems;
 mod quantity;
 mod raw;
 mod strategy;
+mod text_or;
 mod typed;
 
 pub use error::{PlanError, PlanErrors};
+pub use text_or::TextOr;
+
 pub use preview::{Detection, EnvironmentPreview, Evidence, Preview, Proof, StepPreview, preview};
 
 use model::{BasisPoints, PerEnvironment, ShortDuration, Upstream};

@@ -385,7 +385,7 @@ impl World {
 
 fn upstream(port: u16) -> Upstream {
     let endpoint = format!("http://127.0.0.1:{port}");
-    Upstream { endpoint, protocol: Protocol::Grpc, tap: "blue".to_owned(), backend: None }
+    Upstream::plain(endpoint, Protocol::Grpc, "blue")
 }
 
 fn port(upstream: &Upstream) -> u16 {

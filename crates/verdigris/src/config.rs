@@ -1,9 +1,12 @@
 //! `verdigris.yaml`: what a server listens on and where its data is.
 
+mod endpoint;
+
 use crate::describe::Failed;
 use crate::spools;
-use gateway::PortRole;
-use model::{Protocol, Upstream};
+use endpoint::{RawServerTls, RawServing};
+use gateway::{Listen, PortRole};
+use model::Upstream;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -52,11 +55,13 @@ fn default_true() -> bool {
     true
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawListen {
     grpc: SocketAddr,
     http: SocketAddr,
+    #[serde(default)]
+    tls: Option<RawServerTls>,
 }
 
 /// The gateway's two ports, and those that old senders cannot change.
@@ -71,25 +76,8 @@ struct RawGateway {
     jaeger_grpc: Option<SocketAddr>,
     #[serde(default)]
     jaeger_http: Option<SocketAddr>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawServing {
-    otlp: RawEndpoint,
     #[serde(default)]
-    tap: Option<String>,
-    #[serde(default)]
-    backend: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawEndpoint {
-    #[serde(default)]
-    grpc: Option<String>,
-    #[serde(default)]
-    http: Option<String>,
+    tls: Option<RawServerTls>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -101,12 +89,12 @@ struct RawPrincipal {
 }
 
 fn loopback(grpc: u16, http: u16) -> RawListen {
-    RawListen { grpc: ([127, 0, 0, 1], grpc).into(), http: ([127, 0, 0, 1], http).into() }
+    RawListen { grpc: ([127, 0, 0, 1], grpc).into(), http: ([127, 0, 0, 1], http).into(), tls: None }
 }
 
 fn gateway_listen() -> RawGateway {
-    let RawListen { grpc, http } = loopback(4317, 4318);
-    RawGateway { grpc, http, zipkin: None, jaeger_grpc: None, jaeger_http: None }
+    let RawListen { grpc, http, tls } = loopback(4317, 4318);
+    RawGateway { grpc, http, zipkin: None, jaeger_grpc: None, jaeger_http: None, tls }
 }
 
 fn tap_listens() -> BTreeMap<String, RawListen> {
@@ -119,15 +107,6 @@ fn data() -> PathBuf {
 
 fn name() -> String {
     "verdigris.local/ledger".to_owned()
-}
-
-/// A pair of listening addresses.
-#[derive(Clone, Copy, Debug)]
-pub struct Listen {
-    /// For OTLP/gRPC.
-    pub grpc: SocketAddr,
-    /// For OTLP/HTTP.
-    pub http: SocketAddr,
 }
 
 /// A person or program, by user id.
@@ -176,14 +155,7 @@ impl Config {
 
     /// Every port, with its address.
     pub fn ports(&self) -> Vec<(PortRole, SocketAddr)> {
-        let (gateway, taps) = self.listens();
-        PortRole::all(gateway, &self.fixed, &taps)
-    }
-
-    /// The ports as the gateway wants them.
-    pub fn listens(&self) -> (gateway::Listen, BTreeMap<String, gateway::Listen>) {
-        let listen = |listen: &Listen| gateway::Listen { grpc: listen.grpc, http: listen.http };
-        (listen(&self.listen), self.taps.iter().map(|(name, tap)| (name.clone(), listen(tap))).collect())
+        PortRole::all(&self.listen, &self.fixed, &self.taps)
     }
 }
 
@@ -193,26 +165,18 @@ fn read_yaml(text: &str) -> Result<RawConfig, serde_saphyr::Error> {
 }
 
 fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
-    let (endpoint, protocol) = match (raw.serving.otlp.grpc, raw.serving.otlp.http) {
-        (Some(endpoint), None) => (endpoint, Protocol::Grpc),
-        (None, Some(endpoint)) => (endpoint, Protocol::Http),
-        (Some(_), Some(_)) | (None, None) => {
-            return Err("serving.otlp: expected exactly one of grpc and http, such as { grpc: \
-                        \"http://127.0.0.1:14317\" }"
-                .to_owned());
-        }
-    };
-    let tap = raw.serving.tap.unwrap_or_else(|| "blue".to_owned());
-    if !raw.taps.contains_key(&tap) {
+    // Route tables hold absolute paths, whatever folder the server is started from.
+    let absolute = std::path::absolute(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let serving = raw.serving.upstream()?.under(&absolute);
+    if !raw.taps.contains_key(&serving.tap) {
         let known = raw.taps.keys().cloned().collect::<Vec<_>>().join(", ");
-        return Err(format!("serving.tap: found {tap:?}, expected one of the taps {known}"));
+        return Err(format!("serving.tap: found {:?}, expected one of the taps {known}", serving.tap));
     }
-    let serving = Upstream { endpoint, protocol, tap, backend: raw.serving.backend };
     gateway::check_upstream(&serving).map_err(|error| format!("serving: {error}"))?;
     if raw.name.is_empty() || raw.name.len() > 128 || raw.name.contains(|c: char| c.is_whitespace() || c == '+') {
         return Err(format!("name: found {:?}, expected up to 128 characters without spaces and plus signs", raw.name));
     }
-    let listen = |raw: RawListen| Listen { grpc: raw.grpc, http: raw.http };
+    let listen = |raw: RawListen| Listen { grpc: raw.grpc, http: raw.http, tls: raw.tls.map(|tls| tls.files(folder)) };
     let data = folder.join(raw.data);
     let spool_bytes = match raw.spool.max_size {
         _ if !raw.spool.enabled => None,
@@ -220,11 +184,11 @@ fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
         Some(size) => Some(spool_bytes(&size)?),
     };
     let principals = raw.principals.into_iter();
-    let RawGateway { grpc, http, zipkin, jaeger_grpc, jaeger_http } = raw.listen;
+    let RawGateway { grpc, http, zipkin, jaeger_grpc, jaeger_http, tls } = raw.listen;
     let fixed = [("zipkin", zipkin), ("jaegerGrpc", jaeger_grpc), ("jaegerHttp", jaeger_http)];
     Ok(Config {
         spool_bytes,
-        listen: Listen { grpc, http },
+        listen: Listen { grpc, http, tls: tls.map(|tls| tls.files(folder)) },
         fixed: fixed.into_iter().filter_map(|(name, address)| Some((name.to_owned(), address?))).collect(),
         taps: raw.taps.into_iter().map(|(name, raw)| (name, listen(raw))).collect(),
         serving,

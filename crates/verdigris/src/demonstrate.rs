@@ -34,12 +34,12 @@ pub async fn run(command: &Demo, format: Format) -> Result<Exit, Failed> {
         // It stays among the temporary files: the demo ends with the command that verifies its ledger.
         None => tempfile::Builder::new().prefix("verdigris-demo-").tempdir().context("a folder for the ledger")?.keep(),
     };
-    let any = || Listen { grpc: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), http: (Ipv4Addr::LOCALHOST, 0).into() };
+    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let any = || Listen { grpc: any_port, http: any_port, tls: None };
     let taps = BTreeMap::from([("blue".to_owned(), any()), ("green".to_owned(), any())]);
     let ports = Ports::bind(any(), BTreeMap::new(), taps, Vec::new()).await?;
     let cast = Cast::start(command, ports.addresses()).await?;
-    let serving =
-        Upstream { endpoint: cast.blue.endpoint(), protocol: Protocol::Grpc, tap: "blue".to_owned(), backend: None };
+    let serving = Upstream::plain(cast.blue.endpoint(), Protocol::Grpc, "blue");
     let name = "demo.verdigris.local/ledger".to_owned();
     // Nothing of the demo may be left on the disk, and its clients can wait.
     let ground = Ground { data: data.clone(), name, serving, spool_bytes: None };

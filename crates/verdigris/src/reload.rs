@@ -14,7 +14,7 @@ pub async fn reload(
 ) -> anyhow::Result<(Config, Addresses)> {
     let after = Config::read(path).map_err(|failed| failed.error)?;
     check(before, &after).with_context(|| path.display().to_string())?;
-    let (listen, taps) = after.listens();
+    let (listen, taps) = (after.listen.clone(), after.taps.clone());
     let consent = controller.taps(taps.keys().cloned().collect());
     let addresses = gateway.listen(listen, after.fixed.clone(), taps, consent).await.map_err(|error| match error {
         NotMoved::Bind(error) => anyhow!(error),
@@ -27,11 +27,14 @@ pub async fn reload(
 fn check(before: &Config, after: &Config) -> anyhow::Result<()> {
     let path = |path: &Path| path.display().to_string();
     let serving = |config: &Config| serde_json::to_string(&config.serving).unwrap_or_default();
+    let spool =
+        |config: &Config| config.spool_bytes.map_or_else(|| "none".to_owned(), |bytes| format!("{bytes} bytes"));
     for (key, before, after) in [
         ("data", path(&before.data), path(&after.data)),
         ("socket", path(&before.socket), path(&after.socket)),
         ("name", before.name.clone(), after.name.clone()),
         ("serving", serving(before), serving(after)),
+        ("spool", spool(before), spool(after)),
     ] {
         if before != after {
             bail!(

@@ -1,5 +1,7 @@
 //! `verdigris serve`: everything in one process, until SIGTERM or SIGINT, or until another process takes over.
 
+mod exposure;
+
 use crate::activation::Passed;
 use crate::cli::{Format, Serve};
 use crate::config::{Config, NamedPrincipal};
@@ -30,6 +32,7 @@ pub async fn run(command: &Serve, format: Format, passed: Passed) -> Result<Exit
         hang_up: signal(SignalKind::hangup())?,
     };
     let sockets = passed.sockets(&config)?;
+    exposure::warn(&config);
     let server = if command.takeover {
         Server::take_over(command, config, sockets).await?
     } else {
@@ -69,7 +72,7 @@ enum End {
 
 impl Server {
     async fn start(command: &Serve, config: Config, sockets: Vec<Socket>) -> Result<Server, Failed> {
-        let (listen, taps) = config.listens();
+        let (listen, taps) = (config.listen.clone(), config.taps.clone());
         let ports = Ports::bind(listen, config.fixed.clone(), taps, sockets).await?;
         // Opening the ledger locks it, so nobody else's socket is in the folder from here on.
         let system = System::start(ports, ground(&config), Inherited::nothing()).await?;
@@ -83,7 +86,7 @@ impl Server {
         let mut taking = Taking::begin(&config.data).await?;
         let given: Vec<PortRole> = sockets.iter().map(|socket| socket.role.clone()).collect();
         sockets.extend(taking.ports.drain(..).filter(|port| !given.contains(&port.role)));
-        let (listen, taps) = config.listens();
+        let (listen, taps) = (config.listen.clone(), config.taps.clone());
         let ports = Ports::bind(listen, config.fixed.clone(), taps, sockets).await?;
         let passed = taking.api(&config.socket);
         let keeps_api = passed.is_some();
@@ -280,8 +283,13 @@ fn announce(system: &System, socket: &Path, format: Format) {
     }
 }
 
+/// Who can read what comes to a pair of ports, and who can send.
+fn protection(listen: &Listen) -> Option<&'static str> {
+    listen.tls.as_ref().map(|tls| if tls.client_ca.is_some() { "mTLS" } else { "TLS" })
+}
+
 fn address_json(addresses: &Addresses) -> Value {
-    let pair = |listen: &Listen| json!({ "grpc": listen.grpc, "http": listen.http });
+    let pair = |listen: &Listen| json!({ "grpc": listen.grpc, "http": listen.http, "tls": protection(listen) });
     let taps: BTreeMap<&String, Value> = addresses.taps.iter().map(|(name, tap)| (name, pair(tap))).collect();
     let mut gateway = pair(&addresses.gateway);
     for (name, address) in &addresses.fixed {
@@ -334,6 +342,7 @@ pub fn stats_json(stats: &Stats) -> Value {
         "green": environment(Environment::Green),
         "requestsRefused": stats.requests_refused,
         "connectionsRefused": stats.connections_refused,
+        "handshakesFailed": stats.handshakes_failed,
         "tornTraces": stats.torn_traces,
         "pinsFull": stats.pins_full,
         "livePins": stats.live_pins,

@@ -1,7 +1,8 @@
 //! A pool of HTTP/1.1 connections, each with one request at a time; OTLP/HTTP's way, for not every server of it takes
 //! HTTP/2 without TLS.
 
-use super::{Endpoint, NoResponse, Reply, chain, read_reply};
+use super::endpoint::Endpoint;
+use super::{NoResponse, Reply, chain, read_reply};
 use crate::body::Frames;
 use http::Request;
 use hyper::client::conn::http1::{SendRequest, handshake};

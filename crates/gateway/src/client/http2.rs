@@ -1,6 +1,8 @@
 //! HTTP/2 connections that are kept up, each by a task of its own; OTLP/gRPC's way.
 
-use super::{Endpoint, NoResponse, Reply, chain, read_reply};
+use super::endpoint::Endpoint;
+use super::stream::Stream;
+use super::{NoResponse, Reply, chain, read_reply};
 use crate::body::Frames;
 use arc_swap::ArcSwapOption;
 use http::Request;
@@ -152,22 +154,25 @@ async fn keep_up(endpoint: Endpoint, shared: Arc<Shared>, state: watch::Sender<S
                 shared.sender.store(Some(Arc::new(sender)));
                 state.send_replace(State::Up);
                 let since = Instant::now();
-                tokio::select! {
-                    _ = &mut connection => {}
+                let ended = tokio::select! {
+                    ended = &mut connection => ended.err(),
                     () = shared.stale.notified() => {
                         while draining.try_join_next().is_some() {}
                         if draining.len() < MAX_DRAINING {
                             draining.spawn(connection);
                         }
+                        None
                     }
-                }
+                };
                 shared.sender.store(None);
                 if since.elapsed() >= SHORT_LIVED {
                     state.send_replace(State::Connecting);
                     backoff = FIRST_BACKOFF;
                     continue;
                 }
-                format!("{}:{} closes each connection at once", endpoint.host, endpoint.port)
+                // In TLS 1.3 a certificate of ours that the other side refuses is told only now.
+                let why = ended.map_or_else(String::new, |error| format!(" ({})", chain(&error)));
+                format!("{}:{} closes each connection at once{why}", endpoint.host, endpoint.port)
             }
         };
         tracing::debug!(%failure, "upstream connection");
@@ -177,8 +182,7 @@ async fn keep_up(endpoint: Endpoint, shared: Arc<Shared>, state: watch::Sender<S
     }
 }
 
-type Connection =
-    std::pin::Pin<Box<hyper::client::conn::http2::Connection<TokioIo<tokio::net::TcpStream>, Frames, TokioExecutor>>>;
+type Connection = std::pin::Pin<Box<hyper::client::conn::http2::Connection<TokioIo<Stream>, Frames, TokioExecutor>>>;
 
 async fn connect(endpoint: &Endpoint) -> Result<(SendRequest<Frames>, Connection), String> {
     let stream = endpoint.connect().await?;

@@ -1,13 +1,14 @@
 use super::*;
 use crate::client::ClientLimits;
-use model::Protocol;
+use model::{Protocol, Transport};
 
 const PIN: Duration = Duration::from_secs(60);
 
 /// Clients of ports where nobody listens: they are chosen among, and never used.
 fn pool(before: Option<&Pool>, ports: &[u16]) -> Pool {
     let endpoints: Vec<String> = ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
-    let make = |endpoint: &str| OtlpClient::new(endpoint, Protocol::Grpc, ClientLimits::default());
+    let make =
+        |endpoint: &str| OtlpClient::new(endpoint, Protocol::Grpc, &Transport::default(), ClientLimits::default());
     Pool::new(before, endpoints.iter().map(String::as_str), make, (1 << 12, PIN)).expect("good endpoints")
 }
 

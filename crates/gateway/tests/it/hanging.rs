@@ -205,7 +205,8 @@ async fn after_a_rollback_nobody_waits_behind_the_requests_that_waited() {
     let (greens, blues) = traces_below(5_000, 1);
     let limits = ClientLimits { http2_connections: 1, ..ClientLimits::default() };
     let url = format!("http://{}", fixture.addresses.gateway.grpc);
-    let client = Arc::new(OtlpClient::new(&url, Protocol::Grpc, limits).expect("a good endpoint"));
+    let client =
+        Arc::new(OtlpClient::new(&url, Protocol::Grpc, &Transport::default(), limits).expect("a good endpoint"));
     let export = |message| {
         let client = Arc::clone(&client);
         tokio::spawn(async move { client.export(Signal::Traces, message).await })

@@ -1,6 +1,7 @@
 //! The gateway over real loopback sockets: clients and collectors of both protocols, on free ports.
 
 mod answers;
+mod compressing;
 mod hanging;
 mod life;
 mod old_senders;
@@ -10,6 +11,8 @@ mod routing;
 mod signals;
 mod spooling;
 mod tapping;
+mod tls_in;
+mod tls_out;
 mod upstream;
 
 use bytes::Bytes;
@@ -19,7 +22,7 @@ use gateway::{
 use http::{HeaderMap, Request, Version};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use model::{BasisPoints, Environment, PerEnvironment, Pins, Protocol, RouteKey, RouteTable, TraceId};
+use model::{BasisPoints, Environment, PerEnvironment, Pins, Protocol, RouteKey, RouteTable, TraceId, Transport};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use otlp::Signal;
@@ -28,6 +31,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -42,17 +46,12 @@ pub(crate) fn any() -> SocketAddr {
 }
 
 pub(crate) fn anywhere() -> Listen {
-    Listen { grpc: any(), http: any() }
+    Listen { grpc: any(), http: any(), tls: None }
 }
 
 /// A table whose environments are these collectors, blue active, with taps `blue` and `green`.
 pub(crate) fn table(blue: &Upstream, green: Option<&Upstream>, weight: u16) -> RouteTable {
-    let reached = |upstream: &Upstream, tap: &str| model::Upstream {
-        endpoint: upstream.url(),
-        protocol: upstream.protocol,
-        tap: tap.to_owned(),
-        backend: None,
-    };
+    let reached = |upstream: &Upstream, tap: &str| model::Upstream::plain(upstream.url(), upstream.protocol, tap);
     RouteTable {
         generation: 1,
         active: Environment::Blue,
@@ -87,20 +86,26 @@ impl Fixture {
     }
 
     pub(crate) async fn start_with(table: RouteTable, limits: Limits, views: usize) -> Fixture {
-        Fixture::start_all(table, limits, views, Vec::new(), Spools::default()).await
+        Fixture::start_all(anywhere(), table, limits, views, Vec::new(), Spools::default()).await
+    }
+
+    /// With ports of its own.
+    pub(crate) async fn listening(listen: Listen, table: RouteTable, limits: Limits, views: usize) -> Fixture {
+        Fixture::start_all(listen, table, limits, views, Vec::new(), Spools::default()).await
     }
 
     /// With a disk on which requests can wait.
     pub(crate) async fn start_with_spools(table: RouteTable, spools: Spools) -> Fixture {
-        Fixture::start_all(table, Limits::default(), 1_000, Vec::new(), spools).await
+        Fixture::start_all(anywhere(), table, Limits::default(), 1_000, Vec::new(), spools).await
     }
 
     /// On sockets of another gateway.
     pub(crate) async fn start_on(table: RouteTable, limits: Limits, sockets: Vec<gateway::Socket>) -> Fixture {
-        Fixture::start_all(table, limits, 1_000, sockets, Spools::default()).await
+        Fixture::start_all(anywhere(), table, limits, 1_000, sockets, Spools::default()).await
     }
 
     async fn start_all(
+        listen: Listen,
         table: RouteTable,
         limits: Limits,
         views: usize,
@@ -111,7 +116,7 @@ impl Fixture {
         // A small table of pins: a test starts many gateways.
         let limits = Limits { pin_slots: 1 << 12, ..limits };
         let fixed = [("zipkin".to_owned(), any())].into();
-        let config = Config { listen: anywhere(), fixed, taps, limits };
+        let config = Config { listen, fixed, taps, limits };
         let bound: Bound = Gateway::bind_with(config, sockets).await.expect("free ports can be bound");
         let (tables, watched) = watch::channel(Arc::new(table));
         let (events_in, events) = mpsc::channel(8);
@@ -162,7 +167,7 @@ impl Fixture {
 
     /// A client of the gateway.
     pub(crate) fn client(&self, protocol: Protocol) -> gateway::OtlpClient {
-        client(self.addresses.gateway, protocol)
+        client(&self.addresses.gateway, protocol)
     }
 
     pub(crate) fn begin_stop(&mut self) {
@@ -175,13 +180,16 @@ impl Fixture {
 }
 
 /// A client of a gateway or a tap.
-pub(crate) fn client(listen: Listen, protocol: Protocol) -> gateway::OtlpClient {
+pub(crate) fn client(listen: &Listen, protocol: Protocol) -> gateway::OtlpClient {
     let address = match protocol {
         Protocol::Grpc => listen.grpc,
         Protocol::Http => listen.http,
     };
-    gateway::OtlpClient::new(&format!("http://{address}"), protocol, gateway::ClientLimits::default())
-        .expect("a good endpoint")
+    client_of(&format!("http://{address}"), protocol, &Transport::default())
+}
+
+pub(crate) fn client_of(endpoint: &str, protocol: Protocol, transport: &Transport) -> gateway::OtlpClient {
+    gateway::OtlpClient::new(endpoint, protocol, transport, gateway::ClientLimits::default()).expect("a good endpoint")
 }
 
 pub(crate) fn trace_id(trace: u64) -> TraceId {
@@ -246,9 +254,21 @@ pub(crate) async fn send(
     headers: &[(&str, &str)],
     body: impl Into<Bytes>,
 ) -> Got {
+    let stream = TcpStream::connect(address).await.expect("the gateway listens");
+    send_over(stream, method, path, headers, body).await
+}
+
+/// The same over a connection that is there.
+pub(crate) async fn send_over(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Got {
     let grpc = headers.iter().any(|(_, value)| value.starts_with("application/grpc"));
-    let io = TokioIo::new(TcpStream::connect(address).await.expect("the gateway listens"));
-    let mut request = Request::builder().method(method).uri(format!("http://{address}{path}"));
+    let io = TokioIo::new(stream);
+    let mut request = Request::builder().method(method).uri(format!("http://gateway{path}"));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -279,6 +299,7 @@ pub(crate) const GRPC: (&str, &str) = ("content-type", "application/grpc");
 pub(crate) const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
 pub(crate) const JSON: (&str, &str) = ("content-type", "application/json");
 pub(crate) const GZIP: (&str, &str) = ("content-encoding", "gzip");
+pub(crate) const ZSTD: (&str, &str) = ("content-encoding", "zstd");
 
 /// A gRPC body.
 pub(crate) fn framed(compressed: bool, message: &[u8]) -> Bytes {

@@ -132,16 +132,16 @@ async fn ports_move_with_the_new_open_before_the_old_are_closed() {
     let (_blue, fixture) = fixture().await;
     let before = fixture.addresses.clone();
     let mut old = Blocking::connect(before.gateway.http);
-    let moved = Listen { grpc: before.gateway.grpc, http: free() };
+    let moved = Listen { grpc: before.gateway.grpc, http: free(), tls: None };
     let names = ["blue", "green", "other"];
-    let taps = taps(|name| before.taps.get(name).copied().unwrap_or_else(anywhere), &names);
+    let taps = taps(|name| before.taps.get(name).cloned().unwrap_or_else(anywhere), &names);
     let http = before.gateway.http;
     let consent = async {
         // Asked when the new ports are bound and the old ones still accept.
         TcpStream::connect(http).await.map(drop).map_err(|_| "the old port is closed already")
     };
     let after = fixture.gateway.listen(moved, BTreeMap::new(), taps, consent).await.expect("free ports");
-    assert_eq!((after.gateway.grpc, after.taps["blue"]), (before.gateway.grpc, before.taps["blue"]));
+    assert_eq!((after.gateway.grpc, &after.taps["blue"]), (before.gateway.grpc, &before.taps["blue"]));
     assert_ne!(after.gateway.http, before.gateway.http);
     assert_eq!(fixture.gateway.addresses(), after);
     for address in [after.gateway.grpc, after.gateway.http, after.taps["other"].http] {
@@ -164,13 +164,15 @@ async fn ports_move_with_the_new_open_before_the_old_are_closed() {
 async fn ports_that_change_places_keep_their_sockets() {
     let (blue, fixture) = fixture().await;
     let before = fixture.addresses.clone();
-    let swap = |listen: Listen| Listen { grpc: listen.http, http: listen.grpc };
-    let taps =
-        taps(|name| if name == "blue" { before.gateway } else { before.taps[name] }, &["blue", "green", "spare"]);
+    let swap = |listen: &Listen| Listen { grpc: listen.http, http: listen.grpc, tls: None };
+    let taps = taps(
+        |name| if name == "blue" { before.gateway.clone() } else { before.taps[name].clone() },
+        &["blue", "green", "spare"],
+    );
     let after =
-        fixture.gateway.listen::<Infallible>(swap(before.taps["blue"]), BTreeMap::new(), taps, async { Ok(()) }).await;
+        fixture.gateway.listen::<Infallible>(swap(&before.taps["blue"]), BTreeMap::new(), taps, async { Ok(()) }).await;
     let after = after.expect("no port needs to be bound");
-    assert_eq!((after.gateway, after.taps["blue"]), (swap(before.taps["blue"]), before.gateway));
+    assert_eq!((&after.gateway, &after.taps["blue"]), (&swap(&before.taps["blue"]), &before.gateway));
     // What comes to a tap is acknowledged and goes nowhere; what comes to the gateway goes to blue. A connection that was
     // there before the change is served as it began.
     for (address, is_gateway) in [(before.taps["blue"].grpc, true), (before.gateway.grpc, false)] {
@@ -191,7 +193,7 @@ async fn a_move_that_cannot_be_changes_nothing() {
     let (blue, mut fixture) = fixture().await;
     let before = fixture.addresses.clone();
     let taken = tokio::net::TcpListener::bind(any()).await.expect("a free port");
-    let listen = Listen { grpc: any(), http: taken.local_addr().expect("it is bound") };
+    let listen = Listen { grpc: any(), http: taken.local_addr().expect("it is bound"), tls: None };
     let moved = fixture.gateway.listen::<Infallible>(listen, BTreeMap::new(), BTreeMap::new(), async { Ok(()) }).await;
     assert!(matches!(moved, Err(NotMoved::Bind(BindError::InUse { .. }))));
     let moved = fixture.gateway.listen(anywhere(), BTreeMap::new(), BTreeMap::new(), async { Err("no") }).await;

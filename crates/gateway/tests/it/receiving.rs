@@ -3,7 +3,7 @@
 use crate::upstream::Upstream;
 use crate::*;
 use gateway::{Limits, Outcome, Status};
-use otlp::compression::gzip;
+use otlp::compression::{gzip, zstd};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Posts a body and expects the HTTP status and, of gRPC, the grpc-status; then whether the client may send again.
@@ -39,7 +39,7 @@ async fn every_signal_passes_over_every_pair_of_protocols_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn json_gzip_and_empty_requests_are_taken() {
+async fn json_gzip_zstd_and_empty_requests_are_taken() {
     let blue = Upstream::start(Protocol::Grpc).await;
     let fixture = Fixture::start(table(&blue, None, 0)).await;
     let message = request([(1, 2), (1, 3)]);
@@ -52,8 +52,13 @@ async fn json_gzip_and_empty_requests_are_taken() {
     check(&fixture, &[GRPC, ("grpc-encoding", "gzip")], framed(false, &message), (200, Some(0)), false).await;
     check(&fixture, &[("content-type", "application/json; charset=utf-8")], json, (200, None), false).await;
     check(&fixture, &[PROTOBUF], "", (200, None), false).await;
+    check(&fixture, &[JSON, ZSTD], zstd(json.as_bytes()), (200, None), false).await;
+    check(&fixture, &[PROTOBUF, ZSTD], zstd(&message), (200, None), false).await;
+    check(&fixture, &[GRPC, ("grpc-encoding", "zstd")], framed(true, &zstd(&message)), (200, Some(0)), false).await;
     let one = request([(1, 2)]);
-    let expected = [one.clone(), one.clone(), message.clone(), message.clone(), message, one, Bytes::new()];
+    let expected =
+        [one.clone(), one.clone(), message.clone(), message.clone(), message.clone(), one.clone(), Bytes::new()];
+    let expected = [&expected[..], &[one, message.clone(), message]].concat();
     assert_eq!(blue.messages(), expected);
 }
 
@@ -68,7 +73,10 @@ async fn what_is_not_otlp_is_refused_for_good() {
         (&[PROTOBUF][..], b"\xff\xff".to_vec(), (400, None)),
         (&[JSON], b"{".to_vec(), (400, None)),
         (&[PROTOBUF, GZIP], b"no gzip".to_vec(), (400, None)),
-        (&[PROTOBUF, ("content-encoding", "zstd")], vec![], (415, None)),
+        (&[PROTOBUF, ZSTD], b"no zstd".to_vec(), (400, None)),
+        (&[PROTOBUF, ZSTD], zstd(&vec![0; 10_000_000]), (413, None)),
+        (&[PROTOBUF, ZSTD], gzip(b""), (400, None)),
+        (&[PROTOBUF, ("content-encoding", "br")], vec![], (415, None)),
         (&[("content-type", "text/plain")], vec![], (415, None)),
         (&[], vec![], (415, None)),
         (&[PROTOBUF], large.clone(), (413, None)),
@@ -77,7 +85,8 @@ async fn what_is_not_otlp_is_refused_for_good() {
         (&[GRPC], b"\0\0\0\0\x09short".to_vec(), (200, Some(3))),
         (&[GRPC], framed(false, b"\xff\xff").to_vec(), (200, Some(3))),
         (&[GRPC], framed(true, &bomb).to_vec(), (200, Some(3))),
-        (&[GRPC, ("grpc-encoding", "zstd")], vec![], (200, Some(12))),
+        (&[GRPC, ("grpc-encoding", "snappy")], vec![], (200, Some(12))),
+        (&[GRPC, ("grpc-encoding", "zstd")], framed(true, &zstd(&vec![0; 10_000_000])).to_vec(), (200, Some(8))),
         (&[GRPC], framed(false, &large).to_vec(), (200, Some(8))),
         (&[GRPC, ("grpc-encoding", "gzip")], framed(true, &bomb).to_vec(), (200, Some(8))),
     ] {
@@ -94,6 +103,16 @@ async fn what_is_not_otlp_is_refused_for_good() {
     }
     assert!(blue.seen().is_empty());
     assert_eq!(fixture.stats().bytes_in_flight, 0);
+}
+
+#[tokio::test]
+async fn who_compresses_otherwise_is_told_what_is_taken() {
+    let blue = Upstream::start(Protocol::Grpc).await;
+    let fixture = Fixture::start(table(&blue, None, 0)).await;
+    let got = post_traces(&fixture, &[PROTOBUF, ("content-encoding", "br")], "").await;
+    assert_eq!(got.header("accept-encoding"), Some("gzip, zstd, identity"));
+    let got = post_traces(&fixture, &[GRPC, ("grpc-encoding", "snappy")], "").await;
+    assert_eq!(got.header("grpc-accept-encoding"), Some("identity,gzip,zstd"));
 }
 
 #[tokio::test]

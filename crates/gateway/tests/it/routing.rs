@@ -114,7 +114,7 @@ async fn tables_that_lead_nowhere_are_refused() {
         (RouteTable { pin_ms: 86_400_000, ..good.clone() }, "pins traces for 86400000 ms"),
         (with_green(&|green| green.tap = "unheard".to_owned()), "\"unheard\""),
         (with_green(&|green| green.tap = "blue".to_owned()), "both environments name the tap"),
-        (with_green(&|green| green.endpoint = "https://x:1".to_owned()), "endpoint cannot be used"),
+        (with_green(&|green| green.endpoint = "ftp://x:1".to_owned()), "endpoint cannot be used"),
         (with_green(&|green| green.backend = Some("http://x".to_owned())), "endpoint cannot be used"),
     ] {
         let Event::Refused { generation: 2, error } = fixture.publish(bad).await else { panic!("refused") };

@@ -109,7 +109,7 @@ async fn verification_is_shown_the_share_that_it_can_follow() {
         }
         assert_eq!(spans_of(&shown), spans_of([&expected]), "{ceiling}");
         // A tap shows the same traces.
-        let tap = crate::client(fixture.addresses.taps["green"], Protocol::Grpc);
+        let tap = crate::client(&fixture.addresses.taps["green"], Protocol::Grpc);
         assert_eq!(tap.export(Signal::Traces, all.clone()).await, Outcome::TAKEN);
         let mut out = Vec::new();
         while let Ok(View::Out { message, .. }) = fixture.views.try_recv() {

@@ -14,7 +14,7 @@ async fn a_tap_without_a_back_end_acknowledges_and_shows() {
     let mut fixture = Fixture::start(table(&blue, Some(&green), 0)).await;
     for (tap, expected) in [("blue", Environment::Blue), ("green", Environment::Green)] {
         for protocol in [Protocol::Grpc, Protocol::Http] {
-            let pipeline = client(fixture.addresses.taps[tap], protocol);
+            let pipeline = client(&fixture.addresses.taps[tap], protocol);
             for signal in [Signal::Metrics, Signal::Logs] {
                 assert_eq!(pipeline.export(signal, Bytes::new()).await, Outcome::TAKEN);
             }
@@ -37,7 +37,7 @@ async fn a_tap_before_a_back_end_acknowledges_when_that_did() {
     let mut inline = table(&blue, Some(&green), 0);
     inline.upstreams.blue.as_mut().expect("blue is there").backend = Some(backend.url());
     let mut fixture = Fixture::start(inline).await;
-    let pipeline = client(fixture.addresses.taps["blue"], Protocol::Http);
+    let pipeline = client(&fixture.addresses.taps["blue"], Protocol::Http);
     for signal in Signal::ALL {
         assert_eq!(pipeline.export(signal, request([(1, 1)])).await, Outcome::TAKEN);
     }
@@ -58,7 +58,7 @@ async fn a_tap_before_a_back_end_acknowledges_when_that_did() {
 async fn a_tap_of_no_environment_acknowledges_and_counts() {
     let (blue, green) = both().await;
     let mut fixture = Fixture::start(table(&blue, Some(&green), 0)).await;
-    let pipeline = client(fixture.addresses.taps["spare"], Protocol::Grpc);
+    let pipeline = client(&fixture.addresses.taps["spare"], Protocol::Grpc);
     assert_eq!(pipeline.export(Signal::Traces, request([(1, 1)])).await, Outcome::TAKEN);
     assert_eq!(fixture.stats().tap_unassigned, 1);
     assert!(fixture.views.try_recv().is_err());

@@ -8,8 +8,9 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use model::Protocol;
+use model::{Compression, Protocol};
 use otlp::Signal;
+use otlp::compression::decompress;
 use otlp::reply::export_response;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -34,6 +35,7 @@ pub(crate) enum Reply {
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     pub(crate) protocol: Protocol,
+    secure: bool,
     state: Arc<State>,
     task: JoinHandle<()>,
 }
@@ -41,6 +43,8 @@ pub(crate) struct Upstream {
 struct State {
     seen: Mutex<Vec<(Signal, Bytes)>>,
     taken: Mutex<Vec<(Signal, Bytes)>>,
+    /// How each request came, and its bytes as they came.
+    packed: Mutex<Vec<(Compression, Bytes)>>,
     arrived: watch::Sender<usize>,
     reply: Mutex<Reply>,
     open: watch::Sender<bool>,
@@ -52,11 +56,22 @@ impl Upstream {
     }
 
     pub(crate) async fn start_at(protocol: Protocol, address: SocketAddr) -> Upstream {
+        Upstream::serve(protocol, address, None).await
+    }
+
+    /// One that speaks TLS, as `localhost`.
+    pub(crate) async fn secure(protocol: Protocol, server: Arc<tls::Server>) -> Upstream {
+        Upstream::serve(protocol, super::any(), Some(server)).await
+    }
+
+    async fn serve(protocol: Protocol, address: SocketAddr, server: Option<Arc<tls::Server>>) -> Upstream {
+        let secure = server.is_some();
         let listener = TcpListener::bind(address).await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let state = Arc::new(State {
             seen: Mutex::default(),
             taken: Mutex::default(),
+            packed: Mutex::default(),
             arrived: watch::channel(0).0,
             reply: Mutex::new(Reply::Taken),
             open: watch::channel(true).0,
@@ -65,8 +80,15 @@ impl Upstream {
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let state = Arc::clone(&shared);
+                let (state, server) = (Arc::clone(&shared), server.clone());
                 connections.spawn(async move {
+                    let stream: Box<dyn Io> = match server {
+                        None => Box::new(stream),
+                        Some(server) => match server.accept(stream).await {
+                            Ok(stream) => Box::new(stream),
+                            Err(_) => return,
+                        },
+                    };
                     let (lose, mut lost) = watch::channel(false);
                     let service = service_fn(move |request| answer(Arc::clone(&state), lose.clone(), request));
                     let builder = Builder::new(TokioExecutor::new());
@@ -77,11 +99,14 @@ impl Upstream {
                 });
             }
         });
-        Upstream { address, protocol, state, task }
+        Upstream { address, protocol, secure, state, task }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        match self.secure {
+            true => format!("https://localhost:{}", self.address.port()),
+            false => format!("http://{}", self.address),
+        }
     }
 
     pub(crate) fn reply(&self, reply: Reply) {
@@ -108,6 +133,11 @@ impl Upstream {
         taken.iter().filter(|(of, _)| *of == signal).map(|(_, message)| message.clone()).collect()
     }
 
+    /// How each request came, and its bytes as they came.
+    pub(crate) fn packed(&self) -> Vec<(Compression, Bytes)> {
+        self.state.packed.lock().expect("no test panics here").clone()
+    }
+
     pub(crate) fn messages(&self) -> Vec<Bytes> {
         self.seen().into_iter().map(|(_, message)| message).collect()
     }
@@ -120,6 +150,9 @@ impl Drop for Upstream {
 }
 
 type Body = BoxBody<Bytes, Infallible>;
+
+trait Io: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Io for T {}
 
 struct Frames(std::vec::IntoIter<Frame<Bytes>>);
 
@@ -144,8 +177,20 @@ async fn answer(
     let path = request.uri().path().to_owned();
     let signal = if grpc { Signal::from_grpc_path(&path) } else { Signal::from_http_path(&path) };
     let signal = signal.expect("a path of OTLP");
+    let encoding = request.headers().get(if grpc { "grpc-encoding" } else { "content-encoding" }).cloned();
     let body = request.into_body().collect().await.expect("a whole request").to_bytes();
-    let message = if grpc { body.slice(otlp::grpc::parse_unary(&body).expect("a frame").message) } else { body };
+    let (compressed, bytes) = if grpc {
+        let frame = otlp::grpc::parse_unary(&body).expect("a frame");
+        (frame.compressed, body.slice(frame.message))
+    } else {
+        (encoding.is_some(), body)
+    };
+    let form = Compression::ALL
+        .into_iter()
+        .find(|form| compressed && encoding.as_ref().is_some_and(|it| it == form.encoding()));
+    let form = form.unwrap_or_default();
+    let message = Bytes::from(decompress(form, &bytes, 100 << 20).expect("a body of its encoding"));
+    state.packed.lock().expect("no test panics here").push((form, bytes));
     state.seen.lock().expect("no test panics here").push((signal, message.clone()));
     state.arrived.send_modify(|arrived| *arrived += 1);
     state.open.subscribe().wait_for(|open| *open).await.expect("the state lives");

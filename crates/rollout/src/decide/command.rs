@@ -58,7 +58,7 @@ impl Decider {
                 {
                     *until = now.plus_ms(super::APPLY_LIMIT_MS);
                 }
-                self.actions.push(Action::Publish(self.state.table.clone()));
+                self.actions.push(Action::Publish(Box::new(self.state.table.clone())));
             }
             Some(HoldReason::SourceSilent { .. }) => self.state.heard_at = now,
         }

@@ -1,15 +1,14 @@
 //! The two environments: where each is reached, and that they are two.
 
+use super::endpoint::{self, Endpoint};
 use super::problems::{Place, Problems};
-use super::quantity::{digest, endpoint, line, name, same_endpoint};
-use super::raw::{RawConfigSource, RawEnvironment, RawEnvironments, RawOtlp, Section};
+use super::quantity::{MAX_PATH_CHARACTERS, digest, line, name, same_endpoint};
+use super::raw::{RawConfigSource, RawEnvironment, RawEnvironments, Section};
 use super::{ConfigSource, EnvironmentPlan};
-use model::{Environment, PerEnvironment, Protocol, Upstream};
+use model::{Environment, PerEnvironment, Transport, Upstream};
 
 /// Characters of a version; a container tag has at most 128.
 const MAX_VERSION_CHARACTERS: usize = 128;
-/// Characters of a path, as Linux has it.
-const MAX_PATH_CHARACTERS: usize = 4_096;
 
 /// What was read of one environment, and the places that a comparison of both may name.
 struct Read {
@@ -44,42 +43,28 @@ fn environment(
     let wanted = "the version that runs there, such as \"0.131.0\"";
     let version = problems.needed(&at, "version", &raw.version, wanted, |text| line(text, MAX_VERSION_CHARACTERS));
     let artifact = problems.optional(&at, "artifact", &raw.artifact, digest);
-    let otlp = otlp(problems, &at, &raw.otlp);
+    let otlp = endpoint::otlp(problems, &at, &raw.otlp);
     let tap = problems.or(&at, "tap", &raw.tap, colour.name().to_owned(), name);
-    let backend = problems.optional(&at, "backend", &raw.backend, endpoint);
+    let backend = endpoint::backend(problems, &at, &raw.backend);
     let config = config(problems, &at, &raw.config);
-    let (Some(version), Some(artifact), Some((otlp, protocol, endpoint)), Some(tap), Some(backend), Some(config)) =
+    let (Some(version), Some(artifact), Some((protocol, otlp)), Some(tap), Some(backend), Some(config)) =
         (version, artifact, otlp, tap, backend, config)
     else {
         return None;
     };
+    let (backend_at, backend, backend_transport) = match backend {
+        Some(Endpoint { at, url, transport }) => (Some(at), Some(url), transport),
+        None => (None, None, Transport::default()),
+    };
+    let upstream =
+        Upstream { endpoint: otlp.url, protocol, transport: otlp.transport, tap, backend, backend_transport };
     Some(Read {
-        plan: EnvironmentPlan { version, artifact, upstream: Upstream { endpoint, protocol, tap, backend }, config },
-        otlp,
+        plan: EnvironmentPlan { version, artifact, upstream, config },
+        otlp: otlp.at,
         tap: raw.tap.as_ref().map_or_else(|| at.missing("tap"), |tap| at.key("tap", tap)),
-        backend: raw.backend.as_ref().map(|backend| at.key("backend", backend)),
+        backend: backend_at,
         whole: at,
     })
-}
-
-fn otlp(problems: &mut Problems, parent: &Place, raw: &Section<RawOtlp>) -> Option<(Place, Protocol, String)> {
-    let wanted = "one endpoint, `grpc` or `http`, such as { grpc: \"http://127.0.0.1:4317\" }";
-    let (at, raw) = problems.section(parent, "otlp", raw, wanted)?;
-    let (key, protocol, url) = match (&raw.grpc, &raw.http) {
-        (Some(url), None) => ("grpc", Protocol::Grpc, url),
-        (None, Some(url)) => ("http", Protocol::Http, url),
-        (None, None) => {
-            problems.refuse(&at, "nothing", wanted);
-            return None;
-        }
-        (Some(_), Some(_)) => {
-            problems.refuse(&at, "`grpc` and `http`", wanted);
-            return None;
-        }
-    };
-    let place = at.key(key, url);
-    let endpoint = problems.optional(&at, key, &Some(url.clone()), endpoint)??;
-    Some((place, protocol, endpoint))
 }
 
 fn config(

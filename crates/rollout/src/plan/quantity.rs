@@ -1,14 +1,17 @@
 //! The values of single keys: percentages with their sign, durations and rates with their unit, endpoints, names.
 //! Each reader gives the value, or says what it expected.
 
-use super::error::unprintable;
+use super::error::{one_of, unprintable};
 use super::problems::Expected;
-use model::{ShortDuration, parse_duration_ms};
-use std::net::Ipv6Addr;
+use model::{Compression, ShortDuration, parse_duration_ms};
+use std::net::{IpAddr, Ipv6Addr};
 
 /// Digits of a decimal number. With 15 a number, its f64 and the shortest text of that f64 are the same thing, so
 /// that a plan is the same before and after it was stored as JSON.
 const MAX_DIGITS: usize = 15;
+
+/// Characters of a path, as Linux has it.
+pub(super) const MAX_PATH_CHARACTERS: usize = 4_096;
 
 /// From a second up to a month: what a rollout may wait for.
 pub(super) const STEP_MS: (u64, u64) = (1_000, 30 * DAY_MS);
@@ -65,26 +68,45 @@ fn decimal(number: &str, places: u32) -> Option<f64> {
     known.then(|| format!("{whole}.{fraction}e-{places}").parse().ok()).flatten()
 }
 
-/// `http://host:port`, nothing before, between or after.
+/// `http://host:port` or `https://host:port`, nothing before, between or after.
 pub(super) fn endpoint(text: &str) -> Result<String, Expected> {
-    let expected = || "http://host:port without a path, such as http://127.0.0.1:4317".to_owned();
-    let (host, port) = text.strip_prefix("http://").and_then(|rest| rest.rsplit_once(':')).ok_or_else(expected)?;
+    let expected = || "http://host:port or https://host:port without a path, such as http://127.0.0.1:4317".to_owned();
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let (host, port) = rest.and_then(|rest| rest.rsplit_once(':')).ok_or_else(expected)?;
     let known_port = !port.starts_with('0') && port.bytes().all(|byte| byte.is_ascii_digit());
     let known_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        // RFC 1035: at most 253 characters; the underscore is in names of Docker and Kubernetes.
-        None => {
-            let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-            (1..=253).contains(&host.len()) && host.bytes().all(letter) && !host.starts_with(['-', '.'])
-        }
+        None => is_host_name(host),
     };
     let known = known_host && known_port && port.parse::<u16>().is_ok();
     known.then(|| text.to_owned()).ok_or_else(expected)
 }
 
+/// RFC 1035: at most 253 characters; the underscore is in names of Docker and Kubernetes.
+fn is_host_name(text: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    (1..=253).contains(&text.len()) && text.bytes().all(letter) && !text.starts_with(['-', '.'])
+}
+
+/// A name that a certificate can be for.
+pub(super) fn server_name(text: &str) -> Result<String, Expected> {
+    let known = is_host_name(text) || text.parse::<IpAddr>().is_ok();
+    known.then(|| text.to_owned()).ok_or_else(|| "a DNS name or an IP address, such as collector.example".to_owned())
+}
+
+/// `none`, `gzip` or `zstd`.
+pub(super) fn compression(text: &str) -> Result<Compression, Expected> {
+    let known = Compression::ALL.into_iter().find(|known| known.name() == text);
+    known.ok_or_else(|| one_of(&Compression::ALL.map(Compression::name)))
+}
+
 /// Whether two endpoints are one, as far as their names tell.
 pub(super) fn same_endpoint(one: &str, other: &str) -> bool {
-    let plain = |endpoint: &str| endpoint.to_ascii_lowercase().replacen("//localhost:", "//127.0.0.1:", 1);
+    let plain = |endpoint: &str| {
+        let endpoint = endpoint.to_ascii_lowercase().replacen("//localhost:", "//127.0.0.1:", 1);
+        // One port speaks TLS or clear text, not both.
+        endpoint.replacen("https://", "http://", 1)
+    };
     plain(one) == plain(other)
 }
 

@@ -1,6 +1,7 @@
 //! The YAML as it stands: texts with their place, nothing judged yet. Every key is optional here, so that a missing one
 //! is reported beside the other mistakes; an unknown one is refused by serde.
 
+use super::text_or::TextOr;
 use serde::Deserialize;
 use serde_saphyr::{Error, Options, Spanned};
 
@@ -73,10 +74,12 @@ raw! {
         artifact: Text,
         otlp: Section<RawOtlp>,
         tap: Text,
-        backend: Text,
+        backend: Section<TextOr<RawBackend>>,
         config: Section<Vec<Spanned<RawConfigSource>>>,
     }
-    RawOtlp { grpc: Text, http: Text }
+    RawOtlp { grpc: Text, http: Text, tls: Section<RawTls>, compression: Text }
+    RawBackend { grpc: Text, tls: Section<RawTls>, compression: Text }
+    RawTls { ca: Text, cert: Text, key: Text, server_name: Text }
     RawConfigSource { files: Text }
     RawStrategy { steps: Section<Vec<Spanned<RawStep>>> }
     RawStep {

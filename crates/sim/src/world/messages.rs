@@ -20,7 +20,7 @@ const MAX_WAITING: usize = 8;
 impl World {
     pub(super) fn act(&mut self, action: Action) {
         match action {
-            Action::Publish(table) => self.plan_publish(table),
+            Action::Publish(table) => self.plan_publish(*table),
             Action::RunGate { gate, run } => self.run_gate(gate, run),
         }
     }

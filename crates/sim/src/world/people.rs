@@ -104,7 +104,7 @@ pub(super) fn check_nothing_is_ordered_after(seed: u64, state: &State, now: Unix
             | Decision::Held(_)
             | Decision::Extended { .. } => false,
         });
-        let same = next.actions.iter().all(|action| *action == Action::Publish(state.table.clone()));
+        let same = next.actions.iter().all(|action| *action == Action::Publish(Box::new(state.table.clone())));
         assert!(!orders && same && next.state.table == state.table, "seed {seed}: {event:?} after the end: {next:?}");
     }
 }

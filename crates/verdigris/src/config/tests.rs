@@ -1,4 +1,5 @@
 use super::*;
+use model::{Compression, TlsIdentity, Transport};
 
 fn check(yaml: &str, expect: &str) {
     let folder = tempfile::tempdir().unwrap();
@@ -19,7 +20,7 @@ fn little_is_needed_and_everything_listens_on_loopback() {
 #[test]
 fn what_cannot_be_is_refused_with_its_place() {
     check("serving: {otlp: {}}", "expected exactly one of grpc and http");
-    check("serving: {otlp: {grpc: 'https://x:1'}}", "serving");
+    check("serving: {otlp: {grpc: 'ftp://x:1'}}", "serving");
     check(
         "serving: {otlp: {grpc: 'http://127.0.0.1:1'}, tap: red}",
         "found \"red\", expected one of the taps blue, green",
@@ -46,4 +47,54 @@ fn ports_for_old_senders_are_there_when_they_are_named() {
         fixed(&format!("listen: {{grpc: '127.0.0.1:1', http: '127.0.0.1:2', {old}}}")),
         ["jaegerGrpc 127.0.0.1:14250", "jaegerHttp 127.0.0.1:14268", "zipkin 127.0.0.1:9411"]
     );
+}
+fn read(yaml: &str) -> (tempfile::TempDir, Config) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("verdigris.yaml");
+    std::fs::write(&path, yaml).unwrap();
+    let config = Config::read(&path).unwrap();
+    (folder, config)
+}
+
+#[test]
+fn tls_is_read_and_its_paths_start_from_the_file() {
+    let (folder, config) = read(
+        "listen: { grpc: '127.0.0.1:1', http: '127.0.0.1:2', tls: { cert: a.pem, key: /k, clientCa: ca.pem } }\n\
+         taps: { blue: { grpc: '127.0.0.1:3', http: '127.0.0.1:4', tls: { cert: b.pem, key: b.key } } }\n\
+         serving:\n  otlp:\n    grpc: https://a:1\n    compression: zstd\n    tls: { ca: c.pem, cert: d.pem, key: d.key, \
+         serverName: n }\n  backend: { grpc: 'https://b:1', compression: gzip, tls: { ca: e.pem } }\n",
+    );
+    let at = |name: &str| folder.path().join(name);
+    let text = |name: &str| at(name).display().to_string();
+    let listen = config.listen.tls.unwrap();
+    assert_eq!((listen.cert, listen.key, listen.client_ca), (at("a.pem"), "/k".into(), Some(at("ca.pem"))));
+    assert_eq!(config.taps["blue"].tls.as_ref().unwrap().client_ca, None);
+    let Transport { tls, compression } = config.serving.transport;
+    assert_eq!((tls.ca, tls.server_name, compression), (Some(text("c.pem")), Some("n".to_owned()), Compression::Zstd));
+    assert_eq!(tls.identity, Some(TlsIdentity { cert: text("d.pem"), key: text("d.key") }));
+    assert_eq!(config.serving.backend_transport.tls.ca, Some(text("e.pem")));
+    assert_eq!(config.serving.backend_transport.compression, Compression::Gzip);
+    let (_, config) = read("serving: {otlp: {grpc: 'https://a:1'}, backend: 'https://b:1'}");
+    assert_eq!(
+        (config.serving.backend.as_deref(), config.serving.transport),
+        (Some("https://b:1"), Transport::default())
+    );
+}
+
+#[test]
+fn tls_that_cannot_be_is_refused_with_its_place() {
+    check(
+        "serving: {otlp: {grpc: 'http://a:1', tls: {ca: x}}}",
+        "serving.otlp.tls: found tls for an endpoint without https://, expected none at line 1, column 43",
+    );
+    check("serving: {otlp: {grpc: 'https://a:1', tls: {cert: x}}}", "serving.otlp.tls: found cert without key");
+    check("serving: {otlp: {grpc: 'https://a:1', tls: {key: x}}}", "serving.otlp.tls: found key without cert");
+    check("serving: {otlp: {grpc: 'https://a:1', tls: {insecure: true}}}", "insecure");
+    check("serving: {otlp: {grpc: 'https://a:1', tls: {serverName: a b}}}", "neither a DNS name nor an IP address");
+    check("serving: {otlp: {grpc: 'https://a:1', compression: br}}", "line 1, column 52");
+    check("serving: {otlp: {grpc: 'http://a:1'}, backend: {http: 'http://b:1'}}", "serving.backend: found http");
+    let serving = "serving: {otlp: {grpc: 'http://a:1'}}\n";
+    let listen = |tls: &str| format!("{serving}listen: {{grpc: '127.0.0.1:1', http: '127.0.0.1:2', tls: {tls}}}");
+    check(&listen("{cert: x}"), "line 2");
+    check(&listen("{cert: x, key: y, ca: z}"), "line 2");
 }

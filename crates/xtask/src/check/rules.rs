@@ -17,8 +17,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("judge", &["model"]),
     ("rollout", &["judge", "model"]),
     ("store", &["ledger"]),
-    ("gateway", &["otlp", "model", "spool"]),
-    ("gates", &["otlp", "model"]),
+    ("certs", &[]),
+    ("tls", &["model"]),
+    ("gateway", &["otlp", "model", "spool", "tls"]),
+    ("gates", &["otlp", "model", "tls"]),
     ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model"]),
     ("web", &["control", "model"]),
     ("sim", PURE),
@@ -28,7 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "verdigris",
         &[
             "model", "otlp", "verify", "judge", "rollout", "ledger", "store", "gateway", "gates", "control", "web",
-            "spool",
+            "spool", "tls",
         ],
     ),
 ];

@@ -68,33 +68,33 @@ fn environments_that_cannot_be_reached_or_are_one() {
         ],
     );
     check(
-        &[("http://127.0.0.1:24317", "https://127.0.0.1:24317")],
+        &[("http://127.0.0.1:24317", "ftp://127.0.0.1:24317")],
         &[
-            "18:21: spec.environments.green.otlp.grpc: found https://127.0.0.1:24317, expected http://host:port without a path, such as http://127.0.0.1:4317",
+            "18:21: spec.environments.green.otlp.grpc: found ftp://127.0.0.1:24317, expected http://host:port or https://host:port without a path, such as http://127.0.0.1:4317",
         ],
     );
     check(
         &[("http://127.0.0.1:24317", "http://127.0.0.1:24317/v1/traces")],
         &[
-            "18:21: spec.environments.green.otlp.grpc: found http://127.0.0.1:24317/v1/traces, expected http://host:port without a path, such as http://127.0.0.1:4317",
+            "18:21: spec.environments.green.otlp.grpc: found http://127.0.0.1:24317/v1/traces, expected http://host:port or https://host:port without a path, such as http://127.0.0.1:4317",
         ],
     );
     check(
         &[("http://127.0.0.1:24317", "http://127.0.0.1")],
         &[
-            "18:21: spec.environments.green.otlp.grpc: found http://127.0.0.1, expected http://host:port without a path, such as http://127.0.0.1:4317",
+            "18:21: spec.environments.green.otlp.grpc: found http://127.0.0.1, expected http://host:port or https://host:port without a path, such as http://127.0.0.1:4317",
         ],
     );
     check(
         &[("http://127.0.0.1:24317", "http://127.0.0.1:70000")],
         &[
-            "18:21: spec.environments.green.otlp.grpc: found http://127.0.0.1:70000, expected http://host:port without a path, such as http://127.0.0.1:4317",
+            "18:21: spec.environments.green.otlp.grpc: found http://127.0.0.1:70000, expected http://host:port or https://host:port without a path, such as http://127.0.0.1:4317",
         ],
     );
     check(
         &[("http://127.0.0.1:24317", "http://me@host:4317")],
         &[
-            "18:21: spec.environments.green.otlp.grpc: found http://me@host:4317, expected http://host:port without a path, such as http://127.0.0.1:4317",
+            "18:21: spec.environments.green.otlp.grpc: found http://me@host:4317, expected http://host:port or https://host:port without a path, such as http://127.0.0.1:4317",
         ],
     );
     check(

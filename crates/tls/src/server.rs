@@ -1,0 +1,123 @@
+//! The certificate that a port shows, and whom it lets in.
+
+use crate::files::{Contents, FileError, roots};
+use crate::{Alpn, provider, words};
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::server::WebPkiClientVerifier;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// The files of a TLS port, all PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerFiles {
+    /// The certificate, with those that lead to its authority behind it.
+    pub cert: PathBuf,
+    /// Its private key: 0600, or 0640 for a group that needs it.
+    pub key: PathBuf,
+    /// The authorities whose certificates let a client in; without it, everybody is let in.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// What a look at the files found.
+#[derive(Debug)]
+pub enum Look {
+    /// They are as they were.
+    Same,
+    /// They changed, or can be used again, and new connections get what is in them now.
+    Loaded,
+    /// They changed, or cannot be read, and cannot be used: new connections get what was in them before.
+    Kept(FileError),
+}
+
+/// One port's TLS, as its files were when they were last good.
+pub struct Server {
+    files: ServerFiles,
+    config: ArcSwap<ServerConfig>,
+    /// Of the files that `config` was made from, or that were refused since then. Held during a look, so that two looks
+    /// cannot install in the wrong order.
+    seen: Mutex<Seen>,
+}
+
+struct Seen {
+    digest: [u8; 32],
+    /// What was wrong at the last look, so that it is told once.
+    refused: Option<String>,
+}
+
+impl Server {
+    /// Reads the files. Blocking.
+    pub fn open(files: ServerFiles) -> Result<Server, FileError> {
+        let contents = read(&files)?;
+        let config = ArcSwap::from_pointee(config(&contents)?);
+        Ok(Server { files, config, seen: Mutex::new(Seen { digest: contents.digest, refused: None }) })
+    }
+
+    /// Looks at the files again, and takes what is in them if it changed and can be used. What is wrong is given once,
+    /// not at every look. Blocking.
+    pub fn look(&self) -> Look {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = read(&self.files).and_then(|contents| {
+            if contents.digest == seen.digest {
+                return Ok(false);
+            }
+            self.config.store(Arc::new(config(&contents)?));
+            seen.digest = contents.digest;
+            Ok(true)
+        });
+        match found {
+            Ok(loaded) => {
+                let recovered = seen.refused.take().is_some();
+                if loaded || recovered { Look::Loaded } else { Look::Same }
+            }
+            Err(error) => {
+                let told = seen.refused.replace(error.to_string());
+                if told == seen.refused { Look::Same } else { Look::Kept(error) }
+            }
+        }
+    }
+
+    /// The files, to name them.
+    pub fn files(&self) -> &ServerFiles {
+        &self.files
+    }
+
+    /// Shakes hands. Takes as long as the client takes: the caller bounds it.
+    pub async fn accept(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
+        let acceptor = TlsAcceptor::from(self.config.load_full());
+        acceptor.accept(stream).await.map_err(|error| words::io_words(&error))
+    }
+}
+
+fn read(files: &ServerFiles) -> Result<Contents, FileError> {
+    Contents::read(Some((&files.cert, &files.key)), files.client_ca.as_deref())
+}
+
+fn config(contents: &Contents) -> Result<ServerConfig, FileError> {
+    let builder = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("the provider has suites for TLS 1.2 and 1.3");
+    let builder = match &contents.authorities {
+        Some((path, bytes)) => {
+            let roots = Arc::new(roots(path, bytes)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider()).build();
+            let refused = |source| FileError::Verifier { path: path.clone(), source };
+            builder.with_client_cert_verifier(verifier.map_err(refused)?)
+        }
+        None => builder.with_no_client_auth(),
+    };
+    let pair = contents.pair.as_ref().expect("a server's files have a certificate and a key");
+    let (chain, key) = pair.parse()?;
+    let mut config = builder.with_single_cert(chain, key).map_err(|source| pair.refused(source))?;
+    config.alpn_protocols = vec![Alpn::Http2.name().to_vec(), Alpn::Http1.name().to_vec()];
+    Ok(config)
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("files", &self.files).finish_non_exhaustive()
+    }
+}
