@@ -3,29 +3,41 @@
 use model::TraceId;
 use otlp::{Malformed, Signal, Splitter, Unit};
 
-/// How many parts the targets split a message into: those of a rollout. `otlp`'s own tests have more.
-pub const PARTS: u8 = 2;
+/// How many parts a message can have here.
+pub const PARTS: u8 = 3;
 
 /// What goes one way.
 pub struct Part {
-    /// Spans or log records in it.
+    /// Spans, log records or `ResourceMetrics` in it.
     pub records: u64,
     /// The message.
     pub bytes: Vec<u8>,
 }
 
-/// Splits a request of traces or logs. `route` says which part a record of this trace is for, below [`PARTS`]; a log
-/// record without a trace is asked for as the trace of zeros, of which there is none.
+/// Splits a request of traces or logs. `route` says which part a record of this trace is for, below [`PARTS`]; log
+/// records that are routed by their resource go where an invalid trace id goes.
 pub fn split(signal: Signal, message: &[u8], route: impl Fn(TraceId) -> u8) -> Result<Vec<Part>, Malformed> {
-    let mut splitter = Splitter::default();
-    splitter.scan(signal, message, |unit| match unit {
+    parts(signal, message, |unit| match unit {
         Unit::Trace(trace) => route(trace),
         Unit::Resource(_) => route(TraceId::default()),
-    })?;
-    let mut part = |number| {
+    })
+}
+
+/// Splits a request of metrics by their resources.
+pub fn split_by_resource(message: &[u8]) -> Result<Vec<Part>, Malformed> {
+    parts(Signal::Metrics, message, |unit| match unit {
+        Unit::Trace(trace) => panic!("metrics have no trace, not {trace}"),
+        Unit::Resource(resource) => resource[15] % PARTS,
+    })
+}
+
+fn parts(signal: Signal, message: &[u8], route: impl Fn(Unit) -> u8) -> Result<Vec<Part>, Malformed> {
+    let mut splitter = Splitter::default();
+    splitter.scan(signal, message, route)?;
+    let part = |number| {
         let mut bytes = Vec::new();
-        splitter.write(message, |other| other == number, &mut bytes);
+        splitter.write(message, |part| part == number, &mut bytes);
         Part { records: splitter.records(number), bytes }
     };
-    Ok((0..PARTS).map(&mut part).collect())
+    Ok((0..PARTS).map(part).collect())
 }

@@ -1,8 +1,8 @@
 //! Split, then decode, equals decode, then split: every record once, in its part, byte for byte and in its order, with
 //! everything that was around it.
 
-use crate::parts::{PARTS, Part, split};
-use crate::tree;
+use crate::parts::{PARTS, Part, split, split_by_resource};
+use crate::tree::{self, Item};
 use model::TraceId;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -10,13 +10,14 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use otlp::{Signal, count_items};
 use prost::Message;
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 /// The target: the bytes as a request of each signal.
 pub(crate) fn run(bytes: &[u8]) {
     check(Signal::Traces, bytes);
     check(Signal::Logs, bytes);
-    check_count_of_metrics(bytes);
+    check_metrics(bytes);
 }
 
 /// How far a request of traces or logs was understood.
@@ -116,11 +117,54 @@ fn trace_id(bytes: &[u8]) -> TraceId {
     bytes.try_into().map(TraceId).unwrap_or_default()
 }
 
-/// Data points are counted as prost counts them; whether it takes the message.
+/// Splits a request of metrics by resource: each `ResourceMetrics` is in one part, byte for byte and in its order, and all
+/// that have the same attributes are in the same one, whatever their order. Data points are counted as prost counts them.
 ///
 /// # Panics
-/// If they are not.
-pub fn check_count_of_metrics(message: &[u8]) -> bool {
+/// If a part or the count is not what it must be.
+pub fn check_metrics(message: &[u8]) -> Understood {
+    let decoded = check_count_of_points(message);
+    let (parts, read) = match (split_by_resource(message), tree::read(Signal::Metrics, message)) {
+        (Ok(parts), Some(read)) => (parts, read),
+        (Err(_), None) => {
+            assert!(!decoded, "the splitter takes what prost takes");
+            return Understood { taken: false, decoded, parts: 0 };
+        }
+        (parts, read) => panic!("taken: {}, by the reference: {}", parts.is_ok(), read.is_some()),
+    };
+    let parsed = parts.iter().map(|part| tree::read(Signal::Metrics, &part.bytes).expect("a part is well-formed"));
+    let parsed: Vec<_> = parsed.collect();
+    let mut part_of = BTreeMap::new();
+    for (number, part) in parsed.iter().enumerate() {
+        for attributes in part.iter().filter_map(attributes) {
+            assert_eq!(*part_of.entry(attributes).or_insert(number), number, "a resource is in one part");
+        }
+    }
+    for (number, part) in parsed.iter().enumerate() {
+        let kept =
+            |item: &&Item<'_>| attributes(item).is_none_or(|attributes| part_of.get(&attributes) == Some(&number));
+        let expected: Vec<Item<'_>> = read.iter().filter(kept).cloned().collect();
+        let records = expected.iter().map(tree::records).sum::<u64>();
+        assert_eq!(parts[number].records, records, "records of part {number}");
+        assert_eq!(part, if records == 0 { &[][..] } else { &expected[..] }, "part {number}");
+    }
+    let records = read.iter().map(tree::records).sum::<u64>();
+    assert_eq!(parts.iter().map(|part| part.records).sum::<u64>(), records, "every record is in one part");
+    Understood { taken: true, decoded, parts: parts.iter().filter(|part| part.records > 0).count() }
+}
+
+/// The attributes of a record's resource, sorted: what it is known by.
+fn attributes<'m>(item: &Item<'m>) -> Option<Vec<&'m [u8]>> {
+    let Item::Record { bytes, .. } = item else { return None };
+    // The record's own key and length are around it: as a message, it holds one field.
+    let resources = tree::contents(bytes, 1).into_iter().flat_map(|record| tree::contents(record, 1));
+    let mut attributes: Vec<&[u8]> = resources.flat_map(|resource| tree::contents(resource, 1)).collect();
+    attributes.sort_unstable();
+    Some(attributes)
+}
+
+/// Whether prost takes the message.
+fn check_count_of_points(message: &[u8]) -> bool {
     let counted = count_items(Signal::Metrics, message);
     let Ok(decoded) = ExportMetricsServiceRequest::decode(message) else { return false };
     let scopes = decoded.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);

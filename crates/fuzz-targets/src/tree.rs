@@ -13,7 +13,7 @@ pub enum Item<'m> {
     /// A `ResourceSpans` or `ScopeSpans` (or those of logs), by its fields. Its key and length are not kept: a part may
     /// write them shorter.
     Envelope(Vec<Item<'m>>),
-    /// A span or log record, with its key and length.
+    /// A span, a log record or a `ResourceMetrics`, with its key and length.
     Record {
         /// The trace that it belongs to; all zero if it names none that is valid.
         trace: TraceId,
@@ -33,42 +33,64 @@ struct Field<'m> {
     content: Option<&'m [u8]>,
 }
 
-/// Reads a request of traces or logs as far as a splitter must: the framing of the request, of its envelopes and of its
-/// records. `None` if that is broken.
+/// Reads a request as far as a splitter must: the framing of the request, of its envelopes and of its records (of metrics,
+/// these are the `ResourceMetrics`), and of the resources by which something is routed. `None` if that is broken.
 pub fn read(signal: Signal, message: &[u8]) -> Option<Vec<Item<'_>>> {
-    let trace_id = match signal {
-        Signal::Traces => 1,
-        Signal::Logs => 9,
-        Signal::Metrics => unreachable!("metrics have no trace ids"),
-    };
     // The request holds resources in field 1, these hold scopes in field 2, these hold records in field 2.
-    read_level(message, &[1, 2, 2], trace_id)
+    let levels: &[u32] = if signal == Signal::Metrics { &[1] } else { &[1, 2, 2] };
+    read_level(signal, message, levels)
 }
 
-fn read_level<'m>(message: &'m [u8], levels: &[u32], trace_id: u32) -> Option<Vec<Item<'m>>> {
+fn read_level<'m>(signal: Signal, message: &'m [u8], levels: &[u32]) -> Option<Vec<Item<'m>>> {
     let (inner, below) = levels.split_first()?;
     let item = |field: Field<'m>| {
         Some(match field.content {
             Some(content) if field.number == *inner && below.is_empty() => {
-                Item::Record { trace: last_trace_id(content, trace_id)?, bytes: field.all }
+                Item::Record { trace: trace(signal, content)?, bytes: field.all }
             }
-            Some(content) if field.number == *inner => Item::Envelope(read_level(content, below, trace_id)?),
+            Some(content) if field.number == *inner => {
+                let items = read_level(signal, content, below)?;
+                let routed_by_resource = signal == Signal::Logs && below.len() == 2 && items.iter().any(has_no_trace);
+                if routed_by_resource && !resources_hold(content) {
+                    return None;
+                }
+                Item::Envelope(items)
+            }
             _ => Item::Other(field.all),
         })
     };
     fields(message)?.into_iter().map(item).collect()
 }
 
+/// The trace of a record; all zero if it has none. `None` if the record is broken.
+fn trace(signal: Signal, record: &[u8]) -> Option<TraceId> {
+    let number = match signal {
+        Signal::Traces => 1,
+        Signal::Logs => 9,
+        Signal::Metrics => return resources_hold(record).then(TraceId::default),
+    };
+    fields(record)?;
+    let last = contents(record, number).pop();
+    Some(last.and_then(|id| id.try_into().ok()).map(TraceId).unwrap_or_default())
+}
+
+fn has_no_trace(item: &Item<'_>) -> bool {
+    match item {
+        Item::Envelope(inside) => inside.iter().any(has_no_trace),
+        Item::Record { trace, .. } => *trace == TraceId::default(),
+        Item::Other(_) => false,
+    }
+}
+
+/// Whether the framing of an envelope and of its resources holds.
+fn resources_hold(envelope: &[u8]) -> bool {
+    fields(envelope).is_some() && contents(envelope, 1).into_iter().all(|resource| fields(resource).is_some())
+}
+
 /// What the length-delimited fields of this number hold, in a message whose framing holds.
 pub fn contents(message: &[u8], number: u32) -> Vec<&[u8]> {
     let fields = fields(message).unwrap_or_default().into_iter();
     fields.filter(|field| field.number == number).filter_map(|field| field.content).collect()
-}
-
-fn last_trace_id(record: &[u8], number: u32) -> Option<TraceId> {
-    let ids = fields(record)?.into_iter().filter(|field| field.number == number);
-    let last = ids.filter_map(|field| field.content).next_back();
-    Some(last.and_then(|id| id.try_into().ok()).map(TraceId).unwrap_or_default())
 }
 
 /// What a part must hold: the records that are kept, and what is around them. Without records it holds nothing.
@@ -82,7 +104,7 @@ pub fn keep<'m>(items: &[Item<'m>], kept: &impl Fn(TraceId) -> bool) -> Vec<Item
     if items.iter().all(|item| records(item) == 0) { Vec::new() } else { items }
 }
 
-/// How many spans or log records an item holds.
+/// How many records an item holds.
 pub fn records(item: &Item<'_>) -> u64 {
     match item {
         Item::Envelope(inside) => inside.iter().map(records).sum(),
