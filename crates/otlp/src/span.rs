@@ -127,14 +127,16 @@ fn read_resource<'m>(mut resource_spans: Fields<'m>, identity: &mut Vec<(&'m str
     Ok(())
 }
 
-/// Key and value's bytes of a `KeyValue`; `None` if the field is no message. Of a repeated value the last one counts.
+/// Key and value's bytes of a `KeyValue`; `None` if the field is no message. Of a repeated value the last one that is not
+/// empty counts.
 fn read_key_value<'m>(field: &Field<'m>) -> Result<Option<(&'m str, &'m [u8])>, Malformed> {
     let Some(mut key_value) = field.fields() else { return Ok(None) };
     let (mut key, mut value): (&str, &[u8]) = ("", &[]);
     while let Some(field) = key_value.read()? {
         match (field.number, field.value) {
             (1, Value::Bytes(bytes)) => key = text(bytes),
-            (2, Value::Bytes(bytes)) => value = bytes,
+            // Repeated ones merge: one that is empty changes nothing of the one before.
+            (2, Value::Bytes(bytes)) if !bytes.is_empty() => value = bytes,
             _ => {}
         }
     }

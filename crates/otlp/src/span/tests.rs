@@ -140,3 +140,9 @@ fn a_broken_attribute_is_refused_with_its_place() {
     let message = field(1, &[&field(2, &[&field(2, &[&field(9, &[b"\x0a\x05a"])])])]);
     assert_eq!(describe(&message), Err(Malformed { offset: 10, what: "a length beyond the end" }));
 }
+
+#[test]
+fn a_repeated_value_merges() {
+    let resource = field(1, &[&field(1, &[b"service.name"]), &field(2, &[b"\x0a\x04shop"]), &field(2, &[])]);
+    check(&resource, b"", |span| assert_eq!(span.service, "shop"));
+}

@@ -21,6 +21,8 @@ pub(crate) struct Config {
     pub(crate) backend: Option<String>,
     /// The addresses; without them, every port is the system's choice.
     pub(crate) addresses: Option<Addresses>,
+    /// Members of `listen` that follow the addresses: TLS.
+    pub(crate) listen: String,
     /// More lines.
     pub(crate) more: String,
 }
@@ -45,7 +47,13 @@ pub(crate) struct Server {
 
 impl Config {
     pub(crate) fn of(serving: &str) -> Config {
-        Config { serving: serving.to_owned(), backend: None, addresses: None, more: String::new() }
+        Config {
+            serving: serving.to_owned(),
+            backend: None,
+            addresses: None,
+            listen: String::new(),
+            more: String::new(),
+        }
     }
 
     /// Writes verdigris.yaml into the folder.
@@ -55,10 +63,10 @@ impl Config {
             self.addresses.unwrap_or(Addresses { grpc: any, http: any, blue_tap: any, green_tap: any });
         let backend = self.backend.as_ref().map(|backend| format!(", backend: \"{backend}\"")).unwrap_or_default();
         let mut yaml = format!(
-            "listen: {{ grpc: \"{grpc}\", http: \"{http}\" }}\n\
+            "listen: {{ grpc: \"{grpc}\", http: \"{http}\"{} }}\n\
              taps:\n  blue: {{ grpc: \"{blue_tap}\", http: \"{any}\" }}\n  green: {{ grpc: \"{green_tap}\", http: \"{any}\" }}\n\
              serving: {{ otlp: {{ grpc: \"{}\" }}{backend} }}\ndata: data\n",
-            self.serving
+            self.listen, self.serving
         );
         write!(yaml, "{}", self.more).expect("a string takes everything");
         let path = folder.join("verdigris.yaml");

@@ -5,6 +5,7 @@
 mod items;
 mod known;
 mod sink;
+mod tls;
 
 use super::peers::{node, python};
 use crate::plan::{Environment, Plan};
@@ -19,8 +20,8 @@ use otlp::reply::code;
 use serde_json::Value;
 use sink::{Refusal, Sink};
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::process::Command;
+use tls::Tls;
 use tokio::runtime::Runtime;
 
 /// All signals without compression, and with gzip.
@@ -40,6 +41,8 @@ const RETRY_AFTER_MS: u64 = 100;
 struct Client {
     language: Language,
     protocol: &'static str,
+    /// Whether with certificates on both sides.
+    tls: bool,
     /// Whether they send again what may be sent again. Those of JavaScript do not over gRPC: they give it up, and say so.
     retries: bool,
 }
@@ -49,12 +52,13 @@ struct Half {
     server: Server,
     blue: Sink,
     green: Sink,
+    tls: Option<Tls>,
     folder: tempfile::TempDir,
     _runtime: Runtime,
 }
 
 impl Half {
-    fn set() -> Half {
+    fn set(tls: bool) -> Half {
         let runtime = runtime();
         let never = Refusal::always(NEVER, code::INVALID_ARGUMENT);
         let later = |run, code| Refusal::once(run, code, RETRY_AFTER_MS);
@@ -63,7 +67,11 @@ impl Half {
         let blue = Sink::start(&runtime, blue_refuses);
         let green = Sink::start(&runtime, vec![Refusal::always(PARTLY, code::INVALID_ARGUMENT), never]);
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let server = Server::start(folder.path(), &Config::of(&blue.endpoint()));
+        let tls = tls.then(|| Tls::make(folder.path()));
+        let listen = tls.as_ref().map(Tls::listen).unwrap_or_default();
+        // What is refused for now must reach the clients: without a spool it does.
+        let more = "spool: { enabled: false }\n".to_owned();
+        let server = Server::start(folder.path(), &Config { listen, more, ..Config::of(&blue.endpoint()) });
         let half = ["setWeight: 50%", "pause: {}", "setWeight: 100%", "bake: { for: 1s }"];
         // Nothing comes out of a sink, so no verdict may fall: the horizon is longer than the test.
         let plan = Plan {
@@ -72,7 +80,7 @@ impl Half {
         };
         server.rollout(&["start", &plan.write(folder.path()).display().to_string()]).expect(0);
         server.eventually_reports("half of the traffic", seconds(30), |report| report["weightObserved"] == 5_000);
-        Half { server, blue, green, folder, _runtime: runtime }
+        Half { server, blue, green, tls, folder, _runtime: runtime }
     }
 
     /// The spans of a run that each sink took.
@@ -93,7 +101,8 @@ impl Half {
 
 impl Client {
     /// Sends the runs one after the other. What the exporters said, for each run.
-    fn send(&self, endpoint: &str, runs: &[(&str, u8, Known)], folder: &Path) -> Vec<Value> {
+    fn send(&self, half: &Half, runs: &[(&str, u8, Known)]) -> Vec<Value> {
+        let endpoint = if self.protocol == "grpc" { half.server.grpc() } else { half.server.http() };
         let script = |name: &str| root().join("e2e/conformance").join(name);
         let mut command = match self.language {
             Language::Python => {
@@ -107,9 +116,18 @@ impl Client {
                 command
             }
         };
-        command.args(["--protocol", self.protocol, "--endpoint", endpoint]);
+        command.args(["--protocol", self.protocol, "--endpoint"]);
+        match &half.tls {
+            None => drop(command.arg(endpoint)),
+            Some(tls) => {
+                command.arg(endpoint.replace("http:", "https:"));
+                command.arg("--ca").arg(&tls.ca).arg("--cert").arg(&tls.client_cert).arg("--key").arg(&tls.client_key);
+                // It would win over the exporter's own authority (psf/requests, `merge_environment_settings`).
+                command.env_remove("REQUESTS_CA_BUNDLE").env_remove("CURL_CA_BUNDLE");
+            }
+        }
         for (compression, run, known) in runs {
-            command.arg("--send").arg(format!("{compression}:{}", known.write(folder, *run).display()));
+            command.arg("--send").arg(format!("{compression}:{}", known.write(half.folder.path(), *run).display()));
         }
         let ran = Process::start("the SDK", &mut command).wait(seconds(60)).expect(0);
         let outcomes = ran.json().as_array().cloned().expect("a list");
@@ -118,14 +136,13 @@ impl Client {
     }
 
     fn check(&self) {
-        let half = Half::set();
-        let endpoint = if self.protocol == "grpc" { half.server.grpc() } else { half.server.http() };
+        let half = Half::set(self.tls);
         let all = |run| Known::of_run(run, self.language);
         let mut runs = vec![("plain", PLAIN, all(PLAIN)), ("gzip", GZIP, all(GZIP))];
         for run in [PARTLY, UNAVAILABLE, EXHAUSTED, NEVER] {
             runs.push(("gzip", run, all(run).only_traces()));
         }
-        let outcomes = self.send(&endpoint, &runs, half.folder.path());
+        let outcomes = self.send(&half, &runs);
         let traces = |run: u8| items::spans(&runs[usize::from(run) - 1].2.traces);
         for run in [PLAIN, GZIP] {
             check_all_arrived(&half, run, traces(run));
@@ -207,25 +224,45 @@ fn check_partly(half: &Half, sent: Vec<(Span, Item)>, outcome: &Value, language:
 
 #[test]
 fn python_grpc() {
-    Client { language: Language::Python, protocol: "grpc", retries: true }.check();
+    Client { language: Language::Python, protocol: "grpc", tls: false, retries: true }.check();
 }
 
 #[test]
 fn python_http_protobuf() {
-    Client { language: Language::Python, protocol: "http/protobuf", retries: true }.check();
+    Client { language: Language::Python, protocol: "http/protobuf", tls: false, retries: true }.check();
 }
 
 #[test]
 fn javascript_grpc() {
-    Client { language: Language::JavaScript, protocol: "grpc", retries: false }.check();
+    Client { language: Language::JavaScript, protocol: "grpc", tls: false, retries: false }.check();
 }
 
 #[test]
 fn javascript_http_protobuf() {
-    Client { language: Language::JavaScript, protocol: "http/protobuf", retries: true }.check();
+    Client { language: Language::JavaScript, protocol: "http/protobuf", tls: false, retries: true }.check();
 }
 
 #[test]
 fn javascript_http_json() {
-    Client { language: Language::JavaScript, protocol: "http/json", retries: true }.check();
+    Client { language: Language::JavaScript, protocol: "http/json", tls: false, retries: true }.check();
+}
+
+#[test]
+fn python_grpc_with_tls() {
+    Client { language: Language::Python, protocol: "grpc", tls: true, retries: true }.check();
+}
+
+#[test]
+fn python_http_protobuf_with_tls() {
+    Client { language: Language::Python, protocol: "http/protobuf", tls: true, retries: true }.check();
+}
+
+#[test]
+fn javascript_grpc_with_tls() {
+    Client { language: Language::JavaScript, protocol: "grpc", tls: true, retries: false }.check();
+}
+
+#[test]
+fn javascript_http_json_with_tls() {
+    Client { language: Language::JavaScript, protocol: "http/json", tls: true, retries: true }.check();
 }
