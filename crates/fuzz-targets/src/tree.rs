@@ -34,7 +34,7 @@ struct Field<'m> {
 }
 
 /// Reads a request as far as a splitter must: the framing of the request, of its envelopes and of its records (of metrics,
-/// these are the `ResourceMetrics`), and of the resources by which something is routed. `None` if that is broken.
+/// these are the `ResourceMetrics`). `None` if that is broken.
 pub fn read(signal: Signal, message: &[u8]) -> Option<Vec<Item<'_>>> {
     // The request holds resources in field 1, these hold scopes in field 2, these hold records in field 2.
     let levels: &[u32] = if signal == Signal::Metrics { &[1] } else { &[1, 2, 2] };
@@ -48,14 +48,7 @@ fn read_level<'m>(signal: Signal, message: &'m [u8], levels: &[u32]) -> Option<V
             Some(content) if field.number == *inner && below.is_empty() => {
                 Item::Record { trace: trace(signal, content)?, bytes: field.all }
             }
-            Some(content) if field.number == *inner => {
-                let items = read_level(signal, content, below)?;
-                let routed_by_resource = signal == Signal::Logs && below.len() == 2 && items.iter().any(has_no_trace);
-                if routed_by_resource && !resources_hold(content) {
-                    return None;
-                }
-                Item::Envelope(items)
-            }
+            Some(content) if field.number == *inner => Item::Envelope(read_level(signal, content, below)?),
             _ => Item::Other(field.all),
         })
     };
@@ -67,27 +60,14 @@ fn trace(signal: Signal, record: &[u8]) -> Option<TraceId> {
     let number = match signal {
         Signal::Traces => 1,
         Signal::Logs => 9,
-        Signal::Metrics => return resources_hold(record).then(TraceId::default),
+        Signal::Metrics => return fields(record).map(|_| TraceId::default()),
     };
     fields(record)?;
     let last = contents(record, number).pop();
     Some(last.and_then(|id| id.try_into().ok()).map(TraceId).unwrap_or_default())
 }
 
-fn has_no_trace(item: &Item<'_>) -> bool {
-    match item {
-        Item::Envelope(inside) => inside.iter().any(has_no_trace),
-        Item::Record { trace, .. } => *trace == TraceId::default(),
-        Item::Other(_) => false,
-    }
-}
-
-/// Whether the framing of an envelope and of its resources holds.
-fn resources_hold(envelope: &[u8]) -> bool {
-    fields(envelope).is_some() && contents(envelope, 1).into_iter().all(|resource| fields(resource).is_some())
-}
-
-/// What the length-delimited fields of this number hold, in a message whose framing holds.
+/// What the length-delimited fields of this number hold; nothing if the message's framing is broken.
 pub fn contents(message: &[u8], number: u32) -> Vec<&[u8]> {
     let fields = fields(message).unwrap_or_default().into_iter();
     fields.filter(|field| field.number == number).filter_map(|field| field.content).collect()

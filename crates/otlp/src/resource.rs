@@ -8,20 +8,28 @@ use std::hash::Hasher;
 /// does not matter. The same attributes encoded by two SDKs give the same hash. It is not keyed: what it is compared
 /// with, or hashed by, is the caller's.
 ///
-/// Fails if the framing of the envelope is broken. What is broken inside a resource is not counted, for it is passed on.
+/// Fails if the framing of the envelope is broken. A resource that is broken inside counts as one without attributes: it
+/// is passed on as it is.
 pub(crate) fn resource_id(mut envelope: Fields<'_>) -> Result<[u8; 16], Malformed> {
     let mut sum = 0u128;
     while let Some(field) = envelope.read()? {
-        let (1, Some(mut resource)) = (field.number, field.fields()) else { continue };
-        while let Ok(Some(attribute)) = resource.read() {
-            if let (1, Value::Bytes(key_value)) = (attribute.number, attribute.value) {
-                let mut hasher = SipHasher13::new();
-                hasher.write(key_value);
-                sum = sum.wrapping_add(hasher.finish128().as_u128());
-            }
+        if let (1, Some(resource)) = (field.number, field.fields()) {
+            sum = sum.wrapping_add(attributes_sum(resource).unwrap_or_default());
         }
     }
     Ok(sum.to_be_bytes())
+}
+
+fn attributes_sum(mut resource: Fields<'_>) -> Result<u128, Malformed> {
+    let mut sum = 0u128;
+    while let Some(attribute) = resource.read()? {
+        if let (1, Value::Bytes(key_value)) = (attribute.number, attribute.value) {
+            let mut hasher = SipHasher13::new();
+            hasher.write(key_value);
+            sum = sum.wrapping_add(hasher.finish128().as_u128());
+        }
+    }
+    Ok(sum)
 }
 
 #[cfg(test)]
