@@ -264,8 +264,10 @@ impl Controller {
         let blue = &plan.environments.blue.upstream;
         let table = self.outlets.table.borrow();
         let serving = table.upstreams[table.active].as_ref().unwrap_or(&self.settings.serving);
-        if blue.endpoint != serving.endpoint {
-            return Err(StartError::NotActive { plan: blue.endpoint.clone(), serving: serving.endpoint.clone() });
+        let all = |upstream: &Upstream| upstream.endpoints().map(str::to_owned).collect::<BTreeSet<_>>();
+        let named = |endpoints: BTreeSet<String>| endpoints.into_iter().collect::<Vec<_>>().join(", ");
+        if all(blue) != all(serving) {
+            return Err(StartError::NotActive { plan: named(all(blue)), serving: named(all(serving)) });
         }
         for environment in Environment::BOTH {
             let tap = &plan.environments[environment].upstream.tap;

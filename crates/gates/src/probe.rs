@@ -62,12 +62,16 @@ pub async fn run(upstreams: &PerEnvironment<Upstream>) -> GateResult {
     GateResult { verdict, reasons, evidence: None }
 }
 
+/// Every endpoint, one after the other; the first that does not answer is told.
 async fn probe(upstream: &Upstream) -> Result<(), ProbeError> {
-    let endpoint = upstream.endpoint.clone();
-    match timeout(PROBE_LIMIT, export_nothing(upstream)).await {
-        Ok(result) => result,
-        Err(_) => Err(ProbeError::Timeout { endpoint }),
+    for endpoint in upstream.endpoints() {
+        let one = Upstream { endpoint: endpoint.to_owned(), others: Vec::new(), ..upstream.clone() };
+        match timeout(PROBE_LIMIT, export_nothing(&one)).await {
+            Ok(result) => result?,
+            Err(_) => return Err(ProbeError::Timeout { endpoint: one.endpoint }),
+        }
     }
+    Ok(())
 }
 
 async fn export_nothing(upstream: &Upstream) -> Result<(), ProbeError> {

@@ -221,10 +221,12 @@ pub(crate) fn refusal(dialect: Dialect, http_status: StatusCode, status: &Status
             let headers = response.headers_mut();
             headers.insert("grpc-status", HeaderValue::from(status.code));
             headers.insert("grpc-message", percent_encode(&status.message));
-            if status.retry_after_ms.is_some() {
-                let details = BASE64.encode(status.encode());
-                let details = HeaderValue::try_from(details).expect("base64 is visible ASCII");
-                headers.insert("grpc-status-details-bin", details);
+            if let Some(retry_info) = status.encode_retry_info() {
+                let encoded =
+                    |bytes: &[u8]| HeaderValue::try_from(BASE64.encode(bytes)).expect("base64 is visible ASCII");
+                headers.insert("grpc-status-details-bin", encoded(&status.encode()));
+                // The only one that OpenTelemetry's exporter for Python reads.
+                headers.insert("google.rpc.retryinfo-bin", encoded(&retry_info));
             }
             return response;
         }

@@ -41,7 +41,7 @@ pub use config::{Config, Limits, Listen};
 pub use listen::{Addresses, BindError, PortRole, Socket};
 pub use otlp::reply::{PartialSuccess, Status};
 pub use pins::{MAX_PIN_S, PinsError};
-pub use pool::{EndpointState, MAX_ENDPOINTS};
+pub use pool::EndpointState;
 pub use ports::NotMoved;
 pub use run::{Bound, Channels, Clock, Event, Gateway, Stopped};
 pub use share::ViewShare;

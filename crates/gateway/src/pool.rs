@@ -25,8 +25,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// Endpoints of one environment at most: as many again may be leaving, each at a place of its own.
-pub const MAX_ENDPOINTS: usize = PLACES / 2;
+const _: () = assert!(model::MAX_ENDPOINTS * 2 <= PLACES, "as many again may be leaving, each at a place of its own");
 
 /// Requests at one endpoint at once. The OpenTelemetry Collector's exporter has 10 consumers by default; at 1 s an answer
 /// this is 1,024 requests a second, and what is beyond waits where it is not lost.
@@ -90,7 +89,7 @@ impl EndpointState {
 }
 
 impl Pool {
-    /// A pool of a client for each of these endpoints, at most [`MAX_ENDPOINTS`] and all different. Clients of `before`
+    /// A pool of a client for each of these endpoints, at most [`model::MAX_ENDPOINTS`] and all different. Clients of `before`
     /// are kept; those that are not among them keep the traces that they have for `pin` longer.
     pub(crate) fn new<'e, E>(
         before: Option<&Pool>,

@@ -90,6 +90,24 @@ pub(crate) struct Message {
     pub(crate) message: Bytes,
     /// The compressed form in which it came, if it did.
     pub(crate) packed: Option<Packed>,
+    /// How long the client waits for its answer, if it said so (gRPC over HTTP/2, "Timeout").
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// At most eight digits and a unit.
+fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number = u64::from(digits.parse::<u32>().ok().filter(|_| digits.len() <= 8)?);
+    match unit {
+        "H" => Some(Duration::from_secs(number * 3_600)),
+        "M" => Some(Duration::from_secs(number * 60)),
+        "S" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_millis(number)),
+        "u" => Some(Duration::from_micros(number)),
+        "n" => Some(Duration::from_nanos(number)),
+        _ => None,
+    }
 }
 
 /// The form that a header names, in whatever case; none of it is no compression.
@@ -210,6 +228,7 @@ async fn receive(
     let http1 = request.version() != Version::HTTP_2;
     let prefix = if head.dialect.is_grpc() { otlp::grpc::PREFIX_LEN } else { 0 };
     let limit = limits.max_message_bytes + prefix;
+    let timeout = grpc_timeout(request.headers());
     let mut body = request.into_body();
     let deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
     let bytes = match read(&mut body, limit, deadline, limits, held).await {
@@ -246,14 +265,14 @@ async fn receive(
     };
     let protobuf = matches!(head.dialect, Dialect::Grpc | Dialect::HttpProtobuf);
     if compression.is_none() && protobuf {
-        return Ok(Message { message, packed: None });
+        return Ok(Message { message, packed: None, timeout });
     }
     let packed = protobuf.then(|| Packed { compression, bytes: message.clone() });
     let message = decode(running, head, compression, message, limit).await?;
     if !held.grow(message.len() as u64, limits.max_inflight_bytes) {
         return Err(overloaded(&running.shared));
     }
-    Ok(Message { message, packed })
+    Ok(Message { message, packed, timeout })
 }
 
 fn bad_request(message: impl ToString) -> Answer {
@@ -376,5 +395,32 @@ fn decode_now(head: Head, compression: Compression, bytes: Bytes, limit: usize) 
             Err(LegacyError::TooLarge { limit }) => Err(too_large(limit)),
             Err(error) => Err(bad_request(error)),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Option<Duration>) {
+        let headers = HeaderMap::from_iter([(
+            http::HeaderName::from_static("grpc-timeout"),
+            HeaderValue::from_str(text).expect("a header's text"),
+        )]);
+        assert_eq!(grpc_timeout(&headers), expected, "{text:?}");
+    }
+
+    #[test]
+    fn a_timeout_has_digits_and_a_unit() {
+        check("10S", Some(Duration::from_secs(10)));
+        check("99999999H", Some(Duration::from_secs(99_999_999 * 3_600)));
+        check("2M", Some(Duration::from_secs(120)));
+        check("250m", Some(Duration::from_millis(250)));
+        check("7u", Some(Duration::from_micros(7)));
+        check("0n", Some(Duration::ZERO));
+        for odd in ["", "S", "10", "10s", "-1S", "1.5S", "100000000S", "1 S"] {
+            check(odd, None);
+        }
+        assert_eq!(grpc_timeout(&HeaderMap::new()), None);
     }
 }

@@ -43,7 +43,7 @@ impl Part {
 /// Routes one request, forwards it, and says what the client is told: acknowledged only when every environment that
 /// serves a part of it acknowledged that.
 pub(crate) async fn deliver(running: Arc<Running>, signal: Signal, message: Message, mut held: Held) -> Answer {
-    let Message { message, packed } = message;
+    let Message { message, packed, timeout } = message;
     let shared = &running.shared;
     let Some(snapshot) = shared.snapshot.load_full() else {
         return combine([(0, Outcome::unavailable("the gateway has no route table yet".to_owned()))]);
@@ -56,7 +56,7 @@ pub(crate) async fn deliver(running: Arc<Running>, signal: Signal, message: Mess
     match parts {
         Parts::One(environment, part) => {
             let (items, part) = (part.items, Part { packed, ..part });
-            combine([(items, serve(&running, &snapshot, environment, part).await)])
+            combine([(items, serve(&running, &snapshot, environment, part, timeout).await)])
         }
         Parts::Two(parts) => {
             let copied = parts.blue.message.len() + parts.green.message.len();
@@ -67,8 +67,8 @@ pub(crate) async fn deliver(running: Arc<Running>, signal: Signal, message: Mess
             drop(message);
             let PerEnvironment { blue, green } = parts.map(|part| (part.items, part));
             let (sent_blue, sent_green) = tokio::join!(
-                serve(&running, &snapshot, Environment::Blue, blue.1),
-                serve(&running, &snapshot, Environment::Green, green.1),
+                serve(&running, &snapshot, Environment::Blue, blue.1, timeout),
+                serve(&running, &snapshot, Environment::Green, green.1, timeout),
             );
             combine([(blue.0, sent_blue), (green.0, sent_green)])
         }
@@ -242,10 +242,23 @@ impl Routing<'_> {
 }
 
 /// Has a part served by its environment, or kept on the disk until that takes it.
-async fn serve(running: &Arc<Running>, snapshot: &Arc<Snapshot>, environment: Environment, part: Part) -> Outcome {
+async fn serve(
+    running: &Arc<Running>,
+    snapshot: &Arc<Snapshot>,
+    environment: Environment,
+    part: Part,
+    timeout: Option<Duration>,
+) -> Outcome {
     let spooling = &running.spooling;
     let patience = running.shared.limits.upstream.timeout();
-    let patience = if spooling.is_open(environment) { patience.min(PATIENCE) } else { patience };
+    // Half of the client's time is left for the disk, so that it hears in time that its request was kept. Without a disk
+    // nobody waits for the answer any more once its time is over.
+    let patience = match (spooling.is_open(environment), timeout) {
+        (true, Some(timeout)) => patience.min(PATIENCE).min(timeout / 2),
+        (true, None) => patience.min(PATIENCE),
+        (false, Some(timeout)) => patience.min(timeout),
+        (false, None) => patience,
+    };
     let outcome = if spooling.leaves_alone(environment) {
         leave_alone(running, snapshot, environment, &part)
     } else {

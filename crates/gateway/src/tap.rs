@@ -22,7 +22,8 @@ pub(crate) async fn deliver(
     message: Message,
     _held: Held,
 ) -> Answer {
-    let Message { message, packed } = message;
+    // The pipeline's own deadline is its back end's to keep.
+    let Message { message, packed, timeout: _ } = message;
     let counters = &running.shared.counters;
     let at_us = (running.clock)();
     let snapshot = running.shared.snapshot.load_full();

@@ -18,6 +18,6 @@ pub use observation::{
     ArmCounts, BlindSpotCount, Check, ExponentialHistogram, Finding, MAX_FINDINGS_PER_OBSERVATION,
     MAX_SUBJECTS_PER_OBSERVATION, Observation, SlowTrace, Subject,
 };
-pub use route::{BUCKETS, Bucket, Pins, Protocol, RouteKey, RouteTable, Upstream};
+pub use route::{BUCKETS, Bucket, MAX_ENDPOINTS, Pins, Protocol, RouteKey, RouteTable, Upstream};
 pub use transport::{ClientTls, Compression, TlsIdentity, Transport};
 pub use unit::{BasisPoints, ParseUnitError, ShortDuration, UnixMillis, parse_duration_ms};

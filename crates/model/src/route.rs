@@ -55,12 +55,18 @@ pub enum Protocol {
     Http,
 }
 
+/// Endpoints of one environment at most. A gateway has as many places again for those that leave.
+pub const MAX_ENDPOINTS: usize = 8;
+
 /// Where an environment is reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
     /// The collector's OTLP endpoint: `http://host:port` or `https://host:port`, without a path.
     pub endpoint: String,
+    /// The other endpoints, where the environment has several collectors: each trace goes to one of them all.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub others: Vec<String>,
     /// What the collector takes.
     pub protocol: Protocol,
     /// TLS and compression towards the collector.
@@ -82,6 +88,7 @@ impl Upstream {
     pub fn plain(endpoint: impl Into<String>, protocol: Protocol, tap: impl Into<String>) -> Upstream {
         Upstream {
             endpoint: endpoint.into(),
+            others: Vec::new(),
             protocol,
             transport: Transport::default(),
             tap: tap.into(),
@@ -99,9 +106,9 @@ impl Upstream {
 }
 
 impl Upstream {
-    /// All endpoints of the collector: each trace goes to one of them.
+    /// All endpoints, at most [`MAX_ENDPOINTS`].
     pub fn endpoints(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.endpoint.as_str())
+        std::iter::once(&self.endpoint).chain(&self.others).map(String::as_str)
     }
 }
 

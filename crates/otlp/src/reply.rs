@@ -117,16 +117,23 @@ impl Status {
         let mut status = Vec::new();
         put_varint_field(&mut status, 1, u64::from(self.code));
         put_bytes_field(&mut status, 2, cut(&self.message).as_bytes());
-        if let Some(ms) = self.retry_after_ms {
-            let (mut duration, mut retry_info, mut detail) = (Vec::new(), Vec::new(), Vec::new());
-            put_varint_field(&mut duration, 1, ms / 1000);
-            put_varint_field(&mut duration, 2, ms % 1000 * 1_000_000);
-            put_bytes_field(&mut retry_info, 1, &duration);
+        if let Some(retry_info) = self.encode_retry_info() {
+            let mut detail = Vec::new();
             put_bytes_field(&mut detail, 1, RETRY_INFO.as_bytes());
             put_bytes_field(&mut detail, 2, &retry_info);
             put_bytes_field(&mut status, 3, &detail);
         }
         status
+    }
+
+    /// The `google.rpc.RetryInfo` alone, if there is one.
+    pub fn encode_retry_info(&self) -> Option<Vec<u8>> {
+        let ms = self.retry_after_ms?;
+        let (mut duration, mut retry_info) = (Vec::new(), Vec::new());
+        put_varint_field(&mut duration, 1, ms / 1000);
+        put_varint_field(&mut duration, 2, ms % 1000 * 1_000_000);
+        put_bytes_field(&mut retry_info, 1, &duration);
+        Some(retry_info)
     }
 
     /// Reads what [`Status::encode`] and every gRPC server write. Details other than `RetryInfo` are passed over.

@@ -3,7 +3,7 @@
 use super::stream::Stream;
 use http::uri::Scheme;
 use http::{HeaderValue, Uri};
-use model::{Protocol, Transport, Upstream};
+use model::{MAX_ENDPOINTS, Protocol, Transport, Upstream};
 use std::sync::Arc;
 use std::time::Duration;
 use tls::{Alpn, Client, ConnectError, NameError};
@@ -15,6 +15,18 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// An endpoint that the gateway cannot use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpstreamError {
+    /// One endpoint stands for one collector.
+    #[error("{endpoint:?} is named twice; name each endpoint once")]
+    Twice {
+        /// What was given.
+        endpoint: String,
+    },
+    /// More than a gateway has places for.
+    #[error("{found} endpoints for one environment; expected at most {MAX_ENDPOINTS}: put a load balancer before them")]
+    TooMany {
+        /// How many were given.
+        found: usize,
+    },
     /// Not a URL at all.
     #[error("{endpoint:?} is no URL; expected http://host:port or https://host:port, such as http://127.0.0.1:4317")]
     NotAUrl {
@@ -61,9 +73,19 @@ pub enum UpstreamError {
     },
 }
 
-/// Whether an upstream's endpoint, and its tap's back end, can be used. Reads no file.
+/// Whether an upstream's endpoints, and its tap's back end, can be used. Reads no file.
 pub fn check_upstream(upstream: &Upstream) -> Result<(), UpstreamError> {
-    Endpoint::parse(&upstream.endpoint, upstream.protocol, &upstream.transport)?;
+    let mut known: Vec<&str> = Vec::new();
+    for endpoint in upstream.endpoints() {
+        Endpoint::parse(endpoint, upstream.protocol, &upstream.transport)?;
+        if known.contains(&endpoint) {
+            return Err(UpstreamError::Twice { endpoint: endpoint.to_owned() });
+        }
+        known.push(endpoint);
+    }
+    if known.len() > MAX_ENDPOINTS {
+        return Err(UpstreamError::TooMany { found: known.len() });
+    }
     match &upstream.backend {
         Some(backend) => Endpoint::parse(backend, Protocol::Grpc, &upstream.backend_transport).map(drop),
         None => Ok(()),

@@ -2,6 +2,7 @@
 
 mod answers;
 mod compressing;
+mod endpoints;
 mod hanging;
 mod life;
 mod old_senders;

@@ -1,10 +1,11 @@
 //! Where something is reached, and how requests travel there: TLS and compression.
 
 use super::problems::{Place, Problems};
-use super::quantity::{MAX_PATH_CHARACTERS, compression, endpoint, line, server_name};
+use super::quantity::{MAX_PATH_CHARACTERS, compression, endpoint, line, same_endpoint, server_name};
 use super::raw::{RawBackend, RawOtlp, RawTls, Section, Text};
 use super::text_or::TextOr;
-use model::{ClientTls, Compression, Protocol, TlsIdentity, Transport};
+use model::{ClientTls, Compression, MAX_ENDPOINTS, Protocol, TlsIdentity, Transport};
+use serde_saphyr::Spanned;
 
 /// An endpoint, and where its URL stands.
 pub(super) struct Endpoint {
@@ -14,7 +15,11 @@ pub(super) struct Endpoint {
 }
 
 /// An environment's `otlp`.
-pub(super) fn otlp(problems: &mut Problems, parent: &Place, raw: &Section<RawOtlp>) -> Option<(Protocol, Endpoint)> {
+pub(super) fn otlp(
+    problems: &mut Problems,
+    parent: &Place,
+    raw: &Section<RawOtlp>,
+) -> Option<(Protocol, Endpoint, Vec<String>)> {
     let wanted = "one endpoint, `grpc` or `http`, such as { grpc: \"http://127.0.0.1:4317\" }";
     let (at, raw) = problems.section(parent, "otlp", raw, wanted)?;
     let (key, protocol, url) = match (&raw.grpc, &raw.http) {
@@ -29,7 +34,46 @@ pub(super) fn otlp(problems: &mut Problems, parent: &Place, raw: &Section<RawOtl
             return None;
         }
     };
-    Some((protocol, keys(problems, &at, (key, url), &raw.tls, &raw.compression)?))
+    let first = keys(problems, &at, (key, url), &raw.tls, &raw.compression)?;
+    let others = others(problems, &at, &raw.others, &first.url)?;
+    Some((protocol, first, others))
+}
+
+/// The other endpoints of an environment: all different, and of one scheme, for they share the transport.
+fn others(
+    problems: &mut Problems,
+    parent: &Place,
+    raw: &Section<Vec<Spanned<String>>>,
+    first: &str,
+) -> Option<Vec<String>> {
+    let Some(section) = raw else { return Some(Vec::new()) };
+    let list = parent.key("others", section);
+    if section.value.len() >= MAX_ENDPOINTS {
+        let found = format!("{} endpoints in all", section.value.len() + 1);
+        problems.refuse(&list, found, format!("at most {MAX_ENDPOINTS}: put a load balancer before them"));
+        return None;
+    }
+    let scheme = |url: &str| url.starts_with("https://");
+    let mut known = vec![first.to_owned()];
+    for (index, other) in section.value.iter().enumerate() {
+        let at = list.item(index, other);
+        match endpoint(&other.value) {
+            Err(expected) => {
+                problems.refuse(&at, super::error::quoted(&other.value), expected);
+                return None;
+            }
+            Ok(url) if scheme(&url) != scheme(first) => {
+                problems.refuse(&at, url, format!("the scheme of {first}: they share TLS and compression"));
+                return None;
+            }
+            Ok(url) if known.iter().any(|known| same_endpoint(known, &url)) => {
+                problems.refuse(&at, format!("{url} twice"), "each endpoint once");
+                return None;
+            }
+            Ok(url) => known.push(url),
+        }
+    }
+    Some(known.split_off(1))
 }
 
 /// An environment's `backend`: a URL, or keys as `otlp` has them.

@@ -47,7 +47,7 @@ fn environment(
     let tap = problems.or(&at, "tap", &raw.tap, colour.name().to_owned(), name);
     let backend = endpoint::backend(problems, &at, &raw.backend);
     let config = config(problems, &at, &raw.config);
-    let (Some(version), Some(artifact), Some((protocol, otlp)), Some(tap), Some(backend), Some(config)) =
+    let (Some(version), Some(artifact), Some((protocol, otlp, others)), Some(tap), Some(backend), Some(config)) =
         (version, artifact, otlp, tap, backend, config)
     else {
         return None;
@@ -57,7 +57,7 @@ fn environment(
         None => (None, None, Transport::default()),
     };
     let upstream =
-        Upstream { endpoint: otlp.url, protocol, transport: otlp.transport, tap, backend, backend_transport };
+        Upstream { endpoint: otlp.url, others, protocol, transport: otlp.transport, tap, backend, backend_transport };
     Some(Read {
         plan: EnvironmentPlan { version, artifact, upstream, config },
         otlp: otlp.at,
@@ -87,9 +87,11 @@ fn config(
 /// Green differs from blue: another endpoint and another tap, and something new in it.
 fn two(problems: &mut Problems, blue: &Read, green: &Read) -> bool {
     let (b, g) = (&blue.plan, &green.plan);
-    let endpoint = same_endpoint(&b.upstream.endpoint, &g.upstream.endpoint);
-    if endpoint {
-        let found = format!("{}, blue's endpoint", g.upstream.endpoint);
+    let blues = |endpoint: &&str| b.upstream.endpoints().any(|blue| same_endpoint(blue, endpoint));
+    let shared = g.upstream.endpoints().find(blues);
+    let endpoint = shared.is_some();
+    if let Some(shared) = shared {
+        let found = format!("{shared}, blue's endpoint");
         let expected = "an endpoint of its own";
         problems.refuse_because(&green.otlp, found, expected, "green equals blue, so nothing would be rolled out");
     }
@@ -113,7 +115,7 @@ fn no_loop(problems: &mut Problems, blue: &Read, green: &Read) -> bool {
     let mut looped = false;
     for read in [blue, green] {
         let (Some(at), Some(backend)) = (&read.backend, &read.plan.upstream.backend) else { continue };
-        if [blue, green].iter().any(|other| same_endpoint(backend, &other.plan.upstream.endpoint)) {
+        if [blue, green].iter().any(|other| other.plan.upstream.endpoints().any(|it| same_endpoint(backend, it))) {
             let help = "the tap would feed a collector with what a collector put out";
             problems.refuse_because(at, format!("{backend}, a collector's endpoint"), "the back end's endpoint", help);
             looped = true;

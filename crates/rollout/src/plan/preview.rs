@@ -146,7 +146,7 @@ fn environment_preview(plan: &Plan, environment: Environment) -> EnvironmentPrev
     EnvironmentPreview {
         version: environment.version.clone(),
         artifact: environment.artifact.clone(),
-        endpoint: environment.upstream.endpoint.clone(),
+        endpoint: environment.upstream.endpoints().collect::<Vec<_>>().join(", "),
         protocol: environment.upstream.protocol,
         tap: environment.upstream.tap.clone(),
         backend: environment.upstream.backend.clone(),

@@ -77,7 +77,13 @@ raw! {
         backend: Section<TextOr<RawBackend>>,
         config: Section<Vec<Spanned<RawConfigSource>>>,
     }
-    RawOtlp { grpc: Text, http: Text, tls: Section<RawTls>, compression: Text }
+    RawOtlp {
+        grpc: Text,
+        http: Text,
+        others: Section<Vec<Spanned<String>>>,
+        tls: Section<RawTls>,
+        compression: Text,
+    }
     RawBackend { grpc: Text, tls: Section<RawTls>, compression: Text }
     RawTls { ca: Text, cert: Text, key: Text, server_name: Text }
     RawConfigSource { files: Text }

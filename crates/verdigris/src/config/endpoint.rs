@@ -37,6 +37,8 @@ struct RawEndpoint {
     #[serde(default)]
     http: Option<String>,
     #[serde(default)]
+    others: Vec<String>,
+    #[serde(default)]
     tls: Option<Spanned<RawClientTls>>,
     #[serde(default)]
     compression: Compression,
@@ -67,10 +69,14 @@ impl RawServerTls {
 impl RawServing {
     /// With its paths as they stand.
     pub(super) fn upstream(self) -> Result<Upstream, String> {
+        let others = self.otlp.others.clone();
         let (protocol, endpoint, transport) = self.otlp.read("serving.otlp")?;
         let (backend, backend_transport) = match self.backend {
             None => (None, Transport::default()),
             Some(TextOr::Text(backend)) => (Some(backend), Transport::default()),
+            Some(TextOr::Keys(keys)) if !keys.others.is_empty() => {
+                return Err("serving.backend.others: found endpoints, expected none: a back end has one".to_owned());
+            }
             Some(TextOr::Keys(keys)) => match keys.read("serving.backend")? {
                 (Protocol::Grpc, backend, transport) => (Some(backend), transport),
                 (Protocol::Http, _, _) => {
@@ -79,7 +85,7 @@ impl RawServing {
             },
         };
         let tap = self.tap.unwrap_or_else(|| "blue".to_owned());
-        Ok(Upstream { endpoint, protocol, transport, tap, backend, backend_transport })
+        Ok(Upstream { endpoint, others, protocol, transport, tap, backend, backend_transport })
     }
 }
 

@@ -21,6 +21,46 @@ fn identity(cert: &str, key: &str) -> Option<TlsIdentity> {
 }
 
 #[test]
+fn several_endpoints_are_read_and_must_differ() {
+    let upstream =
+        green("otlp: { grpc: \"http://green-1:4317\", others: [\"http://green-2:4317\", \"http://green-3:4317\"] }");
+    let all: Vec<&str> = upstream.endpoints().collect();
+    assert_eq!(all, ["http://green-1:4317", "http://green-2:4317", "http://green-3:4317"]);
+    let others = |others: &str| format!("otlp: {{ grpc: \"http://green-1:4317\", others: {others} }}");
+    let at = "spec.environments.green.otlp.others";
+    refused(
+        &others("[\"http://green-2:4317\", \"green-3\"]"),
+        &[&format!(
+            "18:76: {at}[1]: found green-3, expected http://host:port or https://host:port without a path, such as \
+             http://127.0.0.1:4317"
+        )],
+    );
+    refused(
+        &others("[\"http://green-1:4317\"]"),
+        &[&format!("18:53: {at}[0]: found http://green-1:4317 twice, expected each endpoint once")],
+    );
+    refused(
+        &others("[\"https://green-2:4317\"]"),
+        &[&format!(
+            "18:53: {at}[0]: found https://green-2:4317, expected the scheme of http://green-1:4317: they share TLS and \
+             compression"
+        )],
+    );
+    let many: Vec<String> = (2..10).map(|number| format!("\"http://green-{number}:4317\"")).collect();
+    refused(
+        &others(&format!("[{}]", many.join(", "))),
+        &[&format!("18:52: {at}: found 9 endpoints in all, expected at most 8: put a load balancer before them")],
+    );
+    refused(
+        &others("[\"http://127.0.0.1:14317\"]"),
+        &[
+            "18:21: spec.environments.green.otlp.grpc: found http://127.0.0.1:14317, blue's endpoint, expected an endpoint \
+           of its own: green equals blue, so nothing would be rolled out",
+        ],
+    );
+}
+
+#[test]
 fn tls_and_compression_are_read() {
     let upstream = green("otlp: { grpc: \"https://green:4317\" }");
     assert_eq!((upstream.endpoint.as_str(), upstream.transport), ("https://green:4317", Transport::default()));
