@@ -21,6 +21,10 @@ pub(crate) struct Config {
     pub(crate) backend: Option<String>,
     /// The addresses; without them, every port is the system's choice.
     pub(crate) addresses: Option<Addresses>,
+    /// More keys of `serving.otlp`, from a comma on.
+    pub(crate) serving_more: String,
+    /// More keys of `listen`, from a comma on.
+    pub(crate) listen_more: String,
     /// More lines.
     pub(crate) more: String,
 }
@@ -45,7 +49,14 @@ pub(crate) struct Server {
 
 impl Config {
     pub(crate) fn of(serving: &str) -> Config {
-        Config { serving: serving.to_owned(), backend: None, addresses: None, more: String::new() }
+        Config {
+            serving: serving.to_owned(),
+            backend: None,
+            addresses: None,
+            serving_more: String::new(),
+            listen_more: String::new(),
+            more: String::new(),
+        }
     }
 
     /// Writes verdigris.yaml into the folder.
@@ -55,10 +66,10 @@ impl Config {
             self.addresses.unwrap_or(Addresses { grpc: any, http: any, blue_tap: any, green_tap: any });
         let backend = self.backend.as_ref().map(|backend| format!(", backend: \"{backend}\"")).unwrap_or_default();
         let mut yaml = format!(
-            "listen: {{ grpc: \"{grpc}\", http: \"{http}\" }}\n\
+            "listen: {{ grpc: \"{grpc}\", http: \"{http}\"{} }}\n\
              taps:\n  blue: {{ grpc: \"{blue_tap}\", http: \"{any}\" }}\n  green: {{ grpc: \"{green_tap}\", http: \"{any}\" }}\n\
-             serving: {{ otlp: {{ grpc: \"{}\" }}{backend} }}\ndata: data\n",
-            self.serving
+             serving: {{ otlp: {{ grpc: \"{}\"{} }}{backend} }}\ndata: data\n",
+            self.listen_more, self.serving, self.serving_more
         );
         write!(yaml, "{}", self.more).expect("a string takes everything");
         let path = folder.join("verdigris.yaml");
