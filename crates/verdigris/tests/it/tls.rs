@@ -92,11 +92,8 @@ fn a_rollout_goes_to_a_green_that_speaks_tls() {
     let endpoint = format!("https://localhost:{}", collector.server.addresses.grpc.port());
     let steps = ["gate: probe", "mirror: { for: 1s }", "setWeight: 100%", "bake: { for: 1s }"];
     let mut plan = stage.plan(&steps);
-    let tls = |names: &str| Environment {
-        more: format!(", tls: {{ {names} }}, compression: gzip"),
-        ..Environment::at(&endpoint)
-    };
-    plan.green = tls("ca: ca.pem, cert: client.pem, key: client.key");
+    let more = ", tls: { ca: ca.pem, cert: client.pem, key: client.key }, compression: gzip".to_owned();
+    plan.green = Environment { more, ..Environment::at(&endpoint) };
     stage.server.rollout(&["start", &plan.write(files.folder.path()).display().to_string()]).expect(0);
     stage.server.eventually_reports("the probe to pass", seconds(60), |report| {
         report["steps"][0]["done"] == true || report["progress"] == "rolledBack"
