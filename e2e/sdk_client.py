@@ -12,6 +12,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from opentelemetry._logs import LogRecord, SeverityNumber
@@ -52,33 +53,55 @@ class Outcome:
         exporter.export = counted  # type: ignore[method-assign]
 
 
+@dataclasses.dataclass
+class Tls:
+    """Files in PEM: whom an `https://` endpoint must be signed by, and what it is shown."""
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+
+def read(path: str | None) -> bytes | None:
+    return Path(path).read_bytes() if path else None
+
+
 def make_exporters(
-    protocol: str, endpoint: str, gzip: bool, timeout_s: float
+    protocol: str, endpoint: str, gzip: bool, timeout_s: float, tls: Tls
 ) -> tuple[SpanExporter, MetricExporter, LogRecordExporter]:
-    """The exporters of the three signals. `endpoint` is `http://host:port` for both protocols."""
+    """The exporters of the three signals. `endpoint` is `http://host:port` or `https://host:port` for both protocols."""
     if protocol == "grpc":
-        from grpc import Compression
+        from grpc import Compression, ssl_channel_credentials
         from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
-        compression = Compression.Gzip if gzip else Compression.NoCompression
-        return (
-            OTLPSpanExporter(endpoint=endpoint, insecure=True, timeout=timeout_s, compression=compression),
-            OTLPMetricExporter(endpoint=endpoint, insecure=True, timeout=timeout_s, compression=compression),
-            OTLPLogExporter(endpoint=endpoint, insecure=True, timeout=timeout_s, compression=compression),
-        )
+        secure = endpoint.startswith("https://")
+        options: dict[str, Any] = {
+            "endpoint": endpoint,
+            "insecure": not secure,
+            "credentials": ssl_channel_credentials(read(tls.ca), read(tls.key), read(tls.cert)) if secure else None,
+            "timeout": timeout_s,
+            "compression": Compression.Gzip if gzip else Compression.NoCompression,
+        }
+        return OTLPSpanExporter(**options), OTLPMetricExporter(**options), OTLPLogExporter(**options)
     from opentelemetry.exporter.otlp.proto.http import Compression as HttpCompression
     from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HttpLogExporter
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpMetricExporter
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpSpanExporter
 
     base = endpoint.rstrip("/")
-    http_compression = HttpCompression.Gzip if gzip else HttpCompression.NoCompression
+    http_options: dict[str, Any] = {
+        "timeout": timeout_s,
+        "compression": HttpCompression.Gzip if gzip else HttpCompression.NoCompression,
+        "certificate_file": tls.ca,
+        "client_certificate_file": tls.cert,
+        "client_key_file": tls.key,
+    }
     return (
-        HttpSpanExporter(endpoint=f"{base}/v1/traces", timeout=timeout_s, compression=http_compression),
-        HttpMetricExporter(endpoint=f"{base}/v1/metrics", timeout=timeout_s, compression=http_compression),
-        HttpLogExporter(endpoint=f"{base}/v1/logs", timeout=timeout_s, compression=http_compression),
+        HttpSpanExporter(endpoint=f"{base}/v1/traces", **http_options),
+        HttpMetricExporter(endpoint=f"{base}/v1/metrics", **http_options),
+        HttpLogExporter(endpoint=f"{base}/v1/logs", **http_options),
     )
 
 
@@ -128,7 +151,10 @@ def make_log(resource: Resource, exporter: LogRecordExporter) -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="A small app with the real OpenTelemetry SDK.")
-    parser.add_argument("--endpoint", required=True, help="http://host:port, for grpc and for http")
+    parser.add_argument("--endpoint", required=True, help="http://host:port or https://…, for grpc and http")
+    parser.add_argument("--ca", help="PEM of the authorities that may have signed the endpoint's certificate")
+    parser.add_argument("--cert", help="PEM of the certificate that is shown to the endpoint")
+    parser.add_argument("--key", help="PEM of its key")
     parser.add_argument("--protocol", choices=["grpc", "http"], default="grpc")
     parser.add_argument("--gzip", action="store_true", help="compress the requests")
     parser.add_argument("--service", default="checkout", help="service.name")
@@ -148,7 +174,11 @@ def main() -> int:
     arguments = parse_arguments()
     resource = Resource.create({"service.name": arguments.service, "deployment.environment.name": "e2e"})
     spans, metrics, logs = make_exporters(
-        arguments.protocol, arguments.endpoint, arguments.gzip, arguments.export_timeout
+        arguments.protocol,
+        arguments.endpoint,
+        arguments.gzip,
+        arguments.export_timeout,
+        Tls(arguments.ca, arguments.cert, arguments.key),
     )
     outcomes = {signal: Outcome() for signal in arguments.signals}
     made = 0

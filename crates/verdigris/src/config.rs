@@ -165,8 +165,9 @@ fn read_yaml(text: &str) -> Result<RawConfig, serde_saphyr::Error> {
 }
 
 fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
-    // Route tables hold absolute paths, whatever folder the server is started from.
-    let absolute = std::path::absolute(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    // Route tables hold absolute paths, whatever folder the server is started from. Joined with a name, for the folder of
+    // a bare file name is empty, and an empty path cannot be made absolute.
+    let absolute = std::path::absolute(folder.join(".")).map_err(|error| format!("{}: {error}", folder.display()))?;
     let serving = raw.serving.upstream()?.under(&absolute);
     if !raw.taps.contains_key(&serving.tap) {
         let known = raw.taps.keys().cloned().collect::<Vec<_>>().join(", ");

@@ -9,7 +9,7 @@ use crate::describe::{Exit, Failed, say};
 use crate::system::{Ground, Inherited, Ports, System};
 use crate::takeover::{Applicant, Door, Taking, Wire};
 use crate::{notify, reload};
-use gateway::{Addresses, EndpointState, Gateway, Listen, PortRole, Socket, Stats};
+use gateway::{Addresses, EndpointState, Gateway, Listen, PortRole, Socket, Spools, Stats};
 use model::Environment;
 use rollout::Principal;
 use serde_json::{Value, json};
@@ -299,7 +299,7 @@ fn address_json(addresses: &Addresses) -> Value {
 }
 
 fn status(system: &System) -> web::Status {
-    let gateway = system.gateway.clone();
+    let (gateway, spools) = (system.gateway.clone(), system.spools.clone());
     let ledger = json!({ "dir": system.ledger_dir, "verifierKey": system.verifier_key.to_string() });
     Arc::new(move || {
         json!({
@@ -308,6 +308,7 @@ fn status(system: &System) -> web::Status {
             "ledger": ledger,
             "gateway": stats_json(&gateway.stats()),
             "endpoints": endpoints_json(&gateway),
+            "spool": spools_json(&spools),
         })
     })
 }
@@ -322,6 +323,26 @@ fn endpoints_json(gateway: &Gateway) -> Value {
     json!({ "blue": states(Environment::Blue), "green": states(Environment::Green) })
 }
 
+/// What waits on the disk; null where nothing can.
+fn spools_json(spools: &Spools) -> Value {
+    let stats = spools.stats();
+    let one = |environment: Environment| {
+        stats[environment].map(|stats| {
+            json!({
+                "requests": stats.entries,
+                "bytes": stats.bytes,
+                "oldestUnixMs": stats.oldest_ms,
+                "diskBytes": stats.disk_bytes,
+                "refusedFull": stats.full,
+                "refusedFailed": stats.failed,
+                "lostRequests": stats.lost_entries,
+                "lostBytes": stats.lost_bytes,
+            })
+        })
+    };
+    json!({ "blue": one(Environment::Blue), "green": one(Environment::Green) })
+}
+
 /// The gateway's counters as the API shows them.
 pub fn stats_json(stats: &Stats) -> Value {
     let environment = |environment: Environment| {
@@ -333,6 +354,9 @@ pub fn stats_json(stats: &Stats) -> Value {
             "spansUnknown": stats.spans_unknown,
             "mirroredSpans": stats.mirrored_spans,
             "mirrorDroppedSpans": stats.mirror_dropped_spans,
+            "spooledSpans": stats.spooled_spans,
+            "drainedSpans": stats.drained_spans,
+            "spoolRefusedSpans": stats.spool_refused_spans,
             "tapSpans": stats.tap_spans,
         })
     };

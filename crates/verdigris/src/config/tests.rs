@@ -98,3 +98,12 @@ fn tls_that_cannot_be_is_refused_with_its_place() {
     check(&listen("{cert: x}"), "line 2");
     check(&listen("{cert: x, key: y, ca: z}"), "line 2");
 }
+
+/// As `serve` without `--config` has it: the file's folder is where the server was started.
+#[test]
+fn a_bare_file_name_has_a_folder() {
+    let raw = read_yaml("serving: {otlp: {grpc: 'https://a:1', tls: {ca: c.pem}}}").unwrap();
+    let config = parse(raw, Path::new("")).unwrap();
+    let here = std::env::current_dir().unwrap();
+    assert_eq!(config.serving.transport.tls.ca, Some(here.join("c.pem").display().to_string()));
+}

@@ -16,4 +16,5 @@ mod process;
 mod requests;
 mod server;
 mod stage;
+mod tls;
 mod wait;

@@ -20,17 +20,19 @@ pub(crate) struct Plan {
 #[derive(Clone, Debug)]
 pub(crate) struct Environment {
     pub(crate) grpc: String,
+    /// More keys of `otlp`, from a comma on.
+    pub(crate) more: String,
     pub(crate) backend: Option<String>,
 }
 
 impl Environment {
     pub(crate) fn at(grpc: &str) -> Environment {
-        Environment { grpc: grpc.to_owned(), backend: None }
+        Environment { grpc: grpc.to_owned(), more: String::new(), backend: None }
     }
 
     fn yaml(&self, version: &str) -> String {
         let backend = self.backend.as_ref().map(|backend| format!(", backend: \"{backend}\"")).unwrap_or_default();
-        format!("{{ version: \"{version}\", otlp: {{ grpc: \"{}\" }}{backend} }}", self.grpc)
+        format!("{{ version: \"{version}\", otlp: {{ grpc: \"{}\"{} }}{backend} }}", self.grpc, self.more)
     }
 }
 

@@ -21,8 +21,10 @@ pub(crate) struct Config {
     pub(crate) backend: Option<String>,
     /// The addresses; without them, every port is the system's choice.
     pub(crate) addresses: Option<Addresses>,
-    /// Members of `listen` that follow the addresses: TLS.
-    pub(crate) listen: String,
+    /// More keys of `serving.otlp`, from a comma on.
+    pub(crate) serving_more: String,
+    /// More keys of `listen`, from a comma on.
+    pub(crate) listen_more: String,
     /// More lines.
     pub(crate) more: String,
 }
@@ -51,7 +53,8 @@ impl Config {
             serving: serving.to_owned(),
             backend: None,
             addresses: None,
-            listen: String::new(),
+            serving_more: String::new(),
+            listen_more: String::new(),
             more: String::new(),
         }
     }
@@ -65,8 +68,8 @@ impl Config {
         let mut yaml = format!(
             "listen: {{ grpc: \"{grpc}\", http: \"{http}\"{} }}\n\
              taps:\n  blue: {{ grpc: \"{blue_tap}\", http: \"{any}\" }}\n  green: {{ grpc: \"{green_tap}\", http: \"{any}\" }}\n\
-             serving: {{ otlp: {{ grpc: \"{}\" }}{backend} }}\ndata: data\n",
-            self.listen, self.serving
+             serving: {{ otlp: {{ grpc: \"{}\"{} }}{backend} }}\ndata: data\n",
+            self.listen_more, self.serving, self.serving_more
         );
         write!(yaml, "{}", self.more).expect("a string takes everything");
         let path = folder.join("verdigris.yaml");

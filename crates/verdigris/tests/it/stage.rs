@@ -28,11 +28,16 @@ impl Stage {
 
     /// With more lines in verdigris.yaml.
     pub(crate) fn set_with(more: &str) -> Stage {
+        Stage::set_as(|config| Config { more: more.to_owned(), ..config })
+    }
+
+    /// With another configuration.
+    pub(crate) fn set_as(configure: impl FnOnce(Config) -> Config) -> Stage {
         let runtime = runtime();
         let backend = || runtime.block_on(Backend::start()).expect("a free port");
         let (blue, green) = (backend(), backend());
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let config = Config { more: more.to_owned(), ..Config::of(&blue.endpoint()) };
+        let config = configure(Config::of(&blue.endpoint()));
         let server = Server::start(folder.path(), &config);
         Stage { server, blue, green, folder, runtime }
     }

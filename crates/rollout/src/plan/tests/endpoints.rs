@@ -163,6 +163,22 @@ fn a_table_has_paths_that_outlive_the_plans_folder() {
     assert_eq!(table.transport.tls.identity, identity("/plans/a/../client.pem", "/etc/client.key"));
     assert_eq!(table.backend_transport.tls.ca.as_deref(), Some("/plans/a/b.pem"));
     assert_eq!(upstream.transport.tls.ca.as_deref(), Some("ca.pem"), "the plan, and so its digest, stays as it was");
+
+    let plan = accepted(&[(GREEN, "otlp: { grpc: \"https://green:1\", tls: { ca: ca.pem } }")]);
+    let start = crate::Start {
+        rollout: crate::RolloutId("a.1".to_owned()),
+        plan_digest: plan.digest(),
+        plan,
+        by: crate::Principal { name: "alice".to_owned(), roles: Vec::new() },
+        program: "0".to_owned(),
+        route_key: model::RouteKey([0; 16]),
+        base_dir: "/plans/a".to_owned(),
+        last_generation: 0,
+    };
+    let started = crate::start(&start, model::UnixMillis(0));
+    let published = started.state.table.upstreams.green.expect("green is there");
+    assert_eq!(published.transport.tls.ca.as_deref(), Some("/plans/a/ca.pem"));
+    assert_eq!(started.state.plan, start.plan);
 }
 
 /// Ledgers hold plans and tables from before there was TLS.

@@ -68,10 +68,10 @@ impl Half {
         let green = Sink::start(&runtime, vec![Refusal::always(PARTLY, code::INVALID_ARGUMENT), never]);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let tls = tls.then(|| Tls::make(folder.path()));
-        let listen = tls.as_ref().map(Tls::listen).unwrap_or_default();
+        let listen_more = tls.as_ref().map(Tls::listen).unwrap_or_default();
         // What is refused for now must reach the clients: without a spool it does.
         let more = "spool: { enabled: false }\n".to_owned();
-        let server = Server::start(folder.path(), &Config { listen, more, ..Config::of(&blue.endpoint()) });
+        let server = Server::start(folder.path(), &Config { listen_more, more, ..Config::of(&blue.endpoint()) });
         let half = ["setWeight: 50%", "pause: {}", "setWeight: 100%", "bake: { for: 1s }"];
         // Nothing comes out of a sink, so no verdict may fall: the horizon is longer than the test.
         let plan = Plan {
