@@ -34,6 +34,8 @@ pub enum Contender {
     EnvoyMirror,
     /// `verdigris serve` without a rollout: everything to one sink, acknowledged when that has acknowledged it
     Ours,
+    /// `verdigris serve` whose environment is down: every request is synced to the disk before it is acknowledged
+    OursDurable,
     /// `verdigris serve` in a rollout at 50%: every request is split by trace; nothing comes to the taps
     OursSplit,
     /// `verdigris serve` in a rollout that mirrors; nothing comes to the taps, so verification sees what was sent alone
@@ -114,6 +116,7 @@ impl Contender {
         Contender::EnvoySplit,
         Contender::EnvoyMirror,
         Contender::Ours,
+        Contender::OursDurable,
         Contender::OursSplit,
         Contender::OursMirror,
         Contender::OursMirrorVerified,
@@ -128,6 +131,7 @@ impl Contender {
             Contender::EnvoySplit => "Envoy, split 50%",
             Contender::EnvoyMirror => "Envoy, mirror",
             Contender::Ours => "ours",
+            Contender::OursDurable => "ours, all to the disk",
             Contender::OursSplit => "ours, split 50%",
             Contender::OursMirror => "ours, mirror",
             Contender::OursMirrorVerified => "ours, mirror + verify",
@@ -139,13 +143,14 @@ impl Contender {
             Contender::NoProxy | Contender::Rotel | Contender::Envoy | Contender::Ours => ComesOut::Once,
             Contender::EnvoySplit | Contender::OursSplit => ComesOut::Split,
             Contender::EnvoyMirror | Contender::OursMirror | Contender::OursMirrorVerified => ComesOut::Mirrored,
-            Contender::RotelDiscarding => ComesOut::Nowhere,
+            Contender::RotelDiscarding | Contender::OursDurable => ComesOut::Nowhere,
         }
     }
 
     pub fn is_ours(self) -> bool {
         match self {
-            Contender::Ours | Contender::OursSplit | Contender::OursMirror | Contender::OursMirrorVerified => true,
+            Contender::Ours | Contender::OursDurable | Contender::OursSplit => true,
+            Contender::OursMirror | Contender::OursMirrorVerified => true,
             Contender::NoProxy | Contender::Rotel | Contender::RotelDiscarding => false,
             Contender::Envoy | Contender::EnvoySplit | Contender::EnvoyMirror => false,
         }
@@ -157,7 +162,9 @@ impl Contender {
         match self {
             Contender::NoProxy | Contender::Rotel | Contender::Envoy | Contender::Ours | Contender::OursSplit => true,
             Contender::RotelDiscarding | Contender::EnvoySplit | Contender::EnvoyMirror => protocol == Protocol::Grpc,
-            Contender::OursMirror | Contender::OursMirrorVerified => protocol == Protocol::Grpc,
+            Contender::OursDurable | Contender::OursMirror | Contender::OursMirrorVerified => {
+                protocol == Protocol::Grpc
+            }
         }
     }
 
@@ -185,6 +192,7 @@ impl Contender {
             Contender::EnvoySplit => envoy::start(&stage, envoy::Route::Weighted),
             Contender::EnvoyMirror => envoy::start(&stage, envoy::Route::Mirrored),
             Contender::Ours => ours::start(&stage, ours::Traffic::PassThrough),
+            Contender::OursDurable => ours::start(&stage, ours::Traffic::Durable),
             Contender::OursSplit => ours::start(&stage, ours::Traffic::Split),
             Contender::OursMirror => ours::start(&stage, ours::Traffic::Mirror { taps: false }),
             Contender::OursMirrorVerified => ours::start(&stage, ours::Traffic::Mirror { taps: true }),

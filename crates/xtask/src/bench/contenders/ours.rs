@@ -1,6 +1,6 @@
 //! `verdigris serve`, and the rollouts that make it split or mirror.
 
-use super::{POLL, Protocol, Proxy, START_LIMIT, Stage};
+use super::{POLL, Protocol, Proxy, START_LIMIT, Stage, free_port};
 use crate::bench::running::{Running, Side, pause};
 use crate::process;
 use anyhow::{Context, Result, ensure};
@@ -17,6 +17,8 @@ use std::process::Command;
 pub enum Traffic {
     /// Without a rollout: everything to blue.
     PassThrough,
+    /// Without a rollout, and blue is down: everything to the disk.
+    Durable,
     /// In a rollout that stands at a weight of 50%.
     Split,
     /// In a rollout whose first step mirrors.
@@ -27,9 +29,10 @@ pub enum Traffic {
 }
 
 pub fn start(stage: &Stage<'_>, traffic: Traffic) -> Result<Proxy> {
-    let mut server = serve(stage)?;
+    let blue = if traffic == Traffic::Durable { free_port()? } else { stage.ground.sinks[0] };
+    let mut server = serve(stage, blue)?;
     match traffic {
-        Traffic::PassThrough => return server.proxy(stage.protocol),
+        Traffic::PassThrough | Traffic::Durable => return server.proxy(stage.protocol),
         Traffic::Split => server.roll_out(stage, "setWeight: 50%", "pause: {}")?,
         // Longer than any measurement.
         Traffic::Mirror { .. } => server.roll_out(stage, "mirror: { for: 1h }", "pause: {}")?,
@@ -40,7 +43,7 @@ pub fn start(stage: &Stage<'_>, traffic: Traffic) -> Result<Proxy> {
             let tap = |name: &str| address(&server.said["listening"]["taps"][name]["grpc"]);
             Some([tap("blue")?, tap("green")?])
         }
-        Traffic::PassThrough | Traffic::Split | Traffic::Mirror { taps: false } => None,
+        Traffic::PassThrough | Traffic::Durable | Traffic::Split | Traffic::Mirror { taps: false } => None,
     };
     Ok(Proxy { api, taps, ..server.proxy(stage.protocol)? })
 }
@@ -59,11 +62,11 @@ struct Server {
 }
 
 /// A server without a rollout.
-fn serve(stage: &Stage<'_>) -> Result<Server> {
-    let (sink, key) = (stage.ground.sinks[0], stage.protocol.key());
+fn serve(stage: &Stage<'_>, blue: SocketAddr) -> Result<Server> {
+    let key = stage.protocol.key();
     let any = r#"{ grpc: "127.0.0.1:0", http: "127.0.0.1:0" }"#;
     let config = format!(
-        "listen: {any}\ntaps:\n  blue: {any}\n  green: {any}\nserving:\n  otlp: {{ {key}: \"http://{sink}\" }}\ndata: data\n"
+        "listen: {any}\ntaps:\n  blue: {any}\n  green: {any}\nserving:\n  otlp: {{ {key}: \"http://{blue}\" }}\ndata: data\n"
     );
     let path = stage.folder.join("verdigris.yaml");
     fs::write(&path, config)?;

@@ -8,6 +8,7 @@ use std::fmt::Write;
 /// Who is held beside whom. Rotel neither splits nor mirrors: a split of ours is held beside all that it does.
 const PAIRS: &[(Contender, &[Contender])] = &[
     (Contender::Ours, &[Contender::Rotel, Contender::RotelDiscarding, Contender::Envoy]),
+    (Contender::OursDurable, &[Contender::RotelDiscarding]),
     (Contender::OursSplit, &[Contender::Rotel, Contender::RotelDiscarding, Contender::EnvoySplit]),
     (Contender::OursMirror, &[Contender::EnvoyMirror]),
     (Contender::OursMirrorVerified, &[Contender::EnvoyMirror]),
