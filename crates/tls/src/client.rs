@@ -68,7 +68,7 @@ impl Client {
         let looked = tokio::task::spawn_blocking(move || this.look()).await;
         let config = looked.map_err(|_| ConnectError::Interrupted)?.map_err(ConnectError::Files)?;
         let connected = TlsConnector::from(config).connect(self.name.clone(), stream).await;
-        connected.map(ClientStream).map_err(|error| ConnectError::Handshake(words::io_words(&error)))
+        connected.map(ClientStream::new).map_err(|error| ConnectError::Handshake(words::io_words(&error)))
     }
 
     /// Reads the files, and gives what new connections use: what is in them now, or what was in them when they were last

@@ -14,36 +14,65 @@ use tokio_rustls::client::TlsStream;
 /// while HTTP is written already, and whoever only writes sees a broken pipe. Here a failed write looks for what the other
 /// side said last.
 #[derive(Debug)]
-pub struct ClientStream(pub(crate) TlsStream<TcpStream>);
+pub struct ClientStream {
+    stream: TlsStream<TcpStream>,
+    /// What a write failed with, while what the other side said last is still to be read.
+    failed: Option<io::Error>,
+}
 
 impl ClientStream {
-    fn why(&mut self, context: &mut Context<'_>, error: io::Error) -> io::Error {
-        // What follows an alert is not read, and what is read before one is lost with the connection.
-        let mut room = [0; 1024];
-        match Pin::new(&mut self.0).poll_read(context, &mut ReadBuf::new(&mut room)) {
-            Poll::Ready(Err(said)) if said.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => named(said),
-            Poll::Ready(_) | Poll::Pending => named(error),
+    pub(crate) fn new(stream: TlsStream<TcpStream>) -> ClientStream {
+        ClientStream { stream, failed: None }
+    }
+
+    /// Writes, or says why that is no longer possible.
+    fn writing<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut TlsStream<TcpStream>>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let error = match self.failed.take() {
+            Some(error) => error,
+            None => match write(Pin::new(&mut self.stream), context) {
+                Poll::Ready(Err(error)) if is_closed(&error) => error,
+                Poll::Ready(written) => return Poll::Ready(written.map_err(named)),
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        // A closed socket is readable: to its end, to its error, or to the alert that came before them. Data before an
+        // alert is lost, as it is for whoever stops at the failed write.
+        match Pin::new(&mut self.stream).poll_read(context, &mut ReadBuf::new(&mut [0; 1024])) {
+            Poll::Ready(Err(said)) if is_rustls(&said) => Poll::Ready(Err(named(said))),
+            Poll::Ready(_) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                self.failed = Some(error);
+                Poll::Pending
+            }
         }
     }
 }
 
+fn is_closed(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
+fn is_rustls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+}
+
 fn named(error: io::Error) -> io::Error {
-    match error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
-        true => io::Error::new(error.kind(), io_words(&error)),
-        false => error,
-    }
+    if is_rustls(&error) { io::Error::new(error.kind(), io_words(&error)) } else { error }
 }
 
 impl AsyncRead for ClientStream {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, into).map_err(named)
+        Pin::new(&mut self.stream).poll_read(context, into).map_err(named)
     }
 }
 
 impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.0).poll_write(context, bytes);
-        written.map_err(|error| self.why(context, error))
+        self.writing(context, |stream, context| stream.poll_write(context, bytes))
     }
 
     fn poll_write_vectored(
@@ -51,20 +80,18 @@ impl AsyncWrite for ClientStream {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.0).poll_write_vectored(context, slices);
-        written.map_err(|error| self.why(context, error))
+        self.writing(context, |stream, context| stream.poll_write_vectored(context, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.0).poll_flush(context);
-        flushed.map_err(|error| self.why(context, error))
+        self.writing(context, |stream, context| stream.poll_flush(context))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

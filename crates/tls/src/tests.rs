@@ -141,6 +141,8 @@ async fn who_only_writes_hears_why_it_was_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let connecting = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
+    // Otherwise the alert may wait for an acknowledgement, and be dropped when the server closes.
+    stream.set_nodelay(true).unwrap();
     let client = files.client();
     let (served, stream) = tokio::join!(server.accept(stream), client.connect(connecting));
     assert!(served.is_err(), "it showed no certificate");

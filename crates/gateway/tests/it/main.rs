@@ -180,6 +180,16 @@ impl Fixture {
     }
 }
 
+/// Tries again until it is so; 30 s are far beyond what anything here takes.
+pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let trying = async {
+        while !is_so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), trying).await.unwrap_or_else(|_| panic!("not {what}"));
+}
+
 /// A client of a gateway or a tap.
 pub(crate) fn client(listen: &Listen, protocol: Protocol) -> gateway::OtlpClient {
     let address = match protocol {

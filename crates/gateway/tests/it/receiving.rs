@@ -105,6 +105,27 @@ async fn what_is_not_otlp_is_refused_for_good() {
     assert_eq!(fixture.stats().bytes_in_flight, 0);
 }
 
+/// Small bodies are decompressed at once, unless they become large.
+#[tokio::test]
+async fn a_small_body_may_become_a_large_one() {
+    let blue = Upstream::start(Protocol::Grpc).await;
+    let fixture = Fixture::start(table(&blue, None, 0)).await;
+    let large = request((0..100_000).map(|span| (1, span)));
+    // An unknown field that compresses well, beside spans: 3 MB of some KB.
+    let padded =
+        Bytes::from([&[0xfa, 0x3e, 0x80, 0x80, 0xc0, 0x01][..], &vec![b'x'; 3 << 20], &request([(1, 2)])].concat());
+    for (headers, body, expected) in [
+        (&[PROTOBUF, ZSTD], zstd(&padded), &padded),
+        (&[PROTOBUF, GZIP], gzip(&padded), &padded),
+        (&[PROTOBUF, ZSTD], zstd(&large), &large),
+    ] {
+        assert!(expected.len() > 1 << 20);
+        check(&fixture, headers, body, (200, None), false).await;
+        assert!(blue.messages().last() == Some(expected));
+    }
+    assert!(zstd(&padded).len() < 64 << 10 && zstd(&large).len() > 64 << 10);
+}
+
 #[tokio::test]
 async fn who_compresses_otherwise_is_told_what_is_taken() {
     let blue = Upstream::start(Protocol::Grpc).await;

@@ -48,11 +48,16 @@ impl Files {
     }
 }
 
-/// Exports until the answer is final: a client that is still connecting says so at first.
+/// What a sender is told of a collector that cannot be reached.
 async fn refusal(fixture: &Fixture) -> String {
     let got = post_traces(fixture, &[PROTOBUF], request([(1, 2)])).await;
     assert_eq!(got.status, 503, "{got:?}");
     Status::decode(&got.body).expect("a google.rpc.Status").message
+}
+
+/// Sends this span until it is taken.
+async fn taken(fixture: &Fixture, span: u64) {
+    eventually("taken", async || post_traces(fixture, &[PROTOBUF], request([(1, span)])).await.status == 200).await;
 }
 
 #[tokio::test]
@@ -111,9 +116,7 @@ async fn missing_files_hold_up_no_table_and_are_used_once_they_are_there() {
     assert!(said.contains("the gateway's log says which and why"), "{said}");
     assert!(!said.contains(&text(files.folder.path())), "{said}");
     files.ours.client("gateway").write(files.folder.path(), "client");
-    while post_traces(&fixture, &[PROTOBUF], request([(1, 2)])).await.status != 200 {
-        tokio::task::yield_now().await;
-    }
+    taken(&fixture, 2).await;
 }
 
 #[tokio::test]
@@ -126,18 +129,14 @@ async fn a_renewed_certificate_of_ours_is_shown_by_new_connections() {
         let got = post_traces(&fixture, &[PROTOBUF], request([(1, 2)])).await;
         assert_eq!(got.status, 503, "a certificate of somebody else's: {got:?}");
         files.ours.client("gateway").write(files.folder.path(), "client");
-        while post_traces(&fixture, &[PROTOBUF], request([(1, 3)])).await.status != 200 {
-            tokio::task::yield_now().await;
-        }
+        taken(&fixture, 3).await;
         // Broken files disturb no connection that is there, and a new one shows what was good.
         std::fs::write(files.folder.path().join("client.pem"), "broken").expect("the folder is ours");
         assert_eq!(post_traces(&fixture, &[PROTOBUF], request([(1, 4)])).await.status, 200);
         blue.reply(Reply::Lose);
         assert_eq!(post_traces(&fixture, &[PROTOBUF], request([(1, 5)])).await.status, 503);
         blue.reply(Reply::Taken);
-        while post_traces(&fixture, &[PROTOBUF], request([(1, 6)])).await.status != 200 {
-            tokio::task::yield_now().await;
-        }
+        taken(&fixture, 6).await;
         Authority::new("others").client("gateway").write(files.folder.path(), "client");
     }
 }
