@@ -414,8 +414,8 @@ fn decode_now(head: Head, compression: Compression, bytes: Bytes, limit: usize) 
         }
         Dialect::Legacy(format) => match format.to_otlp(&plain, limit) {
             Ok(message) => Ok(message.into()),
-            Err(LegacyError::TooLarge { limit }) => Err(too_large(limit)),
-            Err(error) => Err(bad_request(error)),
+            Err(LegacyError::TooLarge { .. }) => Err(NotDecoded::TooLarge),
+            Err(error) => Err(malformed(error)),
         },
     }
 }
