@@ -298,7 +298,15 @@ async fn bind_one(role: PortRole, address: SocketAddr) -> Result<Listener, BindE
 /// The addresses of listeners that have a socket for every port of a configuration.
 pub(crate) fn addresses(listeners: &[Listener]) -> Addresses {
     let mut addresses = Addresses { gateway: Listen::default(), fixed: BTreeMap::new(), taps: BTreeMap::new() };
-    for Listener { role, bound, .. } in listeners {
+    for Listener { role, bound, secure, .. } in listeners {
+        let tls = secure.as_ref().map(|secure| secure.files().clone());
+        match role {
+            PortRole::GatewayGrpc | PortRole::GatewayHttp => addresses.gateway.tls = tls,
+            PortRole::GatewayFixed(_) => {}
+            PortRole::TapGrpc(tap) | PortRole::TapHttp(tap) => {
+                addresses.taps.entry(tap.clone()).or_default().tls = tls;
+            }
+        }
         match role {
             PortRole::GatewayGrpc => addresses.gateway.grpc = *bound,
             PortRole::GatewayHttp => addresses.gateway.http = *bound,

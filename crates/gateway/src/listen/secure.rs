@@ -54,7 +54,7 @@ impl Secure {
         listeners: impl Iterator<Item = &'l Listener>,
     ) -> Result<Arc<Secure>, FileError> {
         let mut open = listeners.filter_map(|listener| listener.secure.as_ref());
-        if let Some(secure) = open.find(|secure| secure.server.files() == files) {
+        if let Some(secure) = open.find(|secure| secure.files() == files) {
             return Ok(Arc::clone(secure));
         }
         let server = Server::open(files.clone())?;
@@ -89,6 +89,11 @@ impl Secure {
             }
         };
         tokio::time::timeout(header_timeout, Opened::find(stream)).await.ok()?.ok()
+    }
+
+    /// The files that it shows, and lets clients in by.
+    pub(crate) fn files(&self) -> &ServerFiles {
+        self.server.files()
     }
 
     async fn handshake(&self, stream: TcpStream, first: [u8; 1]) -> Result<ServerStream<TcpStream>, String> {
