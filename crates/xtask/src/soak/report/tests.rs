@@ -66,7 +66,7 @@ fn what_must_hold_is_named_when_it_does_not() {
     check(|run| run.audit["torn"] = json!({ "byPromotions": 0 }), "torn by shifts");
     check(|run| run.delivered = false, "not taken");
     check(|run| run.peak_resident_mib = 5_000.0, "MiB resident");
-    check(|run| run.after.descriptors += 1, "25 file descriptors");
+    check(|run| run.after.descriptors += 3, "27 file descriptors");
     check(|run| run.after.connections += 1, "3 connections");
     check(|run| run.own_ends.push("exit status: 101".to_owned()), "by itself");
     check(|run| run.panics.push("thread panicked at x".to_owned()), "panicked at x");
