@@ -1,6 +1,8 @@
 //! Certificates of one run: an authority, the gateway's and a client's, as PEM files.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Where the files are.
@@ -18,6 +20,8 @@ impl Tls {
         let write = |name: &str, pem: String| {
             let path = folder.join(name);
             std::fs::write(&path, pem).expect("the folder is ours");
+            // A key that others can read is refused.
+            std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("the file is ours");
             path
         };
         let mut authority = CertificateParams::default();
