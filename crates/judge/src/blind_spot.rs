@@ -82,7 +82,12 @@ impl BlindSpotBook {
 
     /// Subjects of which nothing comes out of the candidate, although the active environment puts them out.
     pub(crate) fn blind(&self, candidate_traces: u64) -> impl Iterator<Item = &Tracked> {
-        self.tracked.iter().filter(move |tracked| tracked.is_blind(candidate_traces))
+        self.never_seen(candidate_traces).filter(|tracked| tracked.candidate.traces >= TRACES_TO_BE_BLIND)
+    }
+
+    /// The same, and those that were sent too seldom to be called blind.
+    pub(crate) fn never_seen(&self, candidate_traces: u64) -> impl Iterator<Item = &Tracked> {
+        self.tracked.iter().filter(move |tracked| tracked.is_never_seen(candidate_traces))
     }
 }
 
@@ -143,13 +148,10 @@ impl Tracked {
         }
     }
 
-    fn is_blind(&self, candidate_traces: u64) -> bool {
+    fn is_never_seen(&self, candidate_traces: u64) -> bool {
         let nothing = |counts: Counts| counts.traces > 0 && counts.events == counts.traces;
         let since = candidate_traces.saturating_sub(self.candidate_traces_then) as f64;
         let expected = since * self.candidate.traces as f64 / self.candidate_traces_then.max(1) as f64;
-        self.candidate.traces >= TRACES_TO_BE_BLIND
-            && nothing(self.candidate)
-            && !nothing(self.active)
-            && expected < EXPECTED_TO_BE_SEEN
+        nothing(self.candidate) && !nothing(self.active) && expected < EXPECTED_TO_BE_SEEN
     }
 }

@@ -93,6 +93,14 @@ fn is_operation(subject: &Subject) -> bool {
     }
 }
 
+/// The service whose spans nobody sees.
+fn service(subject: &Subject) -> &str {
+    match subject {
+        Subject::Operation { service, .. } => service,
+        Subject::Edge { to, .. } => to,
+    }
+}
+
 /// The blind spot to name, and the alarmed metric that it explains.
 fn explaining_blind_spot<'a, 'j>(
     judge: &'j Judge,
@@ -117,8 +125,14 @@ fn explains_loss<'j>(judge: &'j Judge, blind: &[&'j Tracked], significant: bool)
     }
     let telling = most_telling(blind)?;
     let lossy = judge.candidate_lossy;
-    let same_kind = blind.iter().filter(|it| is_operation(&it.subject) == is_operation(&telling.subject));
-    let missed = same_kind.fold(0u64, |sum, tracked| sum.saturating_add(tracked.candidate.events));
+    let together = |it: &&Tracked| {
+        let same_kind = is_operation(&it.subject) == is_operation(&telling.subject);
+        let is_blind = blind.iter().any(|blind| blind.subject == it.subject);
+        same_kind && (is_blind || service(&it.subject) == service(&telling.subject))
+    };
+    // What is blind, and what else its service never shows: where a service is gone, its rare operations are gone too.
+    let never_seen = judge.blind_spots.never_seen(judge.traces[judge.config.candidate]).filter(together);
+    let missed = never_seen.fold(0u64, |sum, tracked| sum.saturating_add(tracked.candidate.events));
     if missed as f64 >= NEARLY_ALL * lossy.events as f64 {
         return Some(telling);
     }

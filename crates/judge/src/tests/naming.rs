@@ -93,29 +93,33 @@ fn causes_come_before_what_they_cause() {
 }
 
 /// One batch by hand: traces, traces with a lost span, and the operation's traces and those of them in which it went
-/// unseen, in blue and in green.
+/// unseen, in blue and in green; and the traces of a rare operation of the same service, of which green shows nothing.
 struct ByHand {
     traces: u64,
     lost: (u64, u64),
     operation: ((u64, u64), (u64, u64)),
+    rare: u64,
     spans_out: u64,
 }
 
 fn check_by_hand(config: &Config, by_hand: ByHand, expected: (Guard, Check)) {
-    let ByHand { traces, lost, operation: (blue, green), spans_out } = by_hand;
+    let ByHand { traces, lost, operation: (blue, green), rare, spans_out } = by_hand;
     let mut arms = PerEnvironment::<ArmCounts>::default();
     for (environment, lost) in [(Environment::Blue, lost.0), (Environment::Green, lost.1)] {
         let latency_us = ExponentialHistogram([(100, traces)].into());
         let events = [(Check::LostSpan, lost)].into();
         arms[environment] = ArmCounts { traces, events, latency_us, spans_out, ..ArmCounts::default() };
     }
-    let pairs = PerEnvironment { blue, green };
-    let (sent, unseen) = (pairs.map(|it| it.0), pairs.map(|it| it.1));
-    let (traces_ever, unseen_ever) = (sent, unseen);
-    let subject = operation();
-    let spot = BlindSpotCount { subject, traces: sent, unseen, traces_ever, unseen_ever, example: None };
-    let observation =
-        Observation { arms, blind_spots: vec![spot], ..Traffic::new(0, 0, healthy(), healthy()).batch(0.5) };
+    let spot = |subject, pairs: PerEnvironment<(u64, u64)>| {
+        let (traces, unseen) = (pairs.map(|it| it.0), pairs.map(|it| it.1));
+        BlindSpotCount { subject, traces, unseen, traces_ever: traces, unseen_ever: unseen, example: None }
+    };
+    let refund = Subject::Operation { service: "payment".into(), operation: "refund".into(), kind: 2 };
+    let blind_spots = vec![
+        spot(operation(), PerEnvironment { blue, green }),
+        spot(refund, PerEnvironment { blue: (rare, 0), green: (rare, rare) }),
+    ];
+    let observation = Observation { arms, blind_spots, ..Traffic::new(0, 0, healthy(), healthy()).batch(0.5) };
     let mut judge = Judge::new(config.clone());
     judge.observe(&observation);
     let Verdict::Fail(failure) = judge.assess().verdict else { panic!("{:#?}", judge.assess()) };
@@ -125,7 +129,7 @@ fn check_by_hand(config: &Config, by_hand: ByHand, expected: (Guard, Check)) {
 #[test]
 fn a_loss_is_a_blind_spot_only_where_that_explains_it() {
     let (blind, loss) = ((Guard::BlindSpots, Check::BlindSpot), (Guard::SpanLoss, Check::LostSpan));
-    let by_hand = |lost, operation| ByHand { traces: 500, lost, operation, spans_out: 3_000 };
+    let by_hand = |lost, operation| ByHand { traces: 500, lost, operation, rare: 0, spans_out: 3_000 };
     // All of 50 losses, 3 of 25 by accident, 20 of 50 when a tenth is lost: too many for an accident.
     check_by_hand(&config(), by_hand((0, 50), ((50, 0), (50, 50))), blind);
     check_by_hand(&config(), by_hand((0, 25), ((3, 0), (3, 3))), loss);
@@ -133,12 +137,15 @@ fn a_loss_is_a_blind_spot_only_where_that_explains_it() {
     // 20 of 450, when nine tenths of all traces lose something, may be one.
     check_by_hand(&config(), by_hand((0, 450), ((20, 0), (20, 20))), loss);
     // 17 of 19 losses among 22 traces: the loss is as frequent as the blind spot makes it, and rarer besides.
-    let few = ByHand { traces: 22, lost: (0, 19), operation: ((17, 0), (17, 17)), spans_out: 150 };
-    check_by_hand(&config(), few, blind);
+    let few = |traces, lost, operation, rare| ByHand { traces, lost: (0, lost), operation, rare, spans_out: 150 };
+    check_by_hand(&config(), few(22, 19, ((17, 0), (17, 17)), 0), blind);
+    // 16 of 18 among 21 could be an accident, but that its service shows nothing else either.
+    check_by_hand(&config(), few(21, 18, ((16, 0), (16, 16)), 0), loss);
+    check_by_hand(&config(), few(21, 18, ((16, 0), (16, 16)), 2), blind);
     // What the active environment does not show either explains nothing.
     check_by_hand(&config(), by_hand((3, 50), ((3, 3), (50, 50))), loss);
     // Nothing at all comes out: every operation is blind, and that is not the reason.
-    let everything = ByHand { traces: 500, lost: (0, 500), operation: ((500, 0), (500, 500)), spans_out: 0 };
+    let everything = ByHand { traces: 500, lost: (0, 500), operation: ((500, 0), (500, 500)), rare: 0, spans_out: 0 };
     check_by_hand(&config(), everything, loss);
 }
 
