@@ -10,6 +10,7 @@ mod generator;
 mod sink;
 mod traces;
 
+use crate::orders::read_lines;
 use crate::requests::{Dice, REQUESTS_A_TRACE, Template};
 use anyhow::{Context, Result, ensure};
 use copies::Copies;
@@ -23,7 +24,6 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 use traces::{TraceCounts, Traces};
 
@@ -105,20 +105,6 @@ async fn serve() -> Result<()> {
         println!("{}", serde_json::to_string(&bench.carry_out(&order).await?)?);
     }
     Ok(())
-}
-
-/// Reads on a thread of its own, for the sinks must answer while nothing is ordered.
-fn read_lines() -> mpsc::Receiver<String> {
-    // An order is answered before the next one is given.
-    let (sender, receiver) = mpsc::channel(1);
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lines().map_while(Result::ok) {
-            if sender.blocking_send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
 }
 
 struct Bench {

@@ -5,6 +5,7 @@
 //! for on a shared machine a number that is judged is a test that fails at random.
 
 mod load;
+mod orders;
 mod requests;
 mod soak;
 mod split;

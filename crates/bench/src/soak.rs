@@ -20,25 +20,10 @@ pub use load::{Options as LoadOptions, run as run_load};
 pub use sink::{Options as SinkOptions, run as run_sink};
 
 use std::time::{SystemTime, UNIX_EPOCH};
-use tokio::sync::mpsc;
 
 /// Unix milliseconds: the books of several processes are compared by it.
 fn unix_ms() -> u64 {
     #[expect(clippy::disallowed_methods, reason = "three processes of one machine keep their books by its clock")]
     let now = SystemTime::now();
     now.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// Standard input, read on a thread of its own, for work goes on while nothing is ordered. An order is answered before
-/// the next one is given.
-fn read_lines() -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel(1);
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lines().map_while(Result::ok) {
-            if sender.blocking_send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
 }

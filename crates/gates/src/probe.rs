@@ -7,7 +7,7 @@ use http::Uri;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use model::{Environment, GateResult, GateVerdict, PerEnvironment, Protocol, Upstream};
+use model::{Environment, GateResult, GateVerdict, PerEnvironment, Protocol, Upstream, with_causes};
 use otlp::Signal;
 use otlp::compression::compress;
 use std::sync::Arc;
@@ -108,7 +108,7 @@ async fn ask(
     upstream: &Upstream,
 ) -> Result<(), ProbeError> {
     let endpoint = || upstream.endpoint.clone();
-    let of_protocol = |error: hyper::Error| ProbeError::Protocol { endpoint: endpoint(), reason: chain(&error) };
+    let of_protocol = |error: hyper::Error| ProbeError::Protocol { endpoint: endpoint(), reason: with_causes(&error) };
     let request = request(upstream).ok_or_else(|| ProbeError::Endpoint { endpoint: endpoint() })?;
     let io = TokioIo::new(stream);
     // The connection's task ends with its sender, once the answer is read.
@@ -162,17 +162,6 @@ fn request(upstream: &Upstream) -> Option<Request<Full<Bytes>>> {
         request = request.header(encoding, compression.encoding());
     }
     request.body(Full::new(body.into())).ok()
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// `None` is success; otherwise what was answered, in words.

@@ -250,14 +250,3 @@ async fn read_reply(response: Response<Incoming>) -> Result<Reply, NoResponse> {
     let trailers = collected.trailers().cloned();
     Ok(Reply { status: head.status, headers: head.headers, body: collected.to_bytes(), trailers })
 }
-
-/// An error with its causes, for people.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}

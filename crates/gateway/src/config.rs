@@ -77,6 +77,14 @@ pub struct Limits {
     pub idle_grace_ms: u64,
 }
 
+impl Limits {
+    /// Bytes of requests that one environment has not answered, and of those that are delivered to it from the disk: a
+    /// quarter of all, so that one that hangs leaves room for the other, or one message that is larger than that.
+    pub(crate) fn environment_bytes(&self) -> u64 {
+        (self.max_inflight_bytes / 4).max(self.max_message_bytes as u64)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits {

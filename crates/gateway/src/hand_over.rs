@@ -5,6 +5,7 @@
 
 use crate::answer::Outcome;
 use crate::pins::PinTime;
+use crate::pool::Export;
 use crate::route::Part;
 use crate::run::Running;
 use crate::share::Shown;
@@ -107,7 +108,13 @@ async fn answered(
     let Some(pool) = &snapshot.upstreams[environment] else {
         return Outcome::unavailable(format!("the route table names no endpoint of the {environment} environment"));
     };
-    let time = PinTime::new((running.clock)(), snapshot.table.pin_ms);
+    let export = Export {
+        signal: part.signal,
+        message: part.message.clone(),
+        packed: part.packed.clone(),
+        time: PinTime::new((running.clock)(), snapshot.table.pin_ms),
+        patience,
+    };
     // Without a candidate there is nothing to roll back.
     let may_be_given_up = role == Role::Serving && snapshot.candidate().is_some();
     tokio::select! {
@@ -117,7 +124,7 @@ async fn answered(
             let reason = "rolled back while waiting".to_owned();
             Outcome::Unknown { reason, retry_after_ms: ROLLED_BACK_RETRY_MS }
         }
-        outcome = pool.export(part.signal, part.message.clone(), part.packed.clone(), (time, patience)) => outcome,
+        outcome = pool.export(export) => outcome,
     }
 }
 

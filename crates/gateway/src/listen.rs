@@ -217,6 +217,11 @@ impl PortRole {
         all
     }
 
+    /// Whether it is the first of a pair's two ports.
+    fn is_grpc(&self) -> bool {
+        matches!(self, PortRole::GatewayGrpc | PortRole::TapGrpc(_))
+    }
+
     fn port(&self) -> Port {
         match self {
             PortRole::GatewayGrpc | PortRole::GatewayHttp | PortRole::GatewayFixed(_) => Port::Gateway,
@@ -299,21 +304,17 @@ async fn bind_one(role: PortRole, address: SocketAddr) -> Result<Listener, BindE
 pub(crate) fn addresses(listeners: &[Listener]) -> Addresses {
     let mut addresses = Addresses { gateway: Listen::default(), fixed: BTreeMap::new(), taps: BTreeMap::new() };
     for Listener { role, bound, secure, .. } in listeners {
-        let tls = secure.as_ref().map(|secure| secure.files().clone());
-        match role {
-            PortRole::GatewayGrpc | PortRole::GatewayHttp => addresses.gateway.tls = tls,
-            PortRole::GatewayFixed(_) => {}
-            PortRole::TapGrpc(tap) | PortRole::TapHttp(tap) => {
-                addresses.taps.entry(tap.clone()).or_default().tls = tls;
+        let pair = match role {
+            PortRole::GatewayGrpc | PortRole::GatewayHttp => &mut addresses.gateway,
+            PortRole::TapGrpc(tap) | PortRole::TapHttp(tap) => addresses.taps.entry(tap.clone()).or_default(),
+            PortRole::GatewayFixed(name) => {
+                addresses.fixed.insert(name.clone(), *bound);
+                continue;
             }
-        }
-        match role {
-            PortRole::GatewayGrpc => addresses.gateway.grpc = *bound,
-            PortRole::GatewayHttp => addresses.gateway.http = *bound,
-            PortRole::GatewayFixed(name) => drop(addresses.fixed.insert(name.clone(), *bound)),
-            PortRole::TapGrpc(tap) => addresses.taps.entry(tap.clone()).or_default().grpc = *bound,
-            PortRole::TapHttp(tap) => addresses.taps.entry(tap.clone()).or_default().http = *bound,
-        }
+        };
+        pair.tls = secure.as_ref().map(|secure| secure.files().clone());
+        let port = if role.is_grpc() { &mut pair.grpc } else { &mut pair.http };
+        *port = *bound;
     }
     addresses
 }

@@ -41,6 +41,24 @@ const LONGEST_TRIAL: Duration = Duration::from_secs(30);
 /// How long the answer to a trial is waited for: longer than an endpoint that is well takes.
 const TRIAL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A set of places, one bit each.
+type Places = u16;
+
+const _: () = assert!(PLACES <= Places::BITS as usize, "every place has a bit");
+
+/// One request on its way to an environment.
+#[derive(Clone, Debug)]
+pub(crate) struct Export {
+    pub(crate) signal: Signal,
+    pub(crate) message: Bytes,
+    /// The compressed form in which it came, if this is all of what came.
+    pub(crate) packed: Option<Packed>,
+    /// When, for the pins of its traces.
+    pub(crate) time: PinTime,
+    /// How long each answer is waited for.
+    pub(crate) patience: Duration,
+}
+
 /// The endpoints of one environment.
 pub(crate) struct Pool {
     places: [Slot; PLACES],
@@ -142,50 +160,29 @@ impl Pool {
         self.members().map(|(_, endpoint)| (endpoint.client.endpoint().to_owned(), endpoint.state())).collect()
     }
 
-    /// Exports one request, each trace to its endpoint, and waits no longer than `patience` for each answer. See
-    /// [`OtlpClient::export`].
-    pub(crate) async fn export(
-        &self,
-        signal: Signal,
-        message: Bytes,
-        packed: Option<Packed>,
-        times: (PinTime, Duration),
-    ) -> Outcome {
-        self.export_except(signal, message, packed, times, 0).await
+    /// Exports one request, each trace to its endpoint. See [`OtlpClient::export`].
+    pub(crate) async fn export(&self, export: Export) -> Outcome {
+        self.export_except(export, 0).await
     }
 
     /// The same without the places in `except`, one bit each.
-    async fn export_except(
-        &self,
-        signal: Signal,
-        message: Bytes,
-        packed: Option<Packed>,
-        times: (PinTime, Duration),
-        except: u16,
-    ) -> Outcome {
-        let parts = self.split(signal, message, times.0, except);
-        let [(place, message)] = &parts[..] else {
-            let exports = parts.iter().map(async |(place, message)| {
-                let outcome = self.export_at(*place, signal, message.clone(), None, times, except).await;
+    async fn export_except(&self, export: Export, except: Places) -> Outcome {
+        let parts = self.split(&export, except);
+        let [(place, _)] = &parts[..] else {
+            let exports = parts.into_iter().map(async |(place, message)| {
+                let part = Export { message, packed: None, ..export.clone() };
+                let outcome = self.export_at(place, part.clone(), except).await;
                 let refused_for_good = matches!(&outcome, Outcome::Refused(status) if !status.is_retryable());
                 // Asked for only where it is told to the client.
-                let items = if refused_for_good { count_items(signal, message).unwrap_or_default() } else { 0 };
-                (items, outcome)
+                let count = || count_items(part.signal, &part.message).unwrap_or_default();
+                (if refused_for_good { count() } else { 0 }, outcome)
             });
             return join(join_all(exports).await);
         };
-        self.export_at(*place, signal, message.clone(), packed, times, except).await
+        self.export_at(*place, export, except).await
     }
 
-    async fn export_at(
-        &self,
-        place: Place,
-        signal: Signal,
-        message: Bytes,
-        packed: Option<Packed>,
-        times: (PinTime, Duration),
-        except: u16,
-    ) -> Outcome {
+    async fn export_at(&self, place: Place, export: Export, except: Places) -> Outcome {
         let Some(endpoint) = self.endpoint(place) else {
             return Outcome::unavailable("the environment has no endpoint".to_owned());
         };
@@ -193,7 +190,8 @@ impl Pool {
             let address = endpoint.client.endpoint();
             return Outcome::unavailable(format!("{address} has {MAX_REQUESTS} requests to answer already"));
         };
-        match endpoint.client.try_export(signal, message.clone(), packed.clone(), times.1).await {
+        let Export { signal, message, packed, patience, .. } = export.clone();
+        match endpoint.client.try_export(signal, message, packed, patience).await {
             Ok(outcome) => {
                 self.note(&endpoint, is_failure(&outcome));
                 outcome
@@ -206,32 +204,35 @@ impl Pool {
                     return Outcome::unavailable(reason);
                 }
                 // One fewer each time, so this ends.
-                Box::pin(self.export_except(signal, message, packed, times, except)).await
+                Box::pin(self.export_except(export, except)).await
             }
         }
     }
 
     /// Which part of a message goes to which place. A message that cannot be read goes whole to the first: what it is
     /// worth is the endpoint's to say.
-    fn split(&self, signal: Signal, message: Bytes, time: PinTime, except: u16) -> Vec<(Place, Bytes)> {
+    fn split(&self, export: &Export, except: Places) -> Vec<(Place, Bytes)> {
+        let message = &export.message;
         let mut members = self.members();
         let first = members.next().map_or(0, |(place, _)| place);
         if members.next().is_none() {
-            return vec![(first, message)];
+            return vec![(first, message.clone())];
         }
-        with_splitter(&message, |splitter| {
-            let scanned = splitter.scan(signal, &message, |unit| match unit {
-                Unit::Trace(trace) => self.place(score_base(&trace), time, except),
-                Unit::Resource(id) => self.place(score_base(&TraceId(id)), time, except),
+        // Asked once a request and not once a trace: it looks at every connection.
+        let usable = self.usable() & !except;
+        with_splitter(message, |splitter| {
+            let scanned = splitter.scan(export.signal, message, |unit| match unit {
+                Unit::Trace(trace) => self.place(score_base(&trace), export.time, usable, except),
+                Unit::Resource(id) => self.place(score_base(&TraceId(id)), export.time, usable, except),
             });
             let places: Vec<Place> = splitter.parts().collect();
             match (scanned, &places[..]) {
-                (Err(_), _) | (Ok(()), []) => vec![(self.best(0, except), message.clone())],
+                (Err(_), _) | (Ok(()), []) => vec![(self.best(0, usable, except), message.clone())],
                 (Ok(()), [only]) => vec![(*only, message.clone())],
                 (Ok(()), several) => {
                     let part = |place: &Place| {
                         let mut part = Vec::new();
-                        splitter.write(&message, |other| other == *place, &mut part);
+                        splitter.write(message, |other| other == *place, &mut part);
                         (*place, part.into())
                     };
                     several.iter().map(part).collect()
@@ -241,11 +242,11 @@ impl Pool {
     }
 
     /// Where a trace goes: where it began if that can be, else to the best endpoint.
-    fn place(&self, base: u64, time: PinTime, except: u16) -> Place {
-        let best = self.best(base, except);
+    fn place(&self, base: u64, time: PinTime, usable: Places, except: Places) -> Place {
+        let best = self.best(base, usable, except);
         let Some(pins) = &self.pins else { return best };
         match pins.settle(PinHash(base), best, Pins::Keep, time, true) {
-            Settled::Pinned(place) if place == best || self.is_usable(place, except) => place,
+            Settled::Pinned(place) if place == best || usable & 1 << place != 0 => place,
             Settled::Pinned(_) => {
                 pins.settle(PinHash(base), best, Pins::Tear, time, true);
                 best
@@ -255,16 +256,18 @@ impl Pool {
     }
 
     /// The usable member with the highest score; if none is usable, of all.
-    fn best(&self, base: u64, except: u16) -> Place {
+    fn best(&self, base: u64, usable: Places, except: Places) -> Place {
         let scored = |(place, endpoint): (Place, &Arc<Endpoint>)| {
-            let allowed = except & 1 << place == 0;
-            (allowed && endpoint.is_usable(), allowed, mix(base ^ endpoint.seed), place)
+            let bit = 1 << place;
+            (usable & bit != 0, except & bit == 0, mix(base ^ endpoint.seed), place)
         };
         self.members().map(scored).max().map_or(0, |(_, _, _, place)| place)
     }
 
-    fn is_usable(&self, place: Place, except: u16) -> bool {
-        except & 1 << place == 0 && self.endpoint(place).is_some_and(|endpoint| endpoint.is_usable())
+    /// The places whose endpoints are up, those that leave among them.
+    fn usable(&self) -> Places {
+        let is_usable = |place: &Place| self.endpoint(*place).is_some_and(|it| it.state() == EndpointState::Up);
+        (0..PLACES as Place).filter(is_usable).fold(0, |usable, place| usable | 1 << place)
     }
 
     fn endpoint(&self, place: Place) -> Option<Arc<Endpoint>> {
@@ -313,10 +316,6 @@ impl Endpoint {
             (false, true) => EndpointState::Ejected,
             (false, false) => EndpointState::Up,
         }
-    }
-
-    fn is_usable(&self) -> bool {
-        self.state() == EndpointState::Up
     }
 }
 

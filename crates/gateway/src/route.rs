@@ -277,8 +277,7 @@ async fn attempt(
 ) -> Outcome {
     let shared = &running.shared;
     let mut held = Held::none(&running.unanswered[environment]);
-    // So that an environment that hangs leaves room for the other one's requests.
-    let bound = (shared.limits.max_inflight_bytes / 4).max(shared.limits.max_message_bytes as u64);
+    let bound = shared.limits.environment_bytes();
     let outcome = if held.grow(part.message.len() as u64, bound) {
         let outcome = hand_over(running, snapshot, environment, Role::Serving, part, patience).await;
         running.spooling.pressure[environment].note(&outcome, (running.clock)() / 1_000);
@@ -313,13 +312,14 @@ fn leave_alone(running: &Running, snapshot: &Snapshot, environment: Environment,
     outcome
 }
 
-/// Routes what waited on the disk by the route table of now, and says what became of each part.
+/// Routes what waited on the disk by the route table of now, and says what became of each part. Without a route table
+/// nothing can become of it.
 pub(crate) async fn redeliver(
     running: &Arc<Running>,
     signal: Signal,
     message: Bytes,
-) -> Vec<(Environment, Part, Outcome)> {
-    let Some(snapshot) = running.shared.snapshot.load_full() else { return Vec::new() };
+) -> Option<Vec<(Environment, Part, Outcome)>> {
+    let snapshot = running.shared.snapshot.load_full()?;
     let parts = match split(running, &snapshot, signal, &message, (running.clock)()) {
         Ok(Parts::One(environment, part)) => vec![(environment, part)],
         Ok(Parts::Two(parts)) => vec![(Environment::Blue, parts.blue), (Environment::Green, parts.green)],
@@ -335,5 +335,5 @@ pub(crate) async fn redeliver(
         let outcome = attempt(running, &snapshot, environment, &part, patience).await;
         (environment, part, outcome)
     });
-    join_all(attempts).await
+    Some(join_all(attempts).await)
 }

@@ -158,9 +158,7 @@ impl Gateway {
         }
         stats
     }
-}
 
-impl Gateway {
     /// The endpoints of each environment that the route table names, and how they are.
     pub fn endpoints(&self) -> PerEnvironment<Vec<(String, EndpointState)>> {
         let snapshot = self.shared.snapshot.load();

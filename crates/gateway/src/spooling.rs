@@ -11,7 +11,6 @@ use crate::pressure::Pressure;
 use crate::route::{Part, redeliver};
 use crate::run::Running;
 use crate::stats::{Held, add};
-use bytes::Bytes;
 use model::{Environment, PerEnvironment};
 use otlp::Signal;
 use otlp::reply::{Status, code};
@@ -25,7 +24,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 /// Entries of one environment that are delivered at once. At 10 ms an answer 1,600 a second, faster than a disk fills.
 const MAX_DELIVERIES: u32 = 16;
 
-/// The pause after an entry could not be read, or there was no room for it.
+/// The pause after an entry could not be read or delivered, or there was no room for it.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a sender waits for room in a full spool, in milliseconds: some requests' time to be delivered.
@@ -188,11 +187,8 @@ async fn deliver_next(
             return;
         }
     };
-    // A quarter of all requests in flight, or one that is larger than that.
-    let limits = &running.shared.limits;
-    let bound = (limits.max_inflight_bytes / 4).max(limits.max_message_bytes as u64);
     let mut held = Held::none(bytes);
-    if !held.grow(taken.payload().len() as u64, bound) {
+    if !held.grow(taken.payload().len() as u64, running.shared.limits.environment_bytes()) {
         drop(taken);
         tokio::time::sleep(PAUSE).await;
         return;
@@ -204,7 +200,8 @@ async fn deliver_next(
     });
 }
 
-/// Routes an entry by the table of now, and says what became of it. What is not taken again goes back.
+/// Routes an entry by the table of now, and says what became of it. What is not taken goes back, after a pause, so that one
+/// that is refused at once is not read again and again.
 async fn deliver(running: &Arc<Running>, environment: Environment, taken: Taken) {
     let counters = &running.shared.counters.environments[environment];
     let Some(signal) = signal(taken.tag()) else {
@@ -212,8 +209,11 @@ async fn deliver(running: &Arc<Running>, environment: Environment, taken: Taken)
         tokio::time::sleep(PATIENCE).await;
         return;
     };
-    let message: Bytes = taken.payload().clone();
-    for (to, part, outcome) in redeliver(running, signal, message).await {
+    let Some(outcomes) = redeliver(running, signal, taken.payload().clone()).await else {
+        tokio::time::sleep(PAUSE).await;
+        return;
+    };
+    for (to, part, outcome) in outcomes {
         match outcome {
             Outcome::Acknowledged(partial) => {
                 add(&counters.drained_spans, part.spans());
@@ -226,7 +226,10 @@ async fn deliver(running: &Arc<Running>, environment: Environment, taken: Taken)
                 add(&counters.spool_refused_spans, part.spans());
             }
             // The whole entry goes back: the environment that took its part gets it once more.
-            Outcome::Refused(_) | Outcome::Unknown { .. } => return,
+            Outcome::Refused(_) | Outcome::Unknown { .. } => {
+                tokio::time::sleep(PAUSE).await;
+                return;
+            }
         }
     }
     taken.done();

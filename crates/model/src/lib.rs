@@ -3,6 +3,7 @@
 //! Pure: no clock, no randomness, no I/O, no async, no logging. Every other crate of ours may depend on this one;
 //! this one depends on none of them.
 
+mod causes;
 mod environment;
 mod gate;
 mod id;
@@ -11,6 +12,7 @@ mod route;
 mod transport;
 mod unit;
 
+pub use causes::with_causes;
 pub use environment::{Environment, PerEnvironment};
 pub use gate::{GateResult, GateVerdict};
 pub use id::{ParseIdError, SpanId, TraceId};

@@ -103,9 +103,7 @@ impl Upstream {
         let (transport, backend_transport) = (self.transport.under(folder), self.backend_transport.under(folder));
         Upstream { transport, backend_transport, ..self.clone() }
     }
-}
 
-impl Upstream {
     /// All endpoints, at most [`MAX_ENDPOINTS`].
     pub fn endpoints(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.endpoint).chain(&self.others).map(String::as_str)

@@ -8,7 +8,7 @@ use anyhow::Context;
 use control::{Controller, Handle, Input, OpenStore, Outlook, Settings};
 use gateway::{Addresses, Bound, Channels, Event, Gateway, Listen, Socket, Spools, Stopped, ViewShare};
 use ledger::{KeyName, VerifierKey};
-use model::{Environment, RouteTable, Upstream};
+use model::{Environment, RouteTable, Upstream, with_causes};
 use rustix::fs::{MemfdFlags, memfd_create};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -305,9 +305,9 @@ fn prepare_ledger(data: &Path, name: &str) -> anyhow::Result<Opened> {
                 ));
             }
             Err(store::OpenError::NoCheckpoint { .. }) => {
-                return Store::create(&folder, key.clone()).map_err(|error| describe(&error));
+                return Store::create(&folder, key.clone()).map_err(|error| with_causes(&error));
             }
-            Err(error) => return Err(describe(&error)),
+            Err(error) => return Err(with_causes(&error)),
         };
         if found != Recovered::default() {
             let Recovered { entries_replayed, bytes_cut } = found;
@@ -319,15 +319,4 @@ fn prepare_ledger(data: &Path, name: &str) -> anyhow::Result<Opened> {
         Ok(store)
     });
     Ok(Opened { open, evidence, dir, verifier_key, recovered })
-}
-
-/// An error with all its causes in one line.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words = format!("{words}: {error}");
-        cause = error.source();
-    }
-    words
 }

@@ -4,7 +4,8 @@
 
 use super::journal::{CHANGED, Writer};
 use super::line::{Flow, Valve};
-use super::{numbering, read_lines, unix_ms};
+use super::{numbering, unix_ms};
+use crate::orders::read_lines;
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;

@@ -2,11 +2,12 @@
 //! HTTP/2 without TLS.
 
 use super::endpoint::Endpoint;
-use super::{NoResponse, Reply, chain, read_reply};
+use super::{NoResponse, Reply, read_reply};
 use crate::body::Frames;
 use http::Request;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
+use model::with_causes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -58,11 +59,11 @@ impl Pool {
             };
             let exchange = async {
                 if let Err(error) = sender.ready().await {
-                    return Err((Some(request), chain(&error)));
+                    return Err((Some(request), with_causes(&error)));
                 }
                 match sender.try_send_request(request).await {
                     Ok(response) => Ok(read_reply(response).await),
-                    Err(mut error) => Err((error.take_message(), chain(error.error()))),
+                    Err(mut error) => Err((error.take_message(), with_causes(error.error()))),
                 }
             };
             match tokio::time::timeout(timeout, exchange).await {
@@ -113,7 +114,7 @@ impl Pool {
             return Err(NoResponse::NotSent(reason.clone()));
         }
         let connected = match self.endpoint.connect().await {
-            Ok(stream) => handshake(TokioIo::new(stream)).await.map_err(|error| chain(&error)),
+            Ok(stream) => handshake(TokioIo::new(stream)).await.map_err(|error| with_causes(&error)),
             Err(reason) => Err(reason),
         };
         match connected {

@@ -2,12 +2,13 @@
 
 use super::endpoint::Endpoint;
 use super::stream::Stream;
-use super::{NoResponse, Reply, chain, read_reply};
+use super::{NoResponse, Reply, read_reply};
 use crate::body::Frames;
 use arc_swap::ArcSwapOption;
 use http::Request;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use model::with_causes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -93,7 +94,7 @@ impl Links {
             let exchange = async {
                 match sender.try_send_request(request).await {
                     Ok(response) => Ok(read_reply(response).await),
-                    Err(mut error) => Err((error.take_message(), chain(error.error()))),
+                    Err(mut error) => Err((error.take_message(), with_causes(error.error()))),
                 }
             };
             match tokio::time::timeout(timeout, exchange).await {
@@ -171,7 +172,7 @@ async fn keep_up(endpoint: Endpoint, shared: Arc<Shared>, state: watch::Sender<S
                     continue;
                 }
                 // In TLS 1.3 a certificate of ours that the other side refuses is told only now.
-                let why = ended.map_or_else(String::new, |error| format!(" ({})", chain(&error)));
+                let why = ended.map_or_else(String::new, |error| format!(" ({})", with_causes(&error)));
                 format!("{}:{} closes each connection at once{why}", endpoint.host, endpoint.port)
             }
         };
@@ -197,6 +198,6 @@ async fn connect(endpoint: &Endpoint) -> Result<(SendRequest<Frames>, Connection
         .keep_alive_timeout(PING_TIMEOUT);
     let handshake = builder.handshake(TokioIo::new(stream));
     let (sender, connection) =
-        handshake.await.map_err(|error| format!("{}:{}: {}", endpoint.host, endpoint.port, chain(&error)))?;
+        handshake.await.map_err(|error| format!("{}:{}: {}", endpoint.host, endpoint.port, with_causes(&error)))?;
     Ok((sender, Box::pin(connection)))
 }

@@ -15,7 +15,7 @@ fn pool(before: Option<&Pool>, ports: &[u16]) -> Pool {
 /// The endpoint of each of these traces.
 fn chosen(pool: &Pool, traces: std::ops::Range<u64>, at_s: u64) -> Vec<String> {
     let time = PinTime::new(at_s * 1_000_000, 60_000);
-    let place = |trace: u64| pool.place(score_base(&TraceId(u128::from(trace).to_be_bytes())), time, 0);
+    let place = |trace: u64| pool.place(score_base(&TraceId(u128::from(trace).to_be_bytes())), time, pool.usable(), 0);
     let endpoint = |place| pool.endpoint(place).expect("a place that is taken").client.endpoint().to_owned();
     traces.map(|trace| endpoint(place(trace))).collect()
 }
@@ -60,5 +60,12 @@ async fn one_endpoint_needs_no_pins_and_no_scan() {
     let pool = pool(None, &[7]);
     assert!(pool.pins.is_none());
     let broken = Bytes::from_static(b"\xff");
-    assert_eq!(pool.split(Signal::Traces, broken.clone(), PinTime::new(0, 1), 0), [(0, broken)]);
+    let export = Export {
+        signal: Signal::Traces,
+        message: broken.clone(),
+        packed: None,
+        time: PinTime::new(0, 1),
+        patience: PIN,
+    };
+    assert_eq!(pool.split(&export, 0), [(0, broken)]);
 }

@@ -124,6 +124,29 @@ async fn what_waits_survives_the_gateway() {
 }
 
 #[tokio::test]
+async fn without_a_route_table_what_waits_goes_on_waiting() {
+    let folder = TempDir::new().expect("a folder");
+    let blue = Upstream::start(Protocol::Grpc).await;
+    blue.reply(unavailable());
+    let (mut fixture, spools) = start(table(&blue, None, 0), &folder).await;
+    assert_eq!(fixture.client(Protocol::Grpc).export(Signal::Traces, request([(1, 1)])).await, Outcome::TAKEN);
+    fixture.begin_stop();
+    fixture.stopped().await;
+    drop(spools);
+    blue.reply(Reply::Taken);
+    let mut nowhere = table(&blue, None, 0);
+    nowhere.upstreams.blue.as_mut().expect("it is there").endpoint = "ftp://127.0.0.1:1".to_owned();
+    let (mut fixture, spools) = start(nowhere, &folder).await;
+    // It is taken out, and there is nowhere to send it.
+    while spools.stats().blue.expect("it is open").taken == 0 {
+        tokio::task::yield_now().await;
+    }
+    fixture.publish(RouteTable { generation: 2, ..table(&blue, None, 0) }).await;
+    drained(&fixture, &spools).await;
+    assert_eq!(blue.taken(Signal::Traces), [request([(1, 1)])]);
+}
+
+#[tokio::test]
 async fn a_full_spool_tells_the_sender_to_wait() {
     let folder = TempDir::new().expect("a folder");
     let blue = Upstream::start(Protocol::Grpc).await;
