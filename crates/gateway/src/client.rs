@@ -24,6 +24,7 @@ use hyper::body::Incoming;
 use model::{Compression, Protocol, Transport};
 use otlp::Signal;
 use otlp::compression::compress;
+use otlp::grpc::{PREFIX_LEN, prefix};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -74,11 +75,44 @@ pub struct OtlpClient {
     compressing: Semaphore,
 }
 
-/// A message in the compressed form in which its client sent it.
+/// A message in a form in which it can be sent: as its client sent it, or with room for gRPC's prefix.
 #[derive(Clone, Debug)]
 pub(crate) struct Packed {
     pub(crate) compression: Compression,
+    /// gRPC's prefix, if it is there, and the message.
     pub(crate) bytes: Bytes,
+    /// The prefix stands before the message: sent in one piece they are one frame of HTTP/2, and not two.
+    pub(crate) prefixed: bool,
+}
+
+impl Packed {
+    fn plain(compression: Compression, bytes: Bytes) -> Packed {
+        Packed { compression, bytes, prefixed: false }
+    }
+
+    /// A message that is written now, and not compressed.
+    pub(crate) fn prefixed(write: impl FnOnce(&mut Vec<u8>)) -> Packed {
+        let mut bytes = vec![0; PREFIX_LEN];
+        write(&mut bytes);
+        let length = u32::try_from(bytes.len() - PREFIX_LEN).expect("a message is below 4 GiB");
+        bytes[..PREFIX_LEN].copy_from_slice(&prefix(false, length));
+        Packed { compression: Compression::None, bytes: bytes.into(), prefixed: true }
+    }
+
+    /// The message, in the form that it has.
+    pub(crate) fn message(&self) -> Bytes {
+        if self.prefixed { self.bytes.slice(PREFIX_LEN..) } else { self.bytes.clone() }
+    }
+
+    /// What a gRPC body is made of.
+    fn grpc(self) -> Frames {
+        if self.prefixed { Frames::plain(self.bytes) } else { Frames::grpc(!self.compression.is_none(), self.bytes) }
+    }
+
+    /// What an HTTP body is made of.
+    fn http(self) -> Frames {
+        Frames::plain(self.message())
+    }
 }
 
 enum Connections {
@@ -147,13 +181,13 @@ impl OtlpClient {
         self.export_packed(signal, message, None).await
     }
 
-    /// The same with the compressed form in which the message came.
+    /// The same with the form in which the message came.
     pub(crate) async fn export_packed(&self, signal: Signal, message: Bytes, packed: Option<Packed>) -> Outcome {
         let sent = self.try_export(signal, message, packed, self.timeout).await;
         sent.unwrap_or_else(|NotSent(reason)| Outcome::unavailable(reason))
     }
 
-    /// The compressed form is passed on if it is the one that is asked for. What was not sent at all is told apart: it may
+    /// The form in which it came is passed on if it is the one that is asked for. What was not sent at all is told apart: it may
     /// go elsewhere.
     pub(crate) async fn try_export(
         &self,
@@ -163,10 +197,10 @@ impl OtlpClient {
         timeout: Duration,
     ) -> Result<Outcome, NotSent> {
         let packing = tokio::time::timeout(timeout, self.pack(message, packed));
-        let Ok(body) = packing.await else {
+        let Ok(packed) = packing.await else {
             return Err(NotSent(format!("no turn to compress within {} ms", timeout.as_millis())));
         };
-        let request = self.request(signal, body);
+        let request = self.request(signal, packed);
         let response = match &self.connections {
             Connections::Http2(links) => links.send(request, timeout).await,
             Connections::Http1(pool) => pool.send(request, timeout).await,
@@ -184,25 +218,28 @@ impl OtlpClient {
     }
 
     /// The message in the form that the transport asks for.
-    async fn pack(&self, message: Bytes, packed: Option<Packed>) -> Bytes {
+    async fn pack(&self, message: Bytes, packed: Option<Packed>) -> Packed {
         let compression = self.transport.compression;
-        match packed.filter(|packed| packed.compression == compression) {
-            Some(packed) => packed.bytes,
-            None if compression.is_none() => message,
-            None if message.len() <= MAX_INLINE_BYTES => compress(compression, &message).into(),
-            None => {
-                let _turn = self.compressing.acquire().await.expect("the semaphore is never closed");
-                let compressing = tokio::task::spawn_blocking(move || compress(compression, &message));
-                compressing.await.expect("compressing does not panic, and is not aborted").into()
-            }
+        if let Some(packed) = packed.filter(|packed| packed.compression == compression) {
+            return packed;
         }
+        let bytes = if compression.is_none() {
+            message
+        } else if message.len() <= MAX_INLINE_BYTES {
+            compress(compression, &message).into()
+        } else {
+            let _turn = self.compressing.acquire().await.expect("the semaphore is never closed");
+            let compressing = tokio::task::spawn_blocking(move || compress(compression, &message));
+            compressing.await.expect("compressing does not panic, and is not aborted").into()
+        };
+        Packed::plain(compression, bytes)
     }
 
-    fn request(&self, signal: Signal, body: Bytes) -> Request<Frames> {
-        let compressed = !self.transport.compression.is_none();
+    fn request(&self, signal: Signal, packed: Packed) -> Request<Frames> {
+        let compressed = !packed.compression.is_none();
         let (path, body, encoding) = match self.protocol {
-            Protocol::Grpc => (signal.grpc_path(), Frames::grpc(compressed, body), GRPC_ENCODING),
-            Protocol::Http => (signal.http_path(), Frames::plain(body), CONTENT_ENCODING),
+            Protocol::Grpc => (signal.grpc_path(), packed.grpc(), GRPC_ENCODING),
+            Protocol::Http => (signal.http_path(), packed.http(), CONTENT_ENCODING),
         };
         let mut request = Request::new(body);
         *request.method_mut() = http::Method::POST;

@@ -20,9 +20,10 @@ use otlp::Signal;
 use otlp::compression::{CompressionError, decompress};
 use otlp::legacy::{Format, LegacyError};
 use otlp::reply::{Status, code};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep};
 
 /// Compressed or JSON bytes that are decoded on the runtime's own thread, as long as they become no more than
 /// `MAX_INLINE_RESULT_BYTES`: 0.1 ms for ordinary batches, 1 ms at the very worst. More goes to a thread beside it, for 2 KB
@@ -90,7 +91,7 @@ struct Head {
 /// What a client sent: an `Export…ServiceRequest`.
 pub(crate) struct Message {
     pub(crate) message: Bytes,
-    /// The compressed form in which it came, if it did.
+    /// The form in which it came, if a collector may be sent it in that.
     pub(crate) packed: Option<Packed>,
     /// How long the client waits for its answer, if it said so (gRPC over HTTP/2, "Timeout").
     pub(crate) timeout: Option<Duration>,
@@ -233,7 +234,8 @@ async fn receive(
     let timeout = grpc_timeout(request.headers());
     let mut body = request.into_body();
     let deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
-    let bytes = match read(&mut body, limit, deadline, limits, held).await {
+    let framed = head.dialect.is_grpc();
+    let bytes = match read(&mut body, framed, limit, deadline, limits, held).await {
         Ok(bytes) => bytes,
         Err(NotRead::Lost) => {
             let message = "the body ended before its end";
@@ -263,13 +265,13 @@ async fn receive(
         }
         (if frame.compressed { head.compression } else { Compression::None }, bytes.slice(frame.message))
     } else {
-        (head.compression, bytes)
+        (head.compression, bytes.clone())
     };
     let protobuf = matches!(head.dialect, Dialect::Grpc | Dialect::HttpProtobuf);
+    let packed = protobuf.then(|| Packed { compression, bytes, prefixed: head.dialect.is_grpc() });
     if compression.is_none() && protobuf {
-        return Ok(Message { message, packed: None, timeout });
+        return Ok(Message { message, packed, timeout });
     }
-    let packed = protobuf.then(|| Packed { compression, bytes: message.clone() });
     let message = decode(running, head, compression, message, limit).await?;
     if !held.grow(message.len() as u64, limits.max_inflight_bytes) {
         return Err(overloaded(&running.shared));
@@ -294,9 +296,11 @@ enum NotRead {
     Lost,
 }
 
-/// Reads a body whole. One that comes in one piece is not copied.
+/// Reads a body whole. One that comes in one piece is not copied; for others just the room is made that they need, if they
+/// say how much that is: by Content-Length, or by gRPC's prefix.
 async fn read(
     body: &mut Incoming,
+    framed: bool,
     limit: usize,
     deadline: Instant,
     limits: &Limits,
@@ -306,9 +310,10 @@ async fn read(
     if announced > limit as u64 {
         return Err(NotRead::TooLarge);
     }
+    let mut pieces = Pieces::new(body, deadline, limits);
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
-    while let Some(data) = next(body, deadline, limits).await? {
+    while let Some(data) = pieces.next().await? {
         let length = first.len() + all.len() + data.len();
         if length > limit {
             return Err(NotRead::TooLarge);
@@ -321,7 +326,8 @@ async fn read(
             continue;
         }
         if all.is_empty() {
-            all.reserve(length.max((announced as usize).min(FIRST_RESERVE_BYTES)));
+            let announced = if framed { announced.max(framed_length(&first, &data)) } else { announced };
+            all.reserve(length.max(announced.min(FIRST_RESERVE_BYTES as u64) as usize));
             all.extend_from_slice(&std::mem::take(&mut first));
         }
         all.extend_from_slice(&data);
@@ -329,33 +335,73 @@ async fn read(
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
-/// The next piece of a body.
-async fn next(body: &mut Incoming, deadline: Instant, limits: &Limits) -> Result<Option<Bytes>, NotRead> {
-    loop {
-        let idle = Instant::now() + Duration::from_millis(limits.body_idle_timeout_ms);
-        match timeout_at(idle.min(deadline), body.frame()).await {
-            Err(_) => return Err(NotRead::TooSlow),
-            Ok(None) => return Ok(None),
-            Ok(Some(Err(_))) => return Err(NotRead::Lost),
-            // Trailers say nothing here.
-            Ok(Some(Ok(frame))) => {
-                if let Ok(data) = frame.into_data()
-                    && !data.is_empty()
-                {
-                    return Ok(Some(data));
+/// How long the body is that begins with these pieces, as gRPC's prefix says; 0 if that is not there yet, or broken.
+fn framed_length(first: &[u8], second: &[u8]) -> u64 {
+    let mut prefix = [0; otlp::grpc::PREFIX_LEN];
+    let mut bytes = first.iter().chain(second);
+    if prefix.iter_mut().any(|byte| bytes.next().map(|found| *byte = *found).is_none()) {
+        return 0;
+    }
+    otlp::grpc::parse_prefix(prefix).map_or(0, |(_, length)| u64::from(length) + prefix.len() as u64)
+}
+
+/// The pieces of a body, each of them in time.
+struct Pieces<'b> {
+    body: &'b mut Incoming,
+    deadline: Instant,
+    idle: Duration,
+    /// When the last piece came.
+    heard: Instant,
+    /// One for all pieces, put off only when it is over: pieces come far more often than that.
+    timer: Pin<Box<Sleep>>,
+}
+
+impl<'b> Pieces<'b> {
+    fn new(body: &'b mut Incoming, deadline: Instant, limits: &Limits) -> Pieces<'b> {
+        let (heard, idle) = (Instant::now(), Duration::from_millis(limits.body_idle_timeout_ms));
+        let timer = Box::pin(tokio::time::sleep_until(deadline.min(heard + idle)));
+        Pieces { body, deadline, idle, heard, timer }
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, NotRead> {
+        loop {
+            let frame = tokio::select! {
+                biased;
+                frame = self.body.frame() => frame,
+                () = &mut self.timer => {
+                    let due = self.deadline.min(self.heard + self.idle);
+                    if Instant::now() >= due {
+                        return Err(NotRead::TooSlow);
+                    }
+                    self.timer.as_mut().reset(due);
+                    continue;
+                }
+            };
+            match frame {
+                None => return Ok(None),
+                Some(Err(_)) => return Err(NotRead::Lost),
+                // Trailers say nothing here.
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data()
+                        && !data.is_empty()
+                    {
+                        self.heard = Instant::now();
+                        return if self.heard < self.deadline { Ok(Some(data)) } else { Err(NotRead::TooSlow) };
+                    }
                 }
             }
-        }
-        if Instant::now() >= deadline {
-            return Err(NotRead::TooSlow);
+            if Instant::now() >= self.deadline {
+                return Err(NotRead::TooSlow);
+            }
         }
     }
 }
 
 async fn discard(body: &mut Incoming, deadline: Instant, limits: &Limits) {
     let mut discarded = 0;
+    let mut pieces = Pieces::new(body, deadline, limits);
     while discarded < MAX_DISCARDED_BYTES {
-        let Ok(Some(data)) = next(body, deadline, limits).await else { return };
+        let Ok(Some(data)) = pieces.next().await else { return };
         discarded += data.len();
     }
 }
@@ -430,6 +476,19 @@ mod tests {
             HeaderValue::from_str(text).expect("a header's text"),
         )]);
         assert_eq!(grpc_timeout(&headers), expected, "{text:?}");
+    }
+
+    #[test]
+    fn a_grpc_body_says_how_long_it_is() {
+        for (first, second, expected) in [
+            (&b"\0\0\0\x02\0"[..], &b""[..], 517),
+            (b"\x01\0", b"\0\x02\0 and what follows", 517),
+            (b"\0\0", b"\0\x02", 0),
+            (b"\x07\0\0\x02\0", b"", 0),
+            (b"\0\xff\xff\xff\xff", b"", (1 << 32) - 1 + 5),
+        ] {
+            assert_eq!(framed_length(first, second), expected, "{first:?} {second:?}");
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(crate) struct Part {
     pub(crate) items: u64,
     /// What verification sees of it.
     pub(crate) shown: Shown,
-    /// The whole request in the compressed form in which it came, if this is all of it.
+    /// The form in which the whole request came, if this is all of it; else the part with room for gRPC's prefix.
     pub(crate) packed: Option<Packed>,
 }
 
@@ -64,7 +64,7 @@ pub(crate) async fn deliver(running: Arc<Running>, signal: Signal, message: Mess
                 return overloaded(shared);
             }
             // What they were copied from is no longer needed.
-            drop(message);
+            drop((message, packed));
             let PerEnvironment { blue, green } = parts.map(|part| (part.items, part));
             let (sent_blue, sent_green) = tokio::join!(
                 serve(&running, &snapshot, Environment::Blue, blue.1, timeout),
@@ -147,12 +147,11 @@ fn split_with(
     let mut part = |environment: Environment, whole: bool| {
         let [hidden, shown] = records[environment];
         let numbers: [otlp::Part; 2] = of[environment];
-        let bytes = if whole {
-            message.clone()
+        let (bytes, packed) = if whole {
+            (message.clone(), None)
         } else {
-            let mut bytes = Vec::new();
-            splitter.write(message, |number| numbers.contains(&number), &mut bytes);
-            bytes.into()
+            let packed = Packed::prefixed(|bytes| splitter.write(message, |number| numbers.contains(&number), bytes));
+            (packed.message(), Some(packed))
         };
         let items = match signal {
             Signal::Traces | Signal::Logs => hidden + shown,
@@ -164,7 +163,7 @@ fn split_with(
             (_, 0) => Shown::Spans(bytes.clone()),
             (_, _) => shown_of(splitter, message, (shown, hidden), |number| number == numbers[1]),
         };
-        Ok(Part { signal, message: bytes, items, shown, packed: None })
+        Ok(Part { signal, message: bytes, items, shown, packed })
     };
     Ok(match records.map(|[hidden, shown]| hidden + shown) {
         PerEnvironment { blue: 0, green: 0 } => {
