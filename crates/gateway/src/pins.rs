@@ -10,6 +10,7 @@ pub use carry::PinsError;
 
 use model::Pins;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use zerocopy::FromZeros;
 
 /// Slots in which a trace may be, one after the other: two cache lines. At half load a window of 16 is full of live
 /// entries about once in 10^5 (Poisson, mean 8); that trace is routed by its bucket.
@@ -97,7 +98,9 @@ impl PinTable {
     /// A table of `slots` slots, rounded up to a power of two.
     pub(crate) fn new(slots: usize) -> PinTable {
         let slots = slots.max(WINDOW).next_power_of_two();
-        PinTable { slots: (0..slots).map(|_| AtomicU64::new(0)).collect() }
+        // From the system as zeros: a page that no trace needed yet takes no memory.
+        let slots = <[AtomicU64]>::new_box_zeroed_with_elems(slots).expect("the bound of pins is far below all memory");
+        PinTable { slots }
     }
 
     /// Decides where a trace goes that by its bucket would go to `wanted`.

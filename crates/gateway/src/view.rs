@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tokio::sync::mpsc;
 
-/// Bytes of messages that views may keep alive, in the queue and at the receiver: 128 MiB, half a second of 250 MB/s.
-pub const MAX_VIEW_BYTES: u64 = 128 << 20;
+/// Bytes of messages that views may keep alive, in the queue and at the receiver: 64 MiB, a quarter of a second of 250 MB/s, or
+/// one of the largest messages.
+/// Verification cuts its share in less than that, and then reads a small part of the traffic.
+pub const MAX_VIEW_BYTES: u64 = 64 << 20;
 
 /// One thing that passed the gateway: spans alone, only while the route table has a candidate, and of the traces that
 /// [`ViewShare`](crate::ViewShare) includes.

@@ -1,6 +1,7 @@
 //! Reads the command line, runs the command, and ends with its exit code.
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -8,6 +9,9 @@ use verdigris::activation::Passed;
 use verdigris::cli::{Cli, Command, Format};
 use verdigris::commands;
 use verdigris::describe::{Exit, Failed};
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

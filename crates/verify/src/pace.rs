@@ -6,6 +6,11 @@ use model::UnixMillis;
 /// request is not taken for a flood.
 const WINDOW_MS: u64 = 250;
 
+/// A flood is seen before its window ends: as many spans as this many whole windows may have. It is taken to have come over
+/// a tenth of a second at least, so that a few large requests do not cut the share to nothing.
+const FLOOD_WINDOWS: u64 = 2;
+const SHORTEST_WINDOW_MS: u64 = 100;
+
 #[derive(Debug)]
 pub(crate) struct Pace {
     spans: u64,
@@ -23,13 +28,14 @@ impl Pace {
         self.spans += 1;
     }
 
-    /// The rate of a window that has ended just now.
-    pub(crate) fn measure(&mut self, now: UnixMillis) -> Option<u64> {
+    /// The rate of a window that has ended just now, by time or by a flood of spans where `max_rate` a second are expected.
+    pub(crate) fn measure(&mut self, now: UnixMillis, max_rate: u64) -> Option<u64> {
         let passed_ms = now.since_ms(self.since);
-        if passed_ms < WINDOW_MS {
+        let flood = (max_rate.saturating_mul(WINDOW_MS) / 1_000).saturating_mul(FLOOD_WINDOWS);
+        if passed_ms < WINDOW_MS && self.spans <= flood {
             return None;
         }
-        self.rate = self.spans.saturating_mul(1_000) / passed_ms;
+        self.rate = self.spans.saturating_mul(1_000) / passed_ms.max(SHORTEST_WINDOW_MS);
         (self.spans, self.since) = (0, now);
         Some(self.rate)
     }

@@ -372,7 +372,7 @@ impl Verifier {
 
     /// Cuts the share that is verified to what can be joined in time.
     fn keep_pace(&mut self, now: UnixMillis) {
-        if let Some(rate) = self.pace.measure(now)
+        if let Some(rate) = self.pace.measure(now, self.config.max_rate)
             && rate > self.config.max_rate
         {
             self.share.cut(self.config.max_rate, rate, now);

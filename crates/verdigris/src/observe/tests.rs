@@ -27,7 +27,16 @@ async fn verification_begins_when_the_process_before_has_gone_and_anew_after_ano
     let (gone, alone) = watch::channel(false);
     let (handle, _inputs) = Handle::new();
     let (examples, share) = (Examples::default(), Arc::default());
-    let mut observer = Observer { views, watching: watching_rollout, handle, examples, share, alone, current: None };
+    let mut observer = Observer {
+        views,
+        watching: watching_rollout,
+        handle,
+        examples,
+        share,
+        alone,
+        current: None,
+        max_rate: 1_000_000,
+    };
     assert_eq!(verifies(&mut observer), None, "what passes the other process is not seen here");
     let out = View::Out { environment: Environment::Green, message: bytes::Bytes::new(), at_us: clock::now_us() };
     observer.take(&out);

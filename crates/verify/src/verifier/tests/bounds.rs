@@ -93,6 +93,20 @@ fn too_many_spans_a_second_cut_the_share_until_they_fit() {
 }
 
 #[test]
+fn a_flood_cuts_the_share_before_its_window_ends() {
+    let mut verifier = Verifier::new(Config { max_rate: 2_000, ..CONFIG }, UnixMillis(10_000));
+    // 960 tellings in 10 ms are two large requests: as many as two windows may have.
+    mirror(&mut verifier, 0..80, 10_000);
+    verifier.advance(UnixMillis(10_010));
+    assert_eq!(verifier.stats().share_verified, 1 << 32);
+    // 1,200 are a flood. Over a tenth of a second they are 12,000 a second, six times what is to be joined.
+    mirror(&mut verifier, 80..100, 10_010);
+    verifier.advance(UnixMillis(10_020));
+    let share = verifier.stats().share_verified;
+    assert!(((1 << 32) / 7..=(1 << 32) / 5).contains(&share), "{share}");
+}
+
+#[test]
 fn a_bound_of_nothing_verifies_nothing() {
     let mut verifier = Verifier::new(Config { max_spans: 0, ..CONFIG }, UnixMillis(0));
     mirror(&mut verifier, 0..10, 10_000);
