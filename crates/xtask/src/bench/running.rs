@@ -47,8 +47,8 @@ impl CpuTime {
 /// A process is idle that had less than a fifth of a core for this long, which is ten of the kernel's ticks.
 const IDLE_WINDOW: Duration = Duration::from_millis(100);
 const IDLE_S: f64 = 0.02;
-/// What has more to do after its last request is not waited for longer. Our verification may have 64 MiB of views to
-/// read, 125,000 spans.
+/// What has more to do after its last request is not waited for longer. Our verification may have 16 MiB of views to
+/// read, 32,000 spans.
 const IDLE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Which side a process is on.

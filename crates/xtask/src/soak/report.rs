@@ -14,7 +14,7 @@ const MIB: u64 = 1 << 20;
 /// among them: this load sends neither.
 const MEMORY_BOUND_MIB: [(u64, &str); 9] = [
     (512, "requests in flight (Limits::max_inflight_bytes)"),
-    (64, "views that wait for verification (MAX_VIEW_BYTES)"),
+    (64, "views that wait for verification (16 MiB, or one of the largest messages)"),
     (64, "mirror copies (Limits::mirror_queue_bytes)"),
     (16, "pins (2,097,152 of 8 bytes)"),
     (600_000 * 100 / MIB + 1, "spans that verification follows (600,000 of 100 bytes)"),
