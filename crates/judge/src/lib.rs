@@ -11,6 +11,7 @@ mod assess;
 mod blind_spot;
 mod config;
 mod culprit;
+pub mod forms;
 mod judge;
 mod latency;
 mod odds;
@@ -18,6 +19,7 @@ pub mod planning;
 mod process;
 mod rate;
 mod recent;
+pub mod simulate;
 mod words;
 
 #[cfg(test)]

@@ -155,6 +155,11 @@ impl ShareProof {
     }
 }
 
+/// The odds ratios that a proof of at most `psi0` hopes for.
+pub(crate) fn psi_not_worse(psi0: f64) -> [f64; 4] {
+    [0.3, 0.6, 1.0, psi0.sqrt()]
+}
+
 /// Proof that the candidate's share is less than `margin` above the active environment's (H0: p_g >= p_b + margin).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -168,7 +173,7 @@ pub(crate) struct DifferenceProof {
 
 impl DifferenceProof {
     pub(crate) fn new(margin: f64) -> DifferenceProof {
-        DifferenceProof { margin, absolute: ShareProof::new(margin), compared: Proof::new(4) }
+        DifferenceProof { margin, absolute: ShareProof::new(margin), compared: Proof::new(psi_not_worse(1.0).len()) }
     }
 
     /// Takes one batch. `before` is what was known of the active environment before it, so that psi0 does not depend on
@@ -184,7 +189,7 @@ impl DifferenceProof {
         // conservative side.
         let psi0 = (worse / (1.0 - worse)) / (upper / (1.0 - upper));
         if psi0 > 1.0 {
-            self.compared.update(&log_e(split, psi0, &[0.3, 0.6, 1.0, psi0.sqrt()]));
+            self.compared.update(&log_e(split, psi0, &psi_not_worse(psi0)));
         }
     }
 
