@@ -59,29 +59,29 @@ fn ledger(at: &LedgerAt) -> Result<Source, Failed> {
     Ok(Source::Records(records.collect::<Result<_, Failed>>()?))
 }
 
-/// A line of `ledger show --format json`, or a record by itself.
+/// A line of `ledger show --format json`.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Line {
-    Shown {
-        /// Where it stands in the ledger.
-        #[serde(rename = "index")]
-        _index: u64,
-        record: Box<Record>,
-    },
-    Bare(Box<Record>),
+#[serde(deny_unknown_fields)]
+struct Shown {
+    /// Where it stands in the ledger.
+    #[serde(rename = "index")]
+    _index: u64,
+    record: Record,
 }
 
 fn records(path: &Path, text: &str) -> Result<Source, Failed> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let records = lines.map(|(index, line)| match serde_json::from_str::<Line>(line) {
-        Ok(Line::Shown { record, .. } | Line::Bare(record)) => Ok(*record),
-        Err(_) => Err(Failed::usage(format!(
-            "{}:{}: expected a record of a ledger, as `verdigris ledger show --format json` prints it, or a blob of the \
-             judge's evidence",
-            path.display(),
-            index + 1
-        ))),
+    let records = lines.map(|(index, line)| {
+        // Not as one untagged enum: serde would go through a value of its own, in which histograms lose their keys' type.
+        let shown = serde_json::from_str::<Shown>(line).map(|shown| shown.record);
+        shown.or_else(|_| serde_json::from_str::<Record>(line)).map_err(|error| {
+            Failed::usage(format!(
+                "{}:{}: {error}; expected a record of a ledger, as `verdigris ledger show --format json` prints it, or a \
+                 blob of the judge's evidence",
+                path.display(),
+                index + 1
+            ))
+        })
     });
     Ok(Source::Records(records.collect::<Result<_, Failed>>()?))
 }
