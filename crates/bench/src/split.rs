@@ -5,7 +5,7 @@
 
 use crate::cpu::{median, thread_cpu};
 use crate::requests::{Dice, SPANS_A_REQUEST, request};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use clap::Args;
 use model::{BUCKETS, Environment, PerEnvironment, RouteKey, TraceId};
