@@ -194,9 +194,11 @@ impl Run {
             assigned_from: from,
             assigned_until: self.observed,
             arms: PerEnvironment { blue: arm(blue, 0), green: arm(green, lost) },
+            blue_half: None,
             left_out: PerEnvironment::default(),
             findings: if lost > 0 { vec![finding] } else { vec![] },
             blind_spots: if kind == "blind" { vec![spot] } else { vec![] },
+            operations: vec![],
             omitted: 0,
         }
     }

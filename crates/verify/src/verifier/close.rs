@@ -44,7 +44,7 @@ impl Verifier {
 
     fn close(&mut self, number: u64, batch: Batch) -> Observation {
         let mut left_out = PerEnvironment::from_fn(|environment| batch.over_bound[environment].count());
-        let mut tally = Tally::new(self.keyed);
+        let mut tally = Tally::new(self.keyed, &self.roots);
         let mut judged: Vec<Closing> = Vec::new();
         for environment in Environment::BOTH {
             for id in &batch.traces[environment] {
@@ -68,8 +68,8 @@ impl Verifier {
             }
             self.counted.left_out[environment] += left_out[environment];
         }
-        let (observation, examples) =
-            tally.finish(number, self.config.batch_ms, left_out, &mut self.subjects, &self.words);
+        let ever = (&mut self.subjects, &mut self.roots);
+        let (observation, examples) = tally.finish(number, self.config.batch_ms, left_out, ever, &self.words);
         for place in examples {
             let closing = &judged[place.position];
             self.examples.note(place.environment, place.trace, &closing.trace, &self.words);
@@ -117,6 +117,7 @@ impl Verifier {
         }
         let mut used = self.words.nothing_in_use();
         self.subjects.mark(&mut used);
+        self.roots.mark(&mut used);
         let traces = Environment::BOTH.into_iter().flat_map(|environment| self.traces[environment].values());
         for span in traces.flat_map(|trace| &trace.spans) {
             used.name(span.service);

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 mod answers;
 mod bounds;
 mod reference;
+mod roots;
 mod script;
 
 use script::{Event, Line, parse};
