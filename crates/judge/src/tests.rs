@@ -2,5 +2,7 @@
 
 mod guarantees;
 mod naming;
+mod noise;
+mod operations;
 mod simulation;
 mod verdicts;
