@@ -4,12 +4,17 @@
 //! tenth of rollouts needs two to three times as much.
 
 use crate::config::{Config, Guard};
+use crate::operation::PART_OVER_ALL;
 
 /// The false-alarm probability that one metric of a guard has to itself: the rollout's, times the metric's weight, and
 /// halved once for plain and late onset and once for comparison and bake. What [`traces_to_detect`] wants. 0 for a
-/// guard that the plan does not have.
+/// guard that the plan does not have. Of latency it is that over all traces, which has half of the guard's weight.
 pub fn alpha_of_metric(config: &Config, guard: Guard) -> f64 {
-    config.false_alarm * config.guards.metric_weight(guard) / 4.0
+    let part = match guard {
+        Guard::Latency => PART_OVER_ALL,
+        Guard::SpanLoss | Guard::ErrorRate | Guard::BlindSpots | Guard::Findings => 1.0,
+    };
+    config.false_alarm * config.guards.metric_weight(guard) * part / 4.0
 }
 
 /// Traces in total, both environments, until a rate that is `ratio` times as high as the active environment's `base`

@@ -2,7 +2,8 @@
 //!
 //! One piece of code serves the judge's own tests, `verdigris judge simulate` and the benchmark. It is pure: the seed is
 //! an argument. What it leaves out: traces are independent of each other and their chances do not drift by themselves, so
-//! it says nothing of traffic whose incidents come in clusters.
+//! it says nothing of traffic whose incidents come in clusters. Nor does it count blue by halves, or latency by operation:
+//! the judge keeps the weight of the latter as if nothing spoke against any.
 
 mod random;
 
@@ -112,9 +113,11 @@ impl Traffic {
             assigned_from: from,
             assigned_until: until,
             arms,
+            blue_half: None,
             left_out: PerEnvironment::default(),
             findings: vec![],
             blind_spots: if seen { vec![] } else { [edge(), operation()].map(spot).to_vec() },
+            operations: vec![],
             omitted: 0,
         }
     }

@@ -263,6 +263,7 @@ fn halt_words(halt: &Halt) -> &'static str {
         Halt::Held { reason: HoldReason::NotApplied { .. }, .. } => "notApplied",
         Halt::Held { reason: HoldReason::SplitBroken { .. }, .. } => "splitBroken",
         Halt::Held { reason: HoldReason::SourceSilent { .. }, .. } => "sourceSilent",
+        Halt::Held { reason: HoldReason::MeasurementBroken { .. }, .. } => "measurementBroken",
     }
 }
 

@@ -55,8 +55,13 @@ impl<'t> Rejudge<'t> {
             observation.and_then(|observation| self.state().and_then(|state| state.steady.clone().during(observation)));
         self.replay.take(record)?;
         let Some(observation) = observation else { return Ok(None) };
+        let broken = self.state().is_some_and(State::measurement_is_broken);
         let other = self.other.as_mut().map(|judge| {
-            judge.observe(observation, weight);
+            match broken {
+                // As the rollout's own judge: what was made from a broken measurement is forgotten.
+                true => *judge = Judge::new(judge.config().clone()),
+                false => judge.observe(observation, weight),
+            }
             judge.assess()
         });
         let own = self.state().and_then(|state| state.assessment.clone());
