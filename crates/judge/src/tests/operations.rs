@@ -149,9 +149,9 @@ fn the_first_names_are_judged_and_no_others() {
     let names: Vec<String> = (0..20).map(|at| format!("op {at}")).collect();
     let mut judge = Judge::new(only_latency());
     let mut traffic = Traffic::new(1, 50, Behaviour::healthy(), Behaviour::healthy());
-    for at in 0..20 {
+    for name in &names {
         let mut observation = traffic.batch(0.5);
-        let counts = OperationCounts { root: root(&names[at]), latency: PerEnvironment::default(), slowest: None };
+        let counts = OperationCounts { root: root(name), latency: PerEnvironment::default(), slowest: None };
         observation.operations = vec![counts];
         judge.observe(&observation, None);
     }
