@@ -2,6 +2,7 @@
 
 use crate::config::Guard;
 use crate::culprit;
+use crate::external;
 use crate::judge::{Judge, tolerance};
 use crate::latency::{LatencyMetric, TRACES_TO_FREEZE};
 use crate::odds::Counts;
@@ -57,6 +58,9 @@ pub struct Failure {
     pub guard: Guard,
     /// What explains it best; not always a check of that guard: a blind spot can explain a span loss.
     pub check: Check,
+    /// Which metric from outside, where `check` is [`Check::External`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub metric: Option<String>,
     /// What is blind, where `check` is [`Check::BlindSpot`].
     pub subject: Option<Subject>,
     /// How large the difference is.
@@ -75,6 +79,9 @@ pub struct Failure {
 pub struct GuardEvidence {
     /// Which.
     pub guard: Guard,
+    /// Which metric from outside, where `guard` is [`Guard::Metrics`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub metric: Option<String>,
     /// ln of the evidence that the candidate is worse.
     pub log_against: f64,
     /// What `log_against` must reach for this guard to alarm by itself.
@@ -95,6 +102,16 @@ pub struct GuardEvidence {
     pub words: String,
 }
 
+impl GuardEvidence {
+    /// As the plan has it: `spanLoss`, or `metrics.checkout-errors`.
+    pub fn name(&self) -> String {
+        match &self.metric {
+            Some(metric) => format!("{}.{metric}", self.guard.name()),
+            None => self.guard.name().to_owned(),
+        }
+    }
+}
+
 /// One metric as it stands.
 pub(crate) struct Metric {
     pub(crate) guard: Guard,
@@ -103,17 +120,22 @@ pub(crate) struct Metric {
     /// Beyond what the plan tolerates, by estimate.
     pub(crate) material: bool,
     pub(crate) estimate: Estimate,
-    candidate: Counts,
-    active: Counts,
+    pub(crate) candidate: Counts,
+    pub(crate) active: Counts,
+    /// The position of the metric from outside that it is, where it is one.
+    pub(crate) external: Option<usize>,
 }
 
 /// No pass while something speaks against the candidate that is too much for chance and too little for an alarm: what was
 /// proved before it began does not count.
-fn suspicion(metrics: &[Metric], log_evidence: f64) -> Option<String> {
+fn suspicion(judge: &Judge, metrics: &[Metric], log_evidence: f64) -> Option<String> {
     let suspected = |metric: &&Metric| metric.material && metric.log_against >= LOG_SURE;
     let worst = metrics.iter().filter(suspected).max_by(|a, b| a.log_against.total_cmp(&b.log_against))?;
     let guard = worst.guard.name();
-    (log_evidence >= LOG_SURE).then(|| format!("{guard}: more traces, to clear green of {}", worst.check.words()))
+    (log_evidence >= LOG_SURE).then(|| match external::name(judge, worst) {
+        Some(metric) => format!("{guard}.{metric}: more units, to clear green of its events"),
+        None => format!("{guard}: more traces, to clear green of {}", worst.check.words()),
+    })
 }
 
 /// What a pass still needs.
@@ -141,10 +163,11 @@ impl Judge {
             .into_iter()
             .filter(|guard| self.config.guards.has(*guard))
             .map(|guard| self.guard_evidence(guard, &metrics, &alarmed))
+            .chain(external::evidence(self, &alarmed))
             .collect();
         let verdict = match culprit::name(self, &metrics, &alarmed) {
             Some(failure) => Verdict::Fail(failure),
-            None => self.verdict_without_failure(&guards, suspicion(&metrics, log_evidence)),
+            None => self.verdict_without_failure(&guards, suspicion(self, &metrics, log_evidence)),
         };
         Assessment { verdict, guards, log_evidence, log_threshold, traces: self.traces }
     }
@@ -153,18 +176,25 @@ impl Judge {
         if let Some(reason) = &self.refused {
             return Verdict::Error { reason: reason.clone() };
         }
+        if let Some(reason) = external::failing(self) {
+            return Verdict::Error { reason };
+        }
         let mut missing: Vec<String> = guards
             .iter()
+            .filter(|evidence| evidence.guard != Guard::Metrics)
             .filter_map(|evidence| match self.missing(evidence.guard, evidence.log_for?) {
                 Missing::Nothing => None,
                 Missing::Line(line) => Some(format!("{}: {line}", evidence.guard.name())),
             })
             .collect();
+        missing.extend(external::missing(self));
         missing.extend(self.suspected_blind_spots());
         missing.extend(suspicion);
         if guards.iter().all(|evidence| evidence.log_for.is_none()) {
-            missing
-                .push("spanLoss, errorRate or latency in the plan: the other guards can alarm, not prove".to_owned());
+            missing.push(
+                "spanLoss, errorRate, latency or a critical metric in the plan: the others alarm, and prove nothing"
+                    .to_owned(),
+            );
         }
         if missing.is_empty() { Verdict::Pass } else { Verdict::Inconclusive { missing } }
     }
@@ -195,12 +225,14 @@ impl Judge {
                         estimate,
                         candidate: rate.candidate,
                         active: rate.active,
+                        external: None,
                     });
                 }
             }
         }
         metrics.extend(self.latency_metric());
         metrics.extend(self.blind_spot_metric());
+        metrics.extend(external::metrics(self));
         metrics
     }
 
@@ -218,6 +250,7 @@ impl Judge {
             estimate,
             candidate,
             active,
+            external: None,
         })
     }
 
@@ -242,6 +275,7 @@ impl Judge {
             },
             candidate,
             active,
+            external: None,
         })
     }
 
@@ -260,6 +294,7 @@ impl Judge {
         let alarmed = alarmed.iter().any(|metric| metric.guard == guard);
         GuardEvidence {
             guard,
+            metric: None,
             log_against: clamp_log(self.log_weighted(own()) - log_weight),
             log_threshold_against: clamp_log(-libm::log(self.config.false_alarm) - log_weight),
             log_for,
@@ -296,6 +331,7 @@ impl Judge {
         let (candidate, active) = (metric.candidate, metric.active);
         let share = |counts: Counts| format!("{} of {}", words::percent(counts.share()), words::traces(counts.traces));
         match metric.check {
+            Check::External => external::words(self, metric),
             Check::BlindSpot => self.blind_spot_words(),
             Check::Slow => match &self.latency {
                 Some(LatencyMetric::Judging(judging)) => format!(
@@ -351,7 +387,7 @@ impl Judge {
             Guard::SpanLoss => self.loss_proof.as_ref().map(|proof| proof.log_for()),
             Guard::ErrorRate => self.error_proofs.values().map(|proof| proof.log_for()).reduce(f64::min),
             Guard::Latency => self.latency.as_ref().map(LatencyMetric::log_for),
-            Guard::BlindSpots | Guard::Findings => None,
+            Guard::BlindSpots | Guard::Findings | Guard::Metrics => None,
         }
     }
 
@@ -365,7 +401,7 @@ impl Judge {
             Guard::SpanLoss => self.missing_for_loss(log_threshold),
             Guard::ErrorRate => self.missing_for_errors(log_threshold),
             Guard::Latency => self.missing_for_latency(log_for, log_threshold),
-            Guard::BlindSpots | Guard::Findings => return Missing::Nothing,
+            Guard::BlindSpots | Guard::Findings | Guard::Metrics => return Missing::Nothing,
         })
     }
 

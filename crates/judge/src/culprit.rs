@@ -6,6 +6,7 @@
 use crate::assess::{Failure, Metric};
 use crate::blind_spot::Tracked;
 use crate::config::Guard;
+use crate::external;
 use crate::judge::Judge;
 use crate::latency::LatencyMetric;
 use crate::odds::Counts;
@@ -14,7 +15,7 @@ use crate::words;
 use model::{Check, Subject};
 
 /// The order in which alarmed checks are named.
-const ORDER: [Check; 11] = [
+const ORDER: [Check; 12] = [
     Check::ExportFailure,
     Check::BlindSpot,
     Check::LostSpan,
@@ -26,6 +27,8 @@ const ORDER: [Check; 11] = [
     Check::FabricatedSpan,
     Check::ErrorSpan,
     Check::Slow,
+    // It shows no trace, so that whatever else alarms says more.
+    Check::External,
 ];
 
 /// Blind spots account for a loss when this share of the traces with a loss misses one of them.
@@ -194,20 +197,26 @@ fn blind_spot_failure(judge: &Judge, metric: &Metric, blind: &Tracked, alarmed: 
 fn failure(judge: &Judge, named: &Metric, alarm: &Metric, alarmed: &[&Metric], mut because: Vec<String>) -> Failure {
     because.push(format!("{}, {}", judge.metric_words(alarm), words::likelier(alarm.log_against)));
     because.push(tolerance_words(named));
-    let alarmed: Vec<Check> =
+    let checks: Vec<Check> =
         ORDER.into_iter().filter(|check| alarmed.iter().any(|metric| metric.check == *check)).collect();
-    let others: Vec<&str> =
-        alarmed.iter().filter(|check| ![named.check, alarm.check].contains(check)).map(|it| it.words()).collect();
+    let mut others: Vec<&str> =
+        checks.iter().filter(|check| ![named.check, alarm.check].contains(check)).map(|it| it.words()).collect();
+    others.retain(|words| *words != Check::External.words());
+    let named_metric = external::name(judge, named);
+    others.extend(
+        alarmed.iter().filter_map(|metric| external::name(judge, metric)).filter(|it| Some(*it) != named_metric),
+    );
     if !others.is_empty() {
         because.push(format!("also worse: {}", others.join(", ")));
     }
     Failure {
         guard: named.guard,
         check: named.check,
+        metric: named_metric.map(str::to_owned),
         subject: None,
         estimate: named.estimate,
         log_against: alarm.log_against,
-        alarmed,
+        alarmed: checks,
         reasons: because,
     }
 }
@@ -223,7 +232,7 @@ fn tolerance_words(metric: &Metric) -> String {
         Guard::SpanLoss => {
             format!("lately {candidate_words}, and the plan tolerates {tolerated_words}{}", sure(candidate > tolerated))
         }
-        Guard::ErrorRate | Guard::Findings => format!(
+        Guard::ErrorRate | Guard::Findings | Guard::Metrics => format!(
             "lately {candidate_words} against {active_words}, and the plan tolerates a difference of {tolerated_words}{}",
             sure(candidate - active > tolerated)
         ),

@@ -1,5 +1,6 @@
 use crate::blind_spot::BlindSpotBook;
 use crate::config::{Config, Guard};
+use crate::external::External;
 use crate::latency::{LatencyMetric, timed};
 use crate::odds::{Counts, Split};
 use crate::rate::{DifferenceProof, Rate, ShareProof, Tolerance};
@@ -36,6 +37,8 @@ pub struct Judge {
     pub(crate) error_proofs: BTreeMap<Check, DifferenceProof>,
     pub(crate) latency: Option<LatencyMetric>,
     pub(crate) blind_spots: BlindSpotBook,
+    /// The metrics from outside, as the configuration has them and in its order.
+    pub(crate) externals: Vec<External>,
 }
 
 impl Judge {
@@ -57,6 +60,7 @@ impl Judge {
             error_proofs: guards.error_rate.iter().flat_map(|guard| error_proof(guard.worse_than_active_by)).collect(),
             latency: guards.latency.as_ref().map(|_| LatencyMetric::new()),
             blind_spots: BlindSpotBook::default(),
+            externals: guards.metrics.iter().map(External::new).collect(),
             config,
         }
     }
@@ -125,7 +129,7 @@ pub(crate) fn tolerance(config: &Config, check: Check) -> Option<Tolerance> {
         | Check::ChangedResource => {
             guards.findings.as_ref().map(|guard| Tolerance::Difference(guard.worse_than_active_by))
         }
-        Check::BlindSpot | Check::Slow => None,
+        Check::BlindSpot | Check::Slow | Check::External => None,
     }
 }
 

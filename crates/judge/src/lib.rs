@@ -11,6 +11,7 @@ mod assess;
 mod blind_spot;
 mod config;
 mod culprit;
+mod external;
 mod judge;
 mod latency;
 mod odds;
@@ -24,7 +25,8 @@ mod words;
 mod tests;
 
 pub use assess::{Assessment, Failure, GuardEvidence, Verdict};
-pub use config::{BlindSpots, Config, ErrorRate, Findings, Guard, Guards, Latency, SpanLoss};
+pub use config::{BlindSpots, Config, ErrorRate, Findings, Guard, Guards, Latency, MetricGuard, SpanLoss};
+pub use external::Source;
 pub use judge::{Judge, MAX_TRACES_PER_BATCH};
 pub use odds::Counts;
 pub use recent::Estimate;

@@ -1,5 +1,6 @@
 //! The judge as a whole, on simulated traffic.
 
+mod external;
 mod guarantees;
 mod naming;
 mod simulation;

@@ -3,7 +3,8 @@
 use crate::plan::{GateName, Plan};
 use judge::Assessment;
 use model::{
-    BasisPoints, Environment, GateResult, GateVerdict, Observation, Pins, RouteKey, RouteTable, TraceId, Upstream,
+    BasisPoints, Environment, GateResult, GateVerdict, Measurement, Observation, Pins, RouteKey, RouteTable, TraceId,
+    Upstream,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -114,6 +115,13 @@ pub enum Event {
         /// How.
         result: GateResult,
     },
+    /// A metric's source was asked.
+    Measured {
+        /// Which metric.
+        metric: String,
+        /// What came of it.
+        measurement: Measurement,
+    },
     /// The gateway routes by this generation now.
     Applied {
         /// The generation.
@@ -199,6 +207,13 @@ pub enum HoldReason {
         /// The generation that was ordered.
         generation: u64,
     },
+    /// The source of a metric fails that the plan does not do without. Ends by itself when it answers again.
+    SourceFails {
+        /// Which metric.
+        metric: String,
+        /// Why.
+        reason: String,
+    },
     /// Verification says nothing any more. Ends by itself when it does again.
     SourceSilent {
         /// For how long, in milliseconds.
@@ -242,6 +257,18 @@ pub enum Decision {
     },
     /// The verdict of the judge changed.
     Judged(Box<Assessment>),
+    /// The source of a metric fails, or fails for another reason than before.
+    SourceFails {
+        /// Which metric.
+        metric: String,
+        /// Why.
+        reason: String,
+    },
+    /// The source of a metric answers again.
+    SourceAnswers {
+        /// Which metric.
+        metric: String,
+    },
     /// An approval counts.
     Approved {
         /// Who approved.

@@ -8,6 +8,7 @@ pub mod plan;
 
 mod decide;
 mod event;
+mod measure;
 mod record;
 mod report;
 mod state;
@@ -18,7 +19,7 @@ pub use judge;
 pub use model::{GateResult, GateVerdict};
 pub use record::{Body, Record, Replay, ReplayError, replay};
 pub use report::{Progress, Report, StepReport, report};
-pub use state::{Approval, Halt, Phase, Stage, State};
+pub use state::{Approval, Halt, MetricState, Phase, Stage, State};
 
 #[cfg(test)]
 mod tests;

@@ -146,7 +146,7 @@ fn needs_person(state: &State) -> bool {
     match &state.phase {
         Phase::Progressing { halt: Some(Halt::Held { reason, .. }), .. } => match reason {
             HoldReason::Inconclusive { .. } | HoldReason::Gate { .. } | HoldReason::NotApplied { .. } => true,
-            HoldReason::SourceSilent { .. } => false,
+            HoldReason::SourceSilent { .. } | HoldReason::SourceFails { .. } => false,
         },
         Phase::Progressing { .. } | Phase::RollingBack { .. } | Phase::Promoting { .. } | Phase::Ended { .. } => false,
     }
@@ -200,6 +200,10 @@ fn held(reason: &HoldReason, step: usize) -> Standing {
         HoldReason::NotApplied { generation } => (
             format!("the gateway did not apply generation {generation}"),
             vec!["the gateway, or `verdigris rollout rollback`".to_owned()],
+        ),
+        HoldReason::SourceFails { metric, reason } => (
+            format!("the source of metric {metric} fails"),
+            vec![reason.clone(), "its answer; then it goes on by itself, or `verdigris rollout rollback`".to_owned()],
         ),
         HoldReason::SourceSilent { for_ms } => (
             format!("verification was silent for {}", ShortDuration(*for_ms)),

@@ -1,5 +1,6 @@
 //! Rollouts as scripts in, transcripts out.
 
+mod metrics;
 mod replayed;
 mod script;
 

@@ -24,6 +24,9 @@ impl Decider {
         for _ in 0..=2 * self.state.plan.steps.len() {
             let Phase::Progressing { step, stage, halt: None } = &self.state.phase else { return };
             let step = *step;
+            if let Some((metric, reason)) = self.holding_source() {
+                return self.hold(HoldReason::SourceFails { metric, reason });
+            }
             match self.next(stage, step) {
                 Next::Wait => return,
                 Next::Advance => self.enter(step + 1),

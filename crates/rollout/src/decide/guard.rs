@@ -27,6 +27,11 @@ impl Decider {
                 *batches += 1;
             }
         }
+        self.assess();
+    }
+
+    /// Asks the judge, and acts upon a failure.
+    pub(super) fn assess(&mut self) {
         let assessment = self.state.judge.assess();
         let changed = match &self.state.assessment {
             Some(before) => std::mem::discriminant(&before.verdict) != std::mem::discriminant(&assessment.verdict),
@@ -50,6 +55,7 @@ impl Decider {
     }
 
     pub(super) fn watch_the_clock(&mut self) {
+        self.watch_the_sources();
         let Phase::Progressing { halt, .. } = &self.state.phase else { return };
         let silent_ms = self.now.since_ms(self.state.heard_at);
         if halt.is_none() && self.state.candidate_has_traffic() && silent_ms > silence_limit_ms(&self.state) {
@@ -122,6 +128,9 @@ fn cause_of(state: &State, failure: &Failure) -> Cause {
             reasons: failure.reasons.clone(),
         };
     }
+    if let Some(metric) = &failure.metric {
+        return metric_cause(metric, failure);
+    }
     let finding = worst_finding(state, failure.check, failure.subject.as_ref());
     let spot = failure.subject.as_ref().and_then(|subject| state.blind_spots.iter().find(|s| s.subject == *subject));
     let words = match (&failure.subject, spot, finding) {
@@ -142,6 +151,19 @@ fn cause_of(state: &State, failure: &Failure) -> Cause {
         finding: words,
         example_trace: example,
         first_seen,
+        reasons: failure.reasons.clone(),
+    }
+}
+
+/// A metric from outside knows no traces.
+fn metric_cause(metric: &str, failure: &Failure) -> Cause {
+    // The guard says the name already.
+    let counts = failure.reasons.first().map(|reason| reason.trim_start_matches(metric).trim_start_matches(": "));
+    Cause {
+        guard: format!("{}.{metric}", failure.guard.name()),
+        finding: counts.unwrap_or("worse in green").to_owned(),
+        example_trace: None,
+        first_seen: None,
         reasons: failure.reasons.clone(),
     }
 }
