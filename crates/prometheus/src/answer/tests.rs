@@ -61,7 +61,8 @@ fn what_prometheus_refuses_is_said_with_the_query_that_is_meant() {
                  \",\" (HTTP status 400, bad_data); expected PromQL for one counter";
     refused(400, &bad("2:1"), words);
     refused(400, &bad("8:44"), "refused the query for the `total` of green: invalid");
-    refused(400, &bad("9:1"), "refused the query: invalid");
+    refused(400, &bad("9:3"), "refused the query for the `total` of green: invalid");
+    refused(400, &bad("1:1"), "refused the query: invalid");
     let timeout = r#"{"status":"error","errorType":"timeout","error":"query timed out in expression evaluation"}"#;
     refused(503, timeout, "refused the query: query timed out in expression evaluation (HTTP status 503, timeout)");
 }
