@@ -82,7 +82,7 @@ pub enum PrometheusError {
         /// The URL.
         url: String,
         /// Why.
-        source: tls::ConnectError,
+        source: Box<tls::ConnectError>,
     },
     /// It took too long.
     #[error("{url} did not answer within {} ms; is it overloaded, or are the queries too heavy?", attempt.as_millis())]
@@ -177,7 +177,8 @@ impl Prometheus {
             None => self.exchange(stream, token.as_ref(), attempt).await?,
             Some(client) => {
                 let secured = client.connect(stream).await;
-                let stream = secured.map_err(|source| PrometheusError::Secure { url: self.url.clone(), source })?;
+                let stream = secured
+                    .map_err(|source| PrometheusError::Secure { url: self.url.clone(), source: Box::new(source) })?;
                 self.exchange(stream, token.as_ref(), attempt).await?
             }
         };
