@@ -112,6 +112,10 @@ fn config(guard: Guard) -> Config {
         Guard::Latency => guards.latency = Some(Latency { quantile: 0.99, worse_than_active_by: 0.2 }),
         Guard::Findings => guards.findings = Some(Findings { worse_than_active_by: 0.005 }),
         Guard::BlindSpots => guards.blind_spots = Some(judge::BlindSpots { at_most: 0 }),
+        Guard::Metrics => {
+            let (name, worse_than_active_by) = ("errors".to_owned(), 0.005);
+            guards.metrics = vec![judge::MetricGuard { name, worse_than_active_by, critical: true, every_ms: 2_000 }];
+        }
     }
     let candidate = Environment::Green;
     Config { candidate, false_alarm: 0.001, false_promotion: 0.05, batches_per_hour: 1_800, guards }
@@ -131,9 +135,11 @@ fn observation(shape: &Shape, guard: Guard) -> Observation {
         assigned_from: UnixMillis(0),
         assigned_until: UnixMillis(2_000),
         arms: PerEnvironment { blue: arm.clone(), green: arm },
+        blue_half: None,
         left_out: PerEnvironment::default(),
         findings: vec![],
         blind_spots: vec![],
+        operations: vec![],
         omitted: 0,
     }
 }

@@ -7,7 +7,9 @@ use crate::release::Held;
 use crate::{Clock, Examples, Random};
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, Upstream};
 use rollout::plan::Plan;
-use rollout::{Body, Command, Decision, Event, JudgeEvidence, Principal, Report, RolloutId, Start, State, report};
+use rollout::{
+    Body, Command, Decision, Event, JudgeEvidence, Phase, Principal, Report, RolloutId, Start, State, report,
+};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -108,7 +110,7 @@ impl Controller {
         let (sender, receiver) = watch::channel(Arc::new(table));
         let (handle, inputs) = Handle::new();
         let (watching, watched) = watch::channel(journal.replay().running().map(|state| Watching::of(state, 0)));
-        let outlets = Outlets { table: sender, watching, handle: handle.clone() };
+        let outlets = Outlets { table: sender, watching, handle: handle.clone(), measuring: None };
         let base_dir = journal.replay().base_dir().map(PathBuf::from).unwrap_or_default();
         let (held, taken_back) = (Held::Open, 0);
         let controller =
@@ -160,6 +162,11 @@ impl Controller {
                     self.happened(Event::GateFinished { gate, run, result }, SELF);
                 }
             }
+            Input::Measured { rollout, metric, measurement } => {
+                if self.runs(&rollout) {
+                    self.happened(Event::Measured { metric, measurement }, SELF);
+                }
+            }
             Input::Start { yaml, base_dir, by, reply } => answer(reply, self.start(&yaml, base_dir, by)),
             Input::Command { rollout, command, by, reply } => answer(reply, self.command(rollout, command, by)),
             Input::Report { rollout, reply } => {
@@ -193,8 +200,13 @@ impl Controller {
                 for action in next.actions {
                     self.outlets.take(&next.state, &self.base_dir, action);
                 }
-                if next.state.outcome().is_some() {
-                    self.outlets.watching.send_replace(None);
+                match next.state.phase {
+                    Phase::Progressing { .. } => self.outlets.measure(&next.state, &self.base_dir),
+                    Phase::RollingBack { .. } | Phase::Promoting { .. } => self.outlets.measuring = None,
+                    Phase::Ended { .. } => {
+                        self.outlets.measuring = None;
+                        self.outlets.watching.send_replace(None);
+                    }
                 }
                 self.keep_judges_evidence(&next.decisions);
                 self.keep_examples(&next.decisions);
@@ -253,6 +265,7 @@ impl Controller {
         self.record(&rollout, now, input, &first.decisions).map_err(|error| StartError::Ledger(error.to_string()))?;
         self.base_dir = PathBuf::from(base_dir);
         self.outlets.watching.send_replace(Some(Watching::of(&first.state, self.taken_back)));
+        self.outlets.measure(&first.state, &self.base_dir);
         for action in first.actions {
             self.outlets.take(&first.state, &self.base_dir, action);
         }

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use store::{Evidence, OpenError, Store};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -297,16 +298,94 @@ async fn what_the_ledger_does_not_take_is_not_done_and_is_done_when_it_is_mended
     server.stop().await;
 }
 
+/// The plan with a metric of a Prometheus at this address.
+fn with_metric(address: std::net::SocketAddr) -> String {
+    let query = |what: &str| format!("'sum({what}_total{{env=\"{{{{environment}}}}\"}})'");
+    let (events, total) = (query("errors"), query("requests"));
+    let metric = format!(
+        "metrics: [{{ name: checkout, prometheus: {{ url: \"http://{address}\" }}, events: {events}, total: {total}, \
+         worseThanActiveBy: 1% }}]"
+    );
+    PLAN.replace("spanLoss: { atMost: 1% }", &format!("spanLoss: {{ atMost: 1% }}, {metric}"))
+}
+
+/// Everything comes in real time here, and is waited for.
+async fn until(server: &Server, wanted: impl Fn(&Report) -> bool) -> Report {
+    let looked = tokio::time::timeout(std::time::Duration::from_secs(60), async {
+        loop {
+            let report = server.report().await;
+            if wanted(&report) {
+                return report;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    looked.await.expect("what is waited for comes")
+}
+
+#[tokio::test]
+async fn a_metric_is_asked_for_from_the_start_and_after_a_restart() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let bench = Bench::new();
+    let server = bench.serve();
+    server.start(&with_metric(address)).await.unwrap();
+    let answer = |body: &str| format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    for body in [r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#; 3] {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(answer(body).as_bytes()).await.unwrap();
+        // Until it has read the answer.
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    }
+    let held = until(&server, |report| report.progress == Progress::Held).await;
+    assert_eq!(held.headline, "held at step 1: the source of metric checkout fails");
+    assert!(held.waits_for[0].contains("no series for the `events` of blue"), "{held:?}");
+    server.kill().await;
+
+    let server = bench.serve();
+    assert_eq!(server.report().await.headline, held.headline, "it is in the ledger");
+    let element = |(part, value)| format!(r#"{{"metric":{{"verdigris":"{part}"}},"value":[1700000000,"{value}"]}}"#);
+    let parts = [("blueEvents", 1), ("blueTotal", 100), ("greenEvents", 2), ("greenTotal", 50)].map(element).join(",");
+    let body = format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{parts}]}}}}"#);
+    let (mut stream, _) = listener.accept().await.unwrap();
+    stream.write_all(answer(&body).as_bytes()).await.unwrap();
+    until(&server, |report| report.progress == Progress::Progressing).await;
+    server.command(Command::Rollback { reason: "enough".into() }).await.unwrap();
+    assert_eq!(server.apply().await.progress, Progress::RolledBack);
+    server.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_stays_away_fills_no_ledger() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    // Nobody listens at a port that was given back.
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    server.start(&with_metric(address)).await.unwrap();
+    for _ in 0..100 {
+        bench.pass(1_000).await;
+    }
+    assert_eq!(server.report().await.headline, "held at step 1: the source of metric checkout fails");
+    server.stop().await;
+    let told = bodies(&bench).iter().filter(|body| body.contains("Measured")).count();
+    assert!((1..=3).contains(&told), "once for each reason: {told}");
+}
+
 /// How often the server's own records say that it started, and that it stopped.
 fn starts_and_stops(bench: &Bench) -> (usize, usize) {
+    let bodies = bodies(bench);
+    let count = |name: &str| bodies.iter().filter(|body| body.starts_with(name)).count();
+    (count("ServerStarted"), count("ServerStopped"))
+}
+
+/// What the ledger's records say.
+fn bodies(bench: &Bench) -> Vec<String> {
     let key = SignerKey::new(KeyName::new("test/ledger").unwrap(), &[1; 32]);
     let reader = store::Reader::open(&bench.dir()).unwrap();
     let checkpoint = reader.checkpoint(key.verifier()).unwrap();
     let entries = reader.entries(&checkpoint, 0..checkpoint.size()).unwrap();
     let body = |entry: &[u8]| format!("{:?}", decode(0, entry).unwrap().body);
-    let bodies: Vec<String> = entries.map(|entry| body(&entry.unwrap())).collect();
-    let count = |name: &str| bodies.iter().filter(|body| body.starts_with(name)).count();
-    (count("ServerStarted"), count("ServerStopped"))
+    entries.map(|entry| body(&entry.unwrap())).collect()
 }
 
 /// 100 traces of blue, of which one half has 50 and loses a span in all of them.
@@ -332,7 +411,7 @@ fn observations(bench: &Bench) -> (usize, usize) {
     let reader = store::Reader::open(&bench.dir()).unwrap();
     let checkpoint = reader.checkpoint(key.verifier()).unwrap();
     let entries = reader.entries(&checkpoint, 0..checkpoint.size()).unwrap();
-    let halves = entries.filter_map(|entry| match crate::decode(0, &entry.unwrap()).unwrap().body {
+    let halves = entries.filter_map(|entry| match decode(0, &entry.unwrap()).unwrap().body {
         Body::Happened(event) => match *event {
             Event::Observed(observation) => Some(observation.blue_half.is_some()),
             _ => None,

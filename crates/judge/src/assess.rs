@@ -4,6 +4,7 @@ use crate::assignment::AssignmentEvidence;
 use crate::config::Guard;
 use crate::culprit;
 use crate::effect::Effect;
+use crate::external;
 use crate::holm::Holm;
 use crate::judge::{Judge, tolerance};
 use crate::latency::{LatencyMetric, TRACES_TO_FREEZE, Terms};
@@ -43,7 +44,7 @@ pub enum Verdict {
     /// Span loss, error rate and latency, where configured, are each proved to be within what the plan tolerates.
     Pass,
     /// The candidate is worse, beyond chance and beyond what the plan tolerates.
-    Fail(Failure),
+    Fail(Box<Failure>),
     /// Neither is known yet.
     Inconclusive {
         /// What is missing for a pass, one line for each guard.
@@ -64,6 +65,9 @@ pub struct Failure {
     pub guard: Guard,
     /// What explains it best; not always a check of that guard: a blind spot can explain a span loss.
     pub check: Check,
+    /// Which metric from outside, where `check` is [`Check::External`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub metric: Option<String>,
     /// What is blind, where `check` is [`Check::BlindSpot`].
     pub subject: Option<Subject>,
     /// The traces that are slow, where `check` is [`Check::Slow`] and not all of them are.
@@ -72,7 +76,7 @@ pub struct Failure {
     pub estimate: Estimate,
     /// How large the difference is over the whole rollout, with its interval.
     pub effect: Effect,
-    /// Traces of each environment that it took.
+    /// Traces of each environment that it took; units, where it is a metric from outside.
     pub traces: PerEnvironment<u64>,
     /// ln of the evidence of the metric that alarmed.
     pub log_against: f64,
@@ -89,6 +93,9 @@ pub struct Failure {
 pub struct GuardEvidence {
     /// Which.
     pub guard: Guard,
+    /// Which metric from outside, where `guard` is [`Guard::Metrics`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub metric: Option<String>,
     /// ln of the evidence that the candidate is worse.
     pub log_against: f64,
     /// What `log_against` must reach for this guard to alarm by itself.
@@ -112,6 +119,16 @@ pub struct GuardEvidence {
     pub words: String,
 }
 
+impl GuardEvidence {
+    /// As the plan has it: `spanLoss`, or `metrics.checkout-errors`.
+    pub fn name(&self) -> String {
+        match &self.metric {
+            Some(metric) => format!("{}.{metric}", self.guard.name()),
+            None => self.guard.name().to_owned(),
+        }
+    }
+}
+
 /// One metric as it stands.
 pub(crate) struct Metric {
     pub(crate) guard: Guard,
@@ -124,15 +141,20 @@ pub(crate) struct Metric {
     pub(crate) estimate: Estimate,
     pub(crate) candidate: Counts,
     pub(crate) active: Counts,
+    /// The position of the metric from outside that it is, where it is one.
+    pub(crate) external: Option<usize>,
 }
 
 /// No pass while something speaks against the candidate that is too much for chance and too little for an alarm: what was
 /// proved before it began does not count.
-fn suspicion(metrics: &[Metric], log_evidence: f64) -> Option<String> {
+fn suspicion(judge: &Judge, metrics: &[Metric], log_evidence: f64) -> Option<String> {
     let suspected = |metric: &&Metric| metric.material && metric.log_against >= LOG_SURE;
     let worst = metrics.iter().filter(suspected).max_by(|a, b| a.log_against.total_cmp(&b.log_against))?;
     let guard = worst.guard.name();
-    (log_evidence >= LOG_SURE).then(|| format!("{guard}: more traces, to clear green of {}", worst.words()))
+    (log_evidence >= LOG_SURE).then(|| match external::name(judge, worst) {
+        Some(metric) => format!("{guard}.{metric}: more units, to clear green of its events"),
+        None => format!("{guard}: more traces, to clear green of {}", worst.words()),
+    })
 }
 
 impl Metric {
@@ -162,6 +184,7 @@ fn latency_metric(root: Option<&RootOperation>, latency: &LatencyMetric, terms: 
         estimate,
         candidate,
         active,
+        external: None,
     }
 }
 
@@ -185,7 +208,8 @@ impl Judge {
         let metrics = self.metrics();
         let log_evidence = self.log_weighted(metrics.iter());
         let weighted = metrics.iter().map(|it| (self.weight(it), it.log_against));
-        let holm = Holm::new(weighted.chain([(self.unspent_weight(), 0.0)]), log_threshold);
+        let besides = [(self.unspent_weight(), 0.0), (external::weight_left_out(self), LOG_FLOOR)];
+        let holm = Holm::new(weighted.chain(besides), log_threshold);
         // What is worse by itself is worse together with all others; that is asked too, for the rounding's sake.
         let is_worse = |it: &&Metric| log_evidence >= log_threshold && holm.rejects(self.weight(it), it.log_against);
         let worse: Vec<&Metric> = metrics.iter().filter(is_worse).collect();
@@ -194,12 +218,13 @@ impl Judge {
             .into_iter()
             .filter(|guard| self.config.guards.has(*guard))
             .map(|guard| self.guard_evidence(guard, &metrics, &worse))
+            .chain(external::evidence(self, &worse))
             .collect();
         let assignment = self.assignment.evidence(self.config.false_alarm);
         let verdict = match (assignment.filter(|it| it.broken), culprit::name(self, &metrics, &alarmed)) {
             (Some(broken), _) => Verdict::Error { reason: broken.reason() },
-            (None, Some(failure)) => Verdict::Fail(failure),
-            (None, None) => self.verdict_without_failure(&guards, suspicion(&metrics, log_evidence)),
+            (None, Some(failure)) => Verdict::Fail(Box::new(failure)),
+            (None, None) => self.verdict_without_failure(&guards, suspicion(self, &metrics, log_evidence)),
         };
         Assessment { verdict, guards, log_evidence, log_threshold, traces: self.traces, assignment }
     }
@@ -223,18 +248,25 @@ impl Judge {
         if let Some(reason) = &self.refused {
             return Verdict::Error { reason: reason.clone() };
         }
+        if let Some(reason) = external::failing(self) {
+            return Verdict::Error { reason };
+        }
         let mut missing: Vec<String> = guards
             .iter()
+            .filter(|evidence| evidence.guard != Guard::Metrics)
             .filter_map(|evidence| match self.missing(evidence.guard, evidence.log_for?) {
                 Missing::Nothing => None,
                 Missing::Line(line) => Some(format!("{}: {line}", evidence.guard.name())),
             })
             .collect();
+        missing.extend(external::missing(self));
         missing.extend(self.suspected_blind_spots());
         missing.extend(suspicion);
         if guards.iter().all(|evidence| evidence.log_for.is_none()) {
-            missing
-                .push("spanLoss, errorRate or latency in the plan: the other guards can alarm, not prove".to_owned());
+            missing.push(
+                "spanLoss, errorRate, latency or a critical metric in the plan: the others alarm, and prove nothing"
+                    .to_owned(),
+            );
         }
         if missing.is_empty() { Verdict::Pass } else { Verdict::Inconclusive { missing } }
     }
@@ -266,12 +298,14 @@ impl Judge {
                         estimate,
                         candidate: rate.candidate,
                         active: rate.active,
+                        external: None,
                     });
                 }
             }
         }
         metrics.extend(self.latency_metrics());
         metrics.extend(self.blind_spot_metric());
+        metrics.extend(external::metrics(self));
         metrics
     }
 
@@ -306,6 +340,7 @@ impl Judge {
             },
             candidate,
             active,
+            external: None,
         })
     }
 
@@ -342,6 +377,7 @@ impl Judge {
         worse.dedup();
         GuardEvidence {
             guard,
+            metric: None,
             log_against: clamp_log(self.log_weighted(own()) - log_weight),
             log_threshold_against: clamp_log(-libm::log(self.config.false_alarm) - log_weight),
             log_for,
@@ -385,6 +421,7 @@ impl Judge {
         let (candidate, active) = (metric.candidate, metric.active);
         let share = |counts: Counts| format!("{} of {}", words::percent(counts.share()), words::traces(counts.traces));
         match metric.check {
+            Check::External => external::words(self, metric),
             Check::BlindSpot => self.blind_spot_words(),
             Check::Slow => match self.slower_than_us(metric.operation.as_ref()) {
                 Some(us) => {
@@ -452,7 +489,7 @@ impl Judge {
             Guard::SpanLoss => self.loss_proof.as_ref().map(|proof| proof.log_for()),
             Guard::ErrorRate => self.error_proofs.values().map(|proof| proof.log_for()).reduce(f64::min),
             Guard::Latency => self.latency.as_ref().map(LatencyMetric::log_for),
-            Guard::BlindSpots | Guard::Findings => None,
+            Guard::BlindSpots | Guard::Findings | Guard::Metrics => None,
         }
     }
 
@@ -466,7 +503,7 @@ impl Judge {
             Guard::SpanLoss => self.missing_for_loss(log_threshold),
             Guard::ErrorRate => self.missing_for_errors(log_threshold),
             Guard::Latency => self.missing_for_latency(log_for, log_threshold),
-            Guard::BlindSpots | Guard::Findings => return Missing::Nothing,
+            Guard::BlindSpots | Guard::Findings | Guard::Metrics => return Missing::Nothing,
         })
     }
 

@@ -7,6 +7,7 @@ use crate::assess::{Failure, Metric};
 use crate::blind_spot::Tracked;
 use crate::config::Guard;
 use crate::effect::{Effect, Measure, share_effect};
+use crate::external;
 use crate::judge::Judge;
 use crate::latency::LatencyMetric;
 use crate::odds::Counts;
@@ -16,7 +17,7 @@ use crate::words;
 use model::{Check, Subject};
 
 /// The order in which alarmed checks are named.
-const ORDER: [Check; 11] = [
+const ORDER: [Check; 12] = [
     Check::ExportFailure,
     Check::BlindSpot,
     Check::LostSpan,
@@ -28,6 +29,8 @@ const ORDER: [Check; 11] = [
     Check::FabricatedSpan,
     Check::ErrorSpan,
     Check::Slow,
+    // It shows no trace, so that whatever else alarms says more.
+    Check::External,
 ];
 
 /// Blind spots account for a loss when this share of the traces with a loss misses one of them.
@@ -249,6 +252,9 @@ fn blind_spot_failure(judge: &Judge, metric: &Metric, blind: &Tracked, alarmed: 
 /// How large the difference is that the metric shows.
 fn effect(judge: &Judge, metric: &Metric) -> Effect {
     let weight = judge.weight(metric);
+    if let Some(effect) = external::effect(judge, metric, weight) {
+        return effect;
+    }
     let judging = judge.latency_of(metric.operation.as_ref()).and_then(LatencyMetric::judging);
     match (metric.check, judging, judge.rates.get(&metric.check)) {
         (Check::Slow, Some(judging), _) => judging.effect(weight),
@@ -293,30 +299,37 @@ fn failure_of(
     because.push(format!("{}, {}", judge.metric_words(alarm), words::likelier(alarm.log_against)));
     because.push(tolerance_words(named));
     because.extend(effect_words(&effect));
-    let alarmed: Vec<Check> =
+    let checks: Vec<Check> =
         ORDER.into_iter().filter(|check| alarmed.iter().any(|metric| metric.check == *check)).collect();
-    let others: Vec<&str> =
-        alarmed.iter().filter(|check| ![named.check, alarm.check].contains(check)).map(|it| it.words()).collect();
+    let mut others: Vec<&str> =
+        checks.iter().filter(|check| ![named.check, alarm.check].contains(check)).map(|it| it.words()).collect();
+    others.retain(|words| *words != Check::External.words());
+    let named_metric = external::name(judge, named);
+    others.extend(
+        alarmed.iter().filter_map(|metric| external::name(judge, metric)).filter(|it| Some(*it) != named_metric),
+    );
     if !others.is_empty() {
         because.push(format!("also worse: {}", others.join(", ")));
     }
-    let traces = judge.traces;
-    let (of_candidate, of_active) = (traces[judge.config.candidate], traces[judge.config.candidate.other()]);
-    because.push(format!(
-        "it took {} of the candidate and {} of the active environment",
-        words::traces(of_candidate),
-        words::grouped(of_active)
-    ));
+    let candidate = judge.config.candidate;
+    let traces = external::units(judge, named).unwrap_or(judge.traces);
+    let of_candidate = match named_metric {
+        Some(_) => words::units(traces[candidate]),
+        None => words::traces(traces[candidate]),
+    };
+    let of_active = words::grouped(traces[candidate.other()]);
+    because.push(format!("it took {of_candidate} of the candidate and {of_active} of the active environment"));
     Failure {
         guard: named.guard,
         check: named.check,
+        metric: named_metric.map(str::to_owned),
         subject: None,
         operation: named.operation.clone(),
         estimate: named.estimate,
         effect,
         traces,
         log_against: alarm.log_against,
-        alarmed,
+        alarmed: checks,
         reasons: because,
     }
 }
@@ -332,7 +345,7 @@ fn tolerance_words(metric: &Metric) -> String {
         Guard::SpanLoss => {
             format!("lately {candidate_words}, and the plan tolerates {tolerated_words}{}", sure(candidate > tolerated))
         }
-        Guard::ErrorRate | Guard::Findings => format!(
+        Guard::ErrorRate | Guard::Findings | Guard::Metrics => format!(
             "lately {candidate_words} against {active_words}, and the plan tolerates a difference of {tolerated_words}{}",
             sure(candidate - active > tolerated)
         ),

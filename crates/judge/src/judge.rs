@@ -1,6 +1,7 @@
 use crate::assignment::Assignment;
 use crate::blind_spot::BlindSpotBook;
 use crate::config::{Config, Guard};
+use crate::external::External;
 use crate::latency::{Latencies, LatencyMetric, Terms};
 use crate::odds::{Counts, Split};
 use crate::operation::OperationBook;
@@ -41,14 +42,17 @@ pub struct Judge {
     pub(crate) latency: Option<LatencyMetric>,
     pub(crate) operations: OperationBook,
     pub(crate) blind_spots: BlindSpotBook,
+    /// The metrics from outside, as the configuration has them and in its order.
+    pub(crate) externals: Vec<External>,
 }
 
 impl Judge {
     /// What the state is as JSON, at most, in bytes. A number takes at most 25 with its comma. 9 rates have 3 processes of 17
     /// numbers, a likelihood of 48 and 20 more: 27,000 bytes. Latency has 9 thresholds of 27 numbers, 48 and some 40 for
     /// proofs and sums: 9,000, or, before its quantiles are known, 521 buckets of 28 bytes: 15,000; so have the 8 operations,
-    /// with a name of 400 each: 124,000. 64 weights of 100 bytes, and 128 blind-spot subjects of at most 1,000.
-    pub const MAX_STATE_BYTES: usize = 320 * 1024;
+    /// with a name of 400 each: 124,000. 64 weights of 100 bytes, 128 blind-spot subjects of at most 1,000, and a plan's 16
+    /// metrics from outside, each as a rate and with its source's reason: 90,000.
+    pub const MAX_STATE_BYTES: usize = 384 * 1024;
 
     /// A judge that has seen nothing.
     pub fn new(config: Config) -> Judge {
@@ -70,6 +74,7 @@ impl Judge {
             latency: guards.latency.as_ref().map(|_| LatencyMetric::new()),
             operations: OperationBook::default(),
             blind_spots: BlindSpotBook::default(),
+            externals: guards.metrics.iter().map(External::new).collect(),
             config,
         }
     }
@@ -165,7 +170,7 @@ pub(crate) fn tolerance(config: &Config, check: Check) -> Option<Tolerance> {
         | Check::ChangedResource => {
             guards.findings.as_ref().map(|guard| Tolerance::Difference(guard.worse_than_active_by))
         }
-        Check::BlindSpot | Check::Slow => None,
+        Check::BlindSpot | Check::Slow | Check::External => None,
     }
 }
 

@@ -13,6 +13,7 @@ mod blind_spot;
 mod config;
 mod culprit;
 mod effect;
+mod external;
 pub mod forms;
 pub mod formula;
 mod holm;
@@ -33,8 +34,9 @@ mod tests;
 
 pub use assess::{Assessment, Failure, GuardEvidence, Verdict};
 pub use assignment::AssignmentEvidence;
-pub use config::{BlindSpots, Config, ErrorRate, Findings, Guard, Guards, Latency, SpanLoss};
+pub use config::{BlindSpots, Config, ErrorRate, Findings, Guard, Guards, Latency, MetricGuard, SpanLoss};
 pub use effect::{CONFIDENCE, Effect, Measure};
+pub use external::Source;
 pub use judge::{Judge, MAX_TRACES_PER_BATCH};
 pub use noise::{NoiseAssessment, NoiseFloor};
 pub use odds::Counts;

@@ -8,7 +8,8 @@
 //! environment's, and half of the plan's `falseAlarm`. By Ville's inequality and the union bound a sound measurement
 //! ever alarms with a chance of at most `falseAlarm`. Unlike a candidate, which may be worse within what the plan
 //! tolerates, the halves may not differ at all: the evidence alone alarms. Blind spots are not compared: the counts of a
-//! subject are not told by halves. Nor is the latency of single operations, for it is in that of all traces.
+//! subject are not told by halves. Nor is the latency of single operations, for it is in that of all traces; nor are metrics
+//! from outside, which know no halves.
 
 use crate::assess::Metric;
 use crate::config::{Config, Guards};
@@ -51,7 +52,7 @@ pub struct NoiseAssessment {
 impl NoiseFloor {
     /// Nothing compared yet, by the guards that a candidate is judged by.
     pub fn new(config: &Config) -> NoiseFloor {
-        let guards = Guards { blind_spots: None, ..config.guards.clone() };
+        let guards = Guards { blind_spots: None, metrics: vec![], ..config.guards.clone() };
         let config = Config { false_alarm: config.false_alarm / 2.0, guards, ..config.clone() };
         let directions = config.problem().is_none().then(|| [Judge::new(config.clone()), Judge::new(config)]);
         NoiseFloor { directions, refused: None }

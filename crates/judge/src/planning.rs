@@ -12,7 +12,7 @@ use crate::operation::PART_OVER_ALL;
 pub fn alpha_of_metric(config: &Config, guard: Guard) -> f64 {
     let part = match guard {
         Guard::Latency => PART_OVER_ALL,
-        Guard::SpanLoss | Guard::ErrorRate | Guard::BlindSpots | Guard::Findings => 1.0,
+        Guard::SpanLoss | Guard::ErrorRate | Guard::BlindSpots | Guard::Findings | Guard::Metrics => 1.0,
     };
     config.false_alarm * config.guards.metric_weight(guard) * part / 4.0
 }

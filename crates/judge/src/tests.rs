@@ -1,6 +1,7 @@
 //! The judge as a whole, on simulated traffic.
 
 mod evidence;
+mod external;
 mod guarantees;
 mod naming;
 mod noise;

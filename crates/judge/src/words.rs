@@ -74,6 +74,11 @@ pub(crate) fn microseconds(us: f64) -> String {
     }
 }
 
+/// What a metric from outside counts: `1 unit`, `2 units`.
+pub(crate) fn units(number: u64) -> String {
+    format!("{} {}", grouped(number), if number == 1 { "unit" } else { "units" })
+}
+
 /// A part of a whole with its words: `1 trace`, `2 traces`.
 pub(crate) fn traces(number: u64) -> String {
     format!("{} {}", grouped(number), if number == 1 { "trace" } else { "traces" })

@@ -40,6 +40,8 @@ pub enum Check {
     BlindSpot,
     /// The pipeline took longer from taking a trace to putting it out.
     Slow,
+    /// A unit of a metric from outside had its event. Never in an observation: such metrics come as measurements.
+    External,
 }
 
 impl Check {
@@ -57,6 +59,7 @@ impl Check {
             Check::ChangedResource => "changed resources",
             Check::BlindSpot => "blind spot",
             Check::Slow => "slow pipeline",
+            Check::External => "a metric from outside",
         }
     }
 }

@@ -5,10 +5,13 @@
 mod advance;
 mod command;
 mod guard;
+mod measured;
+
+pub(crate) use measured::batch_of;
 
 use crate::event::{Action, Cause, Decision, Event, HoldReason, Outcome, Shift, Start};
 use crate::plan::{Plan, Step as PlanStep};
-use crate::state::{DriftGuardState, Halt, Phase, Stage, State};
+use crate::state::{DriftGuardState, Halt, MetricState, Phase, Stage, State};
 use crate::steady::SteadyWeights;
 use judge::{Judge, NoiseFloor};
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteTable, UnixMillis};
@@ -82,6 +85,7 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
             .drift
             .as_ref()
             .map(|guard| DriftGuardState { due: now.plus_ms(guard.every_ms), running: None }),
+        metrics: plan.guards.sources.iter().map(|source| MetricState::new(&source.metric, now)).collect(),
     };
     let mut decider = Decider { state, now, decisions: Vec::new(), actions: Vec::new() };
     decider.order_table();
@@ -127,6 +131,7 @@ impl Decider {
             Event::Observed(observation) => self.observe(observation),
             Event::GateFinished { gate, run, result } => self.gate_finished(*gate, *run, result),
             Event::Applied { generation, torn } => self.applied(*generation, *torn),
+            Event::Measured { metric, measurement } => self.measured(metric, measurement),
             Event::Commanded { command, by } => self.command(command, by),
             Event::Restarted => self.restarted(),
         }
@@ -156,6 +161,7 @@ impl Decider {
         self.state.steady.applied(&self.state.table, self.now);
         self.state.heard_at = self.now;
         self.decisions.push(Decision::ShiftObserved(shift));
+        self.begin_batches_anew();
         let ended = match &mut self.state.phase {
             Phase::Progressing { halt, .. } => {
                 if matches!(halt, Some(Halt::Held { reason: HoldReason::NotApplied { .. }, .. })) {
@@ -178,6 +184,9 @@ impl Decider {
     fn restarted(&mut self) {
         let down_ms = self.now.since_ms(self.state.heard_at);
         self.state.heard_at = self.now;
+        for metric in &mut self.state.metrics {
+            metric.heard_at = self.now;
+        }
         self.state.observed = None;
         self.state.pins_since = None;
         self.state.steady.ends(self.now);

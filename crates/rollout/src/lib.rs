@@ -11,6 +11,7 @@ pub mod rejudge;
 mod decide;
 mod event;
 mod evidence;
+mod measure;
 mod record;
 mod report;
 mod state;
@@ -23,7 +24,7 @@ pub use judge;
 pub use model::{GateResult, GateVerdict};
 pub use record::{Body, Record, Replay, ReplayError, replay};
 pub use report::{Progress, Report, StepReport, report};
-pub use state::{Approval, Halt, Phase, Stage, State};
+pub use state::{Approval, Halt, MetricState, Phase, Stage, State};
 pub use steady::SteadyWeights;
 
 #[cfg(test)]

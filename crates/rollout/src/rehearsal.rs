@@ -3,6 +3,7 @@
 //!
 //! It is pure: chance comes from the traffic's seed. Gates pass, people approve and resume at once, the gateway applies a
 //! table at once, and no trace is in flight when the weight changes; a hold ends the rehearsal, for it waits for a person.
+//! The plan's metrics from outside are left out, for nothing is known of what they count.
 
 use crate::event::{Action, Command, Event, HoldReason, Outcome, Principal, RolloutId, Start};
 use crate::plan::Plan;
@@ -77,6 +78,10 @@ pub struct Rehearsed {
 /// Rehearses a plan once.
 pub fn rehearse(plan: &Plan, setting: &Setting, traffic: Traffic) -> Rehearsed {
     let (sent, seen) = (VecDeque::new(), PerEnvironment::default());
+    let mut plan = plan.clone();
+    plan.guards.judged.metrics.clear();
+    plan.guards.sources.clear();
+    let plan = &plan;
     let mut scene = Scene { plan, setting, traffic, now: EPOCH, sent, owed: 0.0, seen, proved: None };
     match setting.weight {
         Some(weight) => scene.judge_alone(weight),
@@ -262,6 +267,7 @@ fn halt_words(halt: &Halt) -> &'static str {
         Halt::Held { reason: HoldReason::Gate { .. }, .. } => "gate",
         Halt::Held { reason: HoldReason::NotApplied { .. }, .. } => "notApplied",
         Halt::Held { reason: HoldReason::SplitBroken { .. }, .. } => "splitBroken",
+        Halt::Held { reason: HoldReason::SourceFails { .. }, .. } => "sourceFails",
         Halt::Held { reason: HoldReason::SourceSilent { .. }, .. } => "sourceSilent",
         Halt::Held { reason: HoldReason::MeasurementBroken { .. }, .. } => "measurementBroken",
     }

@@ -1,11 +1,12 @@
 //! A rollout's records judged again: by the recorded plan, where every verdict must come out as it was recorded, and
 //! beside it by other thresholds, to see what they would have said of the same observations.
 
+use crate::decide::batch_of;
 use crate::event::{Event, RolloutId, Start};
 use crate::record::{Body, Record, Replay, ReplayError};
 use crate::state::State;
 use judge::{Assessment, Config, Judge};
-use model::UnixMillis;
+use model::{Measurement, UnixMillis};
 
 /// What is said after one observation.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,23 +44,34 @@ impl<'t> Rejudge<'t> {
         if let (Body::Started(start), Some(thresholds)) = (&record.body, self.thresholds) {
             self.other = Some(Judge::new(thresholds(start)));
         }
-        let observation = match &record.body {
-            Body::Happened(event) => match &**event {
-                Event::Observed(observation) => Some(observation),
-                _ => None,
-            },
-            _ => None,
-        };
+        let (mut observation, mut batch) = (None, None);
+        if let Body::Happened(event) = &record.body {
+            match &**event {
+                Event::Observed(observed) => observation = Some(observed),
+                Event::Measured { metric, measurement: Measurement::Read(reading) } => {
+                    let counts = self.state().and_then(|state| batch_of(state, metric, reading, record.at));
+                    batch = counts.map(|counts| (metric, counts));
+                }
+                _ => {}
+            }
+        }
         // As it was known when the batch came.
         let weight =
             observation.and_then(|observation| self.state().and_then(|state| state.steady.clone().during(observation)));
         self.replay.take(record)?;
+        if let (Some(judge), Some(state)) = (&mut self.other, self.replay.rollouts.last()) {
+            judge.set_sources_as(&state.judge);
+            if let Some((metric, counts)) = batch {
+                // Of counts that cannot be the rollout's own judge has told, and then its source fails for both.
+                let _ = judge.measure(metric, &counts);
+            }
+        }
         let Some(observation) = observation else { return Ok(None) };
         let broken = self.state().is_some_and(State::measurement_is_broken);
         let other = self.other.as_mut().map(|judge| {
             match broken {
                 // As the rollout's own judge: what was made from a broken measurement is forgotten.
-                true => *judge = Judge::new(judge.config().clone()),
+                true => *judge = judge.anew(),
                 false => judge.observe(observation, weight),
             }
             judge.assess()

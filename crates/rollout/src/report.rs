@@ -159,7 +159,7 @@ fn needs_person(state: &State) -> bool {
             | HoldReason::NotApplied { .. }
             | HoldReason::SplitBroken { .. }
             | HoldReason::MeasurementBroken { .. } => true,
-            HoldReason::SourceSilent { .. } => false,
+            HoldReason::SourceSilent { .. } | HoldReason::SourceFails { .. } => false,
         },
         Phase::Progressing { .. } | Phase::RollingBack { .. } | Phase::Promoting { .. } | Phase::Ended { .. } => false,
     }
@@ -209,6 +209,9 @@ fn held(reason: &HoldReason, step: usize) -> Standing {
         HoldReason::NotApplied { .. } => "the gateway, or `verdigris rollout rollback`".to_owned(),
         HoldReason::SplitBroken { .. } => {
             "`verdigris rollout rollback`, or `resume` once it is mended (the split is watched anew)".to_owned()
+        }
+        HoldReason::SourceFails { .. } => {
+            "its answer; then it goes on by itself, or `verdigris rollout rollback`".to_owned()
         }
         HoldReason::SourceSilent { .. } => "an observation; then it goes on by itself".to_owned(),
         HoldReason::MeasurementBroken { .. } => {

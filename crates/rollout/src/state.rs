@@ -5,7 +5,8 @@ use crate::plan::{GateName, Plan};
 use crate::steady::SteadyWeights;
 use judge::{Assessment, Judge, NoiseFloor};
 use model::{
-    BasisPoints, BlindSpotCount, Finding, GateVerdict, Observation, RootOperation, RouteTable, SlowTrace, UnixMillis,
+    BasisPoints, BlindSpotCount, Finding, GateVerdict, Observation, Reading, RootOperation, RouteTable, SlowTrace,
+    UnixMillis,
 };
 use serde::Serialize;
 
@@ -67,6 +68,8 @@ pub struct State {
     pub gate_runs: u32,
     /// When the drift guard runs next, and the run that is under way.
     pub drift_guard: Option<DriftGuardState>,
+    /// The metrics from outside, in the plan's order.
+    pub metrics: Vec<MetricState>,
 }
 
 impl State {
@@ -122,6 +125,27 @@ pub struct DriftGuardState {
     pub due: UnixMillis,
     /// The run under way and when it is given up.
     pub running: Option<(u32, UnixMillis)>,
+}
+
+/// A metric from outside.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MetricState {
+    /// Its name.
+    pub metric: String,
+    /// The reading that the next one is held against, and when it came; none where the next one only begins.
+    pub before: Option<(Reading, UnixMillis)>,
+    /// Readings before this begin no batch.
+    pub begins: UnixMillis,
+    /// When anything was heard of it last; the start and a restart count as that.
+    pub heard_at: UnixMillis,
+    /// Why its source fails, if it does.
+    pub failing: Option<String>,
+}
+
+impl MetricState {
+    pub(crate) fn new(metric: &str, now: UnixMillis) -> MetricState {
+        MetricState { metric: metric.to_owned(), before: None, begins: now, heard_at: now, failing: None }
+    }
 }
 
 /// The life of a rollout.

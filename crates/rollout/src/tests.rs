@@ -1,6 +1,7 @@
 //! Rollouts as scripts in, transcripts out.
 
 mod evidence;
+mod metrics;
 mod noise;
 mod replayed;
 mod script;

@@ -144,6 +144,8 @@ impl Watch {
             }
             Decision::GateRequested { guard: true, .. }
             | Decision::Refused { .. }
+            | Decision::SourceFails { .. }
+            | Decision::SourceAnswers { .. }
             | Decision::Held(_)
             | Decision::Extended { .. } => {}
         }
@@ -274,7 +276,14 @@ impl Followed {
                 by_plan || result.verdict == GateVerdict::Fail && cause.guard == gate.name()
             }
             Some(Event::Commanded { command: Command::Rollback { .. }, .. }) => cause.guard == "operator",
-            Some(Event::Tick | Event::Applied { .. } | Event::Commanded { .. } | Event::Restarted) | None => by_plan,
+            Some(
+                Event::Tick
+                | Event::Measured { .. }
+                | Event::Applied { .. }
+                | Event::Commanded { .. }
+                | Event::Restarted,
+            )
+            | None => by_plan,
         };
         assert!(explained, "seed {seed}: {:?} led to a rollback by {}", self.event, cause.guard);
         (self.rolling_back, self.promoting) = (true, false);

@@ -128,12 +128,13 @@ mod tests {
     /// A hundred runs can show that something is grossly wrong; the ten thousand are `cargo xtask bench judge`'s.
     #[test]
     fn short_runs_alarm_about_as_seldom_as_promised() {
+        type Form = fn(&mut Random) -> f64;
         let over = |alarms: u64, alpha: f64| alarms as f64 > 100.0 * alpha + 4.0 * (100.0 * alpha).sqrt();
-        let runs = |highest: fn(&mut Random) -> f64| {
+        let runs = |highest: Form| {
             let reached = all_runs(100, |run| highest(&mut Random::of_run(77, run)));
             ALPHAS.map(|alpha| (reached.iter().filter(|log| **log >= libm::log(1.0 / alpha)).count() as u64, alpha))
         };
-        let forms: [(&str, fn(&mut Random) -> f64); 4] = [
+        let forms: [(&str, Form); 4] = [
             ("R", |random| rate(random, 60, |_| 0.5, |part| BASE * (1.0 + part))),
             ("L", |random| latency(random, 40, 0.1)),
             ("many", |random| many(random, 30, 0.1, 5)),

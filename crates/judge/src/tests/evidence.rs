@@ -4,13 +4,13 @@
 
 use super::simulation::{Behaviour, Random, Traffic, config, latency};
 use crate::assignment::Assignment;
-use crate::latency::LatencyMetric;
+use crate::latency::{Latencies, LatencyMetric, Terms};
 use crate::odds::{Counts, Split, log_e, log_e_share, log_m, tilt};
 use crate::process::{Process, Proof};
 use crate::rate::{PSI, log_e_not_worse};
 use crate::simulate;
 use crate::{Judge, config as plan};
-use model::{BasisPoints, Check, Environment};
+use model::{BasisPoints, Check, Environment, Observation};
 
 /// The mean of the evidence over `runs`, and its standard error.
 fn mean(runs: u64, seed: u64, log_evidence: impl Fn(&mut Random) -> f64) -> (f64, f64) {
@@ -120,18 +120,20 @@ fn one_share_against_a_tolerance() {
 
 #[test]
 fn the_average_over_latency_thresholds() {
-    let guard = plan::Latency { quantile: 0.99, worse_than_active_by: 0.2 };
+    let terms = Terms::over_all(&plan::Latency { quantile: 0.99, worse_than_active_by: 0.2 });
+    let observe = |metric: &mut LatencyMetric, observation: &Observation| {
+        let [candidate, active] = [&observation.arms.green, &observation.arms.blue].map(Latencies::from);
+        metric.observe(candidate, active, &terms, 0.05);
+    };
     let evidence = |random: &mut Random| {
         let mut metric = LatencyMetric::new();
         let mut traffic = Traffic::new(random.bits(), 0, Behaviour::healthy(), Behaviour::healthy());
-        let first = traffic.batch_of(0, 250);
-        metric.observe(&first.arms, Environment::Green, &guard, 0.05);
+        observe(&mut metric, &traffic.batch_of(0, 250));
         for number in 0..BATCHES {
             // Everything becomes slower, and it is no fault of the candidate.
             let slower = latency(1.0 + f64::from(number) / f64::from(BATCHES));
             (traffic.blue.latency, traffic.green.latency) = (slower.clone(), slower);
-            let observation = traffic.batch_of(random.bits() % 40, random.bits() % 40 + 1);
-            metric.observe(&observation.arms, Environment::Green, &guard, 0.05);
+            observe(&mut metric, &traffic.batch_of(random.bits() % 40, random.bits() % 40 + 1));
         }
         metric.log_against()
     };

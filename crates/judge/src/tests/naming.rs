@@ -14,7 +14,7 @@ fn first_failure(config: Config, seed: u64, weight: f64, green: Behaviour) -> Fa
     for _ in 0..600 {
         judge.observe(&traffic.batch(weight), None);
         if let Verdict::Fail(failure) = judge.assess().verdict {
-            return failure;
+            return *failure;
         }
     }
     panic!("no failure in 600 batches of {green:?}: {:#?}", judge.assess())

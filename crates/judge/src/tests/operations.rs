@@ -74,7 +74,7 @@ fn first_failure(seed: u64, kinds: &[Kind]) -> Failure {
     for _ in 0..300 {
         judge.observe(&shop.batch(200), None);
         if let Verdict::Fail(failure) = judge.assess().verdict {
-            return failure;
+            return *failure;
         }
     }
     panic!("no failure: {:#?}", judge.assess())

@@ -60,6 +60,7 @@ pub(crate) fn config() -> Config {
             latency: Some(Latency { quantile: 0.99, worse_than_active_by: 0.2 }),
             blind_spots: Some(BlindSpots { at_most: 0 }),
             findings: Some(Findings { worse_than_active_by: 0.005 }),
+            metrics: Vec::new(),
         },
     }
 }

@@ -27,6 +27,9 @@ impl Decider {
             if let Some(reason) = self.broken_split() {
                 return self.hold(HoldReason::SplitBroken { reason });
             }
+            if let Some((metric, reason)) = self.holding_source() {
+                return self.hold(HoldReason::SourceFails { metric, reason });
+            }
             match self.next(stage, step) {
                 Next::Wait => return,
                 Next::Advance => self.enter(step + 1),

@@ -35,6 +35,7 @@ impl Decider {
 
     fn resume(&mut self) -> Result<(), String> {
         let now = self.now;
+        self.sources_answer()?;
         let Phase::Progressing { step, stage, halt } = &mut self.state.phase else { return Err(self.no_longer()) };
         let step = *step;
         let held = match halt.take() {
@@ -68,9 +69,26 @@ impl Decider {
                 self.wait_again(step);
             }
             Some((HoldReason::SourceSilent { .. }, _)) => self.state.heard_at = now,
+            // Refused above as long as the source fails.
+            Some((HoldReason::SourceFails { .. }, _)) => {}
             Some((HoldReason::MeasurementBroken { .. }, since)) => self.measure_anew(step, now.since_ms(since)),
         }
         Ok(())
+    }
+
+    /// Nobody goes on past a hold for a metric's source: the plan, which others may have approved, asks for the metric.
+    fn sources_answer(&self) -> Result<(), String> {
+        let held = matches!(
+            self.state.phase,
+            Phase::Progressing { halt: Some(Halt::Held { reason: HoldReason::SourceFails { .. }, .. }), .. }
+        );
+        match self.holding_source().filter(|_| held) {
+            Some((metric, _)) => Err(format!(
+                "the source of metric {metric} fails: mend it, and the rollout goes on by itself, or roll back and start \
+                 anew with a plan that ignores it"
+            )),
+            None => Ok(()),
+        }
     }
 
     fn wait_again(&mut self, step: usize) {
@@ -100,6 +118,7 @@ impl Decider {
 
     /// Ends a wait; a gate, an approval or a shift under way is never skipped.
     fn skip(&mut self) -> Result<(), String> {
+        self.sources_answer()?;
         let Phase::Progressing { step, stage, halt } = &self.state.phase else { return Err(self.no_longer()) };
         let step = *step;
         if matches!(halt, Some(Halt::Held { reason: HoldReason::SourceSilent { .. }, .. })) {

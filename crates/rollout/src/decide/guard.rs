@@ -1,11 +1,11 @@
 //! What is watched all the time, halted or not.
 
-use super::{Decider, GATE_LIMIT_MS, SILENCE_GRACE_MS, judge_config};
+use super::{Decider, GATE_LIMIT_MS, SILENCE_GRACE_MS};
 use crate::event::{Cause, Decision, HoldReason};
 use crate::evidence::JudgeEvidence;
 use crate::plan::GateName;
 use crate::state::{Halt, Phase, Stage, State};
-use judge::{Failure, Guard, Judge, NoiseAssessment, Verdict};
+use judge::{Failure, Guard, NoiseAssessment, Verdict};
 use model::{
     BlindSpotCount, Check, Environment, Finding, MAX_OPERATIONS_PER_OBSERVATION, Observation, OperationCounts,
     RootOperation, SlowTrace, Subject, UnixMillis,
@@ -36,6 +36,14 @@ impl Decider {
             return;
         }
         self.state.judge.observe(observation, weight);
+        self.assess();
+    }
+
+    /// Asks the judge, and acts upon a failure. Nothing is concluded while the measurement is broken.
+    pub(super) fn assess(&mut self) {
+        if self.state.measurement_is_broken() {
+            return;
+        }
         let assessment = self.state.judge.assess();
         let changed = match &self.state.assessment {
             Some(before) => std::mem::discriminant(&before.verdict) != std::mem::discriminant(&assessment.verdict),
@@ -70,7 +78,7 @@ impl Decider {
             self.state.noise.observe(observation);
             let NoiseAssessment { alarmed, differences, .. } = self.state.noise.assess();
             if alarmed && !self.state.measurement_is_broken() {
-                self.state.judge = Judge::new(judge_config(&self.state.plan));
+                self.state.judge = self.state.judge.anew();
                 self.state.assessment = None;
                 self.hold(HoldReason::MeasurementBroken { differences });
             }
@@ -79,6 +87,7 @@ impl Decider {
     }
 
     pub(super) fn watch_the_clock(&mut self) {
+        self.watch_the_sources();
         let Phase::Progressing { halt, .. } = &self.state.phase else { return };
         let silent_ms = self.now.since_ms(self.state.heard_at);
         if halt.is_none() && self.state.candidate_has_traffic() && silent_ms > silence_limit_ms(&self.state) {
@@ -166,6 +175,9 @@ fn cause_of(state: &State, failure: &Failure) -> Cause {
             reasons: failure.reasons.clone(),
         };
     }
+    if let Some(metric) = &failure.metric {
+        return metric_cause(metric, failure);
+    }
     let finding = worst_finding(state, failure.check, failure.subject.as_ref());
     let spot = failure.subject.as_ref().and_then(|subject| state.blind_spots.iter().find(|s| s.subject == *subject));
     let words = match (&failure.subject, spot, finding) {
@@ -189,6 +201,19 @@ fn cause_of(state: &State, failure: &Failure) -> Cause {
         finding: words,
         example_trace: example,
         first_seen,
+        reasons: failure.reasons.clone(),
+    }
+}
+
+/// A metric from outside knows no traces.
+fn metric_cause(metric: &str, failure: &Failure) -> Cause {
+    // The guard says the name already.
+    let counts = failure.reasons.first().map(|reason| reason.trim_start_matches(metric).trim_start_matches(": "));
+    Cause {
+        guard: format!("{}.{metric}", failure.guard.name()),
+        finding: counts.unwrap_or("worse in green").to_owned(),
+        example_trace: None,
+        first_seen: None,
         reasons: failure.reasons.clone(),
     }
 }

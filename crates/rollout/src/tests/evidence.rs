@@ -75,6 +75,22 @@ fn records_are_judged_again_and_by_other_thresholds_beside() {
     assert!(failed(&stricter, true).is_none_or(|other| other > failed(&stricter, false).unwrap()));
 }
 
+/// By the same thresholds the same is said of whatever a judge is told, and forgets: metrics from outside, a source that fails,
+/// and a measurement that is broken.
+#[test]
+fn the_other_judge_is_told_and_forgets_what_the_own_one_does() {
+    for script in [
+        "apply; gate pass; approve bob; apply; measured 12; apply; down; good 2; measured 9; worse 9; apply",
+        "apply; gate pass; approve bob; apply; measured 3; uneven 3; lossy 4; down; resume alice; measured 9; good 3",
+    ] {
+        let mut run = Run::start(&super::metrics::plan("ignore"));
+        script.split("; ").for_each(|line| run.take(line));
+        let same = judgements(&run, Some(&|start| judge_config(&start.plan)));
+        assert!(same.len() > 9, "{script}");
+        same.iter().for_each(|it| assert_eq!(it.other.as_ref(), Some(&it.own), "{script}: batch {}", it.batch));
+    }
+}
+
 #[test]
 fn a_changed_record_is_found() {
     let mut records = run(&ROLLED_BACK).records;

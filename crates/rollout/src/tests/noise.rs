@@ -51,6 +51,22 @@ fn nothing_is_concluded_from_it_until_a_person_resumes() {
     check(PLAN, &format!("{MIRRORING}uneven 3; resume alice; lossy 9; apply"), "rolled back: spanLoss");
 }
 
+/// What is forgotten is what was measured, not that a source cannot be relied on.
+#[test]
+fn a_source_that_fails_is_known_when_the_measurement_is_mended() {
+    let plan = super::metrics::plan("ignore");
+    for script in
+        ["measured 3; down; uneven 3; resume alice; good 1", "measured 3; uneven 3; down; resume alice; good 1"]
+    {
+        let mut run = Run::start(&plan);
+        format!("apply; gate pass; approve bob; apply; {script}").split("; ").for_each(|line| run.take(line));
+        let assessment = run.state.assessment.expect("it is judged again");
+        let metric = assessment.guards.last().unwrap();
+        assert!(metric.words.starts_with("left out, for its source fails"), "{script}: {}", metric.words);
+        assert_eq!(metric.candidate.traces + metric.active.traces, 0, "{script}: forgotten");
+    }
+}
+
 #[test]
 fn blue_is_compared_with_itself_only_while_green_has_copies() {
     check(PLAN, "apply; gate pass; uneven 9; approve bob; apply", "step 3 of 9: mirror for 10s");

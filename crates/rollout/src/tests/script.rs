@@ -2,8 +2,11 @@
 
 use crate::plan::parse;
 use crate::*;
-use model::{ArmCounts, BlindSpotCount, Check, ExponentialHistogram, Finding, Observation, OperationCounts};
-use model::{OperationLatency, PerEnvironment, RootOperation, RouteKey, SlowTrace, Subject, TraceId, UnixMillis};
+use model::{ArmCounts, BlindSpotCount, Check, Counters, Environment, ExponentialHistogram, Finding, Measurement};
+use model::{
+    Observation, OperationCounts, OperationLatency, PerEnvironment, Reading, RootOperation, RouteKey, SlowTrace,
+};
+use model::{Subject, TraceId, UnixMillis};
 use std::fmt::Write;
 
 pub const PLAN: &str = r#"
@@ -46,6 +49,7 @@ pub struct Run {
     text: String,
     batch: u64,
     observed: UnixMillis,
+    counters: PerEnvironment<Counters>,
 }
 
 impl Run {
@@ -63,7 +67,8 @@ impl Run {
             last_generation: 7,
         };
         let first = start(&start_event, now);
-        let mut run = Run { state: first.state, now, records: vec![], text: String::new(), batch: 0, observed: now };
+        let (records, text, counters) = (vec![], String::new(), PerEnvironment::default());
+        let mut run = Run { state: first.state, now, records, text, batch: 0, observed: now, counters };
         run.note(Body::Started(Box::new(start_event)), &first.decisions);
         run
     }
@@ -127,6 +132,17 @@ impl Run {
             "good" | "lossy" | "blind" | "uneven" | "slow" | "idle" | "skewed" | "skewed-lossy" => {
                 (0..number()).for_each(|_| self.second(Some(word)))
             }
+            "measured" | "worse" => (0..number()).for_each(|_| {
+                self.second(Some("good"));
+                self.measure(word == "worse");
+            }),
+            "down" => {
+                let reason = match rest {
+                    "" => "http://127.0.0.1:9090 does not accept connections",
+                    other => other,
+                };
+                self.measured(Measurement::failed(reason));
+            }
             other => panic!("{other}?"),
         }
     }
@@ -138,6 +154,24 @@ impl Run {
             let observation = self.observation(kind);
             self.happen(Event::Observed(Box::new(observation)));
         }
+    }
+
+    /// As many units as traces, one in 50 with an event; a green that is worse has two in ten.
+    fn measure(&mut self, worse: bool) {
+        let (weight, mirror) = (self.state.table.weight.share(), self.state.table.mirror);
+        let green = if mirror { 200.0 } else { 200.0 * weight };
+        let blue = if mirror { 200.0 } else { 200.0 - green };
+        for (environment, units, share) in
+            [(Environment::Blue, blue, 0.02), (Environment::Green, green, if worse { 0.2 } else { 0.02 })]
+        {
+            self.counters[environment].total += units;
+            self.counters[environment].events += units * share;
+        }
+        self.measured(Measurement::Read(Reading { at: self.now, counters: self.counters }));
+    }
+
+    fn measured(&mut self, measurement: Measurement) {
+        self.happen(Event::Measured { metric: "checkout-errors".to_owned(), measurement });
     }
 
     /// 200 traces a second, of which green gets its share or copies, as the controller records them.
@@ -194,7 +228,7 @@ impl Run {
         let strays = if kind.starts_with("skewed") { green / 2 } else { 0 };
         let assigned = PerEnvironment { blue: blue + strays, green: green - strays };
         let mut arms = PerEnvironment { blue: arm(blue, torn), green: arm(green, lost) };
-        for environment in model::Environment::BOTH {
+        for environment in Environment::BOTH {
             arms[environment].assigned = assigned[environment];
         }
         let from = self.observed;
@@ -254,6 +288,8 @@ fn words(decision: &Decision) -> String {
         }
         Decision::Ended(Outcome::Promoted) => "ended: promoted".to_owned(),
         Decision::Ended(Outcome::RolledBack(_)) => "ended: rolled back".to_owned(),
+        Decision::SourceFails { metric, reason } => format!("source of {metric} fails: {reason}"),
+        Decision::SourceAnswers { metric } => format!("source of {metric} answers"),
         Decision::GateRequested { .. }
         | Decision::Approved { .. }
         | Decision::Paused

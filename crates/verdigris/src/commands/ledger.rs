@@ -5,6 +5,7 @@ use crate::describe::{Exit, Failed, printable, read_text, say, say_as_is, timest
 use anyhow::{Context, anyhow};
 use judge::Verdict;
 use ledger::VerifierKey;
+use model::Measurement;
 use rollout::{Body, Decision, Event, Outcome, Record, Replay, Shift};
 use serde_json::json;
 use std::path::Path;
@@ -160,6 +161,14 @@ fn event_words(event: &Event) -> String {
             let reason = result.reasons.first().map(|reason| format!(": {reason}")).unwrap_or_default();
             format!("the {gate} gate ended in {:?}{reason}", result.verdict)
         }
+        Event::Measured { metric, measurement } => match measurement {
+            Measurement::Read(reading) => {
+                let words = |counters: model::Counters| format!("{} of {}", counters.events, counters.total);
+                let (blue, green) = (words(reading.counters.blue), words(reading.counters.green));
+                format!("metric {metric} stands at {blue} in blue, {green} in green")
+            }
+            Measurement::Failed { reason } => format!("metric {metric} could not be read: {reason}"),
+        },
         Event::Applied { generation, .. } => format!("the gateway applied generation {generation}"),
         Event::Commanded { command, .. } => format!("asked to {}", command.name()),
         Event::Restarted => "the controller started again".to_owned(),
@@ -193,6 +202,8 @@ fn decision_words(decision: &Decision) -> String {
             let evidence = evidence.as_ref().map(|digest| format!(" (evidence {digest})")).unwrap_or_default();
             format!("verdict: {}{evidence}", verdict_words(&assessment.verdict))
         }
+        Decision::SourceFails { metric, reason } => format!("the source of metric {metric} fails: {reason}"),
+        Decision::SourceAnswers { metric } => format!("the source of metric {metric} answers again"),
         Decision::Approved { by, count, needed } => format!("approved by {by}: {count} of {needed}"),
         Decision::Refused { command, reason } => format!("refused to {command}: {reason}"),
         Decision::Paused => "paused".to_owned(),

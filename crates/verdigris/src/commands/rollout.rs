@@ -156,7 +156,7 @@ pub fn status_text(report: &Report) -> String {
     }
     if let Some(assessment) = &report.assessment {
         for guard in &assessment.guards {
-            lines.push(format!("  {:<12} {}", guard.guard.name(), printable(&guard.words)));
+            lines.push(format!("  {:<12} {}", guard.name(), printable(&guard.words)));
         }
     }
     if let Some(noise) = &report.noise {

@@ -43,12 +43,12 @@ impl Plot {
 
 /// One letter a column, at the height of the share there; nothing before the first step.
 fn draw(field: &mut [Vec<char>], curve: &Curve, letter: char, end: f64, top: f64) {
-    for column in 0..COLUMNS {
+    let row_at = |column: usize| {
         let x = end * (column + 1) as f64 / COLUMNS as f64;
         let share = curve.share_at(x).min(top);
-        let row = ROWS - 1 - (share / top * (ROWS - 1) as f64).round() as usize;
-        field[row][column] = letter;
-    }
+        ROWS - 1 - (share / top * (ROWS - 1) as f64).round() as usize
+    };
+    (0..COLUMNS).for_each(|column| field[row_at(column)][column] = letter);
 }
 
 fn ticks(end: f64, step: f64) -> String {

@@ -131,7 +131,7 @@ fn evidence_lines(report: &Report) -> Vec<Line<'_>> {
 fn guard_line(guard: &GuardEvidence) -> Line<'_> {
     let against = (guard.log_against / guard.log_threshold_against).clamp(0.0, 1.0);
     let mut spans = vec![
-        Span::from(format!(" {:<11}", guard.guard.name())).bold(),
+        Span::from(format!(" {:<11}", guard.name())).bold(),
         Span::from(bar(against, BAR)).fg(if guard.alarmed { Color::Red } else { Color::Yellow }),
         Span::from(format!(" {:>5.1}/{:<4.1}  ", guard.log_against.max(-99.0), guard.log_threshold_against)),
     ];

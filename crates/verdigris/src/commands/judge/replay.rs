@@ -157,7 +157,7 @@ fn line_json(judgement: &Judgement, by: &str, assessment: &Assessment) -> Value 
 fn said(when: &str, assessment: &Assessment) {
     say(format_args!("  {when}: {}", printable(&verdict_words(&assessment.verdict))));
     for guard in &assessment.guards {
-        say(format_args!("    {:<11} {}", guard.guard.name(), printable(&guard.words)));
+        say(format_args!("    {:<11} {}", guard.name(), printable(&guard.words)));
     }
 }
 

@@ -163,12 +163,14 @@ fn all_runs<T: Send>(runs: u64, words: &str, run: impl Fn(u64) -> T + Sync) -> V
     let next = AtomicU64::new(0);
     let done = AtomicU64::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(64);
+    let caller = std::thread::current();
     let mut results: Vec<(u64, T)> = std::thread::scope(|scope| {
         let worker = || {
             let mut mine = Vec::new();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= runs {
+                    caller.unpark();
                     return mine;
                 }
                 mine.push((number, run(number)));
@@ -194,7 +196,8 @@ fn show_progress(runs: u64, words: &str, done: &AtomicU64, finished: impl Fn() -
         // Progress that cannot be written is no reason to stop.
         let _ = write!(err, "\r\x1b[K{words}: {done} of {runs} runs");
         let _ = err.flush();
-        std::thread::sleep(PROGRESS);
+        // A worker that has nothing more to do ends the wait.
+        std::thread::park_timeout(PROGRESS);
     }
     let _ = write!(err, "\r\x1b[K");
     let _ = err.flush();
