@@ -4,6 +4,8 @@
 //! Development only, and no part of the product: nothing depends on it. It measures and reports; it judges no number,
 //! for on a shared machine a number that is judged is a test that fails at random.
 
+mod cpu;
+mod judge_speed;
 mod load;
 mod orders;
 mod requests;
@@ -24,6 +26,8 @@ struct CommandLine {
 enum Command {
     /// The wire split beside prost, on one thread
     Split(split::Options),
+    /// The judge on one thread: nanoseconds a batch and metric
+    JudgeSpeed(judge_speed::Options),
     /// A load generator and two sinks, told what to do by JSON lines on standard input until that ends
     Load,
     /// The soak test's client, told what to do by JSON lines on standard input until that ends
@@ -35,6 +39,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match CommandLine::parse().command {
         Command::Split(options) => split::run(&options),
+        Command::JudgeSpeed(options) => judge_speed::run(&options),
         Command::Load => load::run(),
         Command::SoakLoad(options) => soak::run_load(&options),
         Command::SoakSink(options) => soak::run_sink(&options),

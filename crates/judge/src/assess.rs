@@ -1,7 +1,10 @@
 //! What the evidence says now, in numbers and in words.
 
+use crate::assignment::AssignmentEvidence;
 use crate::config::Guard;
 use crate::culprit;
+use crate::effect::Effect;
+use crate::holm::Holm;
 use crate::judge::{Judge, tolerance};
 use crate::latency::{LatencyMetric, TRACES_TO_FREEZE};
 use crate::odds::Counts;
@@ -27,6 +30,9 @@ pub struct Assessment {
     pub log_threshold: f64,
     /// Traces judged so far.
     pub traces: PerEnvironment<u64>,
+    /// Whether traces are divided as the weight says; none before that could be seen.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub assignment: Option<AssignmentEvidence>,
 }
 
 /// What to make of the candidate.
@@ -42,7 +48,7 @@ pub enum Verdict {
         /// What is missing for a pass, one line for each guard.
         missing: Vec<String>,
     },
-    /// The source or the configuration is broken; nothing is said about the candidate.
+    /// The source, the split of the traces or the configuration is broken; nothing is said about the candidate.
     Error {
         /// What was wrong, where, and what was expected.
         reason: String,
@@ -59,11 +65,16 @@ pub struct Failure {
     pub check: Check,
     /// What is blind, where `check` is [`Check::BlindSpot`].
     pub subject: Option<Subject>,
-    /// How large the difference is.
+    /// How large the difference is lately, beside what the plan tolerates.
     pub estimate: Estimate,
+    /// How large the difference is over the whole rollout, with its interval.
+    pub effect: Effect,
+    /// Traces of each environment that it took.
+    pub traces: PerEnvironment<u64>,
     /// ln of the evidence of the metric that alarmed.
     pub log_against: f64,
-    /// Every check that is worse by itself, beyond chance and tolerance, in the order of explanation.
+    /// Every check that is worse by itself and beyond tolerance, in the order of explanation: by e-Holm, so that the chance
+    /// of ever naming one here that is no worse is at most falseAlarm.
     pub alarmed: Vec<Check>,
     /// For a person, the most important first.
     pub reasons: Vec<String>,
@@ -85,7 +96,10 @@ pub struct GuardEvidence {
     pub log_threshold_for: f64,
     /// Whether it has.
     pub proved: bool,
-    /// Whether the candidate is worse, beyond chance and beyond what the plan tolerates.
+    /// Its checks that are worse by themselves (e-Holm over all metrics of the plan, at falseAlarm), tolerated or not.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub worse: Vec<Check>,
+    /// Whether one of these is beyond what the plan tolerates.
     pub alarmed: bool,
     /// The candidate's traces, and events of the guard's most telling check (or blind-spot subject).
     pub candidate: Counts,
@@ -103,7 +117,7 @@ pub(crate) struct Metric {
     /// Beyond what the plan tolerates, by estimate.
     pub(crate) material: bool,
     pub(crate) estimate: Estimate,
-    candidate: Counts,
+    pub(crate) candidate: Counts,
     active: Counts,
 }
 
@@ -129,24 +143,35 @@ impl Judge {
         let log_threshold = clamp_log(-libm::log(self.config.false_alarm));
         if let Some(reason) = self.config.problem() {
             let verdict = Verdict::Error { reason };
-            return Assessment { verdict, guards: vec![], log_evidence: 0.0, log_threshold: 0.0, traces: self.traces };
+            let (guards, log_evidence, log_threshold) = (vec![], 0.0, 0.0);
+            let (traces, assignment) = (self.traces, None);
+            return Assessment { verdict, guards, log_evidence, log_threshold, traces, assignment };
         }
         let metrics = self.metrics();
         let log_evidence = self.log_weighted(metrics.iter());
-        let alarmed: Vec<&Metric> = match log_evidence >= log_threshold {
-            true => metrics.iter().filter(|it| it.material && it.log_against >= log_threshold).collect(),
-            false => vec![],
-        };
+        let weighted = metrics.iter().map(|it| (self.weight(it), it.log_against));
+        let holm = Holm::new(weighted, log_threshold);
+        // What is worse by itself is worse together with all others; that is asked too, for the rounding's sake.
+        let is_worse = |it: &&Metric| log_evidence >= log_threshold && holm.rejects(self.weight(it), it.log_against);
+        let worse: Vec<&Metric> = metrics.iter().filter(is_worse).collect();
+        let alarmed: Vec<&Metric> = worse.iter().copied().filter(|it| it.material).collect();
         let guards: Vec<GuardEvidence> = Guard::ALL
             .into_iter()
             .filter(|guard| self.config.guards.has(*guard))
-            .map(|guard| self.guard_evidence(guard, &metrics, &alarmed))
+            .map(|guard| self.guard_evidence(guard, &metrics, &worse))
             .collect();
-        let verdict = match culprit::name(self, &metrics, &alarmed) {
-            Some(failure) => Verdict::Fail(failure),
-            None => self.verdict_without_failure(&guards, suspicion(&metrics, log_evidence)),
+        let assignment = self.assignment.evidence(self.config.false_alarm);
+        let verdict = match (assignment.filter(|it| it.broken), culprit::name(self, &metrics, &alarmed)) {
+            (Some(broken), _) => Verdict::Error { reason: broken.reason() },
+            (None, Some(failure)) => Verdict::Fail(failure),
+            (None, None) => self.verdict_without_failure(&guards, suspicion(&metrics, log_evidence)),
         };
-        Assessment { verdict, guards, log_evidence, log_threshold, traces: self.traces }
+        Assessment { verdict, guards, log_evidence, log_threshold, traces: self.traces, assignment }
+    }
+
+    /// A metric's weight in the sum of the evidence.
+    pub(crate) fn weight(&self, metric: &Metric) -> f64 {
+        self.config.guards.metric_weight(metric.guard)
     }
 
     fn verdict_without_failure(&self, guards: &[GuardEvidence], suspicion: Option<String>) -> Verdict {
@@ -247,17 +272,20 @@ impl Judge {
 
     /// ln of the weighted sum of the metrics' evidence.
     fn log_weighted<'a>(&self, metrics: impl Iterator<Item = &'a Metric>) -> f64 {
-        let weighted = metrics.map(|it| it.log_against + libm::log(self.config.guards.metric_weight(it.guard)));
+        let weighted = metrics.map(|it| it.log_against + libm::log(self.weight(it)));
         clamp_log(weighted.fold(LOG_FLOOR, log_add))
     }
 
-    fn guard_evidence(&self, guard: Guard, metrics: &[Metric], alarmed: &[&Metric]) -> GuardEvidence {
+    fn guard_evidence(&self, guard: Guard, metrics: &[Metric], worse: &[&Metric]) -> GuardEvidence {
         let own = || metrics.iter().filter(|metric| metric.guard == guard);
         let log_weight = libm::log(self.config.guards.metric_weight(guard) * guard.checks().len() as f64);
         let telling = own().max_by(|a, b| a.log_against.total_cmp(&b.log_against));
         let log_for = self.log_for(guard);
         let log_threshold_for = clamp_log(-libm::log(self.config.false_promotion));
-        let alarmed = alarmed.iter().any(|metric| metric.guard == guard);
+        let worse = worse.iter().filter(|metric| metric.guard == guard);
+        let alarmed = worse.clone().any(|metric| metric.material);
+        let worse: Vec<Check> = worse.map(|metric| metric.check).collect();
+        let words = telling.map(|it| self.guard_words(guard, it, log_for, alarmed, worse.contains(&it.check)));
         GuardEvidence {
             guard,
             log_against: clamp_log(self.log_weighted(own()) - log_weight),
@@ -265,22 +293,29 @@ impl Judge {
             log_for,
             log_threshold_for,
             proved: log_for.is_some_and(|log_for| log_for >= log_threshold_for),
+            worse,
             alarmed,
             candidate: telling.map(|it| it.candidate).unwrap_or_default(),
             active: telling.map(|it| it.active).unwrap_or_default(),
-            words: telling.map(|it| self.guard_words(guard, it, log_for, alarmed)).unwrap_or_default(),
+            words: words.unwrap_or_default(),
         }
     }
 
-    fn guard_words(&self, guard: Guard, telling: &Metric, log_for: Option<f64>, alarmed: bool) -> String {
+    fn guard_words(
+        &self,
+        guard: Guard,
+        telling: &Metric,
+        log_for: Option<f64>,
+        alarmed: bool,
+        is_worse: bool,
+    ) -> String {
         let mut parts = vec![self.metric_words(telling)];
-        let log_threshold = -libm::log(self.config.false_alarm);
         parts.push(words::likelier(telling.log_against));
         if alarmed {
             parts.push("more than the plan tolerates".to_owned());
             return parts.join("; ");
         }
-        if telling.log_against >= log_threshold && !telling.material {
+        if is_worse && !telling.material {
             parts.push("the difference is real, and within what the plan tolerates".to_owned());
         }
         match log_for.map(|log_for| self.missing(guard, log_for)) {

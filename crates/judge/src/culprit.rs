@@ -6,6 +6,7 @@
 use crate::assess::{Failure, Metric};
 use crate::blind_spot::Tracked;
 use crate::config::Guard;
+use crate::effect::{Effect, Measure, share_effect};
 use crate::judge::Judge;
 use crate::latency::LatencyMetric;
 use crate::odds::Counts;
@@ -35,7 +36,8 @@ const NEARLY_ALL: f64 = 0.9;
 /// million, so that among a thousand rare operations none is called blind by accident.
 const LOG_NOT_BY_CHANCE: f64 = -13.8;
 
-/// Names the failure. `alarmed` are the metrics beyond chance and beyond tolerance, in no order; empty means none.
+/// Names the failure. `alarmed` are the metrics that are worse by themselves and beyond tolerance, in no order; empty
+/// means none.
 pub(crate) fn name(judge: &Judge, metrics: &[Metric], alarmed: &[&Metric]) -> Option<Failure> {
     let find = |check: Check| alarmed.iter().copied().find(|metric| metric.check == check);
     if let Some(exports) = find(Check::ExportFailure) {
@@ -54,11 +56,15 @@ pub(crate) fn name(judge: &Judge, metrics: &[Metric], alarmed: &[&Metric]) -> Op
     if metric.check == Check::Slow {
         return Some(slow_failure(judge, metric, metrics, alarmed));
     }
-    if metric.check == Check::Orphan
-        && let Some(loss) = leaning(metrics, Check::LostSpan)
-    {
-        let because = "lost parents leave their children as orphans".to_owned();
-        return Some(failure(judge, loss, metric, alarmed, vec![because]));
+    if metric.check == Check::Orphan {
+        let causes = [
+            (Check::LostSpan, "lost parents leave their children as orphans"),
+            (Check::Reparented, "spans that hang elsewhere may hang on what did not come out"),
+        ];
+        let cause = causes.into_iter().find_map(|(check, because)| Some((leaning(metrics, check)?, because)));
+        if let Some((cause, because)) = cause {
+            return Some(failure(judge, cause, metric, alarmed, vec![because.to_owned()]));
+        }
     }
     Some(failure(judge, metric, metric, alarmed, vec![]))
 }
@@ -69,11 +75,13 @@ fn leaning(metrics: &[Metric], check: Check) -> Option<&Metric> {
     metrics.iter().find(|metric| metric.check == check && metric.material && metric.log_against > 0.0)
 }
 
-/// Subjects that are blind in the candidate, each beyond chance by itself.
+/// Subjects that are blind in the candidate, each beyond chance by itself: w_j E_j >= 1/falseAlarm, for the weights sum to
+/// 1 over all subjects that may ever appear.
 pub(crate) fn significantly_blind(judge: &Judge) -> Vec<&Tracked> {
     let log_threshold = -libm::log(judge.config.false_alarm);
     let blind = judge.blind_spots.blind(judge.traces[judge.config.candidate]);
-    blind.filter(|tracked| tracked.log_against() >= log_threshold).collect()
+    let weighted = |it: &&Tracked| it.log_against() + libm::log(judge.blind_spots.weight(&it.subject));
+    blind.filter(|tracked| weighted(tracked) >= log_threshold).collect()
 }
 
 /// The subject that most traces miss; operations before edges, for the edge follows from the operation.
@@ -171,8 +179,11 @@ fn blind_spot_failure(judge: &Judge, metric: &Metric, blind: &Tracked, alarmed: 
     let subject = blind.words();
     let (candidate, active) = (ratio(blind.candidate), ratio(blind.active));
     let because = format!("{subject}: unseen in {candidate} of the candidate, in {active} of the active environment");
-    let mut named = failure(judge, metric, metric, alarmed, vec![because]);
     let guard = judge.config.guards.blind_spots.as_ref();
+    let of_metric =
+        if guard.is_some() { judge.config.guards.metric_weight(Guard::BlindSpots) } else { judge.weight(metric) };
+    let effect = share_effect(blind.candidate, of_metric * judge.blind_spots.weight(&blind.subject));
+    let mut named = failure_of(judge, metric, metric, alarmed, effect, vec![because]);
     let blind_spots = judge.blind_spots.blind(judge.traces[judge.config.candidate]).count();
     if guard.is_some_and(|guard| blind_spots > guard.at_most as usize) {
         // The guard that the plan has for it, also where the loss that it makes alarmed first.
@@ -190,10 +201,52 @@ fn blind_spot_failure(judge: &Judge, metric: &Metric, blind: &Tracked, alarmed: 
     named
 }
 
+/// How large the difference is that the metric shows.
+fn effect(judge: &Judge, metric: &Metric) -> Effect {
+    let weight = judge.weight(metric);
+    match (metric.check, &judge.latency, judge.rates.get(&metric.check)) {
+        (Check::Slow, Some(LatencyMetric::Judging(judging)), _) => judging.effect(weight),
+        (_, _, Some(rate)) => rate.effect(weight),
+        (_, _, None) => share_effect(metric.candidate, weight),
+    }
+}
+
+fn effect_words(effect: &Effect) -> Option<String> {
+    let Effect { measure, estimate, at_least, at_most, confidence } = *effect;
+    let sure = words::percent(confidence);
+    match measure {
+        Measure::OddsRatio if at_least > 0.0 => {
+            let most = at_most.map_or("no upper end".to_owned(), |most| format!("at most {}", words::ratio(most)));
+            let (estimate, least) = (words::ratio(estimate), words::ratio(at_least));
+            Some(format!(
+                "over the rollout its odds are {estimate} the active environment's: {sure} sure that at least {least}, {most}"
+            ))
+        }
+        // What is only suspected may have no lower end.
+        Measure::OddsRatio => None,
+        Measure::Share => {
+            let (least, most) = (words::percent(at_least), words::percent(at_most.unwrap_or(1.0)));
+            Some(format!("that is a share of {}: {sure} sure that {least} to {most}", words::percent(estimate)))
+        }
+    }
+}
+
 /// `named` is what explains, `alarm` the metric whose evidence alarmed; `because` comes before the numbers.
-fn failure(judge: &Judge, named: &Metric, alarm: &Metric, alarmed: &[&Metric], mut because: Vec<String>) -> Failure {
+fn failure(judge: &Judge, named: &Metric, alarm: &Metric, alarmed: &[&Metric], because: Vec<String>) -> Failure {
+    failure_of(judge, named, alarm, alarmed, effect(judge, named), because)
+}
+
+fn failure_of(
+    judge: &Judge,
+    named: &Metric,
+    alarm: &Metric,
+    alarmed: &[&Metric],
+    effect: Effect,
+    mut because: Vec<String>,
+) -> Failure {
     because.push(format!("{}, {}", judge.metric_words(alarm), words::likelier(alarm.log_against)));
     because.push(tolerance_words(named));
+    because.extend(effect_words(&effect));
     let alarmed: Vec<Check> =
         ORDER.into_iter().filter(|check| alarmed.iter().any(|metric| metric.check == *check)).collect();
     let others: Vec<&str> =
@@ -201,11 +254,20 @@ fn failure(judge: &Judge, named: &Metric, alarm: &Metric, alarmed: &[&Metric], m
     if !others.is_empty() {
         because.push(format!("also worse: {}", others.join(", ")));
     }
+    let traces = judge.traces;
+    let (of_candidate, of_active) = (traces[judge.config.candidate], traces[judge.config.candidate.other()]);
+    because.push(format!(
+        "it took {} of the candidate and {} of the active environment",
+        words::traces(of_candidate),
+        words::grouped(of_active)
+    ));
     Failure {
         guard: named.guard,
         check: named.check,
         subject: None,
         estimate: named.estimate,
+        effect,
+        traces,
         log_against: alarm.log_against,
         alarmed,
         reasons: because,

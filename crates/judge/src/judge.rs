@@ -1,9 +1,10 @@
+use crate::assignment::Assignment;
 use crate::blind_spot::BlindSpotBook;
 use crate::config::{Config, Guard};
 use crate::latency::{LatencyMetric, timed};
 use crate::odds::{Counts, Split};
 use crate::rate::{DifferenceProof, Rate, ShareProof, Tolerance};
-use model::{ArmCounts, Check, Environment, Observation, PerEnvironment};
+use model::{ArmCounts, BasisPoints, Check, Environment, Observation, PerEnvironment};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -26,6 +27,8 @@ pub struct Judge {
     pub(crate) refused: Option<String>,
     /// Traces so far.
     pub(crate) traces: PerEnvironment<u64>,
+    /// Whether traces are divided as the weight says.
+    pub(crate) assignment: Assignment,
     /// The candidate's share of the traces in the last batch that had any: what is to be expected of the next.
     pub(crate) candidate_share: f64,
     /// Candidate traces with a lost span, and spans that came out of it, so far: what a blind spot can explain.
@@ -39,6 +42,12 @@ pub struct Judge {
 }
 
 impl Judge {
+    /// What the state is as JSON, at most, in bytes. A number takes at most 25 with its comma. 9 rates have 3 processes of 17
+    /// numbers, a likelihood of 48 and 20 more: 27,000 bytes. Latency has 9 thresholds of 27 numbers, 48 and some 40 for
+    /// proofs and sums: 9,000, or, before its quantiles are known, 521 buckets of 28 bytes: 15,000. 64 weights of 100 bytes,
+    /// and 128 blind-spot subjects of at most 1,000.
+    pub const MAX_STATE_BYTES: usize = 192 * 1024;
+
     /// A judge that has seen nothing.
     pub fn new(config: Config) -> Judge {
         let guards = &config.guards;
@@ -49,6 +58,7 @@ impl Judge {
             last_batch: None,
             refused: None,
             traces: PerEnvironment::default(),
+            assignment: Assignment::default(),
             candidate_share: 0.0,
             candidate_lossy: Counts::default(),
             candidate_spans_out: 0,
@@ -63,7 +73,11 @@ impl Judge {
 
     /// Takes one batch. A batch that is not newer than the last one is ignored, so that replaying is harmless; one
     /// whose counts cannot be is left out, and makes the verdict an Error until a good one comes.
-    pub fn observe(&mut self, observation: &Observation) {
+    ///
+    /// `weight` is the candidate's share of new traces if one weight alone was in force for the whole of the batch, for
+    /// traces pinned by an earlier one as well; `None` while it changed, and while the candidate had copies. The split of
+    /// the batch's traces is held against it.
+    pub fn observe(&mut self, observation: &Observation, weight: Option<BasisPoints>) {
         if self.last_batch.is_some_and(|last| observation.batch <= last) || self.config.problem().is_some() {
             return;
         }
@@ -81,6 +95,9 @@ impl Judge {
         if observation.traces() > 0 {
             self.candidate_share = arms[candidate].traces as f64 / observation.traces() as f64;
         }
+        if let Some(weight) = weight {
+            self.assignment.observe(arms, candidate, weight);
+        }
         self.candidate_lossy.add(counts(&arms[candidate], Check::LostSpan));
         self.candidate_spans_out = self.candidate_spans_out.saturating_add(arms[candidate].spans_out);
         self.observe_rates(arms, hazard);
@@ -90,6 +107,12 @@ impl Judge {
         let alone = arms[candidate.other()].traces == 0;
         let candidate_traces = self.traces[candidate];
         self.blind_spots.observe(&observation.blind_spots, candidate, candidate_traces, alone, hazard);
+    }
+
+    /// Forgets how traces were divided so far, for a person has seen that the split was broken and goes on. Nothing else
+    /// is forgotten.
+    pub fn watch_assignment_anew(&mut self) {
+        self.assignment = Assignment::default();
     }
 
     fn observe_rates(&mut self, arms: &PerEnvironment<ArmCounts>, hazard: f64) {
@@ -138,10 +161,10 @@ fn inconsistency(observation: &Observation) -> Option<String> {
     let batch = observation.batch;
     for environment in Environment::BOTH {
         let arm = &observation.arms[environment];
-        if arm.traces.max(timed(arm)) > MAX_TRACES_PER_BATCH {
+        if arm.traces.max(timed(arm)).max(arm.assigned) > MAX_TRACES_PER_BATCH {
             return Some(format!(
                 "batch {batch} has {} traces in {environment}; expected at most {MAX_TRACES_PER_BATCH}",
-                arm.traces.max(timed(arm))
+                arm.traces.max(timed(arm)).max(arm.assigned)
             ));
         }
         for (check, events) in &arm.events {

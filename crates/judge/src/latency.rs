@@ -4,8 +4,9 @@
 //! A trace that had not come out when its batch closed is beyond every threshold.
 
 use crate::config;
+use crate::effect::{Effect, OddsLikelihood, share_effect};
 use crate::odds::{Counts, Split, log_e};
-use crate::process::{Process, Proof, log_mean};
+use crate::process::{LOG_FLOOR, Process, Proof, log_mean};
 use crate::rate::log_e_alone;
 use crate::recent::{Estimate, Recent, RecentBatch};
 use model::{ArmCounts, Environment, PerEnvironment};
@@ -64,6 +65,10 @@ pub(crate) struct Judging {
     slower: Recent,
     /// Unfinished traces of both, which may be lost rather than slow.
     unfinished: Recent,
+    /// How much more often the candidate is beyond the quantile, in batches that have both environments.
+    odds: OddsLikelihood,
+    /// The candidate's traces, and those beyond quantile and margin, in batches without the active environment.
+    unaccompanied: Counts,
     /// Beyond the active environment's quantile, everything so far: shown to people, never decided with.
     pub(crate) candidate: Counts,
     pub(crate) active: Counts,
@@ -118,8 +123,11 @@ impl LatencyMetric {
         match self {
             LatencyMetric::Collecting(_) => 0.0,
             LatencyMetric::Judging(judging) => {
-                let thresholds: Vec<f64> = judging.thresholds.iter().map(Threshold::log_against).collect();
-                log_mean(&thresholds)
+                let mut logs = [LOG_FLOOR; WATCHED.len()];
+                for (log, threshold) in logs.iter_mut().zip(&judging.thresholds) {
+                    *log = threshold.log_against();
+                }
+                log_mean(&logs[..judging.thresholds.len()])
             }
         }
     }
@@ -166,6 +174,8 @@ impl Collected {
             reference: self.quantile_bucket(guard.quantile),
             slower: Recent::default(),
             unfinished: Recent::default(),
+            odds: OddsLikelihood::new(),
+            unaccompanied: Counts::default(),
             candidate: Counts::default(),
             active: Counts::default(),
         }
@@ -206,7 +216,7 @@ impl Judging {
                 candidate: count(candidate, candidate_traces, with_margin),
                 active: count(active, active_traces, proof.bucket),
             };
-            proof.proof.update(&log_e(&split, 1.0, &PSI_BETTER));
+            proof.proof.update(&log_e(&split, &PSI_BETTER));
         }
         let tolerated = 1.0 - guard.quantile;
         let recent = |candidate_events: f64, active_events: f64| RecentBatch {
@@ -219,8 +229,17 @@ impl Judging {
         let past_margin = beyond_within(candidate, self.reference, margin);
         self.slower.update(recent(past_margin, at_quantile as f64), tolerated);
         self.unfinished.update(recent(candidate.unfinished as f64, active.unfinished as f64), tolerated);
-        self.candidate.add(count(candidate, candidate_traces, self.reference));
-        self.active.add(count(active, active_traces, self.reference));
+        let split = Split {
+            candidate: count(candidate, candidate_traces, self.reference),
+            active: count(active, active_traces, self.reference),
+        };
+        self.odds.update(&split);
+        if active_traces == 0 {
+            let with_margin = self.reference.saturating_add(margin.ceil() as i32);
+            self.unaccompanied.add(count(candidate, candidate_traces, with_margin));
+        }
+        self.candidate.add(split.candidate);
+        self.active.add(split.active);
     }
 
     /// The active environment's plan quantile in microseconds, as frozen.
@@ -232,6 +251,18 @@ impl Judging {
     /// quantile. It is beyond what the plan tolerates when the candidate's share is the larger one.
     pub(crate) fn estimate(&self, guard: &config::Latency) -> Estimate {
         self.slower.estimate(guard.worse_than_active_by)
+    }
+
+    /// How much more often the candidate is beyond the quantile, or, by the part of the evidence that says more, how often
+    /// it is beyond quantile and margin where there is no active traffic. `weight` is the metric's.
+    pub(crate) fn effect(&self, weight: f64) -> Effect {
+        let log_evidence = |process: fn(&Threshold) -> &Process| {
+            self.thresholds.iter().map(|it| process(it).log_evidence()).fold(LOG_FLOOR, f64::max)
+        };
+        match log_evidence(|threshold| &threshold.compared) >= log_evidence(|threshold| &threshold.alone) {
+            true => self.odds.effect(weight),
+            false => share_effect(self.unaccompanied, weight),
+        }
     }
 
     /// Whether unfinished traces alone make the candidate look slow: without them it is not slower than tolerated.
@@ -254,7 +285,7 @@ impl Threshold {
     /// `with_margin`: the candidate's traces beyond threshold and margin, for batches without active traffic.
     fn observe(&mut self, split: &Split, with_margin: Counts, guard: &config::Latency, hazard: f64) {
         if split.candidate.traces > 0 && split.active.traces > 0 {
-            self.compared.update(&log_e(split, 1.0, &PSI_WORSE), hazard);
+            self.compared.update(&log_e(split, &PSI_WORSE), hazard);
         } else if split.candidate.traces > 0 {
             let upper = self.recent.active_share_upper();
             self.alone.update(&log_e_alone(with_margin, upper, &PSI_WORSE), hazard);

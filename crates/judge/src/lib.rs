@@ -8,9 +8,13 @@
 //! regression), resetting evidence between steps, or passing for want of evidence.
 
 mod assess;
+mod assignment;
 mod blind_spot;
 mod config;
 mod culprit;
+mod effect;
+pub mod formula;
+mod holm;
 mod judge;
 mod latency;
 mod odds;
@@ -24,7 +28,9 @@ mod words;
 mod tests;
 
 pub use assess::{Assessment, Failure, GuardEvidence, Verdict};
+pub use assignment::AssignmentEvidence;
 pub use config::{BlindSpots, Config, ErrorRate, Findings, Guard, Guards, Latency, SpanLoss};
+pub use effect::{CONFIDENCE, Effect, Measure};
 pub use judge::{Judge, MAX_TRACES_PER_BATCH};
 pub use odds::Counts;
 pub use recent::Estimate;

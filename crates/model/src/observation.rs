@@ -138,6 +138,12 @@ pub struct ExponentialHistogram(pub BTreeMap<i32, u64>);
 pub struct ArmCounts {
     /// Traces assigned to the environment in this batch and checked.
     pub traces: u64,
+    /// Traces that the environment was first handed in this batch, of those that are verified by their hash, whatever became
+    /// of them after, be it that they were left out: what the weight is held against. 0 in both environments where it is
+    /// not known of every trace: after the start of verification, and after views were lost, for as long as a trace is
+    /// in flight.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub assigned: u64,
     /// Traces with at least one event of the check. Absent means none.
     pub events: BTreeMap<Check, u64>,
     /// Spans that the environment acknowledged.
@@ -164,6 +170,10 @@ pub struct SlowTrace {
     pub latency_us: u64,
     /// When the trace was assigned.
     pub assigned: UnixMillis,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl ArmCounts {

@@ -9,6 +9,7 @@ mod guard;
 use crate::event::{Action, Cause, Decision, Event, HoldReason, Outcome, Shift, Start};
 use crate::plan::{Plan, Step as PlanStep};
 use crate::state::{DriftGuardState, Halt, Phase, Stage, State};
+use crate::steady::SteadyWeights;
 use judge::Judge;
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteTable, UnixMillis};
 
@@ -64,6 +65,7 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
         pins_since: None,
         torn_told: None,
         torn: 0,
+        steady: SteadyWeights::default(),
         judge: Judge::new(judge_config(plan)),
         assessment: None,
         heard_at: now,
@@ -148,6 +150,7 @@ impl Decider {
         }
         self.state.observed = Some((generation, shift.weight));
         self.state.pins_since = self.state.pins_since.or(Some(self.now));
+        self.state.steady.applied(&self.state.table, self.now);
         self.state.heard_at = self.now;
         self.decisions.push(Decision::ShiftObserved(shift));
         let ended = match &mut self.state.phase {
@@ -174,6 +177,7 @@ impl Decider {
         self.state.heard_at = self.now;
         self.state.observed = None;
         self.state.pins_since = None;
+        self.state.steady.ends(self.now);
         self.actions.push(Action::Publish(Box::new(self.state.table.clone())));
         if let Some(guard) = &mut self.state.drift_guard {
             guard.running = None;
@@ -204,6 +208,7 @@ impl Decider {
 
     /// Records and publishes the table as it stands in the state.
     fn order_table(&mut self) {
+        self.state.steady.ends(self.now);
         self.decisions.push(Decision::ShiftOrdered(Shift::from(&self.state.table)));
         self.actions.push(Action::Publish(Box::new(self.state.table.clone())));
     }

@@ -199,6 +199,11 @@ pub enum HoldReason {
         /// The generation that was ordered.
         generation: u64,
     },
+    /// Traces are not divided as the weight says, so that no comparison means anything.
+    SplitBroken {
+        /// The shares expected and seen, and the evidence.
+        reason: String,
+    },
     /// Verification says nothing any more. Ends by itself when it does again.
     SourceSilent {
         /// For how long, in milliseconds.

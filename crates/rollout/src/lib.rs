@@ -11,6 +11,7 @@ mod event;
 mod record;
 mod report;
 mod state;
+mod steady;
 
 pub use decide::{Step, start, step};
 pub use event::{Action, Cause, Command, Decision, Event, HoldReason, Outcome, Principal, RolloutId, Shift, Start};
@@ -19,6 +20,7 @@ pub use model::{GateResult, GateVerdict};
 pub use record::{Body, Record, Replay, ReplayError, replay};
 pub use report::{Progress, Report, StepReport, report};
 pub use state::{Approval, Halt, Phase, Stage, State};
+pub use steady::SteadyWeights;
 
 #[cfg(test)]
 mod tests;

@@ -145,7 +145,10 @@ pub fn report(state: &State, now: UnixMillis) -> Report {
 fn needs_person(state: &State) -> bool {
     match &state.phase {
         Phase::Progressing { halt: Some(Halt::Held { reason, .. }), .. } => match reason {
-            HoldReason::Inconclusive { .. } | HoldReason::Gate { .. } | HoldReason::NotApplied { .. } => true,
+            HoldReason::Inconclusive { .. }
+            | HoldReason::Gate { .. }
+            | HoldReason::NotApplied { .. }
+            | HoldReason::SplitBroken { .. } => true,
             HoldReason::SourceSilent { .. } => false,
         },
         Phase::Progressing { .. } | Phase::RollingBack { .. } | Phase::Promoting { .. } | Phase::Ended { .. } => false,
@@ -200,6 +203,13 @@ fn held(reason: &HoldReason, step: usize) -> Standing {
         HoldReason::NotApplied { generation } => (
             format!("the gateway did not apply generation {generation}"),
             vec!["the gateway, or `verdigris rollout rollback`".to_owned()],
+        ),
+        HoldReason::SplitBroken { reason } => (
+            "the traces are not divided as the weight says".to_owned(),
+            vec![
+                reason.clone(),
+                "`verdigris rollout rollback`, or `resume` once it is mended (the split is watched anew)".to_owned(),
+            ],
         ),
         HoldReason::SourceSilent { for_ms } => (
             format!("verification was silent for {}", ShortDuration(*for_ms)),

@@ -2,6 +2,7 @@
 
 use crate::event::{Cause, HoldReason, Outcome, Principal, RolloutId};
 use crate::plan::{GateName, Plan};
+use crate::steady::SteadyWeights;
 use judge::{Assessment, Judge};
 use model::{BasisPoints, BlindSpotCount, Finding, GateVerdict, RouteTable, SlowTrace, UnixMillis};
 use serde::Serialize;
@@ -37,6 +38,8 @@ pub struct State {
     pub torn_told: Option<u64>,
     /// Traces torn by this rollout's rollback.
     pub torn: u64,
+    /// When one weight alone decided where new traces go, the oldest first.
+    pub steady: SteadyWeights,
     /// The evidence; carried over steps, never reset.
     pub judge: Judge,
     /// What the judge said last.

@@ -114,6 +114,28 @@ fn operators_pause_resume_promote_and_roll_back() {
 }
 
 #[test]
+fn a_broken_split_holds_and_no_verdict_is_made_from_it() {
+    let pausing = "apply; gate pass; approve bob; apply; good 12; apply; good 3; apply; ";
+    let held = "held at step 7: the traces are not divided as the weight says";
+    check(PLAN, &format!("{pausing}good 12"), "step 7 of 9: pause");
+    check(PLAN, &format!("{pausing}skewed 12"), held);
+    let broken = format!("{pausing}skewed 12; ");
+    // Green also loses spans, which without the split would roll back.
+    check(PLAN, &format!("{broken}skewed-lossy 20"), held);
+    check(PLAN, &format!("{broken}good 60"), held);
+    check(PLAN, &format!("{broken}restart"), held);
+    check(PLAN, &format!("{broken}promote alice"), "refused promote: the split is broken");
+    check(PLAN, &format!("{broken}resume alice"), "step 7 of 9: pause");
+    check(PLAN, &format!("{broken}resume alice; good 20; resume alice"), "step 8 of 9: setWeight 100%");
+    check(PLAN, &format!("{broken}resume alice; lossy 20; apply"), "rolled back: spanLoss");
+    check(PLAN, &format!("{broken}resume alice; skewed 30"), held);
+    check(PLAN, &format!("{broken}rollback alice; apply"), "rolled back: operator");
+    // A pause is kept, and the hold comes after it.
+    check(PLAN, &format!("{pausing}pause alice; skewed 12"), "paused by alice at step 7");
+    check(PLAN, &format!("{pausing}pause alice; skewed 12; resume alice"), held);
+}
+
+#[test]
 fn missing_evidence_is_never_a_pass() {
     let analysing = "apply; gate pass; approve bob; apply; good 12; apply; ";
     check(PLAN, &format!("{analysing}wait 34"), "step 5 of 9: analysis until conclusive");

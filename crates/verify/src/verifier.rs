@@ -169,6 +169,22 @@ impl Verifier {
         self.keep_within_bound();
     }
 
+    /// The same for a span that comes from the disk, where it waited until the environment took it. Its trace is judged by
+    /// when it was handed over, but it was assigned when it came.
+    pub fn redelivered(
+        &mut self,
+        environment: Environment,
+        delivery: Delivery,
+        handed_over_us: u64,
+        fact: &SpanFact<'_>,
+    ) {
+        let was_assigned = self.traces[environment].get(&fact.trace).is_some_and(|trace| trace.is_assigned);
+        self.sent(environment, delivery, handed_over_us, fact);
+        if let Some(trace) = self.traces[environment].get_mut(&fact.trace) {
+            trace.is_assigned = was_assigned;
+        }
+    }
+
     /// A copy that the mirror dropped, or a span of a request that is otherwise not to be judged: the trace is left out
     /// of this environment's counts.
     pub fn leave_out(&mut self, environment: Environment, trace: TraceId, at: UnixMillis) {
@@ -280,6 +296,7 @@ impl Verifier {
         let Some(trace) = self.traces[environment].get_mut(&id) else { return };
         trace.standing = Standing::Assigned;
         trace.assigned = at;
+        trace.is_assigned = is_open;
         if trace.batch != batch {
             trace.batch = batch;
             self.batches.entry(batch).or_default().traces[environment].push(id);

@@ -28,7 +28,7 @@ fn mean_evidence_is_at_most_one_under_any_allocation() {
             let n_b = random.next() % 60;
             let candidate = Counts { traces: n_g, events: random.binomial(n_g, base) };
             let active = Counts { traces: n_b, events: random.binomial(n_b, base) };
-            process.update(&log_e(&Split { candidate, active }, 1.0, &PSI), 0.05);
+            process.update(&log_e(&Split { candidate, active }, &PSI), 0.05);
         }
         evidence.push(libm::exp(process.log_evidence()));
     }
@@ -57,7 +57,7 @@ fn false_alarms_stay_below_alpha_on_a_ramp() {
                 behaviour.chances.insert(Check::ErrorSpan, 0.02 * drift);
                 behaviour.chances.insert(Check::LostSpan, 0.01 * drift);
             }
-            judge.observe(&traffic.batch([0.01, 0.05, 0.25, 0.5][batch as usize / 30]));
+            judge.observe(&traffic.batch([0.01, 0.05, 0.25, 0.5][batch as usize / 30]), None);
             let assessment = judge.assess();
             alarmed |= assessment.log_evidence >= assessment.log_threshold;
             failed |= matches!(assessment.verdict, Verdict::Fail(_));
@@ -78,7 +78,7 @@ fn false_proofs(runs: u64, green: Behaviour, log_for: impl Fn(&Judge) -> f64) ->
         let mut traffic = Traffic::new(9_000 + seed, 200, blue, green.clone());
         let mut judge = Judge::new(config());
         let ever = (0..100).any(|_| {
-            judge.observe(&traffic.batch(0.5));
+            judge.observe(&traffic.batch(0.5), None);
             log_for(&judge) >= log_threshold
         });
         false_proofs += u64::from(ever);
@@ -111,7 +111,7 @@ fn median_to_detect(base: f64, worse: f64, weight: f64, per_batch: u64) -> f64 {
                 let n_b = per_batch - n_g;
                 let candidate = Counts { traces: n_g, events: random.binomial(n_g, worse) };
                 let active = Counts { traces: n_b, events: random.binomial(n_b, base) };
-                process.update(&log_e(&Split { candidate, active }, 1.0, &PSI), 1.0 / 1_200.0);
+                process.update(&log_e(&Split { candidate, active }, &PSI), 1.0 / 1_200.0);
                 traces += per_batch;
                 assert!(traces < 10_000_000, "never detected");
             }
@@ -147,7 +147,7 @@ fn a_slowdown_takes_what_the_acceptance_table_says() {
             let alarmed = |judge: &Judge| judge.latency.as_ref().unwrap().log_against() >= libm::log(100.0);
             (1..400)
                 .find(|_| {
-                    judge.observe(&traffic.batch(0.5));
+                    judge.observe(&traffic.batch(0.5), None);
                     alarmed(&judge)
                 })
                 .expect("a slowdown by a fifth is seen within 40,000 traces")

@@ -8,10 +8,10 @@ use model::{
 use std::collections::BTreeMap;
 
 /// SplitMix64 (Steele, Lea, Flood 2014): enough for tests, and the same everywhere.
-pub(super) struct Random(pub(super) u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -19,12 +19,12 @@ impl Random {
     }
 
     /// Above 0.0, at most 1.0.
-    pub(super) fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         ((self.next() >> 11) + 1) as f64 / (1u64 << 53) as f64
     }
 
     /// How many of `n` happen at a chance of `p`, by jumping from one to the next.
-    pub(super) fn binomial(&mut self, n: u64, p: f64) -> u64 {
+    pub(crate) fn binomial(&mut self, n: u64, p: f64) -> u64 {
         if p <= 0.0 || n == 0 {
             return 0;
         }
@@ -45,7 +45,7 @@ impl Random {
     }
 
     /// How many of `n` values fall into each of the buckets, given their chances.
-    pub(super) fn multinomial(&mut self, n: u64, chances: &[(i32, f64)]) -> BTreeMap<i32, u64> {
+    pub(crate) fn multinomial(&mut self, n: u64, chances: &[(i32, f64)]) -> BTreeMap<i32, u64> {
         let (mut left, mut chance_left) = (n, 1.0);
         let mut buckets = BTreeMap::new();
         for (bucket, chance) in chances {
@@ -62,30 +62,30 @@ impl Random {
 
 /// What one environment does to a trace.
 #[derive(Clone, Debug)]
-pub(super) struct Behaviour {
+pub(crate) struct Behaviour {
     /// Chance of each check in a trace.
-    pub(super) chances: BTreeMap<Check, f64>,
+    pub(crate) chances: BTreeMap<Check, f64>,
     /// Chances of the latency's buckets; [`latency`] makes them.
-    pub(super) latency: Vec<(i32, f64)>,
+    pub(crate) latency: Vec<(i32, f64)>,
     /// A service in this share of traces, of which nothing comes out (the trace loses a span and leaves an orphan).
-    pub(super) blind: f64,
+    pub(crate) blind: f64,
     /// The share of traces with a lost span in which it had children.
-    pub(super) orphaning: f64,
+    pub(crate) orphaning: f64,
 }
 
 impl Behaviour {
-    pub(super) fn healthy() -> Behaviour {
+    pub(crate) fn healthy() -> Behaviour {
         Behaviour { chances: BTreeMap::new(), latency: latency(1.0), blind: 0.0, orphaning: 0.0 }
     }
 
-    pub(super) fn with(mut self, check: Check, chance: f64) -> Behaviour {
+    pub(crate) fn with(mut self, check: Check, chance: f64) -> Behaviour {
         self.chances.insert(check, chance);
         self
     }
 }
 
 /// Log-normal latency around 20 ms times `factor`, sigma 0.6, cut into the observation's buckets.
-pub(super) fn latency(factor: f64) -> Vec<(i32, f64)> {
+pub(crate) fn latency(factor: f64) -> Vec<(i32, f64)> {
     let below = |bucket: i32| {
         let us = libm::exp2((f64::from(bucket) + 1.0) / 8.0);
         let z = (libm::log(us) - libm::log(20_000.0 * factor)) / 0.6;
@@ -95,30 +95,30 @@ pub(super) fn latency(factor: f64) -> Vec<(i32, f64)> {
 }
 
 /// Batches of a rollout; green is the candidate.
-pub(super) struct Traffic {
-    pub(super) random: Random,
-    pub(super) blue: Behaviour,
-    pub(super) green: Behaviour,
-    pub(super) traces_per_batch: u64,
+pub(crate) struct Traffic {
+    pub(crate) random: Random,
+    pub(crate) blue: Behaviour,
+    pub(crate) green: Behaviour,
+    pub(crate) traces_per_batch: u64,
     batch: u64,
     blind_ever: PerEnvironment<(u64, u64)>,
 }
 
-pub(super) const SERVICE: f64 = 0.1;
+pub(crate) const SERVICE: f64 = 0.1;
 
 impl Traffic {
-    pub(super) fn new(seed: u64, traces_per_batch: u64, blue: Behaviour, green: Behaviour) -> Traffic {
+    pub(crate) fn new(seed: u64, traces_per_batch: u64, blue: Behaviour, green: Behaviour) -> Traffic {
         let blind_ever = PerEnvironment::default();
         Traffic { random: Random(seed), blue, green, traces_per_batch, batch: 0, blind_ever }
     }
 
     /// The next batch, with this share of its traces in green.
-    pub(super) fn batch(&mut self, weight: f64) -> Observation {
+    pub(crate) fn batch(&mut self, weight: f64) -> Observation {
         let green = self.random.binomial(self.traces_per_batch, weight);
         self.batch_of(green, self.traces_per_batch - green)
     }
 
-    pub(super) fn batch_of(&mut self, green: u64, blue: u64) -> Observation {
+    pub(crate) fn batch_of(&mut self, green: u64, blue: u64) -> Observation {
         self.batch += 1;
         let behaviours =
             [(Environment::Blue, self.blue.clone(), blue), (Environment::Green, self.green.clone(), green)];
@@ -154,11 +154,11 @@ impl Traffic {
     }
 }
 
-pub(super) fn operation() -> Subject {
+pub(crate) fn operation() -> Subject {
     Subject::Operation { service: "payment".into(), operation: "charge".into(), kind: 2 }
 }
 
-pub(super) fn edge() -> Subject {
+pub(crate) fn edge() -> Subject {
     Subject::Edge { from: "checkout".into(), to: "payment".into() }
 }
 
@@ -178,6 +178,7 @@ fn arm(random: &mut Random, behaviour: &Behaviour, traces: u64) -> ArmCounts {
     ArmCounts {
         traces,
         events,
+        assigned: traces,
         spans_acknowledged: traces * 6,
         spans_out: traces * 6 - unfinished,
         latency_us,
@@ -186,7 +187,7 @@ fn arm(random: &mut Random, behaviour: &Behaviour, traces: u64) -> ArmCounts {
     }
 }
 
-pub(super) fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config {
         candidate: Environment::Green,
         false_alarm: 0.01,

@@ -61,6 +61,11 @@ impl Decider {
                 self.actions.push(Action::Publish(Box::new(self.state.table.clone())));
             }
             Some(HoldReason::SourceSilent { .. }) => self.state.heard_at = now,
+            Some(HoldReason::SplitBroken { .. }) => {
+                self.state.judge.watch_assignment_anew();
+                self.state.assessment = Some(self.state.judge.assess());
+                self.wait_again(step);
+            }
         }
         Ok(())
     }
@@ -80,6 +85,13 @@ impl Decider {
         let step = *step;
         if matches!(halt, Some(Halt::Held { reason: HoldReason::SourceSilent { .. }, .. })) {
             return Err("verification is silent: promoting would be blind; resume when it is back, or roll back".into());
+        }
+        if matches!(halt, Some(Halt::Held { reason: HoldReason::SplitBroken { .. }, .. })) {
+            return Err(
+                "the split is broken: nothing that was compared means anything; resume to watch it anew, or roll \
+                        back"
+                    .into(),
+            );
         }
         match stage {
             Stage::Mirroring { .. } | Stage::Analysing { .. } | Stage::Pausing { .. } | Stage::Baking { .. } => {

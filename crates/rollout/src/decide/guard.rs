@@ -11,7 +11,8 @@ impl Decider {
     pub(super) fn observe(&mut self, observation: &Observation) {
         self.state.heard_at = self.now;
         self.state.observations += 1;
-        self.state.judge.observe(observation);
+        let weight = self.state.steady.during(observation);
+        self.state.judge.observe(observation, weight);
         merge_findings(&mut self.state.findings, &observation.findings);
         merge_blind_spots(&mut self.state.blind_spots, &observation.blind_spots);
         self.state.slowest = observation.arms[Environment::Green].slowest.or(self.state.slowest);

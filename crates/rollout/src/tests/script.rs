@@ -124,7 +124,9 @@ impl Run {
                 self.happen(Event::Restarted);
             }
             "wait" => (0..number()).for_each(|_| self.second(None)),
-            "good" | "lossy" | "blind" | "idle" => (0..number()).for_each(|_| self.second(Some(word))),
+            "good" | "lossy" | "blind" | "idle" | "skewed" | "skewed-lossy" => {
+                (0..number()).for_each(|_| self.second(Some(word)))
+            }
             other => panic!("{other}?"),
         }
     }
@@ -155,7 +157,7 @@ impl Run {
             arm
         };
         let lost = match kind {
-            "lossy" => green / 5,
+            "lossy" | "skewed-lossy" => green / 5,
             "blind" => green / 2,
             _ => 0,
         };
@@ -186,6 +188,13 @@ impl Run {
             },
             example,
         };
+        // Half of what green should have goes to blue.
+        let strays = if kind.starts_with("skewed") { green / 2 } else { 0 };
+        let assigned = PerEnvironment { blue: blue + strays, green: green - strays };
+        let mut arms = PerEnvironment { blue: arm(blue, 0), green: arm(green, lost) };
+        for environment in model::Environment::BOTH {
+            arms[environment].assigned = assigned[environment];
+        }
         let from = self.observed;
         self.observed = self.now;
         self.batch += 1;
@@ -193,7 +202,7 @@ impl Run {
             batch: self.batch,
             assigned_from: from,
             assigned_until: self.observed,
-            arms: PerEnvironment { blue: arm(blue, 0), green: arm(green, lost) },
+            arms,
             left_out: PerEnvironment::default(),
             findings: if lost > 0 { vec![finding] } else { vec![] },
             blind_spots: if kind == "blind" { vec![spot] } else { vec![] },

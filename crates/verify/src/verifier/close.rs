@@ -46,6 +46,8 @@ impl Verifier {
         let mut left_out = PerEnvironment::from_fn(|environment| batch.over_bound[environment].count());
         let mut tally = Tally::new(self.keyed);
         let mut judged: Vec<Closing> = Vec::new();
+        let mut assigned = PerEnvironment::<u64>::default();
+        let begins = UnixMillis(number.saturating_mul(self.config.batch_ms));
         for environment in Environment::BOTH {
             for id in &batch.traces[environment] {
                 let traces = &mut self.traces[environment];
@@ -57,6 +59,8 @@ impl Verifier {
                 self.spans -= trace.weight();
                 self.closed[environment].insert(trace.hash);
                 let closing = self.closing(environment, *id, trace);
+                // What began while not everything was told may be a trace that began before.
+                assigned[environment] += u64::from(closing.trace.is_assigned && closing.known_from <= begins);
                 match fate(&closing, self.missed_through) {
                     Fate::Judged => {
                         tally.judge(judged.len(), &closing, &self.words);
@@ -68,8 +72,11 @@ impl Verifier {
             }
             self.counted.left_out[environment] += left_out[environment];
         }
-        let (observation, examples) =
+        let (mut observation, examples) =
             tally.finish(number, self.config.batch_ms, left_out, &mut self.subjects, &self.words);
+        for environment in Environment::BOTH {
+            observation.arms[environment].assigned = assigned[environment];
+        }
         for place in examples {
             let closing = &judged[place.position];
             self.examples.note(place.environment, place.trace, &closing.trace, &self.words);

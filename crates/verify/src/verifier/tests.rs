@@ -3,6 +3,7 @@ use model::{Observation, RouteKey, SpanId, Subject};
 use std::fmt::Write as _;
 
 mod answers;
+mod assigned;
 mod bounds;
 mod reference;
 mod script;

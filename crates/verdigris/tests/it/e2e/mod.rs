@@ -8,5 +8,6 @@ mod lab;
 mod old_senders;
 mod peers;
 mod real;
+mod reference;
 mod sdk;
 mod takeovers;

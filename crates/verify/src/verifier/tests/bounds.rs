@@ -5,11 +5,11 @@ use crate::finding::MAX_GROUPS;
 use crate::subject::MAX_SUBJECTS_EVER;
 use model::{Check, MAX_FINDINGS_PER_OBSERVATION, MAX_SUBJECTS_PER_OBSERVATION};
 
-fn number(trace: u64) -> TraceId {
+pub(super) fn number(trace: u64) -> TraceId {
     TraceId(u128::from(trace).to_be_bytes())
 }
 
-fn fact<'a>(trace: u64, span: u64, operation: &'a str, keys: &'a [&'a str]) -> SpanFact<'a> {
+pub(super) fn fact<'a>(trace: u64, span: u64, operation: &'a str, keys: &'a [&'a str]) -> SpanFact<'a> {
     SpanFact {
         trace: number(trace),
         span: SpanId(span.to_be_bytes()),
@@ -23,12 +23,12 @@ fn fact<'a>(trace: u64, span: u64, operation: &'a str, keys: &'a [&'a str]) -> S
     }
 }
 
-fn acknowledged(verifier: &mut Verifier, environment: Environment, at_ms: u64, fact: &SpanFact<'_>) {
+pub(super) fn acknowledged(verifier: &mut Verifier, environment: Environment, at_ms: u64, fact: &SpanFact<'_>) {
     verifier.sent(environment, Delivery::Acknowledged, at_ms * 1_000, fact);
 }
 
 /// Sends every trace to both environments, and lets it come out.
-fn mirror(verifier: &mut Verifier, traces: std::ops::Range<u64>, at_ms: u64) {
+pub(super) fn mirror(verifier: &mut Verifier, traces: std::ops::Range<u64>, at_ms: u64) {
     for trace in traces {
         for environment in Environment::BOTH {
             for span in 1..=3 {

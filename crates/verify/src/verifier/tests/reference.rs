@@ -227,6 +227,9 @@ impl Naive {
             self.lives.remove(&key);
             let (arm, left_out) = self.counts.entry((life.first_ms() / 1_000, key.0)).or_default();
             let is_left_out = life.calls.iter().any(|line| line.event == Event::LeaveOut);
+            let first = life.calls.iter().find(|line| line.event != Event::Out);
+            let is_assigned = first.is_some_and(|line| line.event != Event::LeaveOut);
+            arm.assigned += u64::from(is_assigned && life.first_ms() / 1_000 * 1_000 >= AGE_MS);
             let is_judged = !is_left_out && life.count(arm);
             *left_out += u64::from(!is_judged);
             let waits = if is_judged && life.sent().next().is_some() { life.residue() } else { Vec::new() };
