@@ -7,7 +7,7 @@ use crate::release::Held;
 use crate::{Clock, Examples, Random};
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, Upstream};
 use rollout::plan::Plan;
-use rollout::{Body, Command, Decision, Event, Principal, Report, RolloutId, Start, State, report};
+use rollout::{Body, Command, Decision, Event, JudgeEvidence, Principal, Report, RolloutId, Start, State, report};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -195,6 +195,7 @@ impl Controller {
                 if next.state.outcome().is_some() {
                     self.outlets.watching.send_replace(None);
                 }
+                self.keep_judges_evidence(&next.decisions);
                 self.keep_examples(&next.decisions);
                 Some(next.decisions)
             }
@@ -331,6 +332,21 @@ impl Controller {
             }
         };
         self.journal.replay().rollouts.iter().map(summary).collect()
+    }
+
+    /// After a Pass or a Fail: the judge's whole state, under the digest that the decision names. As with examples, it
+    /// comes after the actions, and a decision stands without it: the observations in the ledger lead to the same bytes.
+    fn keep_judges_evidence(&self, decisions: &[Decision]) {
+        let named = decisions.iter().find_map(|decision| match decision {
+            Decision::Judged { assessment, evidence: Some(digest) } => Some((assessment, digest)),
+            _ => None,
+        });
+        let Some((assessment, digest)) = named else { return };
+        let Some(state) = self.journal.replay().rollouts.last() else { return };
+        match self.journal.keep_evidence(&JudgeEvidence::of(state, assessment).to_bytes()) {
+            Ok(kept) => assert_eq!(kept, *digest, "the decision was made from this very state"),
+            Err(error) => tracing::error!("evidence could not be kept: {error}"),
+        }
     }
 
     /// After a rollback was ordered: what was sent and what came out of the trace that shows why. It comes after the

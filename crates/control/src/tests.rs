@@ -1,11 +1,16 @@
 //! The controller over a real ledger in a temporary folder, with a clock that the test moves.
 
 use crate::handle::{CommandError, Input, ReleaseError, StartError, TapsError};
-use crate::{Controller, Handle, OpenStore, Outlook, Settings, Watching};
+use crate::{Controller, Handle, OpenStore, Outlook, Settings, Watching, decode};
 use ledger::{KeyName, SignerKey};
-use model::{BasisPoints, Environment, GateResult, GateVerdict, Protocol, RouteTable, UnixMillis, Upstream};
+use model::{
+    BasisPoints, Check, Environment, GateResult, GateVerdict, PerEnvironment, Protocol, RouteTable, UnixMillis,
+    Upstream,
+};
+use rollout::judge::Assessment;
+use rollout::judge::simulate::{Behaviour, Random, Traffic};
 use rollout::plan::GateName;
-use rollout::{Command, Principal, Progress, Report};
+use rollout::{Body, Command, Decision, JudgeEvidence, Principal, Progress, Report};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -79,6 +84,19 @@ impl Bench {
     async fn pass(&self, ms: u64) {
         self.now.fetch_add(ms, Ordering::Relaxed);
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+
+    /// Every decision of the ledger, once its server has stopped.
+    fn decisions(&self) -> Vec<Decision> {
+        let key = SignerKey::new(KeyName::new("test/ledger").unwrap(), &[1; 32]);
+        let (store, _) = Store::open(&self.dir(), key).unwrap();
+        let entries = store.read(0..store.size()).unwrap().map(Result::unwrap);
+        let records = (0..).zip(entries).map(|(index, entry)| decode(index, &entry).unwrap());
+        let decided = records.filter_map(|record| match record.body {
+            Body::Decided(decision) => Some(*decision),
+            _ => None,
+        });
+        decided.collect()
     }
 
     /// A rollout whose first weight is applied; the gateway knew the traces in flight for as long as the plan pins them.
@@ -181,6 +199,40 @@ async fn a_rollback_is_durable_before_the_table_goes_out_and_ends_when_it_is_app
     server.stop().await;
 }
 
+/// What the judge said is kept whole, under the digest that the decision names.
+#[tokio::test(start_paused = true)]
+async fn a_verdict_leaves_the_evidence_that_it_was_made_from() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    let report = bench.shifted(&server).await;
+    let (blue, green) = (Behaviour::healthy(), Behaviour::healthy().with(Check::LostSpan, 0.2));
+    let mut traffic = Traffic::new(Random::new(1), blue, green);
+    for _ in 0..20 {
+        let from = UnixMillis(bench.now.load(Ordering::Relaxed));
+        let observation = traffic.observation(PerEnvironment { blue: 900, green: 100 }, from, from.plus_ms(2_000));
+        server.handle.tell(Input::Observed { rollout: report.rollout.clone(), observation: observation.into() }).await;
+        bench.pass(2_000).await;
+    }
+    assert_eq!(server.report().await.progress, Progress::RollingBack);
+    server.stop().await;
+
+    let named: Vec<(String, Box<Assessment>)> = bench.decisions().into_iter().filter_map(evidence_of).collect();
+    assert!(!named.is_empty());
+    for (digest, assessment) in named {
+        let hex = digest.strip_prefix("sha256:").unwrap();
+        let blob = std::fs::read(bench.root.path().join("evidence").join(hex)).unwrap();
+        let evidence = JudgeEvidence::from_bytes(&blob).unwrap();
+        assert_eq!((evidence.digest(), evidence.judge.assess()), (digest, *assessment));
+    }
+}
+
+fn evidence_of(decision: Decision) -> Option<(String, Box<Assessment>)> {
+    match decision {
+        Decision::Judged { assessment, evidence } => Some((evidence?, assessment)),
+        _ => None,
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_start_that_cannot_be_is_refused_and_changes_nothing() {
     let bench = Bench::new();
@@ -251,7 +303,7 @@ fn starts_and_stops(bench: &Bench) -> (usize, usize) {
     let reader = store::Reader::open(&bench.dir()).unwrap();
     let checkpoint = reader.checkpoint(key.verifier()).unwrap();
     let entries = reader.entries(&checkpoint, 0..checkpoint.size()).unwrap();
-    let body = |entry: &[u8]| format!("{:?}", crate::decode(0, entry).unwrap().body);
+    let body = |entry: &[u8]| format!("{:?}", decode(0, entry).unwrap().body);
     let bodies: Vec<String> = entries.map(|entry| body(&entry.unwrap())).collect();
     let count = |name: &str| bodies.iter().filter(|body| body.starts_with(name)).count();
     (count("ServerStarted"), count("ServerStopped"))

@@ -115,6 +115,18 @@ impl Judge {
         self.assignment = Assignment::default();
     }
 
+    /// What it judges by.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The same evidence, held against other probabilities of a false alarm and a false promotion: evidence is collected
+    /// whatever they are. What the guards tolerate cannot be changed afterwards.
+    pub fn with_probabilities(&self, false_alarm: f64, false_promotion: f64) -> Judge {
+        let config = Config { false_alarm, false_promotion, ..self.config.clone() };
+        Judge { config, ..self.clone() }
+    }
+
     fn observe_rates(&mut self, arms: &PerEnvironment<ArmCounts>, hazard: f64) {
         let candidate = self.config.candidate;
         for (check, rate) in &mut self.rates {

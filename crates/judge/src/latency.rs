@@ -18,16 +18,16 @@ use std::collections::BTreeMap;
 pub(crate) const TRACES_TO_FREEZE: u64 = 200;
 
 /// Quantiles of the active environment that are watched.
-const WATCHED: [f64; 9] = [0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
+pub(crate) const WATCHED: [f64; 9] = [0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
 
 /// Quantiles that a promotion proves, besides the plan's own.
 const PROVED: [f64; 2] = [0.5, 0.9];
 
 /// Odds ratios that an alarm looks for at each threshold.
-const PSI_WORSE: [f64; 5] = [1.1, 1.25, 1.5, 2.0, 4.0];
+pub(crate) const PSI_WORSE: [f64; 5] = [1.1, 1.25, 1.5, 2.0, 4.0];
 
 /// Odds ratios that a proof hopes for at each threshold.
-const PSI_BETTER: [f64; 5] = [0.3, 0.5, 0.7, 0.85, 0.95];
+pub(crate) const PSI_BETTER: [f64; 5] = [0.3, 0.5, 0.7, 0.85, 0.95];
 
 /// Buckets to a doubling: the observations' histograms have scale 3.
 const BUCKETS_PER_DOUBLING: f64 = 8.0;

@@ -13,6 +13,7 @@ mod blind_spot;
 mod config;
 mod culprit;
 mod effect;
+pub mod forms;
 pub mod formula;
 mod holm;
 mod judge;
@@ -22,6 +23,7 @@ pub mod planning;
 mod process;
 mod rate;
 mod recent;
+pub mod simulate;
 mod words;
 
 #[cfg(test)]

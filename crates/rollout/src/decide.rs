@@ -87,7 +87,8 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
     decider.finish()
 }
 
-fn judge_config(plan: &Plan) -> judge::Config {
+/// What a plan has its candidate judged by.
+pub fn judge_config(plan: &Plan) -> judge::Config {
     let batches_per_hour = u32::try_from(3_600_000 / plan.analysis.batch_ms.max(1)).unwrap_or(u32::MAX);
     judge::Config {
         candidate: Environment::Green,

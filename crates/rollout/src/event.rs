@@ -246,7 +246,13 @@ pub enum Decision {
         guard: bool,
     },
     /// The verdict of the judge changed.
-    Judged(Box<Assessment>),
+    Judged {
+        /// What it says now.
+        assessment: Box<Assessment>,
+        /// `sha256:…` of the [`JudgeEvidence`](crate::JudgeEvidence) that a Pass or a Fail was made from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<String>,
+    },
     /// An approval counts.
     Approved {
         /// Who approved.

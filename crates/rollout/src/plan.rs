@@ -37,6 +37,26 @@ pub const MAX_PLAN_JSON_BYTES: usize = 48 * 1024;
 /// More steps than this are not a plan that a person reads before approving it.
 pub const MAX_STEPS: usize = 64;
 
+/// Traces a second as a plan writes them, `500/s`; or what was expected.
+pub fn parse_rate_per_s(text: &str) -> Result<f64, String> {
+    quantity::rate_per_s(text)
+}
+
+/// A share above 0 % and up to `most` percent as a plan writes it, `0.1%`; or what was expected, with `example`.
+pub fn parse_share(text: &str, most: u32, example: &str) -> Result<f64, String> {
+    quantity::share(text, most, example)
+}
+
+/// A duration between two bounds in milliseconds as a plan writes it, `10m`; or what was expected.
+pub fn parse_duration_within(text: &str, bounds_ms: (u64, u64)) -> Result<u64, String> {
+    quantity::duration_ms(text, bounds_ms)
+}
+
+/// A probability above 0 and up to 0.5 as a plan writes it, `0.001`; or what was expected.
+pub fn parse_chance(text: &str) -> Result<f64, String> {
+    quantity::chance(text)
+}
+
 /// One rollout, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

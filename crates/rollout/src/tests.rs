@@ -1,5 +1,6 @@
 //! Rollouts as scripts in, transcripts out.
 
+mod evidence;
 mod replayed;
 mod script;
 

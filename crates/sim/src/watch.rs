@@ -115,9 +115,10 @@ impl Watch {
                 assert!(applied.contains(&shift.generation), "seed {seed}: {shift:?} was never applied");
                 followed.observed = Some(shift.generation);
             }
-            Decision::Judged(assessment) => {
+            Decision::Judged { assessment, evidence } => {
                 followed.passed = matches!(assessment.verdict, Verdict::Pass);
                 followed.failed = matches!(assessment.verdict, Verdict::Fail(_));
+                assert_eq!(evidence.is_some(), followed.passed || followed.failed, "seed {seed}: no evidence is named");
             }
             Decision::Approved { by, .. } => followed.check_approval(seed, by),
             Decision::Paused => followed.paused = true,

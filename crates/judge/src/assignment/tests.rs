@@ -46,11 +46,11 @@ fn the_factor_has_a_mean_of_one_under_the_weight() {
 fn alarms(runs: u64, alpha: f64, broken: impl Fn(f64) -> f64) -> (u64, f64) {
     let (mut alarms, mut sum) = (0, 0.0);
     for seed in 0..runs {
-        let (mut random, mut assignment) = (Random(400 + seed), Assignment::default());
+        let (mut random, mut assignment) = (Random::new(400 + seed), Assignment::default());
         let mut ever = false;
         for weight in [100, 500, 2_500, 5_000] {
             for _ in 0..30 {
-                let traces = random.next() % 400;
+                let traces = random.bits() % 400;
                 let candidate = random.binomial(traces, broken(f64::from(weight) / 10_000.0));
                 observe(&mut assignment, weight, candidate, traces - candidate);
                 ever |= assignment.evidence(alpha).is_some_and(|evidence| evidence.broken);

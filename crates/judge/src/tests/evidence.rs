@@ -8,12 +8,13 @@ use crate::latency::LatencyMetric;
 use crate::odds::{Counts, Split, log_e, log_e_share, log_m, tilt};
 use crate::process::{Process, Proof};
 use crate::rate::{PSI, log_e_not_worse};
+use crate::simulate;
 use crate::{Judge, config as plan};
 use model::{BasisPoints, Check, Environment};
 
 /// The mean of the evidence over `runs`, and its standard error.
 fn mean(runs: u64, seed: u64, log_evidence: impl Fn(&mut Random) -> f64) -> (f64, f64) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let evidence: Vec<f64> = (0..runs).map(|_| libm::exp(log_evidence(&mut random))).collect();
     let mean = evidence.iter().sum::<f64>() / runs as f64;
     let variance = evidence.iter().map(|it| (it - mean) * (it - mean)).sum::<f64>() / runs as f64;
@@ -35,7 +36,7 @@ fn one(form: &str, (mean, error): (f64, f64)) {
 /// The candidate's odds are `psi` times the base's.
 fn batch(random: &mut Random, progress: f64, psi: f64) -> Split {
     let base = 0.01 * (1.0 + 2.0 * progress);
-    let (n_g, n_b) = (random.next() % 60, random.next() % 60);
+    let (n_g, n_b) = (random.bits() % 60, random.bits() % 60);
     let candidate = Counts { traces: n_g, events: random.binomial(n_g, tilt(base, psi)) };
     Split { candidate, active: Counts { traces: n_b, events: random.binomial(n_b, base) } }
 }
@@ -66,7 +67,7 @@ fn two_rates_exactly_and_by_the_bound() {
     let large = |random: &mut Random| {
         let mut process = Process::new(PSI.len());
         for _ in 0..2 {
-            let (n_g, n_b) = (random.next() % 6_000 + 3_000, random.next() % 6_000 + 3_000);
+            let (n_g, n_b) = (random.bits() % 6_000 + 3_000, random.bits() % 6_000 + 3_000);
             let base = 0.4 + 0.2 * random.unit();
             let candidate = Counts { traces: n_g, events: random.binomial(n_g, base) };
             let active = Counts { traces: n_b, events: random.binomial(n_b, base) };
@@ -101,7 +102,7 @@ fn one_share_against_a_tolerance() {
         let evidence = |random: &mut Random, batches: u32, truth: fn(f64, f64) -> f64| {
             let mut process = Process::new(3);
             for number in 0..batches {
-                let traces = random.next() % 60;
+                let traces = random.bits() % 60;
                 let events = random.binomial(traces, truth(p, f64::from(number) / f64::from(batches)));
                 process.update(&log_e_share(Counts { traces, events }, p, &q), 0.05);
             }
@@ -122,14 +123,14 @@ fn the_average_over_latency_thresholds() {
     let guard = plan::Latency { quantile: 0.99, worse_than_active_by: 0.2 };
     let evidence = |random: &mut Random| {
         let mut metric = LatencyMetric::new();
-        let mut traffic = Traffic::new(random.next(), 0, Behaviour::healthy(), Behaviour::healthy());
+        let mut traffic = Traffic::new(random.bits(), 0, Behaviour::healthy(), Behaviour::healthy());
         let first = traffic.batch_of(0, 250);
         metric.observe(&first.arms, Environment::Green, &guard, 0.05);
         for number in 0..BATCHES {
             // Everything becomes slower, and it is no fault of the candidate.
             let slower = latency(1.0 + f64::from(number) / f64::from(BATCHES));
             (traffic.blue.latency, traffic.green.latency) = (slower.clone(), slower);
-            let observation = traffic.batch_of(random.next() % 40, random.next() % 40 + 1);
+            let observation = traffic.batch_of(random.bits() % 40, random.bits() % 40 + 1);
             metric.observe(&observation.arms, Environment::Green, &guard, 0.05);
         }
         metric.log_against()
@@ -141,14 +142,15 @@ fn the_average_over_latency_thresholds() {
 fn the_weighted_sum_over_all_metrics() {
     let evidence = |random: &mut Random| {
         let behaviour = Behaviour { blind: 0.2, ..Behaviour::healthy().with(Check::Orphan, 0.02) };
-        let mut traffic = Traffic::new(random.next(), 0, behaviour.clone(), behaviour);
+        let mut traffic = Traffic::new(random.bits(), 0, behaviour.clone(), behaviour);
         let mut judge = Judge::new(config());
         for number in 0..BATCHES {
-            for behaviour in [&mut traffic.blue, &mut traffic.green] {
+            let simulate::Traffic { blue, green, .. } = &mut *traffic;
+            for behaviour in [blue, green] {
                 behaviour.chances.insert(Check::ErrorSpan, 0.02 * f64::from(number + 1) / f64::from(BATCHES));
                 behaviour.chances.insert(Check::LostSpan, 0.01);
             }
-            judge.observe(&traffic.batch_of(random.next() % 60, random.next() % 60 + 1), None);
+            judge.observe(&traffic.batch_of(random.bits() % 60, random.bits() % 60 + 1), None);
         }
         judge.assess().log_evidence
     };
@@ -161,8 +163,8 @@ fn the_split_over_changing_weights() {
         let mut assignment = Assignment::default();
         for weight in [100, 1_000, 5_000] {
             let weight = BasisPoints::new(weight).unwrap();
-            for _ in 0..random.next() % 8 {
-                let traces = random.next() % 500;
+            for _ in 0..random.bits() % 8 {
+                let traces = random.bits() % 500;
                 let candidate = random.binomial(traces, weight.share());
                 assignment.observe(&super::assigned(candidate, traces - candidate), Environment::Green, weight);
             }

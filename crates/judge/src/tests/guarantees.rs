@@ -17,15 +17,15 @@ fn at_most(runs: u64, alpha: f64) -> u64 {
 /// Random weights, a base rate that triples, and batches of every size: the mean of e stays at most 1.
 #[test]
 fn mean_evidence_is_at_most_one_under_any_allocation() {
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     let (runs, batches) = (4_000, 20);
     let mut evidence = Vec::with_capacity(runs);
     for _ in 0..runs {
         let mut process = Process::new(PSI.len());
         for batch in 0..batches {
             let base = 0.01 * (1.0 + 2.0 * f64::from(batch) / f64::from(batches));
-            let n_g = random.next() % 60;
-            let n_b = random.next() % 60;
+            let n_g = random.bits() % 60;
+            let n_b = random.bits() % 60;
             let candidate = Counts { traces: n_g, events: random.binomial(n_g, base) };
             let active = Counts { traces: n_b, events: random.binomial(n_b, base) };
             process.update(&log_e(&Split { candidate, active }, &PSI), 0.05);
@@ -53,7 +53,8 @@ fn false_alarms_stay_below_alpha_on_a_ramp() {
         let (mut alarmed, mut failed) = (false, false);
         for batch in 0..120u32 {
             let drift = 1.0 + f64::from(batch) / 120.0;
-            for behaviour in [&mut traffic.blue, &mut traffic.green] {
+            let simulated: &mut crate::simulate::Traffic = &mut traffic;
+            for behaviour in [&mut simulated.blue, &mut simulated.green] {
                 behaviour.chances.insert(Check::ErrorSpan, 0.02 * drift);
                 behaviour.chances.insert(Check::LostSpan, 0.01 * drift);
             }
@@ -103,7 +104,7 @@ fn median_to_detect(base: f64, worse: f64, weight: f64, per_batch: u64) -> f64 {
     let threshold = libm::log(100.0);
     let mut needed: Vec<u64> = (0..201)
         .map(|seed| {
-            let mut random = Random(70_000 + seed);
+            let mut random = Random::new(70_000 + seed);
             let mut process = Process::new(PSI.len());
             let mut traces = 0;
             while process.log_evidence() < threshold {

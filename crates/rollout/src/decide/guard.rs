@@ -2,6 +2,7 @@
 
 use super::{Decider, GATE_LIMIT_MS, SILENCE_GRACE_MS};
 use crate::event::{Cause, Decision, HoldReason};
+use crate::evidence::JudgeEvidence;
 use crate::plan::GateName;
 use crate::state::{Halt, Phase, Stage, State};
 use judge::{Failure, Guard, Verdict};
@@ -34,7 +35,11 @@ impl Decider {
             None => true,
         };
         if changed {
-            self.decisions.push(Decision::Judged(Box::new(assessment.clone())));
+            let evidence = match &assessment.verdict {
+                Verdict::Pass | Verdict::Fail(_) => Some(JudgeEvidence::of(&self.state, &assessment).digest()),
+                Verdict::Inconclusive { .. } | Verdict::Error { .. } => None,
+            };
+            self.decisions.push(Decision::Judged { assessment: Box::new(assessment.clone()), evidence });
         }
         let failure = match &assessment.verdict {
             Verdict::Fail(failure) => Some(failure.clone()),

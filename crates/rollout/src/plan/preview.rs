@@ -102,6 +102,8 @@ pub struct Detection {
     pub of: String,
     /// Milliseconds from its beginning, if it begins with the step; `None` if this traffic never shows it.
     pub after_ms: Option<u64>,
+    /// Whether the plan tolerates that much: then it is seen, and rolls nothing back.
+    pub tolerated: bool,
 }
 
 /// When a guard would be proved to hold, for a candidate that is as good as the active environment.

@@ -220,7 +220,7 @@ fn words(decision: &Decision) -> String {
         Decision::ShiftOrdered(ordered) => format!("ordered  {}", shift(ordered)),
         Decision::ShiftObserved(observed) => format!("observed {}", shift(observed)),
         Decision::StepEntered { step, does } => format!("step {step}: {does}"),
-        Decision::Judged(assessment) => match &assessment.verdict {
+        Decision::Judged { assessment, evidence: _ } => match &assessment.verdict {
             judge::Verdict::Fail(failure) => format!("judged: fail: {:?} {:?}", failure.guard, failure.check),
             judge::Verdict::Pass => "judged: pass".to_owned(),
             judge::Verdict::Inconclusive { .. } => "judged: inconclusive".to_owned(),

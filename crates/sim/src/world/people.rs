@@ -95,7 +95,7 @@ pub(super) fn check_nothing_is_ordered_after(seed: u64, state: &State, now: Unix
             | Decision::GateRequested { .. }
             | Decision::Ended(_) => true,
             Decision::ShiftObserved(_)
-            | Decision::Judged(_)
+            | Decision::Judged { .. }
             | Decision::Approved { .. }
             | Decision::Refused { .. }
             | Decision::Paused

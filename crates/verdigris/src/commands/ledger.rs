@@ -3,6 +3,7 @@
 use crate::cli::{Format, Ledger, LedgerAt};
 use crate::describe::{Exit, Failed, printable, read_text, say, say_as_is, timestamp};
 use anyhow::{Context, anyhow};
+use judge::Verdict;
 use ledger::VerifierKey;
 use rollout::{Body, Decision, Event, Outcome, Record, Replay, Shift};
 use serde_json::json;
@@ -21,14 +22,15 @@ pub fn run(command: Ledger, format: Format) -> Result<Exit, Failed> {
     }
 }
 
-struct Opened {
-    reader: Reader,
-    key: VerifierKey,
+/// A ledger and the key that its checkpoint must be signed with.
+pub(super) struct Opened {
+    pub(super) reader: Reader,
+    pub(super) key: VerifierKey,
     /// Whether whoever asks said whose ledger it must be.
     pinned: bool,
 }
 
-fn open(at: &LedgerAt) -> Result<Opened, Failed> {
+pub(super) fn open(at: &LedgerAt) -> Result<Opened, Failed> {
     let beside = at.dir.parent().unwrap_or(Path::new(".")).join("ledger.key.pub");
     let text = match &at.key {
         Some(key) if key.contains('+') => key.clone(),
@@ -169,6 +171,16 @@ fn shift_words(shift: &Shift) -> String {
     format!("green {}{mirror}, {} active (generation {})", shift.weight, shift.active, shift.generation)
 }
 
+/// A verdict in words.
+pub(super) fn verdict_words(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Pass => "Pass".to_owned(),
+        Verdict::Fail(failure) => format!("Fail: {}", failure.reasons.join("; ")),
+        Verdict::Inconclusive { missing } => format!("Inconclusive: {}", missing.join("; ")),
+        Verdict::Error { reason } => format!("Error: {reason}"),
+    }
+}
+
 fn decision_words(decision: &Decision) -> String {
     match decision {
         Decision::StepEntered { step, does } => format!("step {step}: {does}"),
@@ -177,12 +189,10 @@ fn decision_words(decision: &Decision) -> String {
         Decision::GateRequested { gate, run, guard } => {
             format!("run {run}: the {gate} {}", if *guard { "guard" } else { "gate" })
         }
-        Decision::Judged(assessment) => match &assessment.verdict {
-            judge::Verdict::Pass => "verdict: Pass".to_owned(),
-            judge::Verdict::Fail(failure) => format!("verdict: Fail: {}", failure.reasons.join("; ")),
-            judge::Verdict::Inconclusive { missing } => format!("verdict: Inconclusive: {}", missing.join("; ")),
-            judge::Verdict::Error { reason } => format!("verdict: Error: {reason}"),
-        },
+        Decision::Judged { assessment, evidence } => {
+            let evidence = evidence.as_ref().map(|digest| format!(" (evidence {digest})")).unwrap_or_default();
+            format!("verdict: {}{evidence}", verdict_words(&assessment.verdict))
+        }
         Decision::Approved { by, count, needed } => format!("approved by {by}: {count} of {needed}"),
         Decision::Refused { command, reason } => format!("refused to {command}: {reason}"),
         Decision::Paused => "paused".to_owned(),

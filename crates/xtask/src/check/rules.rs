@@ -24,7 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model"]),
     ("web", &["control", "model"]),
     ("sim", PURE),
-    ("bench", &["model", "otlp"]),
+    ("bench", &["judge", "model", "otlp"]),
     ("fuzz-targets", &["model", "otlp"]),
     (
         "verdigris",
