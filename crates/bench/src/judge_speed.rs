@@ -131,9 +131,11 @@ fn observation(shape: &Shape, guard: Guard) -> Observation {
         assigned_from: UnixMillis(0),
         assigned_until: UnixMillis(2_000),
         arms: PerEnvironment { blue: arm.clone(), green: arm },
+        blue_half: None,
         left_out: PerEnvironment::default(),
         findings: vec![],
         blind_spots: vec![],
+        operations: vec![],
         omitted: 0,
     }
 }

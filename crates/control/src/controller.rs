@@ -147,8 +147,9 @@ impl Controller {
     fn take(&mut self, input: Input) {
         match input {
             Input::Observed { rollout, observation } => {
-                if self.runs(&rollout) {
-                    self.happened(Event::Observed(observation), SELF);
+                if let Some(state) = self.journal.replay().running().filter(|state| state.rollout == rollout) {
+                    let recorded = Box::new(state.recorded(*observation));
+                    self.happened(Event::Observed(recorded), SELF);
                 }
             }
             Input::Applied { generation, torn } => {

@@ -3,9 +3,10 @@
 use crate::handle::{CommandError, Input, ReleaseError, StartError, TapsError};
 use crate::{Controller, Handle, OpenStore, Outlook, Settings, Watching};
 use ledger::{KeyName, SignerKey};
-use model::{BasisPoints, Environment, GateResult, GateVerdict, Protocol, RouteTable, UnixMillis, Upstream};
+use model::{ArmCounts, BasisPoints, Check, Environment, GateResult, GateVerdict, Observation, PerEnvironment};
+use model::{Protocol, RouteTable, UnixMillis, Upstream};
 use rollout::plan::GateName;
-use rollout::{Command, Principal, Progress, Report};
+use rollout::{Body, Command, Event, Principal, Progress, Report};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -255,6 +256,71 @@ fn starts_and_stops(bench: &Bench) -> (usize, usize) {
     let bodies: Vec<String> = entries.map(|entry| body(&entry.unwrap())).collect();
     let count = |name: &str| bodies.iter().filter(|body| body.starts_with(name)).count();
     (count("ServerStarted"), count("ServerStopped"))
+}
+
+/// 100 traces of blue, of which one half has 50 and loses a span in all of them.
+fn uneven(batch: u64) -> Box<Observation> {
+    let arm = |traces| ArmCounts { traces, events: [(Check::LostSpan, 50)].into(), ..ArmCounts::default() };
+    Box::new(Observation {
+        batch,
+        assigned_from: UnixMillis(batch * 2_000),
+        assigned_until: UnixMillis(batch * 2_000 + 2_000),
+        arms: PerEnvironment { blue: arm(100), green: ArmCounts::default() },
+        blue_half: Some(arm(50)),
+        left_out: PerEnvironment::default(),
+        findings: vec![],
+        blind_spots: vec![],
+        operations: vec![],
+        omitted: 0,
+    })
+}
+
+/// How many observations the ledger has, and in how many of them blue can be compared with itself.
+fn observations(bench: &Bench) -> (usize, usize) {
+    let key = SignerKey::new(KeyName::new("test/ledger").unwrap(), &[1; 32]);
+    let reader = store::Reader::open(&bench.dir()).unwrap();
+    let checkpoint = reader.checkpoint(key.verifier()).unwrap();
+    let entries = reader.entries(&checkpoint, 0..checkpoint.size()).unwrap();
+    let halves = entries.filter_map(|entry| match crate::decode(0, &entry.unwrap()).unwrap().body {
+        Body::Happened(event) => match *event {
+            Event::Observed(observation) => Some(observation.blue_half.is_some()),
+            _ => None,
+        },
+        _ => None,
+    });
+    let halves: Vec<bool> = halves.collect();
+    (halves.len(), halves.iter().filter(|half| **half).count())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_measurement_holds_through_a_restart_until_a_person_resumes() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    let plan = PLAN
+        .replace("      - setWeight: 10%", "      - pause: {}\n      - mirror: { for: 60s }\n      - setWeight: 10%");
+    let rollout = server.start(&plan).await.unwrap().rollout;
+    server.apply().await;
+    server.handle.tell(Input::Observed { rollout: rollout.clone(), observation: uneven(1) }).await;
+    assert_eq!(server.report().await.noise, None, "green has no copies yet");
+    server.command(Command::Resume).await.unwrap();
+    server.apply().await;
+    server.handle.tell(Input::Observed { rollout: rollout.clone(), observation: uneven(2) }).await;
+    let held = server.report().await;
+    assert_eq!(held.headline, "held at step 2: the measurement is broken: blue differs from blue");
+    assert!(held.noise.unwrap().alarmed && held.needs_person);
+    server.kill().await;
+
+    let server = bench.serve();
+    assert_eq!(server.report().await.headline, held.headline);
+    server.apply().await;
+    server.handle.tell(Input::Observed { rollout, observation: uneven(3) }).await;
+    let refused = server.command(Command::Promote).await.unwrap_err().to_string();
+    assert!(refused.starts_with("promote was refused: the measurement is broken"), "{refused}");
+    let resumed = server.command(Command::Resume).await.unwrap();
+    assert_eq!(resumed.headline, "step 2 of 6: mirror for 1m");
+    assert_eq!(resumed.noise.unwrap().halves, [0, 0]);
+    server.stop().await;
+    assert_eq!(observations(&bench), (3, 2), "what no decision depends on is not recorded");
 }
 
 #[tokio::test(start_paused = true)]

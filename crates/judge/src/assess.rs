@@ -6,14 +6,15 @@ use crate::culprit;
 use crate::effect::Effect;
 use crate::holm::Holm;
 use crate::judge::{Judge, tolerance};
-use crate::latency::{LatencyMetric, TRACES_TO_FREEZE};
+use crate::latency::{LatencyMetric, TRACES_TO_FREEZE, Terms};
 use crate::odds::Counts;
+use crate::operation::{self, PART_OF_ONE, PART_OVER_ALL};
 use crate::planning::traces_to_prove_rate;
 use crate::process::{LOG_FLOOR, clamp_log, log_add};
 use crate::rate::{LOG_SURE, Rate};
 use crate::recent::Estimate;
 use crate::words;
-use model::{Check, PerEnvironment, Subject};
+use model::{Check, PerEnvironment, RootOperation, Subject};
 use serde::{Deserialize, Serialize};
 
 /// A verdict and everything it was made from.
@@ -65,6 +66,8 @@ pub struct Failure {
     pub check: Check,
     /// What is blind, where `check` is [`Check::BlindSpot`].
     pub subject: Option<Subject>,
+    /// The traces that are slow, where `check` is [`Check::Slow`] and not all of them are.
+    pub operation: Option<RootOperation>,
     /// How large the difference is lately, beside what the plan tolerates.
     pub estimate: Estimate,
     /// How large the difference is over the whole rollout, with its interval.
@@ -113,12 +116,14 @@ pub struct GuardEvidence {
 pub(crate) struct Metric {
     pub(crate) guard: Guard,
     pub(crate) check: Check,
+    /// The traces that it is of, if these are not all.
+    pub(crate) operation: Option<RootOperation>,
     pub(crate) log_against: f64,
     /// Beyond what the plan tolerates, by estimate.
     pub(crate) material: bool,
     pub(crate) estimate: Estimate,
     pub(crate) candidate: Counts,
-    active: Counts,
+    pub(crate) active: Counts,
 }
 
 /// No pass while something speaks against the candidate that is too much for chance and too little for an alarm: what was
@@ -127,7 +132,32 @@ fn suspicion(metrics: &[Metric], log_evidence: f64) -> Option<String> {
     let suspected = |metric: &&Metric| metric.material && metric.log_against >= LOG_SURE;
     let worst = metrics.iter().filter(suspected).max_by(|a, b| a.log_against.total_cmp(&b.log_against))?;
     let guard = worst.guard.name();
-    (log_evidence >= LOG_SURE).then(|| format!("{guard}: more traces, to clear green of {}", worst.check.words()))
+    (log_evidence >= LOG_SURE).then(|| format!("{guard}: more traces, to clear green of {}", worst.words()))
+}
+
+impl Metric {
+    /// What it looks for.
+    pub(crate) fn words(&self) -> String {
+        let of = self.operation.as_ref().map_or(String::new(), |root| format!(" for {root}"));
+        format!("{}{of}", self.check.words())
+    }
+}
+
+fn latency_metric(root: Option<&RootOperation>, latency: &LatencyMetric, terms: &Terms) -> Metric {
+    let (estimate, candidate, active) = match latency.judging() {
+        None => (Estimate::default(), Counts::default(), Counts::default()),
+        Some(judging) => (judging.estimate(terms), judging.candidate, judging.active),
+    };
+    Metric {
+        guard: Guard::Latency,
+        check: Check::Slow,
+        operation: root.cloned(),
+        log_against: latency.log_against(),
+        material: estimate.candidate > estimate.active,
+        estimate,
+        candidate,
+        active,
+    }
 }
 
 /// What a pass still needs.
@@ -149,7 +179,7 @@ impl Judge {
         }
         let metrics = self.metrics();
         let log_evidence = self.log_weighted(metrics.iter());
-        let weighted = metrics.iter().map(|it| (self.weight(it), it.log_against));
+        let weighted = metrics.iter().map(|it| (self.weight(it), it.log_against)).chain([(self.unspent(), 0.0)]);
         let holm = Holm::new(weighted, log_threshold);
         // What is worse by itself is worse together with all others; that is asked too, for the rounding's sake.
         let is_worse = |it: &&Metric| log_evidence >= log_threshold && holm.rejects(self.weight(it), it.log_against);
@@ -171,7 +201,17 @@ impl Judge {
 
     /// A metric's weight in the sum of the evidence.
     pub(crate) fn weight(&self, metric: &Metric) -> f64 {
-        self.config.guards.metric_weight(metric.guard)
+        let part = match (metric.check, &metric.operation) {
+            (Check::Slow, None) => PART_OVER_ALL,
+            (Check::Slow, Some(_)) => PART_OF_ONE,
+            (_, _) => 1.0,
+        };
+        self.config.guards.metric_weight(metric.guard) * part
+    }
+
+    /// The weight of operations that are not told of yet: evidence of 1 each.
+    fn unspent(&self) -> f64 {
+        self.config.guards.metric_weight(Guard::Latency) * self.operations.unspent()
     }
 
     fn verdict_without_failure(&self, guards: &[GuardEvidence], suspicion: Option<String>) -> Verdict {
@@ -205,7 +245,7 @@ impl Judge {
         Some(format!("blindSpots: more traces of {}, unseen in all {unseen} of the candidate", first.words()))
     }
 
-    fn metrics(&self) -> Vec<Metric> {
+    pub(crate) fn metrics(&self) -> Vec<Metric> {
         let mut metrics: Vec<Metric> = Vec::new();
         for guard in Guard::ALL {
             for check in guard.checks() {
@@ -215,6 +255,7 @@ impl Judge {
                     metrics.push(Metric {
                         guard,
                         check: *check,
+                        operation: None,
                         log_against: rate.log_against(),
                         material: rate.is_material(tolerance),
                         estimate,
@@ -224,26 +265,18 @@ impl Judge {
                 }
             }
         }
-        metrics.extend(self.latency_metric());
+        metrics.extend(self.latency_metrics());
         metrics.extend(self.blind_spot_metric());
         metrics
     }
 
-    fn latency_metric(&self) -> Option<Metric> {
-        let (guard, latency) = (self.config.guards.latency.as_ref()?, self.latency.as_ref()?);
-        let (estimate, candidate, active) = match latency {
-            LatencyMetric::Collecting(_) => (Estimate::default(), Counts::default(), Counts::default()),
-            LatencyMetric::Judging(judging) => (judging.estimate(guard), judging.candidate, judging.active),
-        };
-        Some(Metric {
-            guard: Guard::Latency,
-            check: Check::Slow,
-            log_against: latency.log_against(),
-            material: estimate.candidate > estimate.active,
-            estimate,
-            candidate,
-            active,
-        })
+    /// The latency over all traces, and that of each operation.
+    fn latency_metrics(&self) -> Vec<Metric> {
+        let (Some(guard), Some(over_all)) = (&self.config.guards.latency, &self.latency) else { return vec![] };
+        let (terms, of_operations) = (Terms::over_all(guard), operation::terms(guard));
+        let operations = self.operations.judged.iter().map(|it| (Some(&it.root), &it.latency, &of_operations));
+        let all = std::iter::once((None, over_all, &terms)).chain(operations);
+        all.map(|(root, latency, terms)| latency_metric(root, latency, terms)).collect()
     }
 
     fn blind_spot_metric(&self) -> Option<Metric> {
@@ -257,6 +290,7 @@ impl Judge {
         Some(Metric {
             guard: Guard::BlindSpots,
             check: Check::BlindSpot,
+            operation: None,
             log_against: self.blind_spots.log_against(),
             material: significant.len() > guard.at_most as usize,
             estimate: Estimate {
@@ -272,14 +306,21 @@ impl Judge {
 
     /// ln of the weighted sum of the metrics' evidence.
     fn log_weighted<'a>(&self, metrics: impl Iterator<Item = &'a Metric>) -> f64 {
-        let weighted = metrics.map(|it| it.log_against + libm::log(self.weight(it)));
+        let weighted = metrics.map(|it| {
+            let own = it.log_against + libm::log(self.weight(it));
+            // What no operation has of the latency's weight yet goes with the latency over all traces.
+            let over_all = it.check == Check::Slow && it.operation.is_none();
+            if over_all { log_add(own, libm::log(self.unspent())) } else { own }
+        });
         clamp_log(weighted.fold(LOG_FLOOR, log_add))
     }
 
     fn guard_evidence(&self, guard: Guard, metrics: &[Metric], worse: &[&Metric]) -> GuardEvidence {
         let own = || metrics.iter().filter(|metric| metric.guard == guard);
         let log_weight = libm::log(self.config.guards.metric_weight(guard) * guard.checks().len() as f64);
-        let telling = own().max_by(|a, b| a.log_against.total_cmp(&b.log_against));
+        // A single operation tells more than all traces only where something speaks against it.
+        let telling = own().filter(|metric| metric.operation.is_none() || metric.log_against >= LOG_SURE);
+        let telling = telling.max_by(|a, b| a.log_against.total_cmp(&b.log_against));
         let log_for = self.log_for(guard);
         let log_threshold_for = clamp_log(-libm::log(self.config.false_promotion));
         let worse = worse.iter().filter(|metric| metric.guard == guard);
@@ -332,16 +373,13 @@ impl Judge {
         let share = |counts: Counts| format!("{} of {}", words::percent(counts.share()), words::traces(counts.traces));
         match metric.check {
             Check::BlindSpot => self.blind_spot_words(),
-            Check::Slow => match &self.latency {
-                Some(LatencyMetric::Judging(judging)) => format!(
-                    "slower than {}: candidate {}, active {}",
-                    words::microseconds(judging.quantile_us()),
-                    share(candidate),
-                    share(active)
-                ),
-                Some(LatencyMetric::Collecting(_)) | None => {
-                    "the active environment's quantiles are not known yet".to_owned()
+            Check::Slow => match self.slower_than_us(metric.operation.as_ref()) {
+                Some(us) => {
+                    let of = metric.operation.as_ref().map_or(String::new(), |root| format!("{root}: "));
+                    let (candidate, active) = (share(candidate), share(active));
+                    format!("{of}slower than {}: candidate {candidate}, active {active}", words::microseconds(us))
                 }
+                None => "the active environment's quantiles are not known yet".to_owned(),
             },
             Check::DuplicatedSpan
             | Check::FabricatedSpan
@@ -364,6 +402,21 @@ impl Judge {
             | Check::ChangedResource) => {
                 format!("{}: candidate {}, active {}", check.words(), share(candidate), share(active))
             }
+        }
+    }
+
+    /// The active environment's plan quantile in microseconds, once it is known.
+    fn slower_than_us(&self, operation: Option<&RootOperation>) -> Option<f64> {
+        let guard = self.config.guards.latency.as_ref()?;
+        let terms = if operation.is_some() { operation::terms(guard) } else { Terms::over_all(guard) };
+        Some(self.latency_of(operation)?.judging()?.quantile_us(&terms))
+    }
+
+    /// The latency of an operation's traces, or of all.
+    pub(crate) fn latency_of(&self, operation: Option<&RootOperation>) -> Option<&LatencyMetric> {
+        match operation {
+            None => self.latency.as_ref(),
+            Some(root) => self.operations.judged.iter().find(|it| it.root == *root).map(|it| &it.latency),
         }
     }
 

@@ -8,8 +8,8 @@ use crate::blind_spot::Tracked;
 use crate::config::Guard;
 use crate::effect::{Effect, Measure, share_effect};
 use crate::judge::Judge;
-use crate::latency::LatencyMetric;
 use crate::odds::Counts;
+use crate::rate::LOG_SURE;
 use crate::recent::Estimate;
 use crate::words;
 use model::{Check, Subject};
@@ -32,13 +32,16 @@ const ORDER: [Check; 11] = [
 /// Blind spots account for a loss when this share of the traces with a loss misses one of them.
 const NEARLY_ALL: f64 = 0.9;
 
+/// Traces of the candidate from which on it is known whether an operation looks slow or not.
+const TRACES_TO_BE_KNOWN: u64 = 50;
+
 /// ln of the chance below which random loss, as frequent as the candidate's, does not leave a subject unseen: one in a
 /// million, so that among a thousand rare operations none is called blind by accident.
 const LOG_NOT_BY_CHANCE: f64 = -13.8;
 
 /// Names the failure. `alarmed` are the metrics that are worse by themselves and beyond tolerance, in no order; empty
 /// means none.
-pub(crate) fn name(judge: &Judge, metrics: &[Metric], alarmed: &[&Metric]) -> Option<Failure> {
+pub(crate) fn name<'a>(judge: &Judge, metrics: &'a [Metric], alarmed: &[&'a Metric]) -> Option<Failure> {
     let find = |check: Check| alarmed.iter().copied().find(|metric| metric.check == check);
     if let Some(exports) = find(Check::ExportFailure) {
         return Some(failure(judge, exports, exports, alarmed, vec![]));
@@ -54,7 +57,8 @@ pub(crate) fn name(judge: &Judge, metrics: &[Metric], alarmed: &[&Metric]) -> Op
     let unexplained = ORDER.into_iter().filter(|check| *check != Check::BlindSpot).find_map(find);
     let metric = unexplained.or_else(|| find(Check::BlindSpot))?;
     if metric.check == Check::Slow {
-        return Some(slow_failure(judge, metric, metrics, alarmed));
+        let slow = slow_to_name(metrics, alarmed).unwrap_or((metric, metric));
+        return Some(slow_failure(judge, slow, metrics, alarmed));
     }
     if metric.check == Check::Orphan {
         let causes = [
@@ -159,19 +163,59 @@ fn explains_loss<'j>(judge: &'j Judge, blind: &[&'j Tracked], significant: bool)
 }
 
 /// A failure by latency, unless unfinished traces make it and losses or failed exports make those.
-fn slow_failure(judge: &Judge, slow: &Metric, metrics: &[Metric], alarmed: &[&Metric]) -> Failure {
-    let explained = match &judge.latency {
-        Some(LatencyMetric::Judging(judging)) => judging.explained_by_unfinished(),
-        Some(LatencyMetric::Collecting(_)) | None => false,
-    };
+fn slow_failure(judge: &Judge, (slow, alarm): (&Metric, &Metric), metrics: &[Metric], alarmed: &[&Metric]) -> Failure {
+    let judging = judge.latency_of(slow.operation.as_ref()).and_then(|latency| latency.judging());
+    let explained = judging.is_some_and(|judging| judging.explained_by_unfinished());
     let cause = [Check::ExportFailure, Check::LostSpan].into_iter().find_map(|check| leaning(metrics, check));
     match cause.filter(|_| explained) {
         Some(cause) => {
             let because = "traces that never came out whole are what makes the candidate look slow".to_owned();
-            failure(judge, cause, slow, alarmed, vec![because])
+            failure(judge, cause, alarm, alarmed, vec![because])
         }
-        None => failure(judge, slow, slow, alarmed, vec![]),
+        None => {
+            let sure = |it: &&Metric| it.operation != slow.operation && it.log_against >= LOG_SURE;
+            let others: Vec<String> = slow_operations(metrics).filter(sure).filter_map(of).collect();
+            let mut named = failure(judge, slow, alarm, alarmed, vec![]);
+            if !others.is_empty() {
+                named.reasons.push(format!("slower too: {}", others.join(", ")));
+            }
+            named
+        }
     }
+}
+
+fn of(metric: &Metric) -> Option<String> {
+    metric.operation.as_ref().map(ToString::to_string)
+}
+
+/// Operations whose traces are slower than the plan tolerates, as far as is known.
+fn slow_operations(metrics: &[Metric]) -> impl Iterator<Item = &Metric> {
+    metrics.iter().filter(|metric| metric.operation.is_some() && is_slow(metric))
+}
+
+fn is_slow(metric: &Metric) -> bool {
+    metric.material && metric.log_against > 0.0
+}
+
+/// What of latency to name, and the alarm that it explains: an operation, if others are known and most of them are not
+/// slow; else the pipeline as a whole, if that alarms. An operation that explains the alarm over all traces need not alarm
+/// too.
+fn slow_to_name<'a>(metrics: &'a [Metric], alarmed: &[&'a Metric]) -> Option<(&'a Metric, &'a Metric)> {
+    let slow = || alarmed.iter().copied().filter(|metric| metric.check == Check::Slow);
+    let clearest = |a: &&Metric, b: &&Metric| a.log_against.total_cmp(&b.log_against);
+    let alarming = slow().filter(|metric| metric.operation.is_some()).max_by(clearest);
+    let Some(over_all) = slow().find(|metric| metric.operation.is_none()) else {
+        return alarming.map(|one| (one, one));
+    };
+    let surely = slow_operations(metrics).filter(|metric| metric.log_against >= LOG_SURE).max_by(clearest);
+    let one = alarming.map(|one| (one, one)).or(surely.map(|one| (one, over_all)));
+    let explains = |(one, _): &(&Metric, &Metric)| {
+        let others = metrics.iter().filter(|metric| metric.operation.is_some() && metric.operation != one.operation);
+        let known = others.filter(|other| other.candidate.traces >= TRACES_TO_BE_KNOWN);
+        let (slow, fast): (Vec<&Metric>, Vec<&Metric>) = known.partition(|other| is_slow(other));
+        !fast.is_empty() && slow.len() <= fast.len()
+    };
+    one.filter(explains).or(Some((over_all, over_all)))
 }
 
 fn blind_spot_failure(judge: &Judge, metric: &Metric, blind: &Tracked, alarmed: &[&Metric]) -> Failure {
@@ -204,8 +248,9 @@ fn blind_spot_failure(judge: &Judge, metric: &Metric, blind: &Tracked, alarmed: 
 /// How large the difference is that the metric shows.
 fn effect(judge: &Judge, metric: &Metric) -> Effect {
     let weight = judge.weight(metric);
-    match (metric.check, &judge.latency, judge.rates.get(&metric.check)) {
-        (Check::Slow, Some(LatencyMetric::Judging(judging)), _) => judging.effect(weight),
+    let judging = judge.latency_of(metric.operation.as_ref()).and_then(|latency| latency.judging());
+    match (metric.check, judging, judge.rates.get(&metric.check)) {
+        (Check::Slow, Some(judging), _) => judging.effect(weight),
         (_, _, Some(rate)) => rate.effect(weight),
         (_, _, None) => share_effect(metric.candidate, weight),
     }
@@ -265,6 +310,7 @@ fn failure_of(
         guard: named.guard,
         check: named.check,
         subject: None,
+        operation: named.operation.clone(),
         estimate: named.estimate,
         effect,
         traces,

@@ -1,8 +1,9 @@
 use crate::assignment::Assignment;
 use crate::blind_spot::BlindSpotBook;
 use crate::config::{Config, Guard};
-use crate::latency::{LatencyMetric, timed};
+use crate::latency::{Latencies, LatencyMetric, Terms};
 use crate::odds::{Counts, Split};
+use crate::operation::OperationBook;
 use crate::rate::{DifferenceProof, Rate, ShareProof, Tolerance};
 use model::{ArmCounts, BasisPoints, Check, Environment, Observation, PerEnvironment};
 use serde::{Deserialize, Serialize};
@@ -38,15 +39,17 @@ pub struct Judge {
     pub(crate) loss_proof: Option<ShareProof>,
     pub(crate) error_proofs: BTreeMap<Check, DifferenceProof>,
     pub(crate) latency: Option<LatencyMetric>,
+    pub(crate) operations: OperationBook,
     pub(crate) blind_spots: BlindSpotBook,
 }
 
 impl Judge {
     /// What the state is as JSON, at most, in bytes. A number takes at most 25 with its comma. 9 rates have 3 processes of 17
     /// numbers, a likelihood of 48 and 20 more: 27,000 bytes. Latency has 9 thresholds of 27 numbers, 48 and some 40 for
-    /// proofs and sums: 9,000, or, before its quantiles are known, 521 buckets of 28 bytes: 15,000. 64 weights of 100 bytes,
-    /// and 128 blind-spot subjects of at most 1,000.
-    pub const MAX_STATE_BYTES: usize = 192 * 1024;
+    /// proofs and sums: 9,000, or, before its quantiles are known, 521 buckets of 28 bytes: 15,000. 8 operations have as
+    /// much as that, without proofs and with names: 9,000. 64 weights of 100 bytes, and 128 blind-spot subjects of at most
+    /// 1,000.
+    pub const MAX_STATE_BYTES: usize = 256 * 1024;
 
     /// A judge that has seen nothing.
     pub fn new(config: Config) -> Judge {
@@ -66,6 +69,7 @@ impl Judge {
             loss_proof: guards.span_loss.as_ref().map(|guard| ShareProof::new(guard.at_most)),
             error_proofs: guards.error_rate.iter().flat_map(|guard| error_proof(guard.worse_than_active_by)).collect(),
             latency: guards.latency.as_ref().map(|_| LatencyMetric::new()),
+            operations: OperationBook::default(),
             blind_spots: BlindSpotBook::default(),
             config,
         }
@@ -102,7 +106,9 @@ impl Judge {
         self.candidate_spans_out = self.candidate_spans_out.saturating_add(arms[candidate].spans_out);
         self.observe_rates(arms, hazard);
         if let (Some(latency), Some(guard)) = (&mut self.latency, &self.config.guards.latency) {
-            latency.observe(arms, candidate, guard, hazard);
+            let [of_candidate, of_active] = [candidate, candidate.other()].map(|it| Latencies::from(&arms[it]));
+            latency.observe(of_candidate, of_active, &Terms::over_all(guard), hazard);
+            self.operations.observe(&observation.operations, candidate, guard, hazard);
         }
         let alone = arms[candidate.other()].traces == 0;
         let candidate_traces = self.traces[candidate];
@@ -161,11 +167,22 @@ fn inconsistency(observation: &Observation) -> Option<String> {
     let batch = observation.batch;
     for environment in Environment::BOTH {
         let arm = &observation.arms[environment];
-        if arm.traces.max(timed(arm)).max(arm.assigned) > MAX_TRACES_PER_BATCH {
+        let timed = Latencies::from(arm).traces();
+        if arm.traces.max(timed).max(arm.assigned) > MAX_TRACES_PER_BATCH {
             return Some(format!(
                 "batch {batch} has {} traces in {environment}; expected at most {MAX_TRACES_PER_BATCH}",
-                arm.traces.max(timed(arm)).max(arm.assigned)
+                arm.traces.max(timed).max(arm.assigned)
             ));
+        }
+        for operation in &observation.operations {
+            let traces = Latencies::from(&operation.latency[environment]).traces();
+            if traces > timed {
+                return Some(format!(
+                    "batch {batch} has {traces} timed traces of {} among {timed} in {environment}; expected at most as \
+                     many as there are",
+                    operation.root
+                ));
+            }
         }
         for (check, events) in &arm.events {
             if *events > arm.traces {

@@ -4,12 +4,14 @@
 //! tenth of rollouts needs two to three times as much.
 
 use crate::config::{Config, Guard};
+use crate::operation::PART_OVER_ALL;
 
 /// The false-alarm probability that one metric of a guard has to itself: the rollout's, times the metric's weight, and
-/// halved once for plain and late onset and once for comparison and bake. What [`traces_to_detect`] wants. 0 for a
+/// halved once for plain and late onset and once for comparison and bake; of latency, that over all traces. What [`traces_to_detect`] wants. 0 for a
 /// guard that the plan does not have.
 pub fn alpha_of_metric(config: &Config, guard: Guard) -> f64 {
-    config.false_alarm * config.guards.metric_weight(guard) / 4.0
+    let part = if guard == Guard::Latency { PART_OVER_ALL } else { 1.0 };
+    config.false_alarm * config.guards.metric_weight(guard) * part / 4.0
 }
 
 /// Traces in total, both environments, until a rate that is `ratio` times as high as the active environment's `base`

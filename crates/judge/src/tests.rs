@@ -3,6 +3,8 @@
 mod evidence;
 mod guarantees;
 mod naming;
+mod noise;
+mod operations;
 mod persisted;
 pub(crate) mod simulation;
 mod verdicts;

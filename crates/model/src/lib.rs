@@ -8,6 +8,7 @@ mod environment;
 mod gate;
 mod id;
 mod observation;
+mod operation;
 mod route;
 mod transport;
 mod unit;
@@ -19,6 +20,10 @@ pub use id::{ParseIdError, SpanId, TraceId};
 pub use observation::{
     ArmCounts, BlindSpotCount, Check, ExponentialHistogram, Finding, MAX_FINDINGS_PER_OBSERVATION,
     MAX_SUBJECTS_PER_OBSERVATION, Observation, SlowTrace, Subject,
+};
+pub use operation::{
+    MAX_OPERATIONS_PER_OBSERVATION, OPERATION_BUCKETS, OPERATION_BUCKETS_PER_DOUBLING, OperationCounts,
+    OperationLatency, RootOperation,
 };
 pub use route::{BUCKETS, Bucket, MAX_ENDPOINTS, Pins, Protocol, RouteKey, RouteTable, Upstream};
 pub use transport::{ClientTls, Compression, TlsIdentity, Transport};

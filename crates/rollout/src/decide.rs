@@ -10,7 +10,7 @@ use crate::event::{Action, Cause, Decision, Event, HoldReason, Outcome, Shift, S
 use crate::plan::{Plan, Step as PlanStep};
 use crate::state::{DriftGuardState, Halt, Phase, Stage, State};
 use crate::steady::SteadyWeights;
-use judge::Judge;
+use judge::{Judge, NoiseFloor};
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteTable, UnixMillis};
 
 /// How long a gateway may take to apply a table before the rollout says so. Applying is a pointer swap; a gateway that
@@ -67,12 +67,14 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
         torn: 0,
         steady: SteadyWeights::default(),
         judge: Judge::new(judge_config(plan)),
+        noise: NoiseFloor::new(&judge_config(plan)),
         assessment: None,
         heard_at: now,
         observations: 0,
         findings: Vec::new(),
         blind_spots: Vec::new(),
         slowest: None,
+        slowest_of: Vec::new(),
         approvals: Vec::new(),
         gate_runs: 0,
         drift_guard: plan

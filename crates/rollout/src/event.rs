@@ -3,7 +3,8 @@
 use crate::plan::{GateName, Plan};
 use judge::Assessment;
 use model::{
-    BasisPoints, Environment, GateResult, GateVerdict, Observation, Pins, RouteKey, RouteTable, TraceId, Upstream,
+    BasisPoints, Environment, GateResult, GateVerdict, Observation, Pins, RouteKey, RouteTable, ShortDuration, TraceId,
+    Upstream,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -209,6 +210,38 @@ pub enum HoldReason {
         /// For how long, in milliseconds.
         for_ms: u64,
     },
+    /// Blue differs from itself: nothing can be concluded from what is measured, for green or against it.
+    MeasurementBroken {
+        /// How the halves of blue differ, in the judge's words.
+        differences: Vec<String>,
+    },
+}
+
+impl fmt::Display for HoldReason {
+    /// In one phrase, without what to do about it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HoldReason::Inconclusive { .. } => f.write_str("the analysis is inconclusive"),
+            HoldReason::Gate { gate, verdict, .. } => write!(f, "the {gate} gate ended in {verdict:?}"),
+            HoldReason::NotApplied { generation } => write!(f, "the gateway did not apply generation {generation}"),
+            HoldReason::SplitBroken { .. } => f.write_str("the traces are not divided as the weight says"),
+            HoldReason::SourceSilent { for_ms } => write!(f, "verification was silent for {}", ShortDuration(*for_ms)),
+            HoldReason::MeasurementBroken { .. } => f.write_str("the measurement is broken: blue differs from blue"),
+        }
+    }
+}
+
+impl HoldReason {
+    /// What it rests on, a line each: what is missing, why a gate could not tell, how blue differs from itself.
+    pub fn details(&self) -> &[String] {
+        match self {
+            HoldReason::Inconclusive { missing: details }
+            | HoldReason::Gate { reasons: details, .. }
+            | HoldReason::MeasurementBroken { differences: details } => details,
+            HoldReason::SplitBroken { reason } => std::slice::from_ref(reason),
+            HoldReason::NotApplied { .. } | HoldReason::SourceSilent { .. } => &[],
+        }
+    }
 }
 
 /// How a rollout ended.

@@ -3,8 +3,10 @@
 use crate::event::{Cause, HoldReason, Outcome, Principal, RolloutId};
 use crate::plan::{GateName, Plan};
 use crate::steady::SteadyWeights;
-use judge::{Assessment, Judge};
-use model::{BasisPoints, BlindSpotCount, Finding, GateVerdict, RouteTable, SlowTrace, UnixMillis};
+use judge::{Assessment, Judge, NoiseFloor};
+use model::{
+    BasisPoints, BlindSpotCount, Finding, GateVerdict, Observation, RootOperation, RouteTable, SlowTrace, UnixMillis,
+};
 use serde::Serialize;
 
 /// Everything that the next decision depends on. Its JSON is compared by the simulation, and never persisted: after a
@@ -40,8 +42,10 @@ pub struct State {
     pub torn: u64,
     /// When one weight alone decided where new traces go, the oldest first.
     pub steady: SteadyWeights,
-    /// The evidence; carried over steps, never reset.
+    /// The evidence; carried over steps, and never reset but where the measurement that it was made from was broken.
     pub judge: Judge,
+    /// The evidence that blue differs from itself, from the batches that came while green had only copies.
+    pub noise: NoiseFloor,
     /// What the judge said last.
     pub assessment: Option<Assessment>,
     /// When the last observation came; the start, a restart and a shift count as one.
@@ -54,6 +58,9 @@ pub struct State {
     pub blind_spots: Vec<BlindSpotCount>,
     /// The slowest trace of green in the last observation that had one.
     pub slowest: Option<SlowTrace>,
+    /// The same of each root operation; bounded by [`MAX_OPERATIONS_PER_OBSERVATION`](model::MAX_OPERATIONS_PER_OBSERVATION),
+    /// as the judge's are.
+    pub slowest_of: Vec<(RootOperation, SlowTrace)>,
     /// Who approved.
     pub approvals: Vec<Approval>,
     /// How many times a gate was run.
@@ -72,6 +79,25 @@ impl State {
             Phase::Ended { outcome, .. } => Some(outcome),
             Phase::Progressing { .. } | Phase::RollingBack { .. } | Phase::Promoting { .. } => None,
         }
+    }
+
+    /// Whether the candidate has only copies: then blue is compared with itself.
+    pub fn compares_blue_with_itself(&self) -> bool {
+        self.table.mirror && self.table.weight == BasisPoints::ZERO
+    }
+
+    /// What of an observation is to be recorded: what no decision depends on would only make the ledger longer.
+    pub fn recorded(&self, mut observation: Observation) -> Observation {
+        if !self.compares_blue_with_itself() {
+            observation.blue_half = None;
+        }
+        observation
+    }
+
+    /// Whether blue was found to differ from itself, and nobody has said since that it is mended.
+    pub fn measurement_is_broken(&self) -> bool {
+        let Phase::Progressing { halt: Some(Halt::Held { reason, .. }), .. } = &self.phase else { return false };
+        matches!(reason, HoldReason::MeasurementBroken { .. })
     }
 
     /// Whether the candidate gets any traffic, its own or copies.

@@ -1,5 +1,6 @@
 //! Rollouts as scripts in, transcripts out.
 
+mod noise;
 mod replayed;
 mod script;
 
@@ -60,6 +61,16 @@ fn a_blind_spot_is_named_by_what_is_not_seen() {
         "apply; gate pass; approve bob; apply; good 12; apply; blind 6; apply",
         "rolled back: blindSpots: payment / charge (server) never comes out of green",
     );
+}
+
+#[test]
+fn a_slow_operation_is_named_with_a_trace_of_its_own() {
+    let plan = PLAN.replace("  guards:\n", "  guards:\n    latency: { quantile: 0.9, worseThanActiveBy: 20% }\n");
+    let slow = "slow pipeline for shop / GET /cart in green: lately up to 90 ms from hand-over to coming out";
+    let script = "apply; gate pass; approve bob; apply; good 9; slow 9; apply";
+    check(&plan, script, &format!("rolled back: latency: {slow}"));
+    let transcript = transcript(&plan, script);
+    assert!(transcript.contains("for example Some(cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd)"), "{transcript}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ const MAX_SPANS: usize = 600_000;
 const MAX_RATE_PER_CORE: u64 = 20_000;
 /// How often batches are looked at.
 const TICK: Duration = Duration::from_millis(50);
-/// Traces whose evidence is held for a verdict; an observation names at most 82, of at most 300 KiB each.
+/// Traces whose evidence is held for a verdict; an observation names at most 90, of at most 300 KiB each.
 const MAX_EXAMPLES: usize = 384;
 /// Views that are read before the time is looked at.
 const MAX_VIEWS_AT_ONCE: usize = 32;
@@ -181,7 +181,8 @@ impl Observer {
             let found = observation.findings.iter().filter_map(|finding| finding.example);
             let unseen = observation.blind_spots.iter().filter_map(|spot| spot.example);
             let slowest = Environment::BOTH.into_iter().filter_map(|it| Some(observation.arms[it].slowest?.trace));
-            for trace in found.chain(unseen).chain(slowest) {
+            let slow = observation.operations.iter().filter_map(|operation| Some(operation.slowest?.trace));
+            for trace in found.chain(unseen).chain(slowest).chain(slow) {
                 let seen = Environment::BOTH.map(|environment| verifier.example(environment, trace));
                 let seen: Vec<_> = seen.into_iter().flatten().collect();
                 match serde_json::to_value(&seen) {

@@ -5,6 +5,7 @@ use crate::fact::{Delivery, SpanFact};
 use crate::keyed::{Keyed, Map};
 use crate::memory::Memory;
 use crate::pace::Pace;
+use crate::root::Roots;
 use crate::share::{Distinct, Share};
 use crate::subject::SubjectsEver;
 use crate::trace::{Content, MAX_SPANS_PER_TRACE, Span, Standing, Trace};
@@ -57,6 +58,7 @@ pub struct Verifier {
     /// Traces of batches up to this one are left out, since views were lost.
     missed_through: Option<u64>,
     subjects: SubjectsEver,
+    roots: Roots,
     examples: Examples,
     spans: usize,
     pace: Pace,
@@ -135,6 +137,7 @@ impl Verifier {
             views_from: started.plus_ms(age_ms),
             missed_through: None,
             subjects: SubjectsEver::new(keyed),
+            roots: Roots::new(keyed),
             examples: Examples::default(),
             spans: 0,
             pace: Pace::new(started),

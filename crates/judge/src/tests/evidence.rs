@@ -4,7 +4,7 @@
 
 use super::simulation::{Behaviour, Random, Traffic, config, latency};
 use crate::assignment::Assignment;
-use crate::latency::LatencyMetric;
+use crate::latency::{Latencies, LatencyMetric, Terms};
 use crate::odds::{Counts, Split, log_e, log_e_share, log_m, tilt};
 use crate::process::{Process, Proof};
 use crate::rate::{PSI, log_e_not_worse};
@@ -119,18 +119,23 @@ fn one_share_against_a_tolerance() {
 
 #[test]
 fn the_average_over_latency_thresholds() {
-    let guard = plan::Latency { quantile: 0.99, worse_than_active_by: 0.2 };
+    let terms = Terms::over_all(&plan::Latency { quantile: 0.99, worse_than_active_by: 0.2 });
     let evidence = |random: &mut Random| {
         let mut metric = LatencyMetric::new();
         let mut traffic = Traffic::new(random.next(), 0, Behaviour::healthy(), Behaviour::healthy());
         let first = traffic.batch_of(0, 250);
-        metric.observe(&first.arms, Environment::Green, &guard, 0.05);
+        metric.observe(Latencies::from(&first.arms.green), Latencies::from(&first.arms.blue), &terms, 0.05);
         for number in 0..BATCHES {
             // Everything becomes slower, and it is no fault of the candidate.
             let slower = latency(1.0 + f64::from(number) / f64::from(BATCHES));
             (traffic.blue.latency, traffic.green.latency) = (slower.clone(), slower);
             let observation = traffic.batch_of(random.next() % 40, random.next() % 40 + 1);
-            metric.observe(&observation.arms, Environment::Green, &guard, 0.05);
+            metric.observe(
+                Latencies::from(&observation.arms.green),
+                Latencies::from(&observation.arms.blue),
+                &terms,
+                0.05,
+            );
         }
         metric.log_against()
     };

@@ -146,9 +146,11 @@ impl Traffic {
             assigned_from: UnixMillis(self.batch * 3_000),
             assigned_until: UnixMillis(self.batch * 3_000 + 3_000),
             arms,
+            blue_half: None,
             left_out: PerEnvironment::default(),
             findings: vec![],
             blind_spots: if seen { vec![] } else { subjects.map(spot).to_vec() },
+            operations: vec![],
             omitted: 0,
         }
     }

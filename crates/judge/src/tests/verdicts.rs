@@ -294,9 +294,11 @@ fn hostile_observation() -> impl Strategy<Value = Observation> {
             assigned_from: UnixMillis(0),
             assigned_until: UnixMillis(0),
             arms,
+            blue_half: None,
             left_out: PerEnvironment::default(),
             findings: vec![],
             blind_spots,
+            operations: vec![],
             omitted: 0,
         }
     })

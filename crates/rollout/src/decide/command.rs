@@ -1,8 +1,10 @@
 //! What an operator asks for.
 
-use super::Decider;
+use super::{Decider, judge_config};
 use crate::event::{Action, Cause, Command, Decision, HoldReason, Principal};
+use crate::plan::Step as PlanStep;
 use crate::state::{Approval, Halt, Phase, Stage};
+use judge::NoiseFloor;
 
 impl Decider {
     pub(super) fn command(&mut self, command: &Command, by: &Principal) {
@@ -40,7 +42,7 @@ impl Decider {
                 stage.extend(now.since_ms(since));
                 None
             }
-            Some(Halt::Held { reason, .. }) => Some(reason),
+            Some(Halt::Held { reason, since }) => Some((reason, since)),
             None if matches!(stage, Stage::Pausing { .. }) => {
                 *stage = Stage::Pausing { until: Some(now) };
                 None
@@ -50,9 +52,9 @@ impl Decider {
         self.decisions.push(Decision::Resumed);
         match held {
             None => {}
-            Some(HoldReason::Inconclusive { .. }) => self.wait_again(step),
-            Some(HoldReason::Gate { gate, .. }) => self.request_gate(gate),
-            Some(HoldReason::NotApplied { .. }) => {
+            Some((HoldReason::Inconclusive { .. }, _)) => self.wait_again(step),
+            Some((HoldReason::Gate { gate, .. }, _)) => self.request_gate(gate),
+            Some((HoldReason::NotApplied { .. }, _)) => {
                 if let Phase::Progressing { stage: Stage::Shifting { until, .. } | Stage::Settling { until }, .. } =
                     &mut self.state.phase
                 {
@@ -60,12 +62,13 @@ impl Decider {
                 }
                 self.actions.push(Action::Publish(Box::new(self.state.table.clone())));
             }
-            Some(HoldReason::SourceSilent { .. }) => self.state.heard_at = now,
-            Some(HoldReason::SplitBroken { .. }) => {
+            Some((HoldReason::SourceSilent { .. }, _)) => self.state.heard_at = now,
+            Some((HoldReason::SplitBroken { .. }, _)) => {
                 self.state.judge.watch_assignment_anew();
                 self.state.assessment = Some(self.state.judge.assess());
                 self.wait_again(step);
             }
+            Some((HoldReason::MeasurementBroken { .. }, since)) => self.measure_anew(step, now.since_ms(since)),
         }
         Ok(())
     }
@@ -76,6 +79,22 @@ impl Decider {
             &mut self.state.phase
         {
             *until = end;
+        }
+    }
+
+    /// A person says that the measurement is mended: blue is compared with itself from nothing, and what the present step
+    /// waits for is waited for from the beginning. The evidence about green was forgotten when the hold began.
+    fn measure_anew(&mut self, step: usize, held_ms: u64) {
+        self.state.noise = NoiseFloor::new(&judge_config(&self.state.plan));
+        let now = self.now;
+        let plan_step = self.plan_step(step);
+        let Phase::Progressing { stage, .. } = &mut self.state.phase else { return };
+        match (&mut *stage, plan_step) {
+            (Stage::Mirroring { until }, Some(PlanStep::Mirror { for_ms })) => *until = now.plus_ms(for_ms),
+            (Stage::Analysing { .. }, Some(PlanStep::Analysis { at_most_ms })) => {
+                *stage = Stage::Analysing { since: now, batches: 0, until: now.plus_ms(at_most_ms), extended: 0 };
+            }
+            _ => stage.extend(held_ms),
         }
     }
 
@@ -91,6 +110,11 @@ impl Decider {
                 "the split is broken: nothing that was compared means anything; resume to watch it anew, or roll \
                         back"
                     .into(),
+            );
+        }
+        if self.state.measurement_is_broken() {
+            return Err(
+                "the measurement is broken: promoting would be blind; resume when it is mended, or roll back".into()
             );
         }
         match stage {

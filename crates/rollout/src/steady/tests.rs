@@ -22,9 +22,11 @@ fn batch(from: u64, until: u64) -> Observation {
         assigned_from: UnixMillis(from),
         assigned_until: UnixMillis(until),
         arms: PerEnvironment::<ArmCounts>::default(),
+        blue_half: None,
         left_out: PerEnvironment::default(),
         findings: vec![],
         blind_spots: vec![],
+        operations: vec![],
         omitted: 0,
     }
 }

@@ -24,6 +24,7 @@ fn line() -> impl Strategy<Value = String> {
         1 => Just("restart".to_owned()),
         6 => (1u64..20).prop_map(|n| format!("good {n}")),
         2 => (1u64..4).prop_map(|n| format!("lossy {n}")),
+        1 => (1u64..4).prop_map(|n| format!("uneven {n}")),
         2 => (1u64..70).prop_map(|n| format!("wait {n}")),
     ]
 }

@@ -2,8 +2,8 @@
 
 use crate::plan::parse;
 use crate::*;
-use model::{ArmCounts, BlindSpotCount, Check, Finding, Observation, PerEnvironment, RouteKey, Subject};
-use model::{TraceId, UnixMillis};
+use model::{ArmCounts, BlindSpotCount, Check, ExponentialHistogram, Finding, Observation, OperationCounts};
+use model::{OperationLatency, PerEnvironment, RootOperation, RouteKey, SlowTrace, Subject, TraceId, UnixMillis};
 use std::fmt::Write;
 
 pub const PLAN: &str = r#"
@@ -124,7 +124,7 @@ impl Run {
                 self.happen(Event::Restarted);
             }
             "wait" => (0..number()).for_each(|_| self.second(None)),
-            "good" | "lossy" | "blind" | "idle" | "skewed" | "skewed-lossy" => {
+            "good" | "lossy" | "blind" | "uneven" | "slow" | "idle" | "skewed" | "skewed-lossy" => {
                 (0..number()).for_each(|_| self.second(Some(word)))
             }
             other => panic!("{other}?"),
@@ -140,7 +140,7 @@ impl Run {
         }
     }
 
-    /// 200 traces a second, of which green gets its share or copies.
+    /// 200 traces a second, of which green gets its share or copies, as the controller records them.
     pub fn observation(&mut self, kind: &str) -> Observation {
         let (weight, mirror) = (self.state.table.weight.share(), self.state.table.mirror);
         let total = if kind == "idle" { 0.0 } else { 200.0 };
@@ -156,6 +156,8 @@ impl Run {
             }
             arm
         };
+        // One half of blue's traces loses spans, and the other half does not.
+        let torn = if kind == "uneven" { blue / 5 } else { 0 };
         let lost = match kind {
             "lossy" | "skewed-lossy" => green / 5,
             "blind" => green / 2,
@@ -191,23 +193,43 @@ impl Run {
         // Half of what green should have goes to blue.
         let strays = if kind.starts_with("skewed") { green / 2 } else { 0 };
         let assigned = PerEnvironment { blue: blue + strays, green: green - strays };
-        let mut arms = PerEnvironment { blue: arm(blue, 0), green: arm(green, lost) };
+        let mut arms = PerEnvironment { blue: arm(blue, torn), green: arm(green, lost) };
         for environment in model::Environment::BOTH {
             arms[environment].assigned = assigned[environment];
         }
         let from = self.observed;
+        // Two operations with a quarter of the traces each.
+        let operation = |name: &str, slower: i32, latency_us| {
+            let latency = |traces: u64, slower| OperationLatency {
+                latency_us: ExponentialHistogram(
+                    [(65 + slower, traces / 4)].into_iter().filter(|it| it.1 > 0).collect(),
+                ),
+                unfinished: 0,
+            };
+            let slowest = SlowTrace { trace: TraceId([0xcd; 16]), latency_us, assigned: from };
+            OperationCounts {
+                root: RootOperation { service: "shop".into(), operation: name.into() },
+                latency: PerEnvironment { blue: latency(blue, 0), green: latency(green, slower) },
+                slowest: Some(slowest),
+            }
+        };
         self.observed = self.now;
         self.batch += 1;
-        Observation {
+        self.state.recorded(Observation {
             batch: self.batch,
             assigned_from: from,
             assigned_until: self.observed,
             arms,
+            blue_half: Some(arm(blue / 2, torn)),
             left_out: PerEnvironment::default(),
             findings: if lost > 0 { vec![finding] } else { vec![] },
             blind_spots: if kind == "blind" { vec![spot] } else { vec![] },
+            operations: vec![
+                operation("GET /", 0, 1_000),
+                operation("GET /cart", if kind == "slow" { 12 } else { 0 }, 90_000),
+            ],
             omitted: 0,
-        }
+        })
     }
 }
 

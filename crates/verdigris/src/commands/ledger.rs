@@ -188,7 +188,8 @@ fn decision_words(decision: &Decision) -> String {
         Decision::Paused => "paused".to_owned(),
         Decision::Resumed => "goes on".to_owned(),
         Decision::Skipped { step } => format!("the wait of step {step} ended by an operator"),
-        Decision::Held(reason) => format!("held: {reason:?}"),
+        Decision::Held(reason) if reason.details().is_empty() => format!("held: {reason}"),
+        Decision::Held(reason) => format!("held: {reason}: {}", reason.details().join("; ")),
         Decision::Extended { by_ms, times } => {
             format!("extended by {} ({times} so far)", model::ShortDuration(*by_ms))
         }
@@ -198,3 +199,6 @@ fn decision_words(decision: &Decision) -> String {
         Decision::Ended(Outcome::RolledBack(cause)) => format!("ended: rolled back: {}", cause.guard),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,6 +159,9 @@ pub fn status_text(report: &Report) -> String {
             lines.push(format!("  {:<12} {}", guard.guard.name(), printable(&guard.words)));
         }
     }
+    if let Some(noise) = &report.noise {
+        lines.push(format!("  noise floor  {}", printable(&noise.words)));
+    }
     if let Some(cause) = &report.cause {
         lines.push(format!("  cause        {}: {}", cause.guard, printable(&cause.finding)));
         lines.extend(cause.reasons.iter().map(|reason| format!("               {}", printable(reason))));
@@ -175,3 +178,6 @@ pub fn status_text(report: &Report) -> String {
     }
     lines.join("\n") + "\n"
 }
+
+#[cfg(test)]
+mod tests;

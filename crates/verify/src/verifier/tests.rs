@@ -6,6 +6,7 @@ mod answers;
 mod assigned;
 mod bounds;
 mod reference;
+mod roots;
 mod script;
 
 use script::{Event, Line, parse};
