@@ -159,3 +159,26 @@ fn exact_sum_and_bounds_are_close_where_they_meet() {
         assert!(below <= exact && exact <= above && above - below < apart, "{psi}: {below} {exact} {above}");
     }
 }
+
+#[test]
+fn a_large_batch_has_no_more_evidence_than_its_sum() {
+    for (n_g, n_b, c_g, c_b) in
+        [(9_000, 9_000, 1_700, 1_500), (3_000, 30_000, 2_600, 9_000), (40_000, 5_000, 3_000, 300)]
+    {
+        let division = split(n_g, c_g, n_b, c_b);
+        let (lowest, highest) = division.support();
+        assert!(highest - lowest > MAX_EXACT_SUPPORT);
+        let events = c_g as f64;
+        for (at, found) in log_e(&division, &[1.1, 1.5, 3.0]).into_iter().enumerate() {
+            let psi = [1.1, 1.5, 3.0][at];
+            let exact = events * libm::log(psi) - exact_log_m(&division, &[psi])[0];
+            assert!(
+                found <= exact && exact - found < 1.0 + 0.1 * exact.abs(),
+                "{division:?} at {psi}: {found} {exact}"
+            );
+        }
+        let found = log_e_below_last(&division, &[0.6, 1.0, 1.5])[1];
+        let exact = exact_log_m(&division, &[1.5])[0] - events * libm::log(1.5);
+        assert!(found <= exact, "{division:?}: {found} {exact}");
+    }
+}

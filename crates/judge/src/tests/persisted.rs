@@ -2,21 +2,48 @@
 
 use super::simulation::{Behaviour, Traffic, config};
 use crate::Judge;
-use model::{BasisPoints, BlindSpotCount, Check, PerEnvironment, Subject};
+use model::{
+    ArmCounts, BasisPoints, BlindSpotCount, Check, ExponentialHistogram, Observation, PerEnvironment, Subject,
+};
 
 fn busy() -> Behaviour {
     Behaviour { blind: 0.2, ..Behaviour::healthy().with(Check::ErrorSpan, 0.03).with(Check::LostSpan, 0.01) }
 }
 
+/// A batch by hand, so that nothing but the judge changes its bytes.
+fn by_hand(batch: u64, green: u64, blue: u64) -> Observation {
+    let arm = |traces: u64, lost: u64| ArmCounts {
+        traces,
+        assigned: traces,
+        events: [(Check::LostSpan, lost), (Check::ErrorSpan, traces / 20)].into(),
+        spans_acknowledged: traces * 6,
+        spans_out: traces * 6 - lost,
+        latency_us: ExponentialHistogram([(110, traces / 2), (115, traces - traces / 2 - lost)].into()),
+        unfinished: lost,
+        slowest: None,
+    };
+    let mut observation = Traffic::new(0, 0, busy(), busy()).batch(0.5);
+    observation.batch = batch;
+    observation.arms = PerEnvironment { blue: arm(blue, blue / 100), green: arm(green, green / 50) };
+    observation.blind_spots = vec![BlindSpotCount {
+        subject: Subject::Edge { from: "checkout".into(), to: "payment".into() },
+        traces: PerEnvironment { blue: blue / 10, green: green / 10 },
+        unseen: PerEnvironment { blue: 0, green: green / 20 },
+        traces_ever: PerEnvironment { blue: batch * blue / 10, green: batch * green / 10 },
+        unseen_ever: PerEnvironment { blue: 0, green: batch * green / 20 },
+        example: None,
+    }];
+    observation
+}
+
 /// The format of the state: whoever changes these bytes changes what evidence blobs hold.
 #[test]
 fn golden_bytes() {
-    let mut traffic = Traffic::new(21, 300, busy(), busy());
     let mut judge = Judge::new(config());
-    for _ in 0..4 {
-        judge.observe(&traffic.batch(0.5), BasisPoints::new(5_000));
+    for batch in 1..=4 {
+        judge.observe(&by_hand(batch, 200, 300), BasisPoints::new(4_000));
     }
-    judge.observe(&traffic.batch(1.0), None);
+    judge.observe(&by_hand(5, 500, 0), None);
     let text = serde_json::to_string(&judge).unwrap();
     insta::assert_snapshot!("state", text);
     assert_eq!(serde_json::from_str::<Judge>(&text).unwrap(), judge);
