@@ -4,6 +4,7 @@
 //! A verdict needs more than a form: what the plan tolerates, a name for the culprit, all guards together. That is
 //! [`crate::Judge`]'s. Counts are of one batch; everything is evidence in natural logarithms.
 
+use crate::holm::Holm;
 use crate::latency::{PSI_BETTER, PSI_WORSE, WATCHED};
 use crate::odds::{Counts, Split, log_e};
 use crate::process::{Process, Proof, log_mean as mean_of_logs};
@@ -114,4 +115,13 @@ impl NotSlower {
 /// combination and applications*): how several metrics become one alarm. The floor for none at all.
 pub fn log_mean(log_evidence: &[f64]) -> f64 {
     mean_of_logs(log_evidence)
+}
+
+/// Which of several metrics, of equal weights, are worse by themselves (e-Holm), by their places; `log_threshold` is
+/// ln 1/alpha. Empty unless their average reaches it.
+pub fn worse_by_themselves(log_evidence: &[f64], log_threshold: f64) -> Vec<usize> {
+    let weight = 1.0 / log_evidence.len().max(1) as f64;
+    let holm = Holm::new(log_evidence.iter().map(|log_e| (weight, *log_e)), log_threshold);
+    let rejected = log_evidence.iter().enumerate().filter(|(_, log_e)| holm.rejects(weight, **log_e));
+    rejected.map(|(place, _)| place).collect()
 }

@@ -13,7 +13,7 @@ use super::{ALPHAS, Seeds, all_runs};
 use anyhow::{Context, Result};
 use edges::{Edge, delayed, edge_times};
 use judge::Counts;
-use judge::forms::{QUANTILES, Slower, log_mean};
+use judge::forms::{QUANTILES, Slower, log_mean, worse_by_themselves};
 use judge::simulate::{Random, upper_bound};
 use read::Trace;
 use std::collections::BTreeMap;
@@ -224,18 +224,10 @@ impl Watch {
     }
 }
 
-/// The edge of the largest evidence, if it is to blame by itself: e-Holm (Vovk & Wang), which rejects it when the average
-/// over it and any of the others reaches the threshold. The others that make that hardest are the weakest ones.
+/// The edge of the largest evidence, if it is to blame by itself (e-Holm).
 fn named(evidence: &[f64], log_threshold: f64) -> Option<usize> {
-    let most = (0..evidence.len()).max_by(|a, b| evidence[*a].total_cmp(&evidence[*b]))?;
-    let mut others: Vec<f64> = (0..evidence.len()).filter(|edge| *edge != most).map(|edge| evidence[edge]).collect();
-    others.sort_by(f64::total_cmp);
-    let hardest = (0..=others.len()).map(|weakest| {
-        let mut together = vec![evidence[most]];
-        together.extend(&others[..weakest]);
-        log_mean(&together)
-    });
-    (hardest.fold(f64::INFINITY, f64::min) >= log_threshold).then_some(most)
+    let blamed = worse_by_themselves(evidence, log_threshold);
+    blamed.into_iter().max_by(|a, b| evidence[*a].total_cmp(&evidence[*b]))
 }
 
 #[cfg(test)]

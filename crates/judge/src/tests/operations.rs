@@ -200,3 +200,18 @@ fn evidence_by_operation_survives_json() {
     let text = serde_json::to_string(&judge).unwrap();
     assert_eq!(serde_json::from_str::<Judge>(&text).unwrap(), judge);
 }
+
+#[test]
+fn eight_operations_are_bounded_and_a_batch_of_them_allocates_nothing() {
+    let names: Vec<String> = (0..MAX_OPERATIONS_PER_OBSERVATION).map(|at| format!("{at}{}", "x".repeat(127))).collect();
+    let kinds: Vec<Kind> = names.iter().map(|name| (&*name.clone().leak(), 1.0 / 8.0, (1.0, 1.1))).collect();
+    let mut shop = Shop::new(9, &kinds);
+    let mut judge = started(&mut shop);
+    let batches: Vec<Observation> = (0..20).map(|_| shop.batch(800)).collect();
+    let counted = allocation_counter::measure(|| batches.iter().for_each(|batch| judge.observe(batch, None)));
+    assert_eq!(counted.count_total, 0);
+    for operation in &judge.operations.judged {
+        let bytes = serde_json::to_string(operation).unwrap().len();
+        assert!((2_000..=9_000).contains(&bytes), "{bytes}");
+    }
+}

@@ -76,7 +76,7 @@ impl Plot {
             let (column, row) = (index % 2, index / 2);
             let (x, y) = (20 + column as i32 * 410, HEAD as i32 + row as i32 * LEGEND_LINE as i32 + 8);
             let line = colour(CURVES[index % CURVES.len()]).stroke_width(3);
-            root.draw(&PathElement::new(vec![(x, y), (x + 26, y)], line))?;
+            root.draw(&PathElement::new(vec![(x, y - 3), (x + 26, y - 3)], line))?;
             root.draw_text(&curve.label, &text(13.0, &ink), (x + 34, y - 8))?;
         }
         Ok(())
