@@ -1,9 +1,12 @@
 //! What `cargo xtask bench` and `cargo xtask soak` measure with: the wire split beside prost, a load generator with its
-//! own sinks, and a client and back ends that keep books on every span.
+//! own sinks, a client and back ends that keep books on every span, and the judge on thousands of seeds.
 //!
-//! Development only, and no part of the product: nothing depends on it. It measures and reports; it judges no number,
-//! for on a shared machine a number that is judged is a test that fails at random.
+//! Development only, and no part of the product: nothing depends on it. It measures and reports; it judges no number
+//! that the machine has a part in, for on a shared one that is a test that fails at random.
 
+mod cpu;
+mod judge;
+mod judge_speed;
 mod load;
 mod orders;
 mod requests;
@@ -24,6 +27,10 @@ struct CommandLine {
 enum Command {
     /// The wire split beside prost, on one thread
     Split(split::Options),
+    /// The judge on one thread: nanoseconds a batch and metric
+    JudgeSpeed(judge_speed::Options),
+    /// The judge on simulated and on real traces, beside STATISTICS.md's table
+    Judge(judge::Options),
     /// A load generator and two sinks, told what to do by JSON lines on standard input until that ends
     Load,
     /// The soak test's client, told what to do by JSON lines on standard input until that ends
@@ -35,6 +42,8 @@ enum Command {
 fn main() -> ExitCode {
     let done = match CommandLine::parse().command {
         Command::Split(options) => split::run(&options),
+        Command::JudgeSpeed(options) => judge_speed::run(&options),
+        Command::Judge(options) => judge::run(&options),
         Command::Load => load::run(),
         Command::SoakLoad(options) => soak::run_load(&options),
         Command::SoakSink(options) => soak::run_sink(&options),

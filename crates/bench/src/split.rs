@@ -3,6 +3,7 @@
 //!
 //! Measured in CPU time of the thread, because the machine is rarely ours alone.
 
+use crate::cpu::{median, thread_cpu};
 use crate::requests::{Dice, SPANS_A_REQUEST, request};
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -122,19 +123,6 @@ fn time(requests: &[Bytes], turn: Duration, mut split: impl FnMut(&Bytes) -> Res
             return Ok(spent / passes);
         }
     }
-}
-
-/// What the scheduler gave this thread so far. The kernel brings it up to date at every tick, some milliseconds apart.
-fn thread_cpu() -> Result<Duration> {
-    const SCHEDSTAT: &str = "/proc/thread-self/schedstat";
-    let text = std::fs::read_to_string(SCHEDSTAT).with_context(|| format!("{SCHEDSTAT} (Linux alone has it)"))?;
-    let nanoseconds = text.split(' ').next().and_then(|field| field.parse().ok());
-    Ok(Duration::from_nanos(nanoseconds.with_context(|| format!("{SCHEDSTAT} begins with no number: {text:?}"))?))
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
 }
 
 /// The gateway's rule: green is the candidate, and has the buckets below the weight.

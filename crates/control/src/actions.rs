@@ -2,6 +2,7 @@
 
 use crate::controller::Watching;
 use crate::handle::{Handle, Input};
+use crate::measuring::Measuring;
 use model::{GateResult, GateVerdict, PerEnvironment, RouteTable};
 use rollout::plan::{ConfigSource, GateName};
 use rollout::{Action, State};
@@ -17,6 +18,8 @@ pub(crate) struct Outlets {
     pub watching: watch::Sender<Option<Watching>>,
     /// Where gates come back to.
     pub handle: Handle,
+    /// Who asks for the metrics of the rollout that runs.
+    pub measuring: Option<Measuring>,
 }
 
 impl Outlets {
@@ -24,6 +27,13 @@ impl Outlets {
         match action {
             Action::Publish(table) => self.publish(*table),
             Action::RunGate { gate, run } => self.run_gate(state, base_dir, gate, run),
+        }
+    }
+
+    /// Has the metrics of the rollout asked for, if nobody does yet.
+    pub(crate) fn measure(&mut self, state: &State, base_dir: &Path) {
+        if self.measuring.as_ref().is_none_or(|measuring| !measuring.is_of(&state.rollout)) {
+            self.measuring = Some(Measuring::start(state, base_dir, &self.handle));
         }
     }
 

@@ -7,7 +7,9 @@ use crate::release::Held;
 use crate::{Clock, Examples, Random};
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, Upstream};
 use rollout::plan::Plan;
-use rollout::{Body, Command, Decision, Event, Principal, Report, RolloutId, Start, State, report};
+use rollout::{
+    Body, Command, Decision, Event, JudgeEvidence, Phase, Principal, Report, RolloutId, Start, State, report,
+};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -108,7 +110,7 @@ impl Controller {
         let (sender, receiver) = watch::channel(Arc::new(table));
         let (handle, inputs) = Handle::new();
         let (watching, watched) = watch::channel(journal.replay().running().map(|state| Watching::of(state, 0)));
-        let outlets = Outlets { table: sender, watching, handle: handle.clone() };
+        let outlets = Outlets { table: sender, watching, handle: handle.clone(), measuring: None };
         let base_dir = journal.replay().base_dir().map(PathBuf::from).unwrap_or_default();
         let (held, taken_back) = (Held::Open, 0);
         let controller =
@@ -147,8 +149,9 @@ impl Controller {
     fn take(&mut self, input: Input) {
         match input {
             Input::Observed { rollout, observation } => {
-                if self.runs(&rollout) {
-                    self.happened(Event::Observed(observation), SELF);
+                if let Some(state) = self.journal.replay().running().filter(|state| state.rollout == rollout) {
+                    let recorded = Box::new(state.recorded(*observation));
+                    self.happened(Event::Observed(recorded), SELF);
                 }
             }
             Input::Applied { generation, torn } => {
@@ -157,6 +160,11 @@ impl Controller {
             Input::GateFinished { rollout, gate, run, result } => {
                 if self.runs(&rollout) {
                     self.happened(Event::GateFinished { gate, run, result }, SELF);
+                }
+            }
+            Input::Measured { rollout, metric, measurement } => {
+                if self.runs(&rollout) {
+                    self.happened(Event::Measured { metric, measurement }, SELF);
                 }
             }
             Input::Start { yaml, base_dir, by, reply } => answer(reply, self.start(&yaml, base_dir, by)),
@@ -192,9 +200,15 @@ impl Controller {
                 for action in next.actions {
                     self.outlets.take(&next.state, &self.base_dir, action);
                 }
-                if next.state.outcome().is_some() {
-                    self.outlets.watching.send_replace(None);
+                match next.state.phase {
+                    Phase::Progressing { .. } => self.outlets.measure(&next.state, &self.base_dir),
+                    Phase::RollingBack { .. } | Phase::Promoting { .. } => self.outlets.measuring = None,
+                    Phase::Ended { .. } => {
+                        self.outlets.measuring = None;
+                        self.outlets.watching.send_replace(None);
+                    }
                 }
+                self.keep_judges_evidence(&next.decisions);
                 self.keep_examples(&next.decisions);
                 Some(next.decisions)
             }
@@ -251,6 +265,7 @@ impl Controller {
         self.record(&rollout, now, input, &first.decisions).map_err(|error| StartError::Ledger(error.to_string()))?;
         self.base_dir = PathBuf::from(base_dir);
         self.outlets.watching.send_replace(Some(Watching::of(&first.state, self.taken_back)));
+        self.outlets.measure(&first.state, &self.base_dir);
         for action in first.actions {
             self.outlets.take(&first.state, &self.base_dir, action);
         }
@@ -331,6 +346,21 @@ impl Controller {
             }
         };
         self.journal.replay().rollouts.iter().map(summary).collect()
+    }
+
+    /// After a Pass or a Fail: the judge's whole state, under the digest that the decision names. As with examples, it
+    /// comes after the actions, and a decision stands without it: the observations in the ledger lead to the same bytes.
+    fn keep_judges_evidence(&self, decisions: &[Decision]) {
+        let named = decisions.iter().find_map(|decision| match decision {
+            Decision::Judged { assessment, evidence: Some(digest) } => Some((assessment, digest)),
+            _ => None,
+        });
+        let Some((assessment, digest)) = named else { return };
+        let Some(state) = self.journal.replay().rollouts.last() else { return };
+        match self.journal.keep_evidence(&JudgeEvidence::of(state, assessment).to_bytes()) {
+            Ok(kept) => assert_eq!(kept, *digest, "the decision was made from this very state"),
+            Err(error) => tracing::error!("evidence could not be kept: {error}"),
+        }
     }
 
     /// After a rollback was ordered: what was sent and what came out of the trace that shows why. It comes after the

@@ -1,6 +1,6 @@
 //! How others reach the controller.
 
-use model::{BasisPoints, Environment, GateResult, Observation, UnixMillis};
+use model::{BasisPoints, Environment, GateResult, Measurement, Observation, UnixMillis};
 use rollout::plan::{GateName, PlanErrors};
 use rollout::{Command, Principal, Progress, Report, RolloutId};
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,15 @@ pub enum Input {
         run: u32,
         /// With what.
         result: GateResult,
+    },
+    /// A metric's source was asked.
+    Measured {
+        /// For which rollout.
+        rollout: RolloutId,
+        /// Which metric.
+        metric: String,
+        /// With what.
+        measurement: Measurement,
     },
     /// Somebody starts a rollout.
     Start {
@@ -207,7 +216,8 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Inputs that may wait for the controller: observations come every batch (1 s at the least), so this is minutes.
+    /// Inputs that may wait for the controller: observations come every batch, and readings of at most 16 metrics every
+    /// interval (1 s at the least each), so this is a quarter of a minute and mostly minutes; who tells then waits.
     pub const QUEUE: usize = 256;
 
     /// The handle and the other end of its queue.

@@ -8,6 +8,7 @@ mod actions;
 mod controller;
 mod handle;
 mod journal;
+mod measuring;
 mod release;
 
 pub use controller::{Controller, OpenError, Outlook, Settings, Watching};

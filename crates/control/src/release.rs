@@ -28,6 +28,8 @@ impl Controller {
     pub(crate) fn release(&mut self) -> Result<(), ReleaseError> {
         self.record_stop().map_err(|error| ReleaseError::Ledger(error.to_string()))?;
         self.journal.close();
+        // The other process asks from here on.
+        self.outlets.measuring = None;
         self.held = Held::Released;
         tracing::info!("the ledger is closed, for another process to take over");
         Ok(())
@@ -55,6 +57,8 @@ impl Controller {
                 if self.held == Held::TakingBack {
                     self.go_on_from_records();
                 }
+                // What was told of metrics meanwhile is in no record.
+                self.outlets.measuring = None;
                 self.happened(Event::Restarted, SELF);
             }
             Err(error) => tracing::debug!("the ledger cannot be opened: {error}"),

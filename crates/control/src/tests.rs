@@ -1,15 +1,21 @@
 //! The controller over a real ledger in a temporary folder, with a clock that the test moves.
 
 use crate::handle::{CommandError, Input, ReleaseError, StartError, TapsError};
-use crate::{Controller, Handle, OpenStore, Outlook, Settings, Watching};
+use crate::{Controller, Handle, OpenStore, Outlook, Settings, Watching, decode};
 use ledger::{KeyName, SignerKey};
-use model::{BasisPoints, Environment, GateResult, GateVerdict, Protocol, RouteTable, UnixMillis, Upstream};
+use model::{
+    ArmCounts, BasisPoints, Check, Environment, GateResult, GateVerdict, Observation, PerEnvironment, Protocol,
+    RouteTable, UnixMillis, Upstream,
+};
+use rollout::judge::Assessment;
+use rollout::judge::simulate::{Behaviour, Random, Traffic};
 use rollout::plan::GateName;
-use rollout::{Command, Principal, Progress, Report};
+use rollout::{Body, Command, Decision, Event, JudgeEvidence, Principal, Progress, Report};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use store::{Evidence, OpenError, Store};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -79,6 +85,19 @@ impl Bench {
     async fn pass(&self, ms: u64) {
         self.now.fetch_add(ms, Ordering::Relaxed);
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+
+    /// Every decision of the ledger, once its server has stopped.
+    fn decisions(&self) -> Vec<Decision> {
+        let key = SignerKey::new(KeyName::new("test/ledger").unwrap(), &[1; 32]);
+        let (store, _) = Store::open(&self.dir(), key).unwrap();
+        let entries = store.read(0..store.size()).unwrap().map(Result::unwrap);
+        let records = (0..).zip(entries).map(|(index, entry)| decode(index, &entry).unwrap());
+        let decided = records.filter_map(|record| match record.body {
+            Body::Decided(decision) => Some(*decision),
+            _ => None,
+        });
+        decided.collect()
     }
 
     /// A rollout whose first weight is applied; the gateway knew the traces in flight for as long as the plan pins them.
@@ -181,6 +200,40 @@ async fn a_rollback_is_durable_before_the_table_goes_out_and_ends_when_it_is_app
     server.stop().await;
 }
 
+/// What the judge said is kept whole, under the digest that the decision names.
+#[tokio::test(start_paused = true)]
+async fn a_verdict_leaves_the_evidence_that_it_was_made_from() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    let report = bench.shifted(&server).await;
+    let (blue, green) = (Behaviour::healthy(), Behaviour::healthy().with(Check::LostSpan, 0.2));
+    let mut traffic = Traffic::new(Random::new(1), blue, green);
+    for _ in 0..20 {
+        let from = UnixMillis(bench.now.load(Ordering::Relaxed));
+        let observation = traffic.observation(PerEnvironment { blue: 900, green: 100 }, from, from.plus_ms(2_000));
+        server.handle.tell(Input::Observed { rollout: report.rollout.clone(), observation: observation.into() }).await;
+        bench.pass(2_000).await;
+    }
+    assert_eq!(server.report().await.progress, Progress::RollingBack);
+    server.stop().await;
+
+    let named: Vec<(String, Box<Assessment>)> = bench.decisions().into_iter().filter_map(evidence_of).collect();
+    assert!(!named.is_empty());
+    for (digest, assessment) in named {
+        let hex = digest.strip_prefix("sha256:").unwrap();
+        let blob = std::fs::read(bench.root.path().join("evidence").join(hex)).unwrap();
+        let evidence = JudgeEvidence::from_bytes(&blob).unwrap();
+        assert_eq!((evidence.digest(), evidence.judge.assess()), (digest, *assessment));
+    }
+}
+
+fn evidence_of(decision: Decision) -> Option<(String, Box<Assessment>)> {
+    match decision {
+        Decision::Judged { assessment, evidence } => Some((evidence?, assessment)),
+        _ => None,
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_start_that_cannot_be_is_refused_and_changes_nothing() {
     let bench = Bench::new();
@@ -245,16 +298,159 @@ async fn what_the_ledger_does_not_take_is_not_done_and_is_done_when_it_is_mended
     server.stop().await;
 }
 
+/// The plan with a metric of a Prometheus at this address.
+fn with_metric(address: std::net::SocketAddr) -> String {
+    let query = |what: &str| format!("'sum({what}_total{{env=\"{{{{environment}}}}\"}})'");
+    let (events, total) = (query("errors"), query("requests"));
+    let metric = format!(
+        "metrics: [{{ name: checkout, prometheus: {{ url: \"http://{address}\" }}, events: {events}, total: {total}, \
+         worseThanActiveBy: 1% }}]"
+    );
+    PLAN.replace("spanLoss: { atMost: 1% }", &format!("spanLoss: {{ atMost: 1% }}, {metric}"))
+}
+
+/// Everything comes in real time here, and is waited for.
+async fn until(server: &Server, wanted: impl Fn(&Report) -> bool) -> Report {
+    let looked = tokio::time::timeout(std::time::Duration::from_secs(60), async {
+        loop {
+            let report = server.report().await;
+            if wanted(&report) {
+                return report;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    looked.await.expect("what is waited for comes")
+}
+
+#[tokio::test]
+async fn a_metric_is_asked_for_from_the_start_and_after_a_restart() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let bench = Bench::new();
+    let server = bench.serve();
+    server.start(&with_metric(address)).await.unwrap();
+    let answer = |body: &str| format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    for body in [r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#; 3] {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(answer(body).as_bytes()).await.unwrap();
+        // Until it has read the answer.
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    }
+    let held = until(&server, |report| report.progress == Progress::Held).await;
+    assert_eq!(held.headline, "held at step 1: the source of metric checkout fails");
+    assert!(held.waits_for[0].contains("no series for the `events` of blue"), "{held:?}");
+    server.kill().await;
+
+    let server = bench.serve();
+    assert_eq!(server.report().await.headline, held.headline, "it is in the ledger");
+    let element = |(part, value)| format!(r#"{{"metric":{{"verdigris":"{part}"}},"value":[1700000000,"{value}"]}}"#);
+    let parts = [("blueEvents", 1), ("blueTotal", 100), ("greenEvents", 2), ("greenTotal", 50)].map(element).join(",");
+    let body = format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{parts}]}}}}"#);
+    let (mut stream, _) = listener.accept().await.unwrap();
+    stream.write_all(answer(&body).as_bytes()).await.unwrap();
+    until(&server, |report| report.progress == Progress::Progressing).await;
+    server.command(Command::Rollback { reason: "enough".into() }).await.unwrap();
+    assert_eq!(server.apply().await.progress, Progress::RolledBack);
+    server.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_stays_away_fills_no_ledger() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    // Nobody listens at a port that was given back.
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    server.start(&with_metric(address)).await.unwrap();
+    for _ in 0..100 {
+        bench.pass(1_000).await;
+    }
+    assert_eq!(server.report().await.headline, "held at step 1: the source of metric checkout fails");
+    server.stop().await;
+    let told = bodies(&bench).iter().filter(|body| body.contains("Measured")).count();
+    assert!((1..=3).contains(&told), "once for each reason: {told}");
+}
+
 /// How often the server's own records say that it started, and that it stopped.
 fn starts_and_stops(bench: &Bench) -> (usize, usize) {
+    let bodies = bodies(bench);
+    let count = |name: &str| bodies.iter().filter(|body| body.starts_with(name)).count();
+    (count("ServerStarted"), count("ServerStopped"))
+}
+
+/// What the ledger's records say.
+fn bodies(bench: &Bench) -> Vec<String> {
     let key = SignerKey::new(KeyName::new("test/ledger").unwrap(), &[1; 32]);
     let reader = store::Reader::open(&bench.dir()).unwrap();
     let checkpoint = reader.checkpoint(key.verifier()).unwrap();
     let entries = reader.entries(&checkpoint, 0..checkpoint.size()).unwrap();
-    let body = |entry: &[u8]| format!("{:?}", crate::decode(0, entry).unwrap().body);
-    let bodies: Vec<String> = entries.map(|entry| body(&entry.unwrap())).collect();
-    let count = |name: &str| bodies.iter().filter(|body| body.starts_with(name)).count();
-    (count("ServerStarted"), count("ServerStopped"))
+    let body = |entry: &[u8]| format!("{:?}", decode(0, entry).unwrap().body);
+    entries.map(|entry| body(&entry.unwrap())).collect()
+}
+
+/// 100 traces of blue, of which one half has 50 and loses a span in all of them.
+fn uneven(batch: u64) -> Box<Observation> {
+    let arm = |traces| ArmCounts { traces, events: [(Check::LostSpan, 50)].into(), ..ArmCounts::default() };
+    Box::new(Observation {
+        batch,
+        assigned_from: UnixMillis(batch * 2_000),
+        assigned_until: UnixMillis(batch * 2_000 + 2_000),
+        arms: PerEnvironment { blue: arm(100), green: ArmCounts::default() },
+        blue_half: Some(arm(50)),
+        left_out: PerEnvironment::default(),
+        findings: vec![],
+        blind_spots: vec![],
+        operations: vec![],
+        omitted: 0,
+    })
+}
+
+/// How many observations the ledger has, and in how many of them blue can be compared with itself.
+fn observations(bench: &Bench) -> (usize, usize) {
+    let key = SignerKey::new(KeyName::new("test/ledger").unwrap(), &[1; 32]);
+    let reader = store::Reader::open(&bench.dir()).unwrap();
+    let checkpoint = reader.checkpoint(key.verifier()).unwrap();
+    let entries = reader.entries(&checkpoint, 0..checkpoint.size()).unwrap();
+    let halves = entries.filter_map(|entry| match decode(0, &entry.unwrap()).unwrap().body {
+        Body::Happened(event) => match *event {
+            Event::Observed(observation) => Some(observation.blue_half.is_some()),
+            _ => None,
+        },
+        _ => None,
+    });
+    let halves: Vec<bool> = halves.collect();
+    (halves.len(), halves.iter().filter(|half| **half).count())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_measurement_holds_through_a_restart_until_a_person_resumes() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    let plan = PLAN
+        .replace("      - setWeight: 10%", "      - pause: {}\n      - mirror: { for: 60s }\n      - setWeight: 10%");
+    let rollout = server.start(&plan).await.unwrap().rollout;
+    server.apply().await;
+    server.handle.tell(Input::Observed { rollout: rollout.clone(), observation: uneven(1) }).await;
+    assert_eq!(server.report().await.noise, None, "green has no copies yet");
+    server.command(Command::Resume).await.unwrap();
+    server.apply().await;
+    server.handle.tell(Input::Observed { rollout: rollout.clone(), observation: uneven(2) }).await;
+    let held = server.report().await;
+    assert_eq!(held.headline, "held at step 2: the measurement is broken: blue differs from blue");
+    assert!(held.noise.unwrap().alarmed && held.needs_person);
+    server.kill().await;
+
+    let server = bench.serve();
+    assert_eq!(server.report().await.headline, held.headline);
+    server.apply().await;
+    server.handle.tell(Input::Observed { rollout, observation: uneven(3) }).await;
+    let refused = server.command(Command::Promote).await.unwrap_err().to_string();
+    assert!(refused.starts_with("promote was refused: the measurement is broken"), "{refused}");
+    let resumed = server.command(Command::Resume).await.unwrap();
+    assert_eq!(resumed.headline, "step 2 of 6: mirror for 1m");
+    assert_eq!(resumed.noise.unwrap().halves, [0, 0]);
+    server.stop().await;
+    assert_eq!(observations(&bench), (3, 2), "what no decision depends on is not recorded");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,11 +1,11 @@
-//! What `otlp` is held to by bytes from anybody. A target takes any bytes and panics where a claim of `otlp`'s
+//! What `otlp` and `prometheus` are held to by bytes from anybody. A target takes any bytes and panics where a claim of their
 //! documentation does not hold; it never panics for another reason.
 //!
 //! Here, and not in `fuzz/`, so that two programs run the same targets: libFuzzer with the nightly compiler
 //! (`cargo xtask fuzz`, see `fuzz/README.md`), and `cargo test -p otlp` with the stable one. Nothing that ships depends
 //! on this crate.
 //!
-//! Each target compares with something that is not `otlp`: prost where it takes the bytes, flate2's own reader, and for
+//! Each target compares with something that is neither: prost where it takes the bytes, flate2's own reader, and for
 //! all other bytes [`tree`], a reader of the wire that is slow and short.
 
 mod grpc;
@@ -13,6 +13,7 @@ mod gzip;
 pub mod hostile;
 mod json;
 mod parts;
+mod prometheus;
 mod spans;
 pub mod split;
 pub mod tree;
@@ -27,13 +28,14 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     Target { name: "split", run: split::run },
     Target { name: "hostile", run: hostile::run },
     Target { name: "spans", run: spans::run },
     Target { name: "gunzip", run: gzip::run },
     Target { name: "json", run: json::run },
     Target { name: "grpc", run: grpc::run },
+    Target { name: "prometheus", run: prometheus::run },
 ];
 
 /// Runs one by its name.

@@ -116,7 +116,7 @@ async fn answered(
         patience,
     };
     // Without a candidate there is nothing to roll back.
-    let may_be_given_up = role == Role::Serving && snapshot.candidate().is_some();
+    let may_be_given_up = role != Role::Mirrored && snapshot.candidate().is_some();
     tokio::select! {
         // What is given up already is not sent.
         biased;

@@ -259,9 +259,9 @@ async fn serve(
         (false, None) => patience,
     };
     let outcome = if spooling.leaves_alone(environment) {
-        leave_alone(running, snapshot, environment, &part)
+        refuse(running, snapshot, environment, Role::Serving, &part, format!("{environment} takes nothing now"))
     } else {
-        attempt(running, snapshot, environment, &part, patience).await
+        attempt(running, snapshot, environment, Role::Serving, &part, patience).await
     };
     spooling.keep(running, environment, &part, outcome).await
 }
@@ -271,19 +271,19 @@ async fn attempt(
     running: &Arc<Running>,
     snapshot: &Arc<Snapshot>,
     environment: Environment,
+    role: Role,
     part: &Part,
     patience: Duration,
 ) -> Outcome {
     let shared = &running.shared;
     let mut held = Held::none(&running.unanswered[environment]);
     let bound = shared.limits.environment_bytes();
-    let outcome = if held.grow(part.message.len() as u64, bound) {
-        let outcome = hand_over(running, snapshot, environment, Role::Serving, part, patience).await;
-        running.spooling.pressure[environment].note(&outcome, (running.clock)() / 1_000);
-        outcome
-    } else {
-        Outcome::unavailable(format!("{environment} has {bound} bytes of requests to answer already"))
-    };
+    if !held.grow(part.message.len() as u64, bound) {
+        let why = format!("{environment} has {bound} bytes of requests to answer already");
+        return refuse(running, snapshot, environment, role, part, why);
+    }
+    let outcome = hand_over(running, snapshot, environment, role, part, patience).await;
+    running.spooling.pressure[environment].note(&outcome, (running.clock)() / 1_000);
     shared.counters.served(environment, part.spans(), &outcome);
     let Some(candidate) = snapshot.candidate() else { return outcome };
     let acknowledged = matches!(outcome, Outcome::Acknowledged(_));
@@ -293,15 +293,23 @@ async fn attempt(
     outcome
 }
 
-/// Hands nothing over to an environment that took nothing before; to verification that is a refusal.
-fn leave_alone(running: &Running, snapshot: &Snapshot, environment: Environment, part: &Part) -> Outcome {
-    let outcome = Outcome::unavailable(format!("{environment} takes nothing now"));
+/// Hands nothing over to an environment that took nothing before, or has enough to answer; to verification that is a
+/// refusal.
+fn refuse(
+    running: &Running,
+    snapshot: &Snapshot,
+    environment: Environment,
+    role: Role,
+    part: &Part,
+    why: String,
+) -> Outcome {
+    let outcome = Outcome::unavailable(why);
     let counters = &running.shared.counters;
     counters.served(environment, part.spans(), &outcome);
     let now_us = (running.clock)();
     running.views.send(counters, &part.shown, |message| View::Sent {
         environment,
-        role: Role::Serving,
+        role,
         message,
         handed_over_us: now_us,
         answered_us: now_us,
@@ -331,7 +339,7 @@ pub(crate) async fn redeliver(
     };
     let patience = running.shared.limits.upstream.timeout();
     let attempts = parts.into_iter().map(async |(environment, part)| {
-        let outcome = attempt(running, &snapshot, environment, &part, patience).await;
+        let outcome = attempt(running, &snapshot, environment, Role::Redelivering, &part, patience).await;
         (environment, part, outcome)
     });
     Some(join_all(attempts).await)

@@ -77,6 +77,8 @@ pub enum View {
 pub enum Role {
     /// The environment serves these traces.
     Serving,
+    /// It serves these traces, and takes them from the disk, where they waited for it.
+    Redelivering,
     /// The environment got a copy.
     Mirrored,
 }

@@ -1,16 +1,21 @@
 //! What the evidence says now, in numbers and in words.
 
+use crate::assignment::AssignmentEvidence;
 use crate::config::Guard;
 use crate::culprit;
+use crate::effect::Effect;
+use crate::external;
+use crate::holm::Holm;
 use crate::judge::{Judge, tolerance};
-use crate::latency::{LatencyMetric, TRACES_TO_FREEZE};
+use crate::latency::{LatencyMetric, TRACES_TO_FREEZE, Terms};
 use crate::odds::Counts;
+use crate::operation::{self, PART_OF_ONE, PART_OVER_ALL};
 use crate::planning::traces_to_prove_rate;
 use crate::process::{LOG_FLOOR, clamp_log, log_add};
 use crate::rate::{LOG_SURE, Rate};
 use crate::recent::Estimate;
 use crate::words;
-use model::{Check, PerEnvironment, Subject};
+use model::{Check, PerEnvironment, RootOperation, Subject};
 use serde::{Deserialize, Serialize};
 
 /// A verdict and everything it was made from.
@@ -27,6 +32,9 @@ pub struct Assessment {
     pub log_threshold: f64,
     /// Traces judged so far.
     pub traces: PerEnvironment<u64>,
+    /// Whether traces are divided as the weight says; none before that could be seen.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub assignment: Option<AssignmentEvidence>,
 }
 
 /// What to make of the candidate.
@@ -36,13 +44,13 @@ pub enum Verdict {
     /// Span loss, error rate and latency, where configured, are each proved to be within what the plan tolerates.
     Pass,
     /// The candidate is worse, beyond chance and beyond what the plan tolerates.
-    Fail(Failure),
+    Fail(Box<Failure>),
     /// Neither is known yet.
     Inconclusive {
         /// What is missing for a pass, one line for each guard.
         missing: Vec<String>,
     },
-    /// The source or the configuration is broken; nothing is said about the candidate.
+    /// The source, the split of the traces or the configuration is broken; nothing is said about the candidate.
     Error {
         /// What was wrong, where, and what was expected.
         reason: String,
@@ -57,13 +65,23 @@ pub struct Failure {
     pub guard: Guard,
     /// What explains it best; not always a check of that guard: a blind spot can explain a span loss.
     pub check: Check,
+    /// Which metric from outside, where `check` is [`Check::External`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub metric: Option<String>,
     /// What is blind, where `check` is [`Check::BlindSpot`].
     pub subject: Option<Subject>,
-    /// How large the difference is.
+    /// The traces that are slow, where `check` is [`Check::Slow`] and not all of them are.
+    pub operation: Option<RootOperation>,
+    /// How large the difference is lately, beside what the plan tolerates.
     pub estimate: Estimate,
+    /// How large the difference is over the whole rollout, with its interval.
+    pub effect: Effect,
+    /// Traces of each environment that it took; units, where it is a metric from outside.
+    pub traces: PerEnvironment<u64>,
     /// ln of the evidence of the metric that alarmed.
     pub log_against: f64,
-    /// Every check that is worse by itself, beyond chance and tolerance, in the order of explanation.
+    /// Every check that is worse by itself and beyond tolerance, in the order of explanation: by e-Holm, so that the chance
+    /// of ever naming one here that is no worse is at most falseAlarm.
     pub alarmed: Vec<Check>,
     /// For a person, the most important first.
     pub reasons: Vec<String>,
@@ -75,6 +93,9 @@ pub struct Failure {
 pub struct GuardEvidence {
     /// Which.
     pub guard: Guard,
+    /// Which metric from outside, where `guard` is [`Guard::Metrics`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub metric: Option<String>,
     /// ln of the evidence that the candidate is worse.
     pub log_against: f64,
     /// What `log_against` must reach for this guard to alarm by itself.
@@ -85,7 +106,10 @@ pub struct GuardEvidence {
     pub log_threshold_for: f64,
     /// Whether it has.
     pub proved: bool,
-    /// Whether the candidate is worse, beyond chance and beyond what the plan tolerates.
+    /// Its checks that are worse by themselves (e-Holm over all metrics of the plan, at falseAlarm), tolerated or not.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub worse: Vec<Check>,
+    /// Whether one of these is beyond what the plan tolerates.
     pub alarmed: bool,
     /// The candidate's traces, and events of the guard's most telling check (or blind-spot subject).
     pub candidate: Counts,
@@ -95,25 +119,73 @@ pub struct GuardEvidence {
     pub words: String,
 }
 
+impl GuardEvidence {
+    /// As the plan has it: `spanLoss`, or `metrics.checkout-errors`.
+    pub fn name(&self) -> String {
+        match &self.metric {
+            Some(metric) => format!("{}.{metric}", self.guard.name()),
+            None => self.guard.name().to_owned(),
+        }
+    }
+}
+
 /// One metric as it stands.
 pub(crate) struct Metric {
     pub(crate) guard: Guard,
     pub(crate) check: Check,
+    /// The traces that it is of, if these are not all.
+    pub(crate) operation: Option<RootOperation>,
     pub(crate) log_against: f64,
     /// Beyond what the plan tolerates, by estimate.
     pub(crate) material: bool,
     pub(crate) estimate: Estimate,
-    candidate: Counts,
-    active: Counts,
+    pub(crate) candidate: Counts,
+    pub(crate) active: Counts,
+    /// The position of the metric from outside that it is, where it is one.
+    pub(crate) external: Option<usize>,
 }
 
 /// No pass while something speaks against the candidate that is too much for chance and too little for an alarm: what was
 /// proved before it began does not count.
-fn suspicion(metrics: &[Metric], log_evidence: f64) -> Option<String> {
+fn suspicion(judge: &Judge, metrics: &[Metric], log_evidence: f64) -> Option<String> {
     let suspected = |metric: &&Metric| metric.material && metric.log_against >= LOG_SURE;
     let worst = metrics.iter().filter(suspected).max_by(|a, b| a.log_against.total_cmp(&b.log_against))?;
     let guard = worst.guard.name();
-    (log_evidence >= LOG_SURE).then(|| format!("{guard}: more traces, to clear green of {}", worst.check.words()))
+    (log_evidence >= LOG_SURE).then(|| match external::name(judge, worst) {
+        Some(metric) => format!("{guard}.{metric}: more units, to clear green of its events"),
+        None => format!("{guard}: more traces, to clear green of {}", worst.words()),
+    })
+}
+
+impl Metric {
+    /// Whether it looks for this, in the traces of this operation, or in all.
+    pub(crate) fn is(&self, check: Check, operation: Option<&RootOperation>) -> bool {
+        self.check == check && self.operation.as_ref() == operation
+    }
+
+    /// What it looks for.
+    pub(crate) fn words(&self) -> String {
+        let of = self.operation.as_ref().map_or(String::new(), |root| format!(" for {root}"));
+        format!("{}{of}", self.check.words())
+    }
+}
+
+fn latency_metric(root: Option<&RootOperation>, latency: &LatencyMetric, terms: &Terms) -> Metric {
+    let (estimate, candidate, active) = match latency.judging() {
+        None => (Estimate::default(), Counts::default(), Counts::default()),
+        Some(judging) => (judging.estimate(terms), judging.candidate, judging.active),
+    };
+    Metric {
+        guard: Guard::Latency,
+        check: Check::Slow,
+        operation: root.cloned(),
+        log_against: latency.log_against(),
+        material: estimate.candidate > estimate.active,
+        estimate,
+        candidate,
+        active,
+        external: None,
+    }
 }
 
 /// What a pass still needs.
@@ -129,42 +201,72 @@ impl Judge {
         let log_threshold = clamp_log(-libm::log(self.config.false_alarm));
         if let Some(reason) = self.config.problem() {
             let verdict = Verdict::Error { reason };
-            return Assessment { verdict, guards: vec![], log_evidence: 0.0, log_threshold: 0.0, traces: self.traces };
+            let (guards, log_evidence, log_threshold) = (vec![], 0.0, 0.0);
+            let (traces, assignment) = (self.traces, None);
+            return Assessment { verdict, guards, log_evidence, log_threshold, traces, assignment };
         }
         let metrics = self.metrics();
         let log_evidence = self.log_weighted(metrics.iter());
-        let alarmed: Vec<&Metric> = match log_evidence >= log_threshold {
-            true => metrics.iter().filter(|it| it.material && it.log_against >= log_threshold).collect(),
-            false => vec![],
-        };
+        let weighted = metrics.iter().map(|it| (self.weight(it), it.log_against));
+        let besides = [(self.unspent_weight(), 0.0), (external::weight_left_out(self), LOG_FLOOR)];
+        let holm = Holm::new(weighted.chain(besides), log_threshold);
+        // What is worse by itself is worse together with all others; that is asked too, for the rounding's sake.
+        let is_worse = |it: &&Metric| log_evidence >= log_threshold && holm.rejects(self.weight(it), it.log_against);
+        let worse: Vec<&Metric> = metrics.iter().filter(is_worse).collect();
+        let alarmed: Vec<&Metric> = worse.iter().copied().filter(|it| it.material).collect();
         let guards: Vec<GuardEvidence> = Guard::ALL
             .into_iter()
             .filter(|guard| self.config.guards.has(*guard))
-            .map(|guard| self.guard_evidence(guard, &metrics, &alarmed))
+            .map(|guard| self.guard_evidence(guard, &metrics, &worse))
+            .chain(external::evidence(self, &worse))
             .collect();
-        let verdict = match culprit::name(self, &metrics, &alarmed) {
-            Some(failure) => Verdict::Fail(failure),
-            None => self.verdict_without_failure(&guards, suspicion(&metrics, log_evidence)),
+        let assignment = self.assignment.evidence(self.config.false_alarm);
+        let verdict = match (assignment.filter(|it| it.broken), culprit::name(self, &metrics, &alarmed)) {
+            (Some(broken), _) => Verdict::Error { reason: broken.reason() },
+            (None, Some(failure)) => Verdict::Fail(Box::new(failure)),
+            (None, None) => self.verdict_without_failure(&guards, suspicion(self, &metrics, log_evidence)),
         };
-        Assessment { verdict, guards, log_evidence, log_threshold, traces: self.traces }
+        Assessment { verdict, guards, log_evidence, log_threshold, traces: self.traces, assignment }
+    }
+
+    /// A metric's weight in the sum of the evidence.
+    pub(crate) fn weight(&self, metric: &Metric) -> f64 {
+        let of_check = self.config.guards.metric_weight(metric.guard);
+        match (metric.check, &metric.operation) {
+            (Check::Slow, None) => of_check * PART_OVER_ALL,
+            (Check::Slow, Some(_)) => of_check * PART_OF_ONE,
+            (_, _) => of_check,
+        }
+    }
+
+    /// The weight that is kept for operations which nothing is known of yet: evidence of 1.
+    fn unspent_weight(&self) -> f64 {
+        self.config.guards.metric_weight(Guard::Latency) * self.operations.unspent()
     }
 
     fn verdict_without_failure(&self, guards: &[GuardEvidence], suspicion: Option<String>) -> Verdict {
         if let Some(reason) = &self.refused {
             return Verdict::Error { reason: reason.clone() };
         }
+        if let Some(reason) = external::failing(self) {
+            return Verdict::Error { reason };
+        }
         let mut missing: Vec<String> = guards
             .iter()
+            .filter(|evidence| evidence.guard != Guard::Metrics)
             .filter_map(|evidence| match self.missing(evidence.guard, evidence.log_for?) {
                 Missing::Nothing => None,
                 Missing::Line(line) => Some(format!("{}: {line}", evidence.guard.name())),
             })
             .collect();
+        missing.extend(external::missing(self));
         missing.extend(self.suspected_blind_spots());
         missing.extend(suspicion);
         if guards.iter().all(|evidence| evidence.log_for.is_none()) {
-            missing
-                .push("spanLoss, errorRate or latency in the plan: the other guards can alarm, not prove".to_owned());
+            missing.push(
+                "spanLoss, errorRate, latency or a critical metric in the plan: the others alarm, and prove nothing"
+                    .to_owned(),
+            );
         }
         if missing.is_empty() { Verdict::Pass } else { Verdict::Inconclusive { missing } }
     }
@@ -180,7 +282,7 @@ impl Judge {
         Some(format!("blindSpots: more traces of {}, unseen in all {unseen} of the candidate", first.words()))
     }
 
-    fn metrics(&self) -> Vec<Metric> {
+    pub(crate) fn metrics(&self) -> Vec<Metric> {
         let mut metrics: Vec<Metric> = Vec::new();
         for guard in Guard::ALL {
             for check in guard.checks() {
@@ -190,35 +292,30 @@ impl Judge {
                     metrics.push(Metric {
                         guard,
                         check: *check,
+                        operation: None,
                         log_against: rate.log_against(),
                         material: rate.is_material(tolerance),
                         estimate,
                         candidate: rate.candidate,
                         active: rate.active,
+                        external: None,
                     });
                 }
             }
         }
-        metrics.extend(self.latency_metric());
+        metrics.extend(self.latency_metrics());
         metrics.extend(self.blind_spot_metric());
+        metrics.extend(external::metrics(self));
         metrics
     }
 
-    fn latency_metric(&self) -> Option<Metric> {
-        let (guard, latency) = (self.config.guards.latency.as_ref()?, self.latency.as_ref()?);
-        let (estimate, candidate, active) = match latency {
-            LatencyMetric::Collecting(_) => (Estimate::default(), Counts::default(), Counts::default()),
-            LatencyMetric::Judging(judging) => (judging.estimate(guard), judging.candidate, judging.active),
-        };
-        Some(Metric {
-            guard: Guard::Latency,
-            check: Check::Slow,
-            log_against: latency.log_against(),
-            material: estimate.candidate > estimate.active,
-            estimate,
-            candidate,
-            active,
-        })
+    /// The latency over all traces, and that of each operation.
+    fn latency_metrics(&self) -> Vec<Metric> {
+        let (Some(guard), Some(over_all)) = (&self.config.guards.latency, &self.latency) else { return vec![] };
+        let (terms, of_operations) = (Terms::over_all(guard), operation::terms(guard));
+        let operations = self.operations.judged.iter().map(|it| (Some(&it.root), &it.latency, &of_operations));
+        let all = std::iter::once((None, over_all, &terms)).chain(operations);
+        all.map(|(root, latency, terms)| latency_metric(root, latency, terms)).collect()
     }
 
     fn blind_spot_metric(&self) -> Option<Metric> {
@@ -232,6 +329,7 @@ impl Judge {
         Some(Metric {
             guard: Guard::BlindSpots,
             check: Check::BlindSpot,
+            operation: None,
             log_against: self.blind_spots.log_against(),
             material: significant.len() > guard.at_most as usize,
             estimate: Estimate {
@@ -242,45 +340,72 @@ impl Judge {
             },
             candidate,
             active,
+            external: None,
         })
     }
 
     /// ln of the weighted sum of the metrics' evidence.
     fn log_weighted<'a>(&self, metrics: impl Iterator<Item = &'a Metric>) -> f64 {
-        let weighted = metrics.map(|it| it.log_against + libm::log(self.config.guards.metric_weight(it.guard)));
+        let weighted = metrics.map(|it| self.log_part(it));
         clamp_log(weighted.fold(LOG_FLOOR, log_add))
     }
 
-    fn guard_evidence(&self, guard: Guard, metrics: &[Metric], alarmed: &[&Metric]) -> GuardEvidence {
+    /// ln of the metric's evidence times its weight. What no operation has of the latency's weight yet goes with the latency
+    /// over all traces, as evidence of 1.
+    fn log_part(&self, metric: &Metric) -> f64 {
+        let log_part = metric.log_against + libm::log(self.weight(metric));
+        match (metric.check, &metric.operation) {
+            (Check::Slow, None) => log_add(log_part, libm::log(self.unspent_weight())),
+            (_, _) => log_part,
+        }
+    }
+
+    fn guard_evidence(&self, guard: Guard, metrics: &[Metric], worse: &[&Metric]) -> GuardEvidence {
         let own = || metrics.iter().filter(|metric| metric.guard == guard);
         let log_weight = libm::log(self.config.guards.metric_weight(guard) * guard.checks().len() as f64);
-        let telling = own().max_by(|a, b| a.log_against.total_cmp(&b.log_against));
+        // A single operation tells more than all traces only where something speaks against it.
+        let telling = own().filter(|metric| metric.operation.is_none() || metric.log_against >= LOG_SURE);
+        let telling = telling.max_by(|a, b| a.log_against.total_cmp(&b.log_against));
         let log_for = self.log_for(guard);
         let log_threshold_for = clamp_log(-libm::log(self.config.false_promotion));
-        let alarmed = alarmed.iter().any(|metric| metric.guard == guard);
+        let worse = worse.iter().filter(|metric| metric.guard == guard);
+        let alarmed = worse.clone().any(|metric| metric.material);
+        let is_worse = |telling: &Metric| worse.clone().any(|it| it.is(telling.check, telling.operation.as_ref()));
+        let words = telling.map(|it| self.guard_words(guard, it, log_for, alarmed, is_worse(it)));
+        let mut worse: Vec<Check> = worse.map(|metric| metric.check).collect();
+        // Latency over all traces and of operations is one check, and stands together.
+        worse.dedup();
         GuardEvidence {
             guard,
+            metric: None,
             log_against: clamp_log(self.log_weighted(own()) - log_weight),
             log_threshold_against: clamp_log(-libm::log(self.config.false_alarm) - log_weight),
             log_for,
             log_threshold_for,
             proved: log_for.is_some_and(|log_for| log_for >= log_threshold_for),
+            worse,
             alarmed,
             candidate: telling.map(|it| it.candidate).unwrap_or_default(),
             active: telling.map(|it| it.active).unwrap_or_default(),
-            words: telling.map(|it| self.guard_words(guard, it, log_for, alarmed)).unwrap_or_default(),
+            words: words.unwrap_or_default(),
         }
     }
 
-    fn guard_words(&self, guard: Guard, telling: &Metric, log_for: Option<f64>, alarmed: bool) -> String {
+    fn guard_words(
+        &self,
+        guard: Guard,
+        telling: &Metric,
+        log_for: Option<f64>,
+        alarmed: bool,
+        is_worse: bool,
+    ) -> String {
         let mut parts = vec![self.metric_words(telling)];
-        let log_threshold = -libm::log(self.config.false_alarm);
         parts.push(words::likelier(telling.log_against));
         if alarmed {
             parts.push("more than the plan tolerates".to_owned());
             return parts.join("; ");
         }
-        if telling.log_against >= log_threshold && !telling.material {
+        if is_worse && !telling.material {
             parts.push("the difference is real, and within what the plan tolerates".to_owned());
         }
         match log_for.map(|log_for| self.missing(guard, log_for)) {
@@ -296,17 +421,15 @@ impl Judge {
         let (candidate, active) = (metric.candidate, metric.active);
         let share = |counts: Counts| format!("{} of {}", words::percent(counts.share()), words::traces(counts.traces));
         match metric.check {
+            Check::External => external::words(self, metric),
             Check::BlindSpot => self.blind_spot_words(),
-            Check::Slow => match &self.latency {
-                Some(LatencyMetric::Judging(judging)) => format!(
-                    "slower than {}: candidate {}, active {}",
-                    words::microseconds(judging.quantile_us()),
-                    share(candidate),
-                    share(active)
-                ),
-                Some(LatencyMetric::Collecting(_)) | None => {
-                    "the active environment's quantiles are not known yet".to_owned()
+            Check::Slow => match self.slower_than_us(metric.operation.as_ref()) {
+                Some(us) => {
+                    let of = metric.operation.as_ref().map_or(String::new(), |root| format!("{root}: "));
+                    let (candidate, active) = (share(candidate), share(active));
+                    format!("{of}slower than {}: candidate {candidate}, active {active}", words::microseconds(us))
                 }
+                None => "the active environment's quantiles are not known yet".to_owned(),
             },
             Check::DuplicatedSpan
             | Check::FabricatedSpan
@@ -332,6 +455,21 @@ impl Judge {
         }
     }
 
+    /// The active environment's plan quantile in microseconds, once it is known.
+    fn slower_than_us(&self, operation: Option<&RootOperation>) -> Option<f64> {
+        let guard = self.config.guards.latency.as_ref()?;
+        let terms = if operation.is_some() { operation::terms(guard) } else { Terms::over_all(guard) };
+        Some(self.latency_of(operation)?.judging()?.quantile_us(&terms))
+    }
+
+    /// The latency of an operation's traces, or of all.
+    pub(crate) fn latency_of(&self, operation: Option<&RootOperation>) -> Option<&LatencyMetric> {
+        match operation {
+            None => self.latency.as_ref(),
+            Some(root) => self.operations.judged.iter().find(|it| it.root == *root).map(|it| &it.latency),
+        }
+    }
+
     fn blind_spot_words(&self) -> String {
         let (blind, unseen) = (culprit::significantly_blind(self).len(), self.blind_spots.tracked.len());
         let overflow = match self.blind_spots.overflow {
@@ -351,7 +489,7 @@ impl Judge {
             Guard::SpanLoss => self.loss_proof.as_ref().map(|proof| proof.log_for()),
             Guard::ErrorRate => self.error_proofs.values().map(|proof| proof.log_for()).reduce(f64::min),
             Guard::Latency => self.latency.as_ref().map(LatencyMetric::log_for),
-            Guard::BlindSpots | Guard::Findings => None,
+            Guard::BlindSpots | Guard::Findings | Guard::Metrics => None,
         }
     }
 
@@ -365,7 +503,7 @@ impl Judge {
             Guard::SpanLoss => self.missing_for_loss(log_threshold),
             Guard::ErrorRate => self.missing_for_errors(log_threshold),
             Guard::Latency => self.missing_for_latency(log_for, log_threshold),
-            Guard::BlindSpots | Guard::Findings => return Missing::Nothing,
+            Guard::BlindSpots | Guard::Findings | Guard::Metrics => return Missing::Nothing,
         })
     }
 

@@ -73,11 +73,15 @@ impl BlindSpotBook {
     /// 1.
     pub(crate) fn log_against(&self) -> f64 {
         let left = -libm::log((self.tracked.len() + 1) as f64);
-        let weighted = self.tracked.iter().enumerate().map(|(position, tracked)| {
-            let j = (position + 1) as f64;
-            tracked.log_against() - libm::log(j * (j + 1.0))
-        });
+        let weighted = self.tracked.iter().enumerate();
+        let weighted = weighted.map(|(position, tracked)| tracked.log_against() + libm::log(weight(position)));
         weighted.fold(left, log_add)
+    }
+
+    /// The weight of a subject that is kept.
+    pub(crate) fn weight(&self, subject: &Subject) -> f64 {
+        let position = self.tracked.iter().position(|tracked| tracked.subject == *subject);
+        weight(position.unwrap_or(self.tracked.len()))
     }
 
     /// Subjects of which nothing comes out of the candidate, although the active environment puts them out.
@@ -89,6 +93,12 @@ impl BlindSpotBook {
     pub(crate) fn never_seen(&self, candidate_traces: u64) -> impl Iterator<Item = &Tracked> {
         self.tracked.iter().filter(move |tracked| tracked.is_never_seen(candidate_traces))
     }
+}
+
+/// w_j of the subject at this position, from 0.
+fn weight(position: usize) -> f64 {
+    let j = (position + 1) as f64;
+    1.0 / (j * (j + 1.0))
 }
 
 impl Tracked {
@@ -128,7 +138,7 @@ impl Tracked {
             self.against.update(&log_e_alone(since, tolerated, &PSI), hazard);
         } else {
             let active = counts(&spot.traces, &spot.unseen, candidate.other());
-            self.against.update(&log_e(&Split { candidate: now, active }, 1.0, &PSI), hazard);
+            self.against.update(&log_e(&Split { candidate: now, active }, &PSI), hazard);
         }
         self.candidate = ever;
         self.active = active_ever;

@@ -32,6 +32,9 @@ pub struct Guards {
     pub blind_spots: Option<BlindSpots>,
     /// Other differences between what was sent and what came out.
     pub findings: Option<Findings>,
+    /// Metrics from outside, each a guard by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<MetricGuard>,
 }
 
 /// Spans must come out.
@@ -76,6 +79,20 @@ pub struct Findings {
     pub worse_than_active_by: f64,
 }
 
+/// Units that somebody else counts must not have their event more often.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MetricGuard {
+    /// What it is called; no other metric of the plan is called so.
+    pub name: String,
+    /// Absolute share of its units, 0.0 to 1.0: 0.005 is half a percentage point.
+    pub worse_than_active_by: f64,
+    /// Whether a pass needs its proof.
+    pub critical: bool,
+    /// Milliseconds from one reading to the next; above 0.
+    pub every_ms: u64,
+}
+
 /// The guards by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -90,10 +107,13 @@ pub enum Guard {
     BlindSpots,
     /// [`Findings`].
     Findings,
+    /// One of the [`MetricGuard`]s; which one is said beside it.
+    Metrics,
 }
 
 impl Guard {
-    /// All, in the order of plans and reports.
+    /// All that look at traces, in the order of plans and reports. [`Guard::Metrics`] is as many guards as the plan has
+    /// metrics, behind these.
     pub const ALL: [Guard; 5] = [Guard::SpanLoss, Guard::ErrorRate, Guard::Latency, Guard::BlindSpots, Guard::Findings];
 
     /// In words, as a person would say it.
@@ -104,6 +124,7 @@ impl Guard {
             Guard::Latency => "latency",
             Guard::BlindSpots => "blind spots",
             Guard::Findings => "findings",
+            Guard::Metrics => "a metric from outside",
         }
     }
 
@@ -115,6 +136,7 @@ impl Guard {
             Guard::Latency => "latency",
             Guard::BlindSpots => "blindSpots",
             Guard::Findings => "findings",
+            Guard::Metrics => "metrics",
         }
     }
 
@@ -133,6 +155,7 @@ impl Guard {
                 Check::MissingAttribute,
                 Check::ChangedResource,
             ],
+            Guard::Metrics => &[Check::External],
         }
     }
 }
@@ -146,13 +169,14 @@ impl Guards {
             Guard::Latency => self.latency.is_some(),
             Guard::BlindSpots => self.blind_spots.is_some(),
             Guard::Findings => self.findings.is_some(),
+            Guard::Metrics => !self.metrics.is_empty(),
         }
     }
 
     /// The weight of one metric of this guard in the sum of e-values: equal over the guards that the plan has, then
-    /// over the guard's metrics; 0 for a guard that it does not have.
+    /// over the guard's metrics; 0 for a guard that it does not have. A metric from outside counts as a guard.
     pub fn metric_weight(&self, guard: Guard) -> f64 {
-        let guards = Guard::ALL.into_iter().filter(|guard| self.has(*guard)).count();
+        let guards = Guard::ALL.into_iter().filter(|guard| self.has(*guard)).count() + self.metrics.len();
         if self.has(guard) { 1.0 / (guards * guard.checks().len()) as f64 } else { 0.0 }
     }
 }
@@ -160,7 +184,7 @@ impl Guards {
 impl Config {
     /// What makes the configuration unusable, for a person; `None` if it can be judged by.
     pub fn problem(&self) -> Option<String> {
-        let Guards { span_loss, error_rate, latency, blind_spots: _, findings } = &self.guards;
+        let Guards { span_loss, error_rate, latency, blind_spots: _, findings, metrics } = &self.guards;
         let probability = |name: &str, value: f64| {
             let usable = value > 0.0 && value < 1.0;
             (!usable).then(|| format!("{name} is {value}; expected more than 0 and less than 1"))
@@ -181,7 +205,18 @@ impl Config {
                 (!usable).then(|| format!("latency.worseThanActiveBy is {margin}; expected 0 to {MAX_LATENCY_MARGIN}"))
             })
             .or_else(|| {
-                let empty = Guard::ALL.into_iter().all(|guard| !self.guards.has(guard));
+                metrics.iter().find_map(|it| {
+                    share(&format!("metrics.{}.worseThanActiveBy", it.name), Some(it.worse_than_active_by))
+                })
+            })
+            .or_else(|| {
+                let twice =
+                    |(index, it): (usize, &MetricGuard)| metrics[..index].iter().any(|other| other.name == it.name);
+                let twice = metrics.iter().enumerate().find(|it| twice(*it))?.1;
+                Some(format!("two metrics are called {}; expected a name for each", twice.name))
+            })
+            .or_else(|| {
+                let empty = metrics.is_empty() && Guard::ALL.into_iter().all(|guard| !self.guards.has(guard));
                 empty.then(|| "no guard is configured; expected at least one".to_owned())
             })
     }

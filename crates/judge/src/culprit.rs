@@ -6,15 +6,18 @@
 use crate::assess::{Failure, Metric};
 use crate::blind_spot::Tracked;
 use crate::config::Guard;
+use crate::effect::{Effect, Measure, share_effect};
+use crate::external;
 use crate::judge::Judge;
 use crate::latency::LatencyMetric;
 use crate::odds::Counts;
+use crate::rate::LOG_SURE;
 use crate::recent::Estimate;
 use crate::words;
 use model::{Check, Subject};
 
 /// The order in which alarmed checks are named.
-const ORDER: [Check; 11] = [
+const ORDER: [Check; 12] = [
     Check::ExportFailure,
     Check::BlindSpot,
     Check::LostSpan,
@@ -26,17 +29,23 @@ const ORDER: [Check; 11] = [
     Check::FabricatedSpan,
     Check::ErrorSpan,
     Check::Slow,
+    // It shows no trace, so that whatever else alarms says more.
+    Check::External,
 ];
 
 /// Blind spots account for a loss when this share of the traces with a loss misses one of them.
 const NEARLY_ALL: f64 = 0.9;
 
+/// Traces of the candidate from which on it is known whether an operation looks slow or not.
+const TRACES_TO_BE_KNOWN: u64 = 50;
+
 /// ln of the chance below which random loss, as frequent as the candidate's, does not leave a subject unseen: one in a
 /// million, so that among a thousand rare operations none is called blind by accident.
 const LOG_NOT_BY_CHANCE: f64 = -13.8;
 
-/// Names the failure. `alarmed` are the metrics beyond chance and beyond tolerance, in no order; empty means none.
-pub(crate) fn name(judge: &Judge, metrics: &[Metric], alarmed: &[&Metric]) -> Option<Failure> {
+/// Names the failure. `alarmed` are the metrics that are worse by themselves and beyond tolerance, in no order; empty
+/// means none.
+pub(crate) fn name<'a>(judge: &Judge, metrics: &'a [Metric], alarmed: &[&'a Metric]) -> Option<Failure> {
     let find = |check: Check| alarmed.iter().copied().find(|metric| metric.check == check);
     if let Some(exports) = find(Check::ExportFailure) {
         return Some(failure(judge, exports, exports, alarmed, vec![]));
@@ -52,13 +61,18 @@ pub(crate) fn name(judge: &Judge, metrics: &[Metric], alarmed: &[&Metric]) -> Op
     let unexplained = ORDER.into_iter().filter(|check| *check != Check::BlindSpot).find_map(find);
     let metric = unexplained.or_else(|| find(Check::BlindSpot))?;
     if metric.check == Check::Slow {
-        return Some(slow_failure(judge, metric, metrics, alarmed));
+        let slow = slow_to_name(metrics, alarmed).unwrap_or((metric, metric));
+        return Some(slow_failure(judge, slow, metrics, alarmed));
     }
-    if metric.check == Check::Orphan
-        && let Some(loss) = leaning(metrics, Check::LostSpan)
-    {
-        let because = "lost parents leave their children as orphans".to_owned();
-        return Some(failure(judge, loss, metric, alarmed, vec![because]));
+    if metric.check == Check::Orphan {
+        let causes = [
+            (Check::LostSpan, "lost parents leave their children as orphans"),
+            (Check::Reparented, "spans that hang elsewhere may hang on what did not come out"),
+        ];
+        let cause = causes.into_iter().find_map(|(check, because)| Some((leaning(metrics, check)?, because)));
+        if let Some((cause, because)) = cause {
+            return Some(failure(judge, cause, metric, alarmed, vec![because.to_owned()]));
+        }
     }
     Some(failure(judge, metric, metric, alarmed, vec![]))
 }
@@ -69,11 +83,13 @@ fn leaning(metrics: &[Metric], check: Check) -> Option<&Metric> {
     metrics.iter().find(|metric| metric.check == check && metric.material && metric.log_against > 0.0)
 }
 
-/// Subjects that are blind in the candidate, each beyond chance by itself.
+/// Subjects that are blind in the candidate, each beyond chance by itself: w_j E_j >= 1/falseAlarm, for the weights sum to
+/// 1 over all subjects that may ever appear.
 pub(crate) fn significantly_blind(judge: &Judge) -> Vec<&Tracked> {
     let log_threshold = -libm::log(judge.config.false_alarm);
     let blind = judge.blind_spots.blind(judge.traces[judge.config.candidate]);
-    blind.filter(|tracked| tracked.log_against() >= log_threshold).collect()
+    let weighted = |it: &&Tracked| it.log_against() + libm::log(judge.blind_spots.weight(&it.subject));
+    blind.filter(|tracked| weighted(tracked) >= log_threshold).collect()
 }
 
 /// The subject that most traces miss; operations before edges, for the edge follows from the operation.
@@ -151,19 +167,59 @@ fn explains_loss<'j>(judge: &'j Judge, blind: &[&'j Tracked], significant: bool)
 }
 
 /// A failure by latency, unless unfinished traces make it and losses or failed exports make those.
-fn slow_failure(judge: &Judge, slow: &Metric, metrics: &[Metric], alarmed: &[&Metric]) -> Failure {
-    let explained = match &judge.latency {
-        Some(LatencyMetric::Judging(judging)) => judging.explained_by_unfinished(),
-        Some(LatencyMetric::Collecting(_)) | None => false,
-    };
+fn slow_failure(judge: &Judge, (slow, alarm): (&Metric, &Metric), metrics: &[Metric], alarmed: &[&Metric]) -> Failure {
+    let judging = judge.latency_of(slow.operation.as_ref()).and_then(|latency| latency.judging());
+    let explained = judging.is_some_and(|judging| judging.explained_by_unfinished());
     let cause = [Check::ExportFailure, Check::LostSpan].into_iter().find_map(|check| leaning(metrics, check));
     match cause.filter(|_| explained) {
         Some(cause) => {
             let because = "traces that never came out whole are what makes the candidate look slow".to_owned();
-            failure(judge, cause, slow, alarmed, vec![because])
+            failure(judge, cause, alarm, alarmed, vec![because])
         }
-        None => failure(judge, slow, slow, alarmed, vec![]),
+        None => {
+            let sure = |it: &&Metric| it.operation != slow.operation && it.log_against >= LOG_SURE;
+            let others: Vec<String> = slow_operations(metrics).filter(sure).filter_map(of).collect();
+            let mut named = failure(judge, slow, alarm, alarmed, vec![]);
+            if !others.is_empty() {
+                named.reasons.push(format!("slower too: {}", others.join(", ")));
+            }
+            named
+        }
     }
+}
+
+fn of(metric: &Metric) -> Option<String> {
+    metric.operation.as_ref().map(ToString::to_string)
+}
+
+/// Operations whose traces are slower than the plan tolerates, as far as is known.
+fn slow_operations(metrics: &[Metric]) -> impl Iterator<Item = &Metric> {
+    metrics.iter().filter(|metric| metric.operation.is_some() && is_slow(metric))
+}
+
+fn is_slow(metric: &Metric) -> bool {
+    metric.material && metric.log_against > 0.0
+}
+
+/// What of latency to name, and the alarm that it explains: an operation, if others are known and most of them are not
+/// slow; else the pipeline as a whole, if that alarms. An operation that explains the alarm over all traces need not alarm
+/// too.
+fn slow_to_name<'a>(metrics: &'a [Metric], alarmed: &[&'a Metric]) -> Option<(&'a Metric, &'a Metric)> {
+    let slow = || alarmed.iter().copied().filter(|metric| metric.check == Check::Slow);
+    let clearest = |a: &&Metric, b: &&Metric| a.log_against.total_cmp(&b.log_against);
+    let alarming = slow().filter(|metric| metric.operation.is_some()).max_by(clearest);
+    let Some(over_all) = slow().find(|metric| metric.operation.is_none()) else {
+        return alarming.map(|one| (one, one));
+    };
+    let surely = slow_operations(metrics).filter(|metric| metric.log_against >= LOG_SURE).max_by(clearest);
+    let one = alarming.map(|one| (one, one)).or(surely.map(|one| (one, over_all)));
+    let explains = |(one, _): &(&Metric, &Metric)| {
+        let others = metrics.iter().filter(|metric| metric.operation.is_some() && metric.operation != one.operation);
+        let known = others.filter(|other| other.candidate.traces >= TRACES_TO_BE_KNOWN);
+        let (slow, fast): (Vec<&Metric>, Vec<&Metric>) = known.partition(|other| is_slow(other));
+        !fast.is_empty() && slow.len() <= fast.len()
+    };
+    one.filter(explains).or(Some((over_all, over_all)))
 }
 
 fn blind_spot_failure(judge: &Judge, metric: &Metric, blind: &Tracked, alarmed: &[&Metric]) -> Failure {
@@ -171,8 +227,11 @@ fn blind_spot_failure(judge: &Judge, metric: &Metric, blind: &Tracked, alarmed: 
     let subject = blind.words();
     let (candidate, active) = (ratio(blind.candidate), ratio(blind.active));
     let because = format!("{subject}: unseen in {candidate} of the candidate, in {active} of the active environment");
-    let mut named = failure(judge, metric, metric, alarmed, vec![because]);
     let guard = judge.config.guards.blind_spots.as_ref();
+    let of_metric =
+        if guard.is_some() { judge.config.guards.metric_weight(Guard::BlindSpots) } else { judge.weight(metric) };
+    let effect = share_effect(blind.candidate, of_metric * judge.blind_spots.weight(&blind.subject));
+    let mut named = failure_of(judge, metric, metric, alarmed, effect, vec![because]);
     let blind_spots = judge.blind_spots.blind(judge.traces[judge.config.candidate]).count();
     if guard.is_some_and(|guard| blind_spots > guard.at_most as usize) {
         // The guard that the plan has for it, also where the loss that it makes alarmed first.
@@ -190,24 +249,87 @@ fn blind_spot_failure(judge: &Judge, metric: &Metric, blind: &Tracked, alarmed: 
     named
 }
 
+/// How large the difference is that the metric shows.
+fn effect(judge: &Judge, metric: &Metric) -> Effect {
+    let weight = judge.weight(metric);
+    if let Some(effect) = external::effect(judge, metric, weight) {
+        return effect;
+    }
+    let judging = judge.latency_of(metric.operation.as_ref()).and_then(LatencyMetric::judging);
+    match (metric.check, judging, judge.rates.get(&metric.check)) {
+        (Check::Slow, Some(judging), _) => judging.effect(weight),
+        (_, _, Some(rate)) => rate.effect(weight),
+        (_, _, None) => share_effect(metric.candidate, weight),
+    }
+}
+
+fn effect_words(effect: &Effect) -> Option<String> {
+    let Effect { measure, estimate, at_least, at_most, confidence } = *effect;
+    let sure = words::percent(confidence);
+    match measure {
+        Measure::OddsRatio if at_least > 0.0 => {
+            let most = at_most.map_or("no upper end".to_owned(), |most| format!("at most {}", words::ratio(most)));
+            let (estimate, least) = (words::ratio(estimate), words::ratio(at_least));
+            Some(format!(
+                "over the rollout its odds are {estimate} the active environment's: {sure} sure that at least {least}, {most}"
+            ))
+        }
+        // What is only suspected may have no lower end.
+        Measure::OddsRatio => None,
+        Measure::Share => {
+            let (least, most) = (words::percent(at_least), words::percent(at_most.unwrap_or(1.0)));
+            Some(format!("that is a share of {}: {sure} sure that {least} to {most}", words::percent(estimate)))
+        }
+    }
+}
+
 /// `named` is what explains, `alarm` the metric whose evidence alarmed; `because` comes before the numbers.
-fn failure(judge: &Judge, named: &Metric, alarm: &Metric, alarmed: &[&Metric], mut because: Vec<String>) -> Failure {
+fn failure(judge: &Judge, named: &Metric, alarm: &Metric, alarmed: &[&Metric], because: Vec<String>) -> Failure {
+    failure_of(judge, named, alarm, alarmed, effect(judge, named), because)
+}
+
+fn failure_of(
+    judge: &Judge,
+    named: &Metric,
+    alarm: &Metric,
+    alarmed: &[&Metric],
+    effect: Effect,
+    mut because: Vec<String>,
+) -> Failure {
     because.push(format!("{}, {}", judge.metric_words(alarm), words::likelier(alarm.log_against)));
     because.push(tolerance_words(named));
-    let alarmed: Vec<Check> =
+    because.extend(effect_words(&effect));
+    let checks: Vec<Check> =
         ORDER.into_iter().filter(|check| alarmed.iter().any(|metric| metric.check == *check)).collect();
-    let others: Vec<&str> =
-        alarmed.iter().filter(|check| ![named.check, alarm.check].contains(check)).map(|it| it.words()).collect();
+    let mut others: Vec<&str> =
+        checks.iter().filter(|check| ![named.check, alarm.check].contains(check)).map(|it| it.words()).collect();
+    others.retain(|words| *words != Check::External.words());
+    let named_metric = external::name(judge, named);
+    others.extend(
+        alarmed.iter().filter_map(|metric| external::name(judge, metric)).filter(|it| Some(*it) != named_metric),
+    );
     if !others.is_empty() {
         because.push(format!("also worse: {}", others.join(", ")));
     }
+    let candidate = judge.config.candidate;
+    let traces = external::units(judge, named).unwrap_or(judge.traces);
+    let of_candidate = match named_metric {
+        Some(_) => words::units(traces[candidate]),
+        None => words::traces(traces[candidate]),
+    };
+    let of_active = words::grouped(traces[candidate.other()]);
+    because.push(format!("it took {of_candidate} of the candidate and {of_active} of the active environment"));
     Failure {
         guard: named.guard,
         check: named.check,
+        metric: named_metric.map(str::to_owned),
         subject: None,
+        operation: named.operation.clone(),
         estimate: named.estimate,
+        effect,
+        traces,
         log_against: alarm.log_against,
-        alarmed,
+        alarmed: checks,
         reasons: because,
     }
 }
@@ -223,7 +345,7 @@ fn tolerance_words(metric: &Metric) -> String {
         Guard::SpanLoss => {
             format!("lately {candidate_words}, and the plan tolerates {tolerated_words}{}", sure(candidate > tolerated))
         }
-        Guard::ErrorRate | Guard::Findings => format!(
+        Guard::ErrorRate | Guard::Findings | Guard::Metrics => format!(
             "lately {candidate_words} against {active_words}, and the plan tolerates a difference of {tolerated_words}{}",
             sure(candidate - active > tolerated)
         ),

@@ -1,9 +1,12 @@
+use crate::assignment::Assignment;
 use crate::blind_spot::BlindSpotBook;
 use crate::config::{Config, Guard};
-use crate::latency::{LatencyMetric, timed};
+use crate::external::External;
+use crate::latency::{Latencies, LatencyMetric, Terms};
 use crate::odds::{Counts, Split};
+use crate::operation::OperationBook;
 use crate::rate::{DifferenceProof, Rate, ShareProof, Tolerance};
-use model::{ArmCounts, Check, Environment, Observation, PerEnvironment};
+use model::{ArmCounts, BasisPoints, Check, Environment, Observation, PerEnvironment};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -26,6 +29,8 @@ pub struct Judge {
     pub(crate) refused: Option<String>,
     /// Traces so far.
     pub(crate) traces: PerEnvironment<u64>,
+    /// Whether traces are divided as the weight says.
+    pub(crate) assignment: Assignment,
     /// The candidate's share of the traces in the last batch that had any: what is to be expected of the next.
     pub(crate) candidate_share: f64,
     /// Candidate traces with a lost span, and spans that came out of it, so far: what a blind spot can explain.
@@ -35,10 +40,20 @@ pub struct Judge {
     pub(crate) loss_proof: Option<ShareProof>,
     pub(crate) error_proofs: BTreeMap<Check, DifferenceProof>,
     pub(crate) latency: Option<LatencyMetric>,
+    pub(crate) operations: OperationBook,
     pub(crate) blind_spots: BlindSpotBook,
+    /// The metrics from outside, as the configuration has them and in its order.
+    pub(crate) externals: Vec<External>,
 }
 
 impl Judge {
+    /// What the state is as JSON, at most, in bytes. A number takes at most 25 with its comma. 9 rates have 3 processes of 17
+    /// numbers, a likelihood of 48 and 20 more: 27,000 bytes. Latency has 9 thresholds of 27 numbers, 48 and some 40 for
+    /// proofs and sums: 9,000, or, before its quantiles are known, 521 buckets of 28 bytes: 15,000; so have the 8 operations,
+    /// with a name of 400 each: 124,000. 64 weights of 100 bytes, 128 blind-spot subjects of at most 1,000, and a plan's 16
+    /// metrics from outside, each as a rate and with its source's reason: 90,000.
+    pub const MAX_STATE_BYTES: usize = 384 * 1024;
+
     /// A judge that has seen nothing.
     pub fn new(config: Config) -> Judge {
         let guards = &config.guards;
@@ -49,6 +64,7 @@ impl Judge {
             last_batch: None,
             refused: None,
             traces: PerEnvironment::default(),
+            assignment: Assignment::default(),
             candidate_share: 0.0,
             candidate_lossy: Counts::default(),
             candidate_spans_out: 0,
@@ -56,14 +72,20 @@ impl Judge {
             loss_proof: guards.span_loss.as_ref().map(|guard| ShareProof::new(guard.at_most)),
             error_proofs: guards.error_rate.iter().flat_map(|guard| error_proof(guard.worse_than_active_by)).collect(),
             latency: guards.latency.as_ref().map(|_| LatencyMetric::new()),
+            operations: OperationBook::default(),
             blind_spots: BlindSpotBook::default(),
+            externals: guards.metrics.iter().map(External::new).collect(),
             config,
         }
     }
 
     /// Takes one batch. A batch that is not newer than the last one is ignored, so that replaying is harmless; one
     /// whose counts cannot be is left out, and makes the verdict an Error until a good one comes.
-    pub fn observe(&mut self, observation: &Observation) {
+    ///
+    /// `weight` is the candidate's share of new traces if one weight alone was in force for the whole of the batch, for
+    /// traces pinned by an earlier one as well; `None` while it changed, and while the candidate had copies. The split of
+    /// the batch's traces is held against it.
+    pub fn observe(&mut self, observation: &Observation, weight: Option<BasisPoints>) {
         if self.last_batch.is_some_and(|last| observation.batch <= last) || self.config.problem().is_some() {
             return;
         }
@@ -81,15 +103,38 @@ impl Judge {
         if observation.traces() > 0 {
             self.candidate_share = arms[candidate].traces as f64 / observation.traces() as f64;
         }
+        if let Some(weight) = weight {
+            self.assignment.observe(arms, candidate, weight);
+        }
         self.candidate_lossy.add(counts(&arms[candidate], Check::LostSpan));
         self.candidate_spans_out = self.candidate_spans_out.saturating_add(arms[candidate].spans_out);
         self.observe_rates(arms, hazard);
         if let (Some(latency), Some(guard)) = (&mut self.latency, &self.config.guards.latency) {
-            latency.observe(arms, candidate, guard, hazard);
+            let [of_candidate, of_active] = [candidate, candidate.other()].map(|it| Latencies::from(&arms[it]));
+            latency.observe(of_candidate, of_active, &Terms::over_all(guard), hazard);
+            self.operations.observe(&observation.operations, candidate, guard, hazard);
         }
         let alone = arms[candidate.other()].traces == 0;
         let candidate_traces = self.traces[candidate];
         self.blind_spots.observe(&observation.blind_spots, candidate, candidate_traces, alone, hazard);
+    }
+
+    /// Forgets how traces were divided so far, for a person has seen that the split was broken and goes on. Nothing else
+    /// is forgotten.
+    pub fn watch_assignment_anew(&mut self) {
+        self.assignment = Assignment::default();
+    }
+
+    /// What it judges by.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The same evidence, held against other probabilities of a false alarm and a false promotion: evidence is collected
+    /// whatever they are. What the guards tolerate cannot be changed afterwards.
+    pub fn with_probabilities(&self, false_alarm: f64, false_promotion: f64) -> Judge {
+        let config = Config { false_alarm, false_promotion, ..self.config.clone() };
+        Judge { config, ..self.clone() }
     }
 
     fn observe_rates(&mut self, arms: &PerEnvironment<ArmCounts>, hazard: f64) {
@@ -125,7 +170,7 @@ pub(crate) fn tolerance(config: &Config, check: Check) -> Option<Tolerance> {
         | Check::ChangedResource => {
             guards.findings.as_ref().map(|guard| Tolerance::Difference(guard.worse_than_active_by))
         }
-        Check::BlindSpot | Check::Slow => None,
+        Check::BlindSpot | Check::Slow | Check::External => None,
     }
 }
 
@@ -138,11 +183,22 @@ fn inconsistency(observation: &Observation) -> Option<String> {
     let batch = observation.batch;
     for environment in Environment::BOTH {
         let arm = &observation.arms[environment];
-        if arm.traces.max(timed(arm)) > MAX_TRACES_PER_BATCH {
+        let timed = Latencies::from(arm).traces();
+        let most = arm.traces.max(timed).max(arm.assigned);
+        if most > MAX_TRACES_PER_BATCH {
             return Some(format!(
-                "batch {batch} has {} traces in {environment}; expected at most {MAX_TRACES_PER_BATCH}",
-                arm.traces.max(timed(arm))
+                "batch {batch} has {most} traces in {environment}; expected at most {MAX_TRACES_PER_BATCH}"
             ));
+        }
+        for operation in &observation.operations {
+            let traces = Latencies::from(&operation.latency[environment]).traces();
+            if traces > timed {
+                return Some(format!(
+                    "batch {batch} has {traces} timed traces of {} among {timed} in {environment}; expected at most as \
+                     many as there are",
+                    operation.root
+                ));
+            }
         }
         for (check, events) in &arm.events {
             if *events > arm.traces {

@@ -8,23 +8,36 @@
 //! regression), resetting evidence between steps, or passing for want of evidence.
 
 mod assess;
+mod assignment;
 mod blind_spot;
 mod config;
 mod culprit;
+mod effect;
+mod external;
+pub mod forms;
+pub mod formula;
+mod holm;
 mod judge;
 mod latency;
+mod noise;
 mod odds;
+mod operation;
 pub mod planning;
 mod process;
 mod rate;
 mod recent;
+pub mod simulate;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
 pub use assess::{Assessment, Failure, GuardEvidence, Verdict};
-pub use config::{BlindSpots, Config, ErrorRate, Findings, Guard, Guards, Latency, SpanLoss};
+pub use assignment::AssignmentEvidence;
+pub use config::{BlindSpots, Config, ErrorRate, Findings, Guard, Guards, Latency, MetricGuard, SpanLoss};
+pub use effect::{CONFIDENCE, Effect, Measure};
+pub use external::Source;
 pub use judge::{Judge, MAX_TRACES_PER_BATCH};
+pub use noise::{NoiseAssessment, NoiseFloor};
 pub use odds::Counts;
 pub use recent::Estimate;

@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The longest support, in values of c_g, that is summed exactly; beyond it the bound below is used, which costs
-/// nothing in validity. 2,000 terms of 9 odds ratios are 18,000 multiplications: about 20 microseconds.
-const MAX_EXACT_SUPPORT: u64 = 2_000;
+/// The longest support, in values of c_g, that is summed exactly for a decision; beyond it the bounds below are used,
+/// which cost nothing in validity. 2,000 terms of 9 odds ratios are 18,000 multiplications: about 15 microseconds.
+pub(crate) const MAX_EXACT_SUPPORT: u64 = 2_000;
 
 /// Sums are scaled back when they pass this. One step multiplies by at most 10^12 * 10^12 (a batch has at most 10^12
 /// traces) times an odds ratio of at most 10^18 (NI's, of shares from 10^-12 to 1 - 10^-6), and 10^250 * 10^42 stays
@@ -46,78 +46,191 @@ pub(crate) struct Split {
     pub(crate) active: Counts,
 }
 
-/// ln of e(psi; psi0) = (psi/psi0)^{c_g} M(psi0)/M(psi) for each alternative psi, where M(psi) is the sum over c of
-/// Hyp(c; n_g, n_b, k) psi^c. With `null` = 1 and psi > 1 that is R (H0: odds ratio at most 1); with psi < psi0 it is
-/// NI (H0: odds ratio at least psi0, `null` >= 1). A batch with an empty arm, or without events, says nothing: 0.
-pub(crate) fn log_e<const N: usize>(split: &Split, null: f64, alternatives: &[f64; N]) -> [f64; N] {
-    debug_assert!(null == 1.0 || (null > 1.0 && alternatives.iter().all(|psi| *psi <= null)));
-    let Split { candidate, active } = *split;
-    let events = candidate.events + active.events;
-    if candidate.traces == 0 || active.traces == 0 || events == 0 {
+impl Split {
+    /// Events in both environments: k.
+    fn events(&self) -> u64 {
+        self.candidate.events + self.active.events
+    }
+
+    /// The lowest and the highest c_g that k allows.
+    fn support(&self) -> (u64, u64) {
+        (self.events().saturating_sub(self.active.traces), self.events().min(self.candidate.traces))
+    }
+
+    /// Whether the batch says anything: an empty environment or no event at all does not.
+    pub(crate) fn is_telling(&self) -> bool {
+        self.candidate.traces > 0 && self.active.traces > 0 && self.events() > 0
+    }
+}
+
+/// R: ln of e(psi) = psi^{c_g} / M(psi) for each alternative psi, where M(psi) is the sum over c of
+/// Hyp(c; n_g, n_b, k) psi^c. H0: the odds ratio is at most 1 if all psi > 1, at least 1 if all psi < 1. A batch with an
+/// empty arm, or without events, says nothing: 0.
+pub(crate) fn log_e<const N: usize>(split: &Split, psi: &[f64; N]) -> [f64; N] {
+    if !split.is_telling() {
         return [0.0; N];
     }
-    let lowest = events.saturating_sub(active.traces);
-    let highest = events.min(candidate.traces);
-    let mut log_e = if highest - lowest <= MAX_EXACT_SUPPORT {
-        let log_null = exact_log_m(split, &[null])[0];
-        exact_log_m(split, alternatives).map(|log_m| log_null - log_m)
-    } else {
-        alternatives.map(|psi| -log_m_ratio_bound(split, null, psi))
-    };
-    for (log_e, psi) in log_e.iter_mut().zip(alternatives) {
-        *log_e += candidate.events as f64 * libm::log(psi / null);
+    // M(1) is 1, whatever was counted.
+    let mut log_e = log_m(split, psi, MAX_EXACT_SUPPORT).above;
+    for (log_e, psi) in log_e.iter_mut().zip(psi) {
+        *log_e = split.candidate.events as f64 * libm::log(*psi) - *log_e;
     }
     log_e
 }
 
-/// ln M(psi) + a constant that depends on the counts alone, by the recurrence h_{c+1}/h_c = (n_g-c)(k-c) /
-/// ((c+1)(n_b-k+c+1)) from the lowest c upward, all terms being positive. The constant cancels in M(psi0)/M(psi).
+/// NI: ln of e(psi; psi0) = (psi/psi0)^{c_g} M(psi0)/M(psi) for each psi, where psi0 is the last and the largest of them. H0:
+/// the odds ratio is at least psi0. The last is 0.
+pub(crate) fn log_e_below_last<const N: usize>(split: &Split, psi: &[f64; N]) -> [f64; N] {
+    if !split.is_telling() {
+        return [0.0; N];
+    }
+    let LogM { below, above } = log_m(split, psi, MAX_EXACT_SUPPORT);
+    let (null, log_null) = (psi[N - 1], below[N - 1]);
+    let mut log_e = above;
+    for (log_e, psi) in log_e.iter_mut().zip(psi) {
+        *log_e = split.candidate.events as f64 * libm::log(psi / null) + log_null - *log_e;
+    }
+    log_e[N - 1] = 0.0;
+    log_e
+}
+
+/// ln M(psi) from below and from above; the same number twice where the sum is short enough to be computed. An e-value
+/// has the upper one below its fraction line and the lower one above it, so that it only becomes smaller.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogM<const N: usize> {
+    pub(crate) below: [f64; N],
+    pub(crate) above: [f64; N],
+}
+
+/// ln M(psi) for a telling batch: exactly, if c_g has no more than `max_exact` values beside the lowest.
+pub(crate) fn log_m<const N: usize>(split: &Split, psi: &[f64; N], max_exact: u64) -> LogM<N> {
+    let (lowest, highest) = split.support();
+    if highest - lowest <= max_exact {
+        let exact = exact_log_m(split, psi);
+        return LogM { below: exact, above: exact };
+    }
+    bounded_log_m(split, psi)
+}
+
+/// The sum by the recurrence h_{c+1}/h_c = (n_g-c)(k-c) / ((c+1)(n_b-k+c+1)) from the first telling c upward, all terms
+/// being positive, and divided by the same sum at psi = 1, for it begins with 1 instead of h.
 fn exact_log_m<const N: usize>(split: &Split, psi: &[f64; N]) -> [f64; N] {
-    let (n_g, n_b) = (split.candidate.traces, split.active.traces);
-    let k = split.candidate.events + split.active.events;
-    let (lowest, highest) = (k.saturating_sub(n_b), k.min(n_g));
-    let psi_highest = psi.iter().copied().fold(0.0, f64::max);
+    let (n_g, n_b, k) = (split.candidate.traces, split.active.traces, split.events());
+    let (_, highest) = split.support();
+    debug_assert!(psi.is_sorted(), "the last term is the last to shrink");
+    let first = first_telling(split, psi[0].min(1.0));
+    // Counts are at most 10^12, so that steps of 1 are exact.
+    let (mut n_g_less_c, mut k_less_c) = ((n_g - first) as f64, (k - first) as f64);
+    let (mut c_more, mut n_b_less_more) = ((first + 1) as f64, (n_b + first + 1 - k) as f64);
     let (mut terms, mut sums, mut rescaled) = ([1.0; N], [1.0; N], [0.0; N]);
-    for c in lowest..highest {
-        let up = (n_g - c) as f64 * (k - c) as f64;
-        let down = (c + 1) as f64 * (n_b + c + 1 - k) as f64;
-        let ratio = up / down;
+    let (mut weight, mut weights, mut weights_rescaled) = ([1.0], [1.0], [0.0]);
+    for _ in first..highest {
+        let ratio = n_g_less_c * k_less_c / (c_more * n_b_less_more);
+        (n_g_less_c, k_less_c) = (n_g_less_c - 1.0, k_less_c - 1.0);
+        (c_more, n_b_less_more) = (c_more + 1.0, n_b_less_more + 1.0);
+        weight[0] *= ratio;
+        weights[0] += weight[0];
+        let mut is_large = weights[0] > RESCALE_AT;
         for i in 0..N {
             terms[i] *= ratio * psi[i];
             sums[i] += terms[i];
-            if sums[i] > RESCALE_AT {
-                terms[i] /= RESCALE_AT;
-                sums[i] /= RESCALE_AT;
-                rescaled[i] += 1.0;
-            }
+            is_large |= sums[i] > RESCALE_AT;
         }
-        // The ratio only falls, so from here on every term only shrinks.
-        if ratio * psi_highest < 1.0 && (0..N).all(|i| terms[i] < NEGLIGIBLE * sums[i]) {
+        if is_large {
+            rescale(&mut terms, &mut sums, &mut rescaled);
+            rescale(&mut weight, &mut weights, &mut weights_rescaled);
+        }
+        // The ratio only falls, so from here on every term only shrinks, the last one the slowest.
+        let last = N - 1;
+        let shrinks = ratio < 1.0 && ratio * psi[last] < 1.0 && terms[last] < NEGLIGIBLE * sums[last];
+        if shrinks && weight[0] < NEGLIGIBLE * weights[0] && is_negligible(&terms, &sums) {
             break;
         }
     }
     let log_rescale = libm::log(RESCALE_AT);
-    std::array::from_fn(|i| libm::log(sums[i]) + rescaled[i] * log_rescale + lowest as f64 * libm::log(psi[i]))
+    let log_weights = libm::log(weights[0]) + weights_rescaled[0] * log_rescale;
+    std::array::from_fn(|i| {
+        let before = if first == 0 { 0.0 } else { first as f64 * libm::log(psi[i]) };
+        libm::log(sums[i]) + rescaled[i] * log_rescale + before - log_weights
+    })
 }
 
-/// An upper bound of ln M(psi)/M(psi0) = ln E_{psi0}[r^C], r = psi/psi0, so that e only becomes smaller.
+/// The c from which on all but [`NEGLIGIBLE`] of M(psi) lies, for this psi <= 1 and all above. C is a sum of `support`
+/// independent variables (see [`bounded_log_m`]), so by Hoeffding's inequality it is sqrt(support ln(10^20)/2) =
+/// 4.8 sqrt(support) below its mean with a chance of 10^-20; the mean is within 2 of where the terms stop rising.
+fn first_telling(split: &Split, psi: f64) -> u64 {
+    let (lowest, highest) = split.support();
+    let (n_g, n_b, k) = (split.candidate.traces as f64, split.active.traces as f64, split.events() as f64);
+    let b = n_b - k + psi * (n_g + k);
+    let root = (b * b + 4.0 * (1.0 - psi) * psi * n_g * k).sqrt();
+    let rises_to = 2.0 * psi * n_g * k / (b + root);
+    let first = rises_to - 4.8 * ((highest - lowest) as f64).sqrt() - 4.0;
+    (first.max(0.0) as u64).clamp(lowest, highest)
+}
+
+fn rescale<const N: usize>(terms: &mut [f64; N], sums: &mut [f64; N], rescaled: &mut [f64; N]) {
+    for i in 0..N {
+        if sums[i] > RESCALE_AT {
+            terms[i] /= RESCALE_AT;
+            sums[i] /= RESCALE_AT;
+            rescaled[i] += 1.0;
+        }
+    }
+}
+
+fn is_negligible<const N: usize>(terms: &[f64; N], sums: &[f64; N]) -> bool {
+    (0..N).all(|i| terms[i] < NEGLIGIBLE * sums[i])
+}
+
+/// Bounds of ln M(psi) = ln E[psi^C] that take the same time for any counts.
 ///
-/// C - lowest is a sum of `support` independent Bernoulli variables with unequal chances (its generating polynomial is
-/// real-rooted), so by the inequality of means E[r^(C-lowest)] <= (1 + (mu-lowest)(r-1)/support)^support: Hoeffding's
-/// argument of 1963, a little tighter than its k-fold form in STATISTICS.md. mu, the mean of C, is n_g k / n for
-/// psi0 = 1. For psi0 > 1 and r < 1 a lower bound of mu is needed: psi0 E[(n_g-C)(k-C)] = E[C(n_b-k+C)] and a variance
-/// of at least 0 put mu at or above the root of mu(n_b-k+mu) = psi0 (n_g-mu)(k-mu).
-fn log_m_ratio_bound(split: &Split, null: f64, psi: f64) -> f64 {
-    let (n_g, n_b) = (split.candidate.traces, split.active.traces);
-    let events = split.candidate.events + split.active.events;
-    let (lowest, highest) = (events.saturating_sub(n_b) as f64, events.min(n_g) as f64);
-    let (n_g, n_b, k) = (n_g as f64, n_b as f64, events as f64);
-    let b = n_b - k + null * (n_g + k);
-    let root = (b * b - 4.0 * (null - 1.0) * null * n_g * k).max(0.0).sqrt();
-    let mean = (2.0 * null * n_g * k / (b + root)).clamp(lowest, highest);
-    let support = highest - lowest;
-    let r = psi / null;
-    lowest * libm::log(r) + support * libm::log1p((mean - lowest) / support * (r - 1.0))
+/// C - lowest is a sum of `support` independent Bernoulli variables with chances p_i that nobody need know, for its
+/// generating polynomial is real-rooted (Vatutin & Mikhailov, *Limit theorems for the number of empty cells*, 1982), so
+/// ln M(psi) = lowest ln psi + sum ln(1 + p_i (psi-1)). Of the p_i the mean m is known from the mean of C, and the mean
+/// square q from its variance. The summand's third derivative in p has one sign, so by the Markov-Krein theorem (Karlin
+/// & Studden, *Tchebycheff systems*, 1966, ch. II) the sum is extreme where every p_i is one of two values: 0 and one
+/// other, or 1 and one other. Hoeffding's bound of 1963, in STATISTICS.md, is the upper one without the knowledge of q.
+fn bounded_log_m<const N: usize>(split: &Split, psi: &[f64; N]) -> LogM<N> {
+    let (lowest, highest) = split.support();
+    let (n_g, n_b, k) = (split.candidate.traces as f64, split.active.traces as f64, split.events() as f64);
+    let (lowest, support, n) = (lowest as f64, (highest - lowest) as f64, n_g + n_b);
+    let mean = n_g * (k / n);
+    let variance = mean * (n_b / n) * ((n - k) / (n - 1.0));
+    let m = ((mean - lowest) / support).clamp(0.0, 1.0);
+    // Jensen's inequality and p_i <= 1 hold for the exact numbers; rounding must not break them.
+    let q = (m - variance / support).clamp(m * m, m);
+    let with_none = Extreme::with_none(m, q);
+    let with_all = Extreme::with_none(1.0 - m, (1.0 - 2.0 * m + q).clamp((1.0 - m) * (1.0 - m), 1.0 - m));
+    let log_psi = psi.map(libm::log);
+    let bounds: [(f64, f64); N] = std::array::from_fn(|i| {
+        let one = with_none.mean_log(psi[i]);
+        let other = log_psi[i] + with_all.mean_log(1.0 / psi[i]);
+        let sum = |mean_log: f64| lowest * log_psi[i] + support * mean_log;
+        (sum(one.min(other)), sum(one.max(other)))
+    });
+    LogM { below: bounds.map(|(below, _)| below), above: bounds.map(|(_, above)| above) }
+}
+
+/// Chances of which a share is one value above 0, and the others are 0.
+#[derive(Clone, Copy, Debug)]
+struct Extreme {
+    share: f64,
+    chance: f64,
+}
+
+impl Extreme {
+    /// With this mean and mean square.
+    fn with_none(mean: f64, mean_square: f64) -> Extreme {
+        if mean <= 0.0 {
+            return Extreme { share: 0.0, chance: 0.0 };
+        }
+        Extreme { share: mean * (mean / mean_square), chance: mean_square / mean }
+    }
+
+    /// The mean of ln(1 + p (psi-1)).
+    fn mean_log(self, psi: f64) -> f64 {
+        self.share * libm::log1p(self.chance * (psi - 1.0))
+    }
 }
 
 /// ln of the one-sample e-value prod (q/p)^x ((1-q)/(1-p))^(1-x) for each q. H0: the share is at most p if q > p, at
@@ -126,10 +239,10 @@ pub(crate) fn log_e_share<const N: usize>(counts: Counts, p: f64, q: &[f64; N]) 
     if p <= 0.0 || p >= 1.0 {
         return [0.0; N];
     }
-    let without = (counts.traces - counts.events) as f64;
+    let (without, log_without) = ((counts.traces - counts.events) as f64, libm::log1p(-p));
     q.map(|q| {
         let with = if counts.events == 0 { 0.0 } else { counts.events as f64 * libm::log(q / p) };
-        with + without * (libm::log1p(-q) - libm::log1p(-p))
+        with + without * (libm::log1p(-q) - log_without)
     })
 }
 

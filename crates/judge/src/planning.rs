@@ -4,12 +4,17 @@
 //! tenth of rollouts needs two to three times as much.
 
 use crate::config::{Config, Guard};
+use crate::operation::PART_OVER_ALL;
 
 /// The false-alarm probability that one metric of a guard has to itself: the rollout's, times the metric's weight, and
 /// halved once for plain and late onset and once for comparison and bake. What [`traces_to_detect`] wants. 0 for a
-/// guard that the plan does not have.
+/// guard that the plan does not have. Of latency it is that over all traces, which has half of the guard's weight.
 pub fn alpha_of_metric(config: &Config, guard: Guard) -> f64 {
-    config.false_alarm * config.guards.metric_weight(guard) / 4.0
+    let part = match guard {
+        Guard::Latency => PART_OVER_ALL,
+        Guard::SpanLoss | Guard::ErrorRate | Guard::BlindSpots | Guard::Findings | Guard::Metrics => 1.0,
+    };
+    config.false_alarm * config.guards.metric_weight(guard) * part / 4.0
 }
 
 /// Traces in total, both environments, until a rate that is `ratio` times as high as the active environment's `base`
@@ -18,10 +23,26 @@ pub fn alpha_of_metric(config: &Config, guard: Guard) -> f64 {
 /// (ln 1/alpha + ln 8) / (base [p r ln r - (1+p(r-1)) ln(1+p(r-1))]): ln 8, because of R's 8 alternatives one is about
 /// right.
 pub fn traces_to_detect(base: f64, ratio: f64, candidate_share: f64, alpha: f64) -> f64 {
-    let p = candidate_share;
+    traces(libm::log(1.0 / alpha) + libm::log(8.0), detection_growth(base, ratio, candidate_share))
+}
+
+/// Nats of R a trace, both environments together: base [p r ln r - (1+p(r-1)) ln(1+p(r-1))].
+fn detection_growth(base: f64, ratio: f64, p: f64) -> f64 {
     let mixed = 1.0 + p * (ratio - 1.0);
     let growth = base * (p * ratio * libm::log(ratio) - mixed * libm::log(mixed));
-    traces(libm::log(1.0 / alpha) + libm::log(8.0), if ratio > 1.0 { growth } else { 0.0 })
+    if ratio > 1.0 { growth } else { 0.0 }
+}
+
+/// Traces in total until latency alarms, if the slowest `1 - quantile` of the candidate's traces take `factor` times as
+/// long and the others what they took. `candidate_share` and `alpha` are shares; infinite if nothing can be told.
+///
+/// How much more often the candidate is then beyond the active environment's quantile depends on the tail; where the
+/// tail falls with the third power it is factor^3 times as often. Of L's 9 thresholds and 5 alternatives about one is
+/// right, so it must earn ln 45 besides.
+pub fn traces_to_detect_slowdown(quantile: f64, factor: f64, candidate_share: f64, alpha: f64) -> f64 {
+    let base = 1.0 - quantile;
+    let ratio = (factor * factor * factor).min(1.0 / base);
+    traces(libm::log(1.0 / alpha) + libm::log(45.0), detection_growth(base, ratio, candidate_share))
 }
 
 /// Candidate traces without an event until it is proved that less than `p_max` of them have one: ln(2/alpha) / p_max,

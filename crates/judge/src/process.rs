@@ -42,7 +42,12 @@ impl Process {
     /// ln of the evidence.
     pub(crate) fn log_evidence(&self) -> f64 {
         let late = log_add(log_mean(&self.late), self.log_reserve);
-        log_mean(&[log_mean(&self.plain), late])
+        log_mean(&[self.log_plain(), late])
+    }
+
+    /// ln of the plain form's evidence alone.
+    pub(crate) fn log_plain(&self) -> f64 {
+        log_mean(&self.plain)
     }
 }
 

@@ -1,7 +1,8 @@
 //! A metric that counts traces with an event: evidence that the candidate is worse, its size, and proofs that it is
 //! not.
 
-use crate::odds::{Counts, Split, log_e, log_e_share, tilt};
+use crate::effect::{Effect, OddsLikelihood, share_effect};
+use crate::odds::{Counts, Split, log_e, log_e_below_last, log_e_share, tilt};
 use crate::process::{Process, Proof, log_mean};
 use crate::recent::{Estimate, Recent, RecentBatch};
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,15 @@ pub(crate) const PSI: [f64; 8] = [1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0];
 
 /// Shares that an absolute proof takes the truth to be, as parts of what is tolerated.
 const PROOF_PARTS: [f64; 5] = [0.0, 0.03, 0.1, 0.3, 0.6];
+
+/// How many odds ratios NI hopes for.
+pub(crate) const NOT_WORSE: usize = 4;
+
+/// NI: ln of the e-values against an odds ratio of `psi0`, above 1, or more.
+pub(crate) fn log_e_not_worse(split: &Split, psi0: f64) -> [f64; NOT_WORSE] {
+    let [a, b, c, d, _] = log_e_below_last(split, &[0.3, 0.6, 1.0, psi0.sqrt(), psi0]);
+    [a, b, c, d]
+}
 
 /// "At most 100 %" holds always; a bound of 1 has no odds, so that it is proved as this.
 const HIGHEST_BOUND: f64 = 0.999_999;
@@ -58,6 +68,10 @@ pub(crate) struct Rate {
     /// The one-sample form against what the plan tolerates, with or without the active environment: whether a gross
     /// difference is already beyond it, long before the recent share has forgotten the time before its onset.
     beyond: Process,
+    /// How large the difference is, in batches that have both environments.
+    odds: OddsLikelihood,
+    /// The candidate's, in batches without the active environment.
+    unaccompanied: Counts,
     pub(crate) recent: Recent,
     /// Everything so far: shown to people, never decided with.
     pub(crate) candidate: Counts,
@@ -70,6 +84,8 @@ impl Rate {
             compared: Process::new(PSI.len()),
             alone: Process::new(PSI.len()),
             beyond: Process::new(PSI.len()),
+            odds: OddsLikelihood::new(),
+            unaccompanied: Counts::default(),
             recent: Recent::default(),
             candidate: Counts::default(),
             active: Counts::default(),
@@ -78,7 +94,8 @@ impl Rate {
 
     pub(crate) fn observe(&mut self, split: &Split, tolerance: Tolerance, hazard: f64) {
         if split.candidate.traces > 0 && split.active.traces > 0 {
-            self.compared.update(&log_e(split, 1.0, &PSI), hazard);
+            self.compared.update(&log_e(split, &PSI), hazard);
+            self.odds.update(split);
         } else if split.candidate.traces > 0 {
             let upper = self.recent.active_share_upper();
             let tolerated = match tolerance {
@@ -86,6 +103,7 @@ impl Rate {
                 Tolerance::Difference(difference) => upper + difference,
             };
             self.alone.update(&log_e_alone(split.candidate, tolerated, &PSI), hazard);
+            self.unaccompanied.add(split.candidate);
         }
         let most = match tolerance {
             Tolerance::Share(share) => share,
@@ -107,6 +125,14 @@ impl Rate {
     /// ln of the evidence that the candidate is worse.
     pub(crate) fn log_against(&self) -> f64 {
         log_mean(&[self.compared.log_evidence(), self.alone.log_evidence()])
+    }
+
+    /// How large the difference is, by the part of the evidence that says more. `weight` is the metric's.
+    pub(crate) fn effect(&self, weight: f64) -> Effect {
+        match self.compared.log_evidence() >= self.alone.log_evidence() {
+            true => self.odds.effect(weight),
+            false => share_effect(self.unaccompanied, weight),
+        }
     }
 }
 
@@ -168,7 +194,7 @@ pub(crate) struct DifferenceProof {
 
 impl DifferenceProof {
     pub(crate) fn new(margin: f64) -> DifferenceProof {
-        DifferenceProof { margin, absolute: ShareProof::new(margin), compared: Proof::new(4) }
+        DifferenceProof { margin, absolute: ShareProof::new(margin), compared: Proof::new(NOT_WORSE) }
     }
 
     /// Takes one batch. `before` is what was known of the active environment before it, so that psi0 does not depend on
@@ -184,7 +210,7 @@ impl DifferenceProof {
         // conservative side.
         let psi0 = (worse / (1.0 - worse)) / (upper / (1.0 - upper));
         if psi0 > 1.0 {
-            self.compared.update(&log_e(split, psi0, &[0.3, 0.6, 1.0, psi0.sqrt()]));
+            self.compared.update(&log_e_not_worse(split, psi0));
         }
     }
 

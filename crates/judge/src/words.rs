@@ -41,10 +41,27 @@ pub(crate) fn percent(share: f64) -> String {
 
 /// Evidence against the candidate, from its logarithm.
 pub(crate) fn likelier(log_evidence: f64) -> String {
+    match log_evidence {
+        small if small < std::f64::consts::LN_2 => "no sign that it is worse".to_owned(),
+        large => format!("{} likelier to be worse", times(large)),
+    }
+}
+
+/// Evidence from its logarithm: `3,200 x`, `over 1,000,000 x`.
+pub(crate) fn times(log_evidence: f64) -> String {
     match libm::exp(log_evidence.min(14.0)) {
-        small if small < 2.0 => "no sign that it is worse".to_owned(),
-        large if large >= 1_000_000.0 => "over 1,000,000 x likelier to be worse".to_owned(),
-        evidence => format!("{} x likelier to be worse", grouped(evidence as u64)),
+        large if large >= 1_000_000.0 => "over 1,000,000 x".to_owned(),
+        // A threshold of 1,000 is the logarithm of a little less.
+        evidence => format!("{} x", grouped((evidence * (1.0 + 1e-9)) as u64)),
+    }
+}
+
+/// An odds ratio to two digits: `0.43 x`, `1.2 x`, `25 x`, `1,000 x`.
+pub(crate) fn ratio(ratio: f64) -> String {
+    match ratio {
+        small if small < 0.995 => format!("{small:.2} x"),
+        medium if medium < 9.95 => format!("{medium:.1} x"),
+        large => format!("{} x", grouped(large.round() as u64)),
     }
 }
 
@@ -55,6 +72,11 @@ pub(crate) fn microseconds(us: f64) -> String {
         us if us < 1_000_000.0 => format!("{:.1} ms", us / 1_000.0),
         us => format!("{:.1} s", us / 1_000_000.0),
     }
+}
+
+/// What a metric from outside counts: `1 unit`, `2 units`.
+pub(crate) fn units(number: u64) -> String {
+    format!("{} {}", grouped(number), if number == 1 { "unit" } else { "units" })
 }
 
 /// A part of a whole with its words: `1 trace`, `2 traces`.

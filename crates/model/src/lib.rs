@@ -1,4 +1,4 @@
-//! The words of Verdigris as types: ids, units, environments, the route table, observations.
+//! The words of Verdigris as types: ids, units, environments, the route table, observations, measurements.
 //!
 //! Pure: no clock, no randomness, no I/O, no async, no logging. Every other crate of ours may depend on this one;
 //! this one depends on none of them.
@@ -7,7 +7,9 @@ mod causes;
 mod environment;
 mod gate;
 mod id;
+mod measurement;
 mod observation;
+mod operation;
 mod route;
 mod transport;
 mod unit;
@@ -16,9 +18,14 @@ pub use causes::with_causes;
 pub use environment::{Environment, PerEnvironment};
 pub use gate::{GateResult, GateVerdict};
 pub use id::{ParseIdError, SpanId, TraceId};
+pub use measurement::{Counters, MAX_COUNTER, MAX_SOURCE_REASON_CHARACTERS, Measurement, Reading};
 pub use observation::{
     ArmCounts, BlindSpotCount, Check, ExponentialHistogram, Finding, MAX_FINDINGS_PER_OBSERVATION,
     MAX_SUBJECTS_PER_OBSERVATION, Observation, SlowTrace, Subject,
+};
+pub use operation::{
+    MAX_OPERATIONS_PER_OBSERVATION, OPERATION_BUCKETS, OPERATION_BUCKETS_PER_DOUBLING, OperationCounts,
+    OperationLatency, RootOperation,
 };
 pub use route::{BUCKETS, Bucket, MAX_ENDPOINTS, Pins, Protocol, RouteKey, RouteTable, Upstream};
 pub use transport::{ClientTls, Compression, TlsIdentity, Transport};

@@ -1,15 +1,17 @@
 //! What the judge sees: counts of traces per environment and check, for one batch of assignment time.
 
-use crate::{Environment, PerEnvironment, TraceId, UnixMillis};
+use crate::{Environment, OperationCounts, PerEnvironment, TraceId, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Grouped findings that one observation carries at most. A record must stay below the 64 KiB that a tlog-tiles entry
-/// holds: 40 findings of at most 700 bytes (two names of 128 bytes and a key of 64, escaped) are 28,000 bytes.
+/// Grouped findings that one observation carries at most. A record must stay below the 65,535 bytes that a tlog-tiles
+/// entry holds: 40 findings of at most 600 bytes (two names of 128 bytes and a key of 64 as they stand in JSON, and 280
+/// besides) are 24,000 bytes.
 pub const MAX_FINDINGS_PER_OBSERVATION: usize = 40;
 
-/// Blind-spot subjects that one observation carries at most: 40 of at most 500 bytes are 20,000 bytes, so that with
-/// the findings and two histograms (at most 5,000 bytes) a record stays below 64 KiB.
+/// Blind-spot subjects that one observation carries at most: 40 of at most 550 bytes (two names of 128, 170 of keys and
+/// eight counts of up to 15 digits) are 22,000 bytes. With the findings, three arms and half arms of at most 3,500 bytes
+/// (9 checks, and 293 buckets up to a day of at most 11 bytes) that is 56,500, and 9,000 are left.
 pub const MAX_SUBJECTS_PER_OBSERVATION: usize = 40;
 
 /// What can be wrong with a trace, checked span by span against what was sent (STATISTICS.md, "the checks").
@@ -38,6 +40,8 @@ pub enum Check {
     BlindSpot,
     /// The pipeline took longer from taking a trace to putting it out.
     Slow,
+    /// A unit of a metric from outside had its event. Never in an observation: such metrics come as measurements.
+    External,
 }
 
 impl Check {
@@ -55,6 +59,7 @@ impl Check {
             Check::ChangedResource => "changed resources",
             Check::BlindSpot => "blind spot",
             Check::Slow => "slow pipeline",
+            Check::External => "a metric from outside",
         }
     }
 }
@@ -138,6 +143,12 @@ pub struct ExponentialHistogram(pub BTreeMap<i32, u64>);
 pub struct ArmCounts {
     /// Traces assigned to the environment in this batch and checked.
     pub traces: u64,
+    /// Traces that the environment was first handed in this batch, of those that are verified by their hash, whatever became
+    /// of them after, be it that they were left out: what the weight is held against. 0 in both environments where it is
+    /// not known of every trace: after the start of verification, and after views were lost, for as long as a trace is
+    /// in flight.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub assigned: u64,
     /// Traces with at least one event of the check. Absent means none.
     pub events: BTreeMap<Check, u64>,
     /// Spans that the environment acknowledged.
@@ -166,11 +177,53 @@ pub struct SlowTrace {
     pub assigned: UnixMillis,
 }
 
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 impl ArmCounts {
     /// Traces with an event of this check.
     pub fn events(&self, check: Check) -> u64 {
         self.events.get(&check).copied().unwrap_or(0)
     }
+
+    /// Adds the counts of other traces of the same environment and batch. Sums saturate.
+    pub fn add(&mut self, more: &ArmCounts) {
+        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
+        add(&mut self.traces, more.traces);
+        add(&mut self.assigned, more.assigned);
+        add(&mut self.spans_acknowledged, more.spans_acknowledged);
+        add(&mut self.spans_out, more.spans_out);
+        add(&mut self.unfinished, more.unfinished);
+        more.events.iter().for_each(|(check, traces)| add(self.events.entry(*check).or_insert(0), *traces));
+        let histogram = &mut self.latency_us.0;
+        more.latency_us.0.iter().for_each(|(bucket, traces)| add(histogram.entry(*bucket).or_insert(0), *traces));
+        self.slowest = self.slowest.into_iter().chain(more.slowest).max_by_key(|slow| slow.latency_us);
+    }
+
+    /// The counts without those of a part of the traces, and without an example; `None` if that is no part of them.
+    pub fn without(&self, part: &ArmCounts) -> Option<ArmCounts> {
+        let mut rest = self.clone();
+        rest.slowest = None;
+        rest.traces = rest.traces.checked_sub(part.traces)?;
+        rest.assigned = rest.assigned.checked_sub(part.assigned)?;
+        rest.spans_acknowledged = rest.spans_acknowledged.checked_sub(part.spans_acknowledged)?;
+        rest.spans_out = rest.spans_out.checked_sub(part.spans_out)?;
+        rest.unfinished = rest.unfinished.checked_sub(part.unfinished)?;
+        take(&mut rest.events, &part.events)?;
+        take(&mut rest.latency_us.0, &part.latency_us.0)?;
+        Some(rest)
+    }
+}
+
+/// Takes a part of the counts away; what is 0 then is absent.
+fn take<K: Ord>(counts: &mut BTreeMap<K, u64>, part: &BTreeMap<K, u64>) -> Option<()> {
+    for (key, traces) in part.iter().filter(|(_, traces)| **traces > 0) {
+        let count = counts.get_mut(key)?;
+        *count = count.checked_sub(*traces)?;
+    }
+    counts.retain(|_, traces| *traces > 0);
+    Some(())
 }
 
 /// One batch of traces, closed at a fixed age: the judge's only input.
@@ -185,6 +238,10 @@ pub struct Observation {
     pub assigned_until: UnixMillis,
     /// The counts.
     pub arms: PerEnvironment<ArmCounts>,
+    /// Of blue's counts those of one half of its traces, by the lowest bit of [`RouteKey::mark`](crate::RouteKey::mark)
+    /// and so whatever their buckets are: what blue is compared with itself by. Absent where nobody compares them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub blue_half: Option<ArmCounts>,
     /// Traces that were seen and left out of the counts: mirror copies dropped, over the memory bound, or in flight
     /// when this process started.
     pub left_out: PerEnvironment<u64>,
@@ -193,6 +250,10 @@ pub struct Observation {
     /// Operations and edges of which a trace went unseen in this batch, the most unseen first, at most
     /// [`MAX_SUBJECTS_PER_OBSERVATION`].
     pub blind_spots: Vec<BlindSpotCount>,
+    /// The latency of the most frequent root operations, at most
+    /// [`MAX_OPERATIONS_PER_OBSERVATION`](crate::MAX_OPERATIONS_PER_OBSERVATION), in an order that stays. Each stands once.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub operations: Vec<OperationCounts>,
     /// How many findings and blind-spot subjects did not fit.
     pub omitted: u64,
 }
@@ -203,3 +264,6 @@ impl Observation {
         self.arms[Environment::Blue].traces + self.arms[Environment::Green].traces
     }
 }
+
+#[cfg(test)]
+mod tests;

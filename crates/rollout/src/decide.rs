@@ -5,11 +5,15 @@
 mod advance;
 mod command;
 mod guard;
+mod measured;
+
+pub(crate) use measured::batch_of;
 
 use crate::event::{Action, Cause, Decision, Event, HoldReason, Outcome, Shift, Start};
 use crate::plan::{Plan, Step as PlanStep};
-use crate::state::{DriftGuardState, Halt, Phase, Stage, State};
-use judge::Judge;
+use crate::state::{DriftGuardState, Halt, MetricState, Phase, Stage, State};
+use crate::steady::SteadyWeights;
+use judge::{Judge, NoiseFloor};
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteTable, UnixMillis};
 
 /// How long a gateway may take to apply a table before the rollout says so. Applying is a pointer swap; a gateway that
@@ -64,13 +68,16 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
         pins_since: None,
         torn_told: None,
         torn: 0,
+        steady: SteadyWeights::default(),
         judge: Judge::new(judge_config(plan)),
+        noise: NoiseFloor::new(&judge_config(plan)),
         assessment: None,
         heard_at: now,
         observations: 0,
         findings: Vec::new(),
         blind_spots: Vec::new(),
         slowest: None,
+        slowest_of: Vec::new(),
         approvals: Vec::new(),
         gate_runs: 0,
         drift_guard: plan
@@ -78,6 +85,7 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
             .drift
             .as_ref()
             .map(|guard| DriftGuardState { due: now.plus_ms(guard.every_ms), running: None }),
+        metrics: plan.guards.sources.iter().map(|source| MetricState::new(&source.metric, now)).collect(),
     };
     let mut decider = Decider { state, now, decisions: Vec::new(), actions: Vec::new() };
     decider.order_table();
@@ -85,7 +93,8 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
     decider.finish()
 }
 
-fn judge_config(plan: &Plan) -> judge::Config {
+/// What a plan has its candidate judged by.
+pub fn judge_config(plan: &Plan) -> judge::Config {
     let batches_per_hour = u32::try_from(3_600_000 / plan.analysis.batch_ms.max(1)).unwrap_or(u32::MAX);
     judge::Config {
         candidate: Environment::Green,
@@ -122,6 +131,7 @@ impl Decider {
             Event::Observed(observation) => self.observe(observation),
             Event::GateFinished { gate, run, result } => self.gate_finished(*gate, *run, result),
             Event::Applied { generation, torn } => self.applied(*generation, *torn),
+            Event::Measured { metric, measurement } => self.measured(metric, measurement),
             Event::Commanded { command, by } => self.command(command, by),
             Event::Restarted => self.restarted(),
         }
@@ -148,8 +158,10 @@ impl Decider {
         }
         self.state.observed = Some((generation, shift.weight));
         self.state.pins_since = self.state.pins_since.or(Some(self.now));
+        self.state.steady.applied(&self.state.table, self.now);
         self.state.heard_at = self.now;
         self.decisions.push(Decision::ShiftObserved(shift));
+        self.begin_batches_anew();
         let ended = match &mut self.state.phase {
             Phase::Progressing { halt, .. } => {
                 if matches!(halt, Some(Halt::Held { reason: HoldReason::NotApplied { .. }, .. })) {
@@ -172,8 +184,12 @@ impl Decider {
     fn restarted(&mut self) {
         let down_ms = self.now.since_ms(self.state.heard_at);
         self.state.heard_at = self.now;
+        for metric in &mut self.state.metrics {
+            metric.heard_at = self.now;
+        }
         self.state.observed = None;
         self.state.pins_since = None;
+        self.state.steady.ends(self.now);
         self.actions.push(Action::Publish(Box::new(self.state.table.clone())));
         if let Some(guard) = &mut self.state.drift_guard {
             guard.running = None;
@@ -204,6 +220,7 @@ impl Decider {
 
     /// Records and publishes the table as it stands in the state.
     fn order_table(&mut self) {
+        self.state.steady.ends(self.now);
         self.decisions.push(Decision::ShiftOrdered(Shift::from(&self.state.table)));
         self.actions.push(Action::Publish(Box::new(self.state.table.clone())));
     }

@@ -3,7 +3,8 @@
 use crate::plan::{GateName, Plan};
 use judge::Assessment;
 use model::{
-    BasisPoints, Environment, GateResult, GateVerdict, Observation, Pins, RouteKey, RouteTable, TraceId, Upstream,
+    BasisPoints, Environment, GateResult, GateVerdict, Measurement, Observation, Pins, RouteKey, RouteTable,
+    ShortDuration, TraceId, Upstream,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -114,6 +115,13 @@ pub enum Event {
         /// How.
         result: GateResult,
     },
+    /// A metric's source was asked.
+    Measured {
+        /// Which metric.
+        metric: String,
+        /// What came of it.
+        measurement: Measurement,
+    },
     /// The gateway routes by this generation now.
     Applied {
         /// The generation.
@@ -199,11 +207,57 @@ pub enum HoldReason {
         /// The generation that was ordered.
         generation: u64,
     },
+    /// Traces are not divided as the weight says, so that no comparison means anything.
+    SplitBroken {
+        /// The shares expected and seen, and the evidence.
+        reason: String,
+    },
+    /// The source of a metric fails that the plan does not do without. Ends by itself when it answers again.
+    SourceFails {
+        /// Which metric.
+        metric: String,
+        /// Why.
+        reason: String,
+    },
     /// Verification says nothing any more. Ends by itself when it does again.
     SourceSilent {
         /// For how long, in milliseconds.
         for_ms: u64,
     },
+    /// Blue differs from itself: nothing can be concluded from what is measured, for green or against it.
+    MeasurementBroken {
+        /// How the halves of blue differ, in the judge's words.
+        differences: Vec<String>,
+    },
+}
+
+impl fmt::Display for HoldReason {
+    /// In one phrase, without what to do about it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HoldReason::Inconclusive { .. } => f.write_str("the analysis is inconclusive"),
+            HoldReason::Gate { gate, verdict, .. } => write!(f, "the {gate} gate ended in {verdict:?}"),
+            HoldReason::NotApplied { generation } => write!(f, "the gateway did not apply generation {generation}"),
+            HoldReason::SplitBroken { .. } => f.write_str("the traces are not divided as the weight says"),
+            HoldReason::SourceFails { metric, .. } => write!(f, "the source of metric {metric} fails"),
+            HoldReason::SourceSilent { for_ms } => write!(f, "verification was silent for {}", ShortDuration(*for_ms)),
+            HoldReason::MeasurementBroken { .. } => f.write_str("the measurement is broken: blue differs from blue"),
+        }
+    }
+}
+
+impl HoldReason {
+    /// What it rests on, a line each: what is missing, why a gate could not tell, how traces were divided, why a source
+    /// fails, how blue differs from itself.
+    pub fn details(&self) -> &[String] {
+        match self {
+            HoldReason::Inconclusive { missing: details }
+            | HoldReason::Gate { reasons: details, .. }
+            | HoldReason::MeasurementBroken { differences: details } => details,
+            HoldReason::SplitBroken { reason } | HoldReason::SourceFails { reason, .. } => std::slice::from_ref(reason),
+            HoldReason::NotApplied { .. } | HoldReason::SourceSilent { .. } => &[],
+        }
+    }
 }
 
 /// How a rollout ended.
@@ -241,7 +295,25 @@ pub enum Decision {
         guard: bool,
     },
     /// The verdict of the judge changed.
-    Judged(Box<Assessment>),
+    Judged {
+        /// What it says now.
+        assessment: Box<Assessment>,
+        /// `sha256:…` of the [`JudgeEvidence`](crate::JudgeEvidence) that a Pass or a Fail was made from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<String>,
+    },
+    /// The source of a metric fails, or fails for another reason than before.
+    SourceFails {
+        /// Which metric.
+        metric: String,
+        /// Why.
+        reason: String,
+    },
+    /// The source of a metric answers again.
+    SourceAnswers {
+        /// Which metric.
+        metric: String,
+    },
     /// An approval counts.
     Approved {
         /// Who approved.

@@ -5,20 +5,27 @@
 //! (invariant 9): a crashed controller, the simulation and an auditor all call the same [`step`].
 
 pub mod plan;
+pub mod rehearsal;
+pub mod rejudge;
 
 mod decide;
 mod event;
+mod evidence;
+mod measure;
 mod record;
 mod report;
 mod state;
+mod steady;
 
-pub use decide::{Step, start, step};
+pub use decide::{Step, judge_config, start, step};
 pub use event::{Action, Cause, Command, Decision, Event, HoldReason, Outcome, Principal, RolloutId, Shift, Start};
+pub use evidence::{JudgeEvidence, JudgeEvidenceError};
 pub use judge;
 pub use model::{GateResult, GateVerdict};
 pub use record::{Body, Record, Replay, ReplayError, replay};
 pub use report::{Progress, Report, StepReport, report};
-pub use state::{Approval, Halt, Phase, Stage, State};
+pub use state::{Approval, Halt, MetricState, Phase, Stage, State};
+pub use steady::SteadyWeights;
 
 #[cfg(test)]
 mod tests;

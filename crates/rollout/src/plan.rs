@@ -9,6 +9,7 @@ mod environments;
 mod error;
 mod gates;
 mod locate;
+mod metrics;
 mod preview;
 mod problems;
 mod quantity;
@@ -22,10 +23,11 @@ pub use text_or::TextOr;
 
 pub use preview::{Detection, EnvironmentPreview, Evidence, Preview, Proof, StepPreview, preview};
 
-use model::{BasisPoints, PerEnvironment, ShortDuration, Upstream};
+use model::{BasisPoints, ClientTls, Compression, PerEnvironment, ShortDuration, Transport, Upstream};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
+use std::path::Path;
 
 /// A plan is one page of YAML; 1 MiB is a thousand of them, and bounds what the parser may hold.
 pub const MAX_PLAN_BYTES: usize = 1 << 20;
@@ -36,6 +38,26 @@ pub const MAX_PLAN_JSON_BYTES: usize = 48 * 1024;
 
 /// More steps than this are not a plan that a person reads before approving it.
 pub const MAX_STEPS: usize = 64;
+
+/// Traces a second as a plan writes them, `500/s`; or what was expected.
+pub fn parse_rate_per_s(text: &str) -> Result<f64, String> {
+    quantity::rate_per_s(text)
+}
+
+/// A share above 0 % and up to `most` percent as a plan writes it, `0.1%`; or what was expected, with `example`.
+pub fn parse_share(text: &str, most: u32, example: &str) -> Result<f64, String> {
+    quantity::share(text, most, example)
+}
+
+/// A duration between two bounds in milliseconds as a plan writes it, `10m`; or what was expected.
+pub fn parse_duration_within(text: &str, bounds_ms: (u64, u64)) -> Result<u64, String> {
+    quantity::duration_ms(text, bounds_ms)
+}
+
+/// A probability above 0 and up to 0.5 as a plan writes it, `0.001`; or what was expected.
+pub fn parse_chance(text: &str) -> Result<f64, String> {
+    quantity::chance(text)
+}
 
 /// One rollout, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -235,6 +257,76 @@ pub struct Guards {
     /// Whether the configurations still differ only where it is expected.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub drift: Option<DriftGuard>,
+    /// Where each of the judge's metrics is asked for, in the same order.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub sources: Vec<MetricSource>,
+}
+
+/// Where a metric from outside comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MetricSource {
+    /// The metric's name.
+    pub metric: String,
+    /// Who is asked.
+    pub prometheus: PrometheusServer,
+    /// PromQL for the units with an event so far, one number that only grows.
+    pub events: PerEnvironment<String>,
+    /// PromQL for all units so far.
+    pub total: PerEnvironment<String>,
+    /// What follows while the source fails.
+    pub on_error: OnError,
+}
+
+/// A Prometheus.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PrometheusServer {
+    /// `http://host:port` or `https://host:port`, with the path that it is below.
+    pub url: String,
+    /// What TLS needs beyond the defaults.
+    #[serde(skip_serializing_if = "ClientTls::is_default", default)]
+    pub tls: ClientTls,
+    /// The file of the token that it is shown, relative to the plan.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bearer_token_file: Option<String>,
+}
+
+impl PrometheusServer {
+    /// The same with its relative paths starting from `folder`.
+    pub fn under(&self, folder: &Path) -> PrometheusServer {
+        let join = |path: &String| folder.join(path).to_string_lossy().into_owned();
+        let transport = Transport { tls: self.tls.clone(), compression: Compression::None };
+        PrometheusServer {
+            url: self.url.clone(),
+            tls: transport.under(folder).tls,
+            bearer_token_file: self.bearer_token_file.as_ref().map(join),
+        }
+    }
+}
+
+/// What follows while a metric's source fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnError {
+    /// The rollout stands still until the source is back.
+    #[default]
+    Hold,
+    /// Back to the active environment.
+    Rollback,
+    /// The metric is left out until the source is back.
+    Ignore,
+}
+
+impl OnError {
+    /// As the plan writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            OnError::Hold => "hold",
+            OnError::Rollback => "rollback",
+            OnError::Ignore => "ignore",
+        }
+    }
 }
 
 /// The drift gate, again and again.

@@ -3,7 +3,7 @@
 use crate::event::{Cause, HoldReason, Outcome, RolloutId};
 use crate::plan::Step as PlanStep;
 use crate::state::{Halt, Phase, Stage, State};
-use judge::{Assessment, Verdict};
+use judge::{Assessment, NoiseAssessment, Verdict};
 use model::{BasisPoints, Environment, Finding, ShortDuration, UnixMillis};
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,8 @@ pub struct Report {
     pub observations: u64,
     /// The evidence for and against.
     pub assessment: Option<Assessment>,
+    /// Whether blue differs from itself, as far as that was compared: while green has only copies. None before that.
+    pub noise: Option<NoiseAssessment>,
     /// What was found, the most frequent in green first.
     pub findings: Vec<Finding>,
     /// Why it was rolled back.
@@ -135,6 +137,7 @@ pub fn report(state: &State, now: UnixMillis) -> Report {
         torn: state.torn,
         observations: state.observations,
         assessment: state.assessment.clone(),
+        noise: noise(state),
         findings,
         cause,
         decided_at: state.decided_at,
@@ -142,11 +145,21 @@ pub fn report(state: &State, now: UnixMillis) -> Report {
     }
 }
 
+fn noise(state: &State) -> Option<NoiseAssessment> {
+    let assessment = state.noise.assess();
+    let compared = assessment.halves != [0; 2];
+    (compared || state.compares_blue_with_itself()).then_some(assessment)
+}
+
 fn needs_person(state: &State) -> bool {
     match &state.phase {
         Phase::Progressing { halt: Some(Halt::Held { reason, .. }), .. } => match reason {
-            HoldReason::Inconclusive { .. } | HoldReason::Gate { .. } | HoldReason::NotApplied { .. } => true,
-            HoldReason::SourceSilent { .. } => false,
+            HoldReason::Inconclusive { .. }
+            | HoldReason::Gate { .. }
+            | HoldReason::NotApplied { .. }
+            | HoldReason::SplitBroken { .. }
+            | HoldReason::MeasurementBroken { .. } => true,
+            HoldReason::SourceSilent { .. } | HoldReason::SourceFails { .. } => false,
         },
         Phase::Progressing { .. } | Phase::RollingBack { .. } | Phase::Promoting { .. } | Phase::Ended { .. } => false,
     }
@@ -186,27 +199,28 @@ fn standing(state: &State, now: UnixMillis) -> Standing {
 }
 
 fn held(reason: &HoldReason, step: usize) -> Standing {
-    let (why, waits_for) = match reason {
-        HoldReason::Inconclusive { missing } => {
-            let mut waits_for = missing.clone();
-            waits_for.push("`verdigris rollout resume` (analyse again), `promote` or `rollback`".to_owned());
-            ("the analysis is inconclusive".to_owned(), waits_for)
+    let acts = match reason {
+        HoldReason::Inconclusive { .. } => {
+            "`verdigris rollout resume` (analyse again), `promote` or `rollback`".to_owned()
         }
-        HoldReason::Gate { gate, verdict, reasons } => {
-            let mut waits_for = reasons.clone();
-            waits_for.push(format!("`verdigris rollout resume` (runs the {gate} gate again) or `rollback`"));
-            (format!("the {gate} gate ended in {verdict:?}"), waits_for)
+        HoldReason::Gate { gate, .. } => {
+            format!("`verdigris rollout resume` (runs the {gate} gate again) or `rollback`")
         }
-        HoldReason::NotApplied { generation } => (
-            format!("the gateway did not apply generation {generation}"),
-            vec!["the gateway, or `verdigris rollout rollback`".to_owned()],
-        ),
-        HoldReason::SourceSilent { for_ms } => (
-            format!("verification was silent for {}", ShortDuration(*for_ms)),
-            vec!["an observation; then it goes on by itself".to_owned()],
-        ),
+        HoldReason::NotApplied { .. } => "the gateway, or `verdigris rollout rollback`".to_owned(),
+        HoldReason::SplitBroken { .. } => {
+            "`verdigris rollout rollback`, or `resume` once it is mended (the split is watched anew)".to_owned()
+        }
+        HoldReason::SourceFails { .. } => {
+            "its answer; then it goes on by itself, or `verdigris rollout rollback`".to_owned()
+        }
+        HoldReason::SourceSilent { .. } => "an observation; then it goes on by itself".to_owned(),
+        HoldReason::MeasurementBroken { .. } => {
+            "the measurement to be mended, then `verdigris rollout resume` (compares anew); or `rollback`".to_owned()
+        }
     };
-    (Progress::Held, format!("held at step {}: {why}", step + 1), waits_for, None)
+    let mut waits_for = reason.details().to_vec();
+    waits_for.push(acts);
+    (Progress::Held, format!("held at step {}: {reason}", step + 1), waits_for, None)
 }
 
 fn progressing(state: &State, step: usize, stage: &Stage, now: UnixMillis) -> Standing {

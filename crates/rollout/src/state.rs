@@ -2,8 +2,12 @@
 
 use crate::event::{Cause, HoldReason, Outcome, Principal, RolloutId};
 use crate::plan::{GateName, Plan};
-use judge::{Assessment, Judge};
-use model::{BasisPoints, BlindSpotCount, Finding, GateVerdict, RouteTable, SlowTrace, UnixMillis};
+use crate::steady::SteadyWeights;
+use judge::{Assessment, Judge, NoiseFloor};
+use model::{
+    BasisPoints, BlindSpotCount, Finding, GateVerdict, Observation, Reading, RootOperation, RouteTable, SlowTrace,
+    UnixMillis,
+};
 use serde::Serialize;
 
 /// Everything that the next decision depends on. Its JSON is compared by the simulation, and never persisted: after a
@@ -37,8 +41,12 @@ pub struct State {
     pub torn_told: Option<u64>,
     /// Traces torn by this rollout's rollback.
     pub torn: u64,
-    /// The evidence; carried over steps, never reset.
+    /// When one weight alone decided where new traces go, the oldest first.
+    pub steady: SteadyWeights,
+    /// The evidence; carried over steps, and never reset but where the measurement that it was made from was broken.
     pub judge: Judge,
+    /// The evidence that blue differs from itself, from the batches that came while green had only copies.
+    pub noise: NoiseFloor,
     /// What the judge said last.
     pub assessment: Option<Assessment>,
     /// When the last observation came; the start, a restart and a shift count as one.
@@ -51,12 +59,17 @@ pub struct State {
     pub blind_spots: Vec<BlindSpotCount>,
     /// The slowest trace of green in the last observation that had one.
     pub slowest: Option<SlowTrace>,
+    /// The same of each root operation; bounded by [`MAX_OPERATIONS_PER_OBSERVATION`](model::MAX_OPERATIONS_PER_OBSERVATION),
+    /// as the judge's are.
+    pub slowest_of: Vec<(RootOperation, SlowTrace)>,
     /// Who approved.
     pub approvals: Vec<Approval>,
     /// How many times a gate was run.
     pub gate_runs: u32,
     /// When the drift guard runs next, and the run that is under way.
     pub drift_guard: Option<DriftGuardState>,
+    /// The metrics from outside, in the plan's order.
+    pub metrics: Vec<MetricState>,
 }
 
 impl State {
@@ -69,6 +82,25 @@ impl State {
             Phase::Ended { outcome, .. } => Some(outcome),
             Phase::Progressing { .. } | Phase::RollingBack { .. } | Phase::Promoting { .. } => None,
         }
+    }
+
+    /// Whether the candidate has only copies: then blue is compared with itself.
+    pub fn compares_blue_with_itself(&self) -> bool {
+        self.table.mirror && self.table.weight == BasisPoints::ZERO
+    }
+
+    /// What of an observation is to be recorded: what no decision depends on would only make the ledger longer.
+    pub fn recorded(&self, mut observation: Observation) -> Observation {
+        if !self.compares_blue_with_itself() {
+            observation.blue_half = None;
+        }
+        observation
+    }
+
+    /// Whether blue was found to differ from itself, and nobody has said since that it is mended.
+    pub fn measurement_is_broken(&self) -> bool {
+        let Phase::Progressing { halt: Some(Halt::Held { reason, .. }), .. } = &self.phase else { return false };
+        matches!(reason, HoldReason::MeasurementBroken { .. })
     }
 
     /// Whether the candidate gets any traffic, its own or copies.
@@ -93,6 +125,27 @@ pub struct DriftGuardState {
     pub due: UnixMillis,
     /// The run under way and when it is given up.
     pub running: Option<(u32, UnixMillis)>,
+}
+
+/// A metric from outside.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MetricState {
+    /// Its name.
+    pub metric: String,
+    /// The reading that the next one is held against, and when it came; none where the next one only begins.
+    pub before: Option<(Reading, UnixMillis)>,
+    /// Readings before this begin no batch.
+    pub begins: UnixMillis,
+    /// When anything was heard of it last; the start and a restart count as that.
+    pub heard_at: UnixMillis,
+    /// Why its source fails, if it does.
+    pub failing: Option<String>,
+}
+
+impl MetricState {
+    pub(crate) fn new(metric: &str, now: UnixMillis) -> MetricState {
+        MetricState { metric: metric.to_owned(), before: None, begins: now, heard_at: now, failing: None }
+    }
 }
 
 /// The life of a rollout.

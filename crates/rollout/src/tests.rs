@@ -1,5 +1,8 @@
 //! Rollouts as scripts in, transcripts out.
 
+mod evidence;
+mod metrics;
+mod noise;
 mod replayed;
 mod script;
 
@@ -63,6 +66,16 @@ fn a_blind_spot_is_named_by_what_is_not_seen() {
 }
 
 #[test]
+fn a_slow_operation_is_named_with_a_trace_of_its_own() {
+    let plan = PLAN.replace("  guards:\n", "  guards:\n    latency: { quantile: 0.9, worseThanActiveBy: 20% }\n");
+    let slow = "slow pipeline for shop / GET /cart in green: lately up to 90 ms from hand-over to coming out";
+    let script = "apply; gate pass; approve bob; apply; good 9; slow 9; apply";
+    check(&plan, script, &format!("rolled back: latency: {slow}"));
+    let transcript = transcript(&plan, script);
+    assert!(transcript.contains("for example Some(cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd)"), "{transcript}");
+}
+
+#[test]
 fn a_failed_gate_ends_it_before_any_traffic() {
     check(PLAN, "apply; gate fail; apply", "rolled back: probe: green does not answer");
 }
@@ -111,6 +124,28 @@ fn operators_pause_resume_promote_and_roll_back() {
     ] {
         check(PLAN, &format!("{mirroring}{then}"), expect);
     }
+}
+
+#[test]
+fn a_broken_split_holds_and_no_verdict_is_made_from_it() {
+    let pausing = "apply; gate pass; approve bob; apply; good 12; apply; good 3; apply; ";
+    let held = "held at step 7: the traces are not divided as the weight says";
+    check(PLAN, &format!("{pausing}good 12"), "step 7 of 9: pause");
+    check(PLAN, &format!("{pausing}skewed 12"), held);
+    let broken = format!("{pausing}skewed 12; ");
+    // Green also loses spans, which without the split would roll back.
+    check(PLAN, &format!("{broken}skewed-lossy 20"), held);
+    check(PLAN, &format!("{broken}good 60"), held);
+    check(PLAN, &format!("{broken}restart"), held);
+    check(PLAN, &format!("{broken}promote alice"), "refused promote: the split is broken");
+    check(PLAN, &format!("{broken}resume alice"), "step 7 of 9: pause");
+    check(PLAN, &format!("{broken}resume alice; good 20; resume alice"), "step 8 of 9: setWeight 100%");
+    check(PLAN, &format!("{broken}resume alice; lossy 20; apply"), "rolled back: spanLoss");
+    check(PLAN, &format!("{broken}resume alice; skewed 30"), held);
+    check(PLAN, &format!("{broken}rollback alice; apply"), "rolled back: operator");
+    // A pause is kept, and the hold comes after it.
+    check(PLAN, &format!("{pausing}pause alice; skewed 12"), "paused by alice at step 7");
+    check(PLAN, &format!("{pausing}pause alice; skewed 12; resume alice"), held);
 }
 
 #[test]

@@ -115,9 +115,10 @@ impl Watch {
                 assert!(applied.contains(&shift.generation), "seed {seed}: {shift:?} was never applied");
                 followed.observed = Some(shift.generation);
             }
-            Decision::Judged(assessment) => {
+            Decision::Judged { assessment, evidence } => {
                 followed.passed = matches!(assessment.verdict, Verdict::Pass);
                 followed.failed = matches!(assessment.verdict, Verdict::Fail(_));
+                assert_eq!(evidence.is_some(), followed.passed || followed.failed, "seed {seed}: no evidence is named");
             }
             Decision::Approved { by, .. } => followed.check_approval(seed, by),
             Decision::Paused => followed.paused = true,
@@ -143,6 +144,8 @@ impl Watch {
             }
             Decision::GateRequested { guard: true, .. }
             | Decision::Refused { .. }
+            | Decision::SourceFails { .. }
+            | Decision::SourceAnswers { .. }
             | Decision::Held(_)
             | Decision::Extended { .. } => {}
         }
@@ -273,7 +276,14 @@ impl Followed {
                 by_plan || result.verdict == GateVerdict::Fail && cause.guard == gate.name()
             }
             Some(Event::Commanded { command: Command::Rollback { .. }, .. }) => cause.guard == "operator",
-            Some(Event::Tick | Event::Applied { .. } | Event::Commanded { .. } | Event::Restarted) | None => by_plan,
+            Some(
+                Event::Tick
+                | Event::Measured { .. }
+                | Event::Applied { .. }
+                | Event::Commanded { .. }
+                | Event::Restarted,
+            )
+            | None => by_plan,
         };
         assert!(explained, "seed {seed}: {:?} led to a rollback by {}", self.event, cause.guard);
         (self.rolling_back, self.promoting) = (true, false);

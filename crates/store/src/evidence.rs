@@ -24,6 +24,11 @@ pub enum EvidenceError {
     Disk(#[from] DiskError),
 }
 
+/// The digest that a blob is kept under: `sha256:` and 64 hexadecimal digits.
+pub fn evidence_digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+}
+
 /// A folder of blobs.
 #[derive(Debug)]
 pub struct Evidence {
@@ -43,12 +48,13 @@ impl Evidence {
         if bytes.len() > MAX_EVIDENCE_BYTES {
             return Err(EvidenceError::TooLarge { bytes: bytes.len() });
         }
-        let hex = Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let digest = evidence_digest(bytes);
+        let hex = digest.trim_start_matches("sha256:").to_owned();
         let path = self.dir.join(&hex);
         if !path.exists() {
             self.write(&path, &hex, bytes)?;
         }
-        Ok(format!("sha256:{hex}"))
+        Ok(digest)
     }
 
     fn write(&self, path: &Path, hex: &str, bytes: &[u8]) -> Result<(), DiskError> {

@@ -1,5 +1,9 @@
 //! The command line, as DESIGN.md has it.
 
+mod judge;
+
+pub use judge::{Axis, Effect, Judge, Replay, Simulate};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -40,6 +44,9 @@ pub enum Command {
     /// The ledger: needs no server.
     #[command(subcommand)]
     Ledger(Ledger),
+    /// The judge by itself: on simulated traffic, and again on recorded evidence.
+    #[command(subcommand)]
+    Judge(Judge),
 }
 
 /// `verdigris demo`.

@@ -13,6 +13,7 @@ pub mod demonstrate;
 pub mod describe;
 pub mod notify;
 pub mod observe;
+pub mod plot;
 pub mod reload;
 pub mod serve;
 pub mod spools;

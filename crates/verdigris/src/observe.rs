@@ -3,7 +3,7 @@
 
 use crate::clock;
 use control::{Handle, Input, Watching};
-use gateway::{Outcome, View, ViewShare};
+use gateway::{Outcome, Role, View, ViewShare};
 use model::{Environment, TraceId, UnixMillis};
 use otlp::for_each_span;
 use std::collections::VecDeque;
@@ -24,7 +24,7 @@ const MAX_SPANS: usize = 600_000;
 const MAX_RATE_PER_CORE: u64 = 20_000;
 /// How often batches are looked at.
 const TICK: Duration = Duration::from_millis(50);
-/// Traces whose evidence is held for a verdict; an observation names at most 82, of at most 300 KiB each.
+/// Traces whose evidence is held for a verdict; an observation names at most 90, of at most 300 KiB each.
 const MAX_EXAMPLES: usize = 384;
 /// Views that are read before the time is looked at.
 const MAX_VIEWS_AT_ONCE: usize = 32;
@@ -142,18 +142,20 @@ impl Observer {
     fn take(&mut self, view: &View) {
         let Some((_, verifier)) = &mut self.current else { return };
         let read = match view {
-            View::Sent { environment, message, handed_over_us, outcome, .. } => {
+            View::Sent { environment, role, message, handed_over_us, outcome, .. } => {
                 let delivery = match outcome {
                     Outcome::Acknowledged(partial) if partial.rejected == 0 => Delivery::Acknowledged,
                     // A partial success does not say which spans were rejected.
                     Outcome::Acknowledged(_) | Outcome::Unknown { .. } => Delivery::Unknown,
                     Outcome::Refused(_) => Delivery::Refused,
                 };
-                for_each_span(message, |span| verifier.sent(*environment, delivery, *handed_over_us, &fact(span)))
+                let tell = telling(*role);
+                for_each_span(message, |span| tell(verifier, *environment, delivery, *handed_over_us, &fact(span)))
             }
-            View::Unanswered { environment, message, handed_over_us, .. } => for_each_span(message, |span| {
-                verifier.sent(*environment, Delivery::Unanswered, *handed_over_us, &fact(span));
-            }),
+            View::Unanswered { environment, role, message, handed_over_us, .. } => {
+                let (tell, delivery) = (telling(*role), Delivery::Unanswered);
+                for_each_span(message, |span| tell(verifier, *environment, delivery, *handed_over_us, &fact(span)))
+            }
             View::NotMirrored { environment, message } => {
                 let now = clock::now();
                 for_each_span(message, |span| verifier.leave_out(*environment, span.trace_id, now))
@@ -179,7 +181,8 @@ impl Observer {
             let found = observation.findings.iter().filter_map(|finding| finding.example);
             let unseen = observation.blind_spots.iter().filter_map(|spot| spot.example);
             let slowest = Environment::BOTH.into_iter().filter_map(|it| Some(observation.arms[it].slowest?.trace));
-            for trace in found.chain(unseen).chain(slowest) {
+            let slow = observation.operations.iter().filter_map(|operation| Some(operation.slowest?.trace));
+            for trace in found.chain(unseen).chain(slowest).chain(slow) {
                 let seen = Environment::BOTH.map(|environment| verifier.example(environment, trace));
                 let seen: Vec<_> = seen.into_iter().flatten().collect();
                 match serde_json::to_value(&seen) {
@@ -201,6 +204,14 @@ fn time_of(view: &View) -> Option<UnixMillis> {
         View::Unanswered { handed_over_us, .. } => Some(UnixMillis(handed_over_us / 1_000)),
         View::Out { at_us, .. } => Some(UnixMillis(at_us / 1_000)),
         View::NotMirrored { .. } | View::Missed { .. } => None,
+    }
+}
+
+/// How verification is told of a hand-over.
+fn telling(role: Role) -> fn(&mut Verifier, Environment, Delivery, u64, &SpanFact<'_>) {
+    match role {
+        Role::Serving | Role::Mirrored => Verifier::sent,
+        Role::Redelivering => Verifier::redelivered,
     }
 }
 

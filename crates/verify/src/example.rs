@@ -6,8 +6,9 @@ use model::{Environment, SpanId, TraceId};
 use serde::Serialize;
 use std::collections::VecDeque;
 
-/// Traces that are kept. 128 of 512 spans of about 200 bytes are 13 MB; an observation names at most 120.
-const MAX_EXAMPLES: usize = 128;
+/// Traces that are kept. 136 of 512 spans of about 200 bytes are 14 MB; an observation names at most 130: two for each
+/// finding, one for each subject and root operation, and the slowest of each environment.
+const MAX_EXAMPLES: usize = 136;
 /// Spans of a trace that are kept: those that show a difference before the others.
 const MAX_EXAMPLE_SPANS: usize = 512;
 

@@ -2,7 +2,7 @@
 
 use crate::keyed::{Keyed, Map};
 use crate::trace::Span;
-use crate::vocabulary::{MAX_NAME_BYTES, NameId, Vocabulary, truncated};
+use crate::vocabulary::{MAX_NAME_BYTES, NameId, Vocabulary};
 use model::{Check, Environment, Finding, MAX_FINDINGS_PER_OBSERVATION, PerEnvironment, TraceId, UnixMillis};
 use std::cmp::Reverse;
 
@@ -133,8 +133,15 @@ fn key_text(key: &Key, words: &Vocabulary) -> Option<String> {
     }
 }
 
-/// At most `bytes` bytes of the text. Control characters become question marks: JSON would write each as six bytes, and
-/// a terminal would obey them.
+/// As much of the text as takes at most `bytes` bytes in JSON, which writes quotes and backslashes as two: what the bounds
+/// of an observation reckon with. Control characters become question marks: JSON would write each as six bytes, and a
+/// terminal would obey them.
 pub(crate) fn printable(text: &str, bytes: usize) -> String {
-    truncated(text, bytes).chars().map(|character| if character.is_control() { '?' } else { character }).collect()
+    let shown = text.chars().map(|character| if character.is_control() { '?' } else { character });
+    let mut left = bytes;
+    let fits = |character: &char| {
+        let escaped = character.len_utf8() + usize::from(matches!(character, '"' | '\\'));
+        left.checked_sub(escaped).inspect(|rest| left = *rest).is_some()
+    };
+    shown.take_while(fits).collect()
 }

@@ -1,7 +1,7 @@
 //! Recording into an exponential histogram with integers alone, so that the same latencies give the same buckets on
 //! every machine.
 
-use model::ExponentialHistogram;
+use model::{ExponentialHistogram, OPERATION_BUCKETS};
 
 /// floor(2^(j/8) * 2^63) for j from 1 to 7: where the buckets of scale 3 divide an octave, as 64-bit mantissas. These
 /// roots are irrational, so an integer mantissa lies above a root exactly if it is greater than its floor.
@@ -19,6 +19,14 @@ const EIGHTHS: [u64; 7] = [
 /// resolution, and a logarithmic scale has no place for it.
 pub fn record(histogram: &mut ExponentialHistogram, micros: u64) {
     let count = histogram.0.entry(bucket(micros)).or_insert(0);
+    *count = count.saturating_add(1);
+}
+
+/// Counts one value, in microseconds, in the histogram of a root operation: of scale 2, from 128 us to 33 s.
+pub(crate) fn record_of_operation(histogram: &mut ExponentialHistogram, micros: u64) {
+    // Two buckets of scale 3 are one of scale 2.
+    let coarse = bucket(micros) >> 1;
+    let count = histogram.0.entry(coarse.clamp(*OPERATION_BUCKETS.start(), *OPERATION_BUCKETS.end())).or_insert(0);
     *count = count.saturating_add(1);
 }
 

@@ -18,6 +18,7 @@ mod histogram;
 mod keyed;
 mod memory;
 mod pace;
+mod root;
 mod share;
 mod subject;
 mod tally;

@@ -1,12 +1,16 @@
 //! Judges the traces of one batch and counts what they show.
 
 use crate::finding::{Example, Findings, Key, Place};
-use crate::histogram::record;
+use crate::histogram::{record, record_of_operation};
 use crate::keyed::Keyed;
+use crate::root::{RootId, Roots};
 use crate::subject::{SubjectId, Subjects, SubjectsEver};
 use crate::trace::{Span, Trace};
 use crate::vocabulary::Vocabulary;
-use model::{ArmCounts, Check, Environment, Observation, PerEnvironment, SlowTrace, SpanId, TraceId, UnixMillis};
+use model::{
+    ArmCounts, Check, Environment, MAX_OPERATIONS_PER_OBSERVATION, Observation, OperationCounts, OperationLatency,
+    PerEnvironment, RootOperation, SlowTrace, SpanId, TraceId, UnixMillis,
+};
 use std::collections::BTreeSet;
 
 /// A trace whose batch closes.
@@ -33,12 +37,26 @@ impl Closing {
 #[derive(Debug)]
 pub(crate) struct Tally {
     arms: PerEnvironment<ArmCounts>,
+    /// Blue's traces are counted in two halves; here are those whose mark is odd, and the others in `arms`.
+    odd_blue: ArmCounts,
     slowest: PerEnvironment<Option<(SlowTrace, Place)>>,
+    operations: Vec<OperationTally>,
+    /// The roots of the traces, as long as not all operations are chosen; 8 bytes each.
+    roots: Vec<RootId>,
     findings: Findings,
     subjects: Subjects,
     // Kept between traces, so that judging a trace allocates nothing where nothing is wrong.
     by_id: Vec<(SpanId, u32)>,
     sent_subjects: Vec<(SubjectId, bool)>,
+}
+
+/// One chosen root operation in this batch.
+#[derive(Debug)]
+struct OperationTally {
+    id: RootId,
+    root: RootOperation,
+    latency: PerEnvironment<OperationLatency>,
+    slowest: Option<(SlowTrace, Place)>,
 }
 
 /// Spans of the trace that have one id: more than one where client and server share it.
@@ -56,10 +74,17 @@ impl<'a> ById<'a> {
 }
 
 impl Tally {
-    pub(crate) fn new(keyed: Keyed) -> Tally {
+    pub(crate) fn new(keyed: Keyed, roots: &Roots) -> Tally {
+        let operation = |(id, root): &(RootId, RootOperation)| {
+            let (latency, slowest) = (PerEnvironment::default(), None);
+            OperationTally { id: *id, root: root.clone(), latency, slowest }
+        };
         Tally {
             arms: PerEnvironment::default(),
+            odd_blue: ArmCounts::default(),
             slowest: PerEnvironment::default(),
+            operations: roots.chosen().iter().map(operation).collect(),
+            roots: Vec::new(),
             findings: Findings::new(keyed),
             subjects: Subjects::new(keyed),
             by_id: Vec::new(),
@@ -80,6 +105,7 @@ impl Tally {
         let mut shown = BTreeSet::new();
         let mut slowest_us = None;
         let mut whole = true;
+        let mut root: Option<&Span> = None;
         for span in &trace.spans {
             if closing.is_fabricated(span) {
                 shown.insert(Check::FabricatedSpan);
@@ -87,6 +113,12 @@ impl Tally {
             }
             if !span.judged {
                 continue;
+            }
+            // Of several roots the one with the lowest id, whichever came first and in either environment.
+            if span.sent.parent == SpanId::NONE
+                && root.is_none_or(|root| (span.span, span.kind) < (root.span, root.kind))
+            {
+                root = Some(span);
             }
             self.judge_delivery(span, closing, place, &mut shown);
             if span.is_out() {
@@ -100,20 +132,20 @@ impl Tally {
             }
         }
 
-        let arm = &mut self.arms[closing.environment];
+        let arm = self.arm(closing);
         arm.traces += 1;
         shown.into_iter().for_each(|check| *arm.events.entry(check).or_insert(0) += 1);
-        match slowest_us {
-            Some(latency_us) if whole => {
-                record(&mut arm.latency_us, latency_us);
-                let known = self.slowest[closing.environment].as_ref();
-                if known.is_none_or(|(known, _)| latency_us > known.latency_us) {
-                    let slow = SlowTrace { trace: closing.id, latency_us, assigned: trace.assigned };
-                    self.slowest[closing.environment] = Some((slow, place));
-                }
+        let took = slowest_us.map(|latency_us| Took { latency_us, whole });
+        match took {
+            Some(took) if took.whole => {
+                record(&mut arm.latency_us, took.latency_us);
+                took.keep_slowest(&mut self.slowest[closing.environment], place);
             }
             Some(_) => arm.unfinished += 1,
             None => {}
+        }
+        if let Some(root) = root {
+            self.count_root((root.service, root.operation), took, place);
         }
         self.subjects.count(&mut self.sent_subjects, place);
         self.by_id = by_id;
@@ -125,34 +157,59 @@ impl Tally {
         batch: u64,
         batch_ms: u64,
         left_out: PerEnvironment<u64>,
-        ever: &mut SubjectsEver,
+        (subjects, roots): (&mut SubjectsEver, &mut Roots),
         words: &Vocabulary,
     ) -> (Observation, Vec<Example>) {
         let (findings, mut examples, omitted_findings) = self.findings.finish(words);
-        let (blind_spots, unseen, omitted_subjects) = self.subjects.finish(ever, words);
+        let (blind_spots, unseen, omitted_subjects) = self.subjects.finish(subjects, words);
         examples.extend(unseen);
         let mut arms = self.arms;
+        arms.blue.add(&self.odd_blue);
         for environment in Environment::BOTH {
             let slowest = self.slowest[environment];
             arms[environment].slowest = slowest.map(|(slow, _)| slow);
             examples.extend(slowest.map(|(_, place)| place));
         }
+        examples.extend(self.operations.iter().filter_map(|operation| operation.slowest.map(|(_, place)| place)));
+        let mut seen = self.roots;
+        seen.sort_unstable();
+        roots.count(seen.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u64)), words);
         let observation = Observation {
             batch,
             assigned_from: UnixMillis(batch.saturating_mul(batch_ms)),
             assigned_until: UnixMillis(batch.saturating_add(1).saturating_mul(batch_ms)),
             arms,
+            blue_half: Some(self.odd_blue),
             left_out,
             findings,
             blind_spots,
+            operations: self.operations.into_iter().filter_map(OperationTally::counts).collect(),
             omitted: omitted_findings + omitted_subjects,
         };
         (observation, examples)
     }
 
+    /// Counts what a trace of this root operation took, if that operation is chosen; else the root, for the choice.
+    fn count_root(&mut self, id: RootId, took: Option<Took>, place: Place) {
+        let all_chosen = self.operations.len() >= MAX_OPERATIONS_PER_OBSERVATION;
+        match (self.operations.iter_mut().find(|operation| operation.id == id), took) {
+            (Some(operation), Some(took)) => operation.count(took, place),
+            (None, _) if !all_chosen => self.roots.push(id),
+            (Some(_) | None, _) => {}
+        }
+    }
+
+    /// Where the trace is counted. The lowest bit of its mark says nothing of its bucket, nor of whether it is verified.
+    fn arm(&mut self, closing: &Closing) -> &mut ArmCounts {
+        match closing.environment {
+            Environment::Blue if closing.trace.hash & 1 == 1 => &mut self.odd_blue,
+            environment @ (Environment::Blue | Environment::Green) => &mut self.arms[environment],
+        }
+    }
+
     /// What can be told from how often the span was handed over, with which answers, and how often it came out.
     fn judge_delivery(&mut self, span: &Span, closing: &Closing, place: Place, shown: &mut BTreeSet<Check>) {
-        let arm = &mut self.arms[place.environment];
+        let arm = self.arm(closing);
         arm.spans_acknowledged += u64::from(span.acknowledged);
         arm.spans_out += u64::from(span.acknowledged && span.is_out());
         // Where views were lost, a hand-over may be among them.
@@ -212,6 +269,45 @@ impl Tally {
         let linked = span.is_out() && span.came_out.parent == span.sent.parent;
         let edge = SubjectId::Edge { from: parent.service, to: span.service };
         self.sent_subjects.push((edge, linked && candidates.clone().any(Span::is_out)));
+    }
+}
+
+/// What an acknowledged trace took: microseconds of the slowest span that came out, and whether all of them did.
+#[derive(Clone, Copy, Debug)]
+struct Took {
+    latency_us: u64,
+    whole: bool,
+}
+
+impl Took {
+    /// Keeps the trace as an example if it is slower than the one that is kept.
+    fn keep_slowest(self, slowest: &mut Option<(SlowTrace, Place)>, place: Place) {
+        if slowest.as_ref().is_none_or(|(known, _)| self.latency_us > known.latency_us) {
+            let Place { trace, assigned, .. } = place;
+            *slowest = Some((SlowTrace { trace, latency_us: self.latency_us, assigned }, place));
+        }
+    }
+}
+
+impl OperationTally {
+    fn count(&mut self, took: Took, place: Place) {
+        let latency = &mut self.latency[place.environment];
+        if !took.whole {
+            latency.unfinished += 1;
+            return;
+        }
+        record_of_operation(&mut latency.latency_us, took.latency_us);
+        if place.environment == Environment::Green {
+            took.keep_slowest(&mut self.slowest, place);
+        }
+    }
+
+    /// `None` if no trace of it has a latency in this batch.
+    fn counts(self) -> Option<OperationCounts> {
+        let empty = |environment| self.latency[environment] == OperationLatency::default();
+        let OperationTally { id: _, root, ref latency, slowest } = self;
+        let slowest = slowest.map(|(slow, _)| slow);
+        (!Environment::BOTH.into_iter().all(empty)).then(|| OperationCounts { root, latency: latency.clone(), slowest })
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Trace {
     /// When it was first handed over, or first came out.
     pub(crate) assigned: UnixMillis,
     pub(crate) hash: u64,
+    /// Its first hand-over was told of in time, and before anything left it out.
+    pub(crate) is_assigned: bool,
     pub(crate) spans: Vec<Span>,
     index: Option<Box<Map<(SpanId, u8), u32>>>,
     /// Hand-overs without an answer so far, by the span's position and the time in microseconds, and how many there
@@ -93,7 +95,9 @@ impl Span {
 
 impl Trace {
     pub(crate) fn new(standing: Standing, batch: u64, assigned: UnixMillis, hash: u64) -> Trace {
-        Trace { standing, batch, assigned, hash, spans: Vec::new(), index: None, unanswered: BTreeMap::new() }
+        let is_assigned = standing == Standing::Assigned;
+        let (spans, unanswered) = (Vec::new(), BTreeMap::new());
+        Trace { standing, batch, assigned, hash, is_assigned, spans, index: None, unanswered }
     }
 
     /// What it counts against the bound on spans in flight: one for itself, one for each span, and one for each

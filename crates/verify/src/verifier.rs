@@ -5,6 +5,7 @@ use crate::fact::{Delivery, SpanFact};
 use crate::keyed::{Keyed, Map};
 use crate::memory::Memory;
 use crate::pace::Pace;
+use crate::root::Roots;
 use crate::share::{Distinct, Share};
 use crate::subject::SubjectsEver;
 use crate::trace::{Content, MAX_SPANS_PER_TRACE, Span, Standing, Trace};
@@ -57,6 +58,7 @@ pub struct Verifier {
     /// Traces of batches up to this one are left out, since views were lost.
     missed_through: Option<u64>,
     subjects: SubjectsEver,
+    roots: Roots,
     examples: Examples,
     spans: usize,
     pace: Pace,
@@ -135,6 +137,7 @@ impl Verifier {
             views_from: started.plus_ms(age_ms),
             missed_through: None,
             subjects: SubjectsEver::new(keyed),
+            roots: Roots::new(keyed),
             examples: Examples::default(),
             spans: 0,
             pace: Pace::new(started),
@@ -167,6 +170,22 @@ impl Verifier {
         }
         self.add_sent(environment, delivery, handed_over_us, fact);
         self.keep_within_bound();
+    }
+
+    /// The same for a span that comes from the disk, where it waited until the environment took it. Its trace is judged by
+    /// when it was handed over, but it was assigned when it came.
+    pub fn redelivered(
+        &mut self,
+        environment: Environment,
+        delivery: Delivery,
+        handed_over_us: u64,
+        fact: &SpanFact<'_>,
+    ) {
+        let was_assigned = self.traces[environment].get(&fact.trace).is_some_and(|trace| trace.is_assigned);
+        self.sent(environment, delivery, handed_over_us, fact);
+        if let Some(trace) = self.traces[environment].get_mut(&fact.trace) {
+            trace.is_assigned = was_assigned;
+        }
     }
 
     /// A copy that the mirror dropped, or a span of a request that is otherwise not to be judged: the trace is left out
@@ -280,6 +299,7 @@ impl Verifier {
         let Some(trace) = self.traces[environment].get_mut(&id) else { return };
         trace.standing = Standing::Assigned;
         trace.assigned = at;
+        trace.is_assigned = is_open;
         if trace.batch != batch {
             trace.batch = batch;
             self.batches.entry(batch).or_default().traces[environment].push(id);

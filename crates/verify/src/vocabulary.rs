@@ -109,6 +109,11 @@ impl Vocabulary {
         self.names.get(name.0).map_or(OTHER, |name| name)
     }
 
+    /// Whether the name itself is kept, and not what stands for any that is not.
+    pub(crate) fn is_kept(&self, name: NameId) -> bool {
+        self.names.get(name.0).is_some()
+    }
+
     /// Calls `each` with every key of `sent` that `out` lacks; once with "(other)" where they cannot be named.
     pub(crate) fn missing_keys<'a>(&'a self, sent: KeysId, out: KeysId, mut each: impl FnMut(&'a str)) {
         if sent == out {

@@ -1,6 +1,6 @@
 //! `cargo xtask e2e-setup`: a virtual environment in `target/e2e/venv` with what e2e/requirements.txt pins, and Rotel's
 //! agent beside its Python; another one in `target/e2e/legacy-venv` with the old senders of e2e/requirements-legacy.txt; Node
-//! and what e2e/package-lock.json pins in `target/e2e/node`. Done once: stamps hold what was installed. Envoy, which
+//! and what e2e/package-lock.json pins in `target/e2e/node`; Debian's Prometheus in `target/e2e/prometheus`. Done once: stamps hold what was installed. Envoy, which
 //! benchmarks alone need and which is 107 MB, comes into the first one when they first run.
 
 use crate::process;
@@ -26,6 +26,8 @@ pub struct Installed {
     pub python: PathBuf,
     /// The folder of `node` and `node_modules`.
     pub node: PathBuf,
+    /// Prometheus' program.
+    pub prometheus: PathBuf,
 }
 
 /// Installs what is not there yet.
@@ -33,7 +35,8 @@ pub fn run(workspace: &Workspace) -> Result<Installed> {
     environment(workspace, "requirements-legacy.txt", "legacy-venv", |_, _| Ok(()))?;
     let python = environment(workspace, "requirements.txt", "venv", link_rotel)?;
     let node = install_node(workspace, &python)?;
-    Ok(Installed { python, node })
+    let prometheus = install_prometheus(workspace)?;
+    Ok(Installed { python, node, prometheus })
 }
 
 /// Makes one environment, and `finish`es it (given its folder and its Python).
@@ -123,6 +126,41 @@ fn install_node(workspace: &Workspace, python: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// Debian's package, only unpacked: to install it would start a server of the system's, and its web pages' packages are
+/// not needed. Whoever has Prometheus installed is not asked to load it again.
+fn install_prometheus(workspace: &Workspace) -> Result<PathBuf> {
+    let folder = workspace.target.join("e2e/prometheus");
+    let places = [PathBuf::from("/usr/bin/prometheus"), folder.join("usr/bin/prometheus")];
+    let works = |program: &PathBuf| program.exists() && process::read(Command::new(program).arg("--version")).is_ok();
+    if let Some(program) = places.iter().find(|program| works(program)) {
+        return Ok(program.clone());
+    }
+    let wanted = "the end-to-end tests need Prometheus (2.42 is what was tried): install it (on Debian: sudo apt-get install \
+                  prometheus), or use `cargo xtask test --fast`";
+    if !Path::new("/usr/bin/apt-get").exists() {
+        bail!(wanted);
+    }
+    eprintln!("e2e-setup: unpacking Debian's prometheus");
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove the old {}", folder.display()))?;
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let download = || process::run_aside(apt_get(&["download", "--quiet", "prometheus"]).current_dir(&folder));
+    // Without lists, as in a container, the first attempt finds no such package.
+    if download().is_err() {
+        process::run_aside(&mut apt_get(&["update", "--quiet"])).context(wanted)?;
+        download().context(wanted)?;
+    }
+    let packages = fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    for package in packages {
+        process::run_aside(Command::new("dpkg-deb").arg("--extract").arg(package?.path()).arg(&folder))
+            .context(wanted)?;
+    }
+    let program = folder.join("usr/bin/prometheus");
+    process::read(Command::new(&program).arg("--version")).context(wanted)?;
+    Ok(program)
+}
+
 /// A new, empty environment. What an older one held is removed.
 fn make_venv(venv: &Path) -> Result<()> {
     if venv.exists() {
@@ -158,13 +196,18 @@ fn install_from_debian(package: &str) -> Result<()> {
         bail!("install {package} (on Debian: sudo apt-get install {package}), then run this again");
     }
     eprintln!("e2e-setup: installing {package}");
-    let apt_get = |arguments: &[&str]| {
-        process::run_aside(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(arguments))
-    };
+    let install =
+        || process::run_aside(&mut apt_get(&["install", "--yes", "--quiet", "--no-install-recommends", package]));
     // Without lists, as in a container, the first attempt finds no such package.
-    if apt_get(&["install", "--yes", "--quiet", "--no-install-recommends", package]).is_err() {
-        apt_get(&["update", "--quiet"])?;
-        apt_get(&["install", "--yes", "--quiet", "--no-install-recommends", package])?;
+    if install().is_err() {
+        process::run_aside(&mut apt_get(&["update", "--quiet"]))?;
+        install()?;
     }
     Ok(())
+}
+
+fn apt_get(arguments: &[&str]) -> Command {
+    let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
+    command
 }

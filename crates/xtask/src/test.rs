@@ -46,7 +46,8 @@ fn end_to_end_tests(workspace: &Workspace) -> Result<()> {
     let binary = workspace.target.join("release").join(format!("verdigris{EXE_SUFFIX}"));
     let mut command = cargo(workspace, &["test", "--workspace", "--test", "it"]);
     command.env("VERDIGRIS_BIN", binary);
-    process::run(command.env("VERDIGRIS_E2E_PYTHON", installed.python).env("VERDIGRIS_E2E_NODE", installed.node))
+    command.env("VERDIGRIS_E2E_PYTHON", installed.python).env("VERDIGRIS_E2E_NODE", installed.node);
+    process::run(command.env("VERDIGRIS_E2E_PROMETHEUS", installed.prometheus))
 }
 
 /// The steps that were done, with how long each took.

@@ -45,9 +45,9 @@ async fn an_answer_that_takes_long_is_told_once_before_it_comes() {
         for (weight, mirror, role) in [(5_000, false, Role::Serving), (0, true, Role::Mirrored)] {
             green.set_open(false);
             let mut fixture = Fixture::start(RouteTable { mirror, ..table(&blue, Some(&green), weight) }).await;
-            let message = match role {
-                Role::Serving => request([(blues[0], 1), (greens[0], 1), (greens[1], 1)]),
-                Role::Mirrored => request([(blues[0], 1), (greens[0], 1)]),
+            let message = match mirror {
+                false => request([(blues[0], 1), (greens[0], 1), (greens[1], 1)]),
+                true => request([(blues[0], 1), (greens[0], 1)]),
             };
             let before = green.messages().len();
             let sending = export(&fixture, Signal::Traces, message);

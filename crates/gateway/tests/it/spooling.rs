@@ -2,7 +2,7 @@
 
 use crate::upstream::{Reply, Upstream};
 use crate::*;
-use gateway::{Outcome, Status};
+use gateway::{Outcome, Role, Status};
 use spool::Spool;
 use tempfile::TempDir;
 
@@ -104,6 +104,14 @@ async fn one_environment_that_is_down_holds_up_nothing_of_the_other() {
     fixture.publish(rollback).await;
     drained(&fixture, &spools).await;
     assert_eq!(spans_of(&blue.taken(Signal::Traces)), of(&traces));
+    // And of these that they come from the disk.
+    let mut redelivered = Vec::new();
+    while let Ok(view) = fixture.views.try_recv() {
+        if let View::Sent { role: Role::Redelivering, message, outcome: Outcome::Acknowledged(_), .. } = view {
+            redelivered.push(message);
+        }
+    }
+    assert!(spans_of(&redelivered).keys().eq(of(&to_green).keys()), "{redelivered:?}");
 }
 
 #[tokio::test]

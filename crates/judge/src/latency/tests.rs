@@ -1,7 +1,9 @@
 use super::*;
 use model::ExponentialHistogram;
 
-const GUARD: config::Latency = config::Latency { quantile: 0.99, worse_than_active_by: 0.2 };
+fn terms() -> Terms {
+    Terms::over_all(&config::Latency { quantile: 0.99, worse_than_active_by: 0.2 })
+}
 
 fn arm(buckets: &[(i32, u64)], unfinished: u64) -> ArmCounts {
     ArmCounts {
@@ -13,7 +15,7 @@ fn arm(buckets: &[(i32, u64)], unfinished: u64) -> ArmCounts {
 }
 
 fn observe(metric: &mut LatencyMetric, blue: ArmCounts, green: ArmCounts) {
-    metric.observe(&PerEnvironment { blue, green }, Environment::Green, &GUARD, 0.001);
+    metric.observe(Latencies::from(&green), Latencies::from(&blue), &terms(), 0.001);
 }
 
 #[test]
@@ -34,7 +36,7 @@ fn thresholds_freeze_once_and_judge_only_what_comes_after() {
 #[test]
 fn quantiles_among_the_unfinished_are_the_highest_bucket() {
     let mut collected = Collected::default();
-    collected.add(&arm(&[(5, 90), (i32::MAX, 5)], 5));
+    collected.add(Latencies::from(&arm(&[(5, 90), (i32::MAX, 5)], 5)));
     assert_eq!(collected.quantile_bucket(0.5), 5);
     assert_eq!(collected.quantile_bucket(0.94), *BUCKETS.end());
     assert_eq!(collected.quantile_bucket(0.99), *BUCKETS.end());
@@ -42,13 +44,14 @@ fn quantiles_among_the_unfinished_are_the_highest_bucket() {
 
 #[test]
 fn a_point_within_a_bucket_takes_part_of_it() {
-    let counts = arm(&[(9, 7), (10, 5), (11, 100), (12, 40), (13, 8)], 3);
-    assert_eq!(beyond(&counts, 10), 151);
-    assert_eq!(beyond_within(&counts, 10, 0.0), 151.0);
-    assert_eq!(beyond_within(&counts, 10, 0.25), 126.0);
-    assert_eq!(beyond_within(&counts, 10, 1.5), 31.0);
-    assert_eq!(beyond(&counts, i32::MAX), 3);
-    assert_eq!(beyond_within(&counts, i32::MAX, 79.9), 3.0);
+    let arm = arm(&[(9, 7), (10, 5), (11, 100), (12, 40), (13, 8)], 3);
+    let counts = Latencies::from(&arm);
+    assert_eq!(counts.beyond(10), 151);
+    assert_eq!(counts.beyond_within(10, 0.0), 151.0);
+    assert_eq!(counts.beyond_within(10, 0.25), 126.0);
+    assert_eq!(counts.beyond_within(10, 1.5), 31.0);
+    assert_eq!(counts.beyond(i32::MAX), 3);
+    assert_eq!(counts.beyond_within(i32::MAX, 79.9), 3.0);
 }
 
 #[test]
@@ -58,7 +61,7 @@ fn unfinished_traces_are_slow_and_told_apart() {
     (0..20).for_each(|_| observe(&mut metric, arm(&[(10, 100)], 0), arm(&[(10, 90)], 10)));
     let LatencyMetric::Judging(judging) = &metric else { panic!("frozen") };
     assert!(metric.log_against() > 10.0 && judging.explained_by_unfinished());
-    let estimate = judging.estimate(&GUARD);
+    let estimate = judging.estimate(&terms());
     assert!((estimate.candidate - 0.1).abs() < 1e-12 && estimate.active == 0.0);
 }
 

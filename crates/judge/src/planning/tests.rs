@@ -23,6 +23,13 @@ fn detection_is_the_tables() {
 }
 
 #[test]
+fn a_slow_tail_is_the_tables() {
+    for (share, table) in [(0.5, 12e3), (0.1, 30e3), (0.01, 235e3)] {
+        check(traces_to_detect_slowdown(0.99, 1.2, share, 0.01), table);
+    }
+}
+
+#[test]
 fn proofs_are_the_tables() {
     // The table proves an odds ratio: a margin of the base rate is psi0 = 2, half of it 1.5.
     for (margin, half, tenth, hundredth) in [(0.0005, 241e3, 641e3, 6.0e6), (0.001, 87e3, 212e3, 1.6e6)] {
@@ -38,6 +45,9 @@ fn what_cannot_be_told_takes_for_ever() {
     assert_eq!(traces_to_detect(0.001, 1.0, 0.5, 0.01), f64::INFINITY);
     assert_eq!(traces_to_detect(0.001, 2.0, 0.0, 0.01), f64::INFINITY);
     assert_eq!(traces_to_detect(0.001, 2.0, 1.0, 0.01), f64::INFINITY);
+    assert_eq!(traces_to_detect_slowdown(0.99, 1.0, 0.5, 0.01), f64::INFINITY);
+    assert_eq!(traces_to_detect_slowdown(0.99, 1.2, 1.0, 0.01), f64::INFINITY);
+    assert!(traces_to_detect_slowdown(0.5, 1_000.0, 0.5, 0.01) > 0.0, "a share above one is no share");
     assert_eq!(traces_to_prove_absent(0.0, 0.01), f64::INFINITY);
     assert_eq!(traces_to_prove_rate(0.01, 0.0, 0.5, 0.01), f64::INFINITY);
 }

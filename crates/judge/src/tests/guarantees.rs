@@ -17,18 +17,18 @@ fn at_most(runs: u64, alpha: f64) -> u64 {
 /// Random weights, a base rate that triples, and batches of every size: the mean of e stays at most 1.
 #[test]
 fn mean_evidence_is_at_most_one_under_any_allocation() {
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     let (runs, batches) = (4_000, 20);
     let mut evidence = Vec::with_capacity(runs);
     for _ in 0..runs {
         let mut process = Process::new(PSI.len());
         for batch in 0..batches {
             let base = 0.01 * (1.0 + 2.0 * f64::from(batch) / f64::from(batches));
-            let n_g = random.next() % 60;
-            let n_b = random.next() % 60;
+            let n_g = random.bits() % 60;
+            let n_b = random.bits() % 60;
             let candidate = Counts { traces: n_g, events: random.binomial(n_g, base) };
             let active = Counts { traces: n_b, events: random.binomial(n_b, base) };
-            process.update(&log_e(&Split { candidate, active }, 1.0, &PSI), 0.05);
+            process.update(&log_e(&Split { candidate, active }, &PSI), 0.05);
         }
         evidence.push(libm::exp(process.log_evidence()));
     }
@@ -53,11 +53,12 @@ fn false_alarms_stay_below_alpha_on_a_ramp() {
         let (mut alarmed, mut failed) = (false, false);
         for batch in 0..120u32 {
             let drift = 1.0 + f64::from(batch) / 120.0;
-            for behaviour in [&mut traffic.blue, &mut traffic.green] {
+            let simulated: &mut crate::simulate::Traffic = &mut traffic;
+            for behaviour in [&mut simulated.blue, &mut simulated.green] {
                 behaviour.chances.insert(Check::ErrorSpan, 0.02 * drift);
                 behaviour.chances.insert(Check::LostSpan, 0.01 * drift);
             }
-            judge.observe(&traffic.batch([0.01, 0.05, 0.25, 0.5][batch as usize / 30]));
+            judge.observe(&traffic.batch([0.01, 0.05, 0.25, 0.5][batch as usize / 30]), None);
             let assessment = judge.assess();
             alarmed |= assessment.log_evidence >= assessment.log_threshold;
             failed |= matches!(assessment.verdict, Verdict::Fail(_));
@@ -78,7 +79,7 @@ fn false_proofs(runs: u64, green: Behaviour, log_for: impl Fn(&Judge) -> f64) ->
         let mut traffic = Traffic::new(9_000 + seed, 200, blue, green.clone());
         let mut judge = Judge::new(config());
         let ever = (0..100).any(|_| {
-            judge.observe(&traffic.batch(0.5));
+            judge.observe(&traffic.batch(0.5), None);
             log_for(&judge) >= log_threshold
         });
         false_proofs += u64::from(ever);
@@ -103,7 +104,7 @@ fn median_to_detect(base: f64, worse: f64, weight: f64, per_batch: u64) -> f64 {
     let threshold = libm::log(100.0);
     let mut needed: Vec<u64> = (0..201)
         .map(|seed| {
-            let mut random = Random(70_000 + seed);
+            let mut random = Random::new(70_000 + seed);
             let mut process = Process::new(PSI.len());
             let mut traces = 0;
             while process.log_evidence() < threshold {
@@ -111,7 +112,7 @@ fn median_to_detect(base: f64, worse: f64, weight: f64, per_batch: u64) -> f64 {
                 let n_b = per_batch - n_g;
                 let candidate = Counts { traces: n_g, events: random.binomial(n_g, worse) };
                 let active = Counts { traces: n_b, events: random.binomial(n_b, base) };
-                process.update(&log_e(&Split { candidate, active }, 1.0, &PSI), 1.0 / 1_200.0);
+                process.update(&log_e(&Split { candidate, active }, &PSI), 1.0 / 1_200.0);
                 traces += per_batch;
                 assert!(traces < 10_000_000, "never detected");
             }
@@ -147,7 +148,7 @@ fn a_slowdown_takes_what_the_acceptance_table_says() {
             let alarmed = |judge: &Judge| judge.latency.as_ref().unwrap().log_against() >= libm::log(100.0);
             (1..400)
                 .find(|_| {
-                    judge.observe(&traffic.batch(0.5));
+                    judge.observe(&traffic.batch(0.5), None);
                     alarmed(&judge)
                 })
                 .expect("a slowdown by a fifth is seen within 40,000 traces")

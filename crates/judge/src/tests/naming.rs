@@ -12,9 +12,9 @@ fn first_failure(config: Config, seed: u64, weight: f64, green: Behaviour) -> Fa
     let mut traffic = Traffic::new(seed, 300, blue, green.clone());
     let mut judge = Judge::new(config);
     for _ in 0..600 {
-        judge.observe(&traffic.batch(weight));
+        judge.observe(&traffic.batch(weight), None);
         if let Verdict::Fail(failure) = judge.assess().verdict {
-            return failure;
+            return *failure;
         }
     }
     panic!("no failure in 600 batches of {green:?}: {:#?}", judge.assess())
@@ -121,7 +121,7 @@ fn check_by_hand(config: &Config, by_hand: ByHand, expected: (Guard, Check)) {
     ];
     let observation = Observation { arms, blind_spots, ..Traffic::new(0, 0, healthy(), healthy()).batch(0.5) };
     let mut judge = Judge::new(config.clone());
-    judge.observe(&observation);
+    judge.observe(&observation, None);
     let Verdict::Fail(failure) = judge.assess().verdict else { panic!("{:#?}", judge.assess()) };
     assert_eq!((failure.guard, failure.check), expected, "{failure:#?}");
 }
@@ -164,7 +164,7 @@ fn unfinished_traces_are_losses_before_they_are_slow() {
             observation.arms.green.latency_us = ExponentialHistogram([(bucket, 1_000 - unfinished)].into());
             observation.arms.green.unfinished = unfinished;
             observation.arms.green.events.insert(Check::LostSpan, lost);
-            judge.observe(&observation);
+            judge.observe(&observation, None);
         }
         let Verdict::Fail(failure) = judge.assess().verdict else { panic!("{:#?}", judge.assess()) };
         assert_eq!((failure.guard, failure.check), expected, "{failure:#?}");
@@ -179,7 +179,7 @@ fn edges_are_named_where_no_operation_is_blind() {
     for _ in 0..20 {
         let mut observation = traffic.batch(0.5);
         observation.blind_spots.retain(|spot| spot.subject == edge());
-        judge.observe(&observation);
+        judge.observe(&observation, None);
     }
     let Verdict::Fail(failure) = judge.assess().verdict else { panic!("the edge is blind") };
     assert_eq!((failure.check, failure.subject), (Check::BlindSpot, Some(edge())));
@@ -193,7 +193,7 @@ fn an_edge_that_nobody_sees_is_explained_by_changed_parents() {
     for _ in 0..20 {
         let mut observation = traffic.batch(0.5);
         observation.blind_spots.retain(|spot| spot.subject == edge());
-        judge.observe(&observation);
+        judge.observe(&observation, None);
     }
     let Verdict::Fail(failure) = judge.assess().verdict else { panic!("parents have changed") };
     assert_eq!((failure.guard, failure.check, failure.subject), (Guard::Findings, Check::Reparented, None));
@@ -204,10 +204,10 @@ fn a_subject_that_was_seen_again_is_not_blind() {
     let mut gone = Traffic::new(9, 300, healthy(), Behaviour { blind: 1.0, ..healthy() });
     let mut judge = Judge::new(config());
     // Ten seconds of absence while the candidate started, then nothing unseen for an hour.
-    (0..3).for_each(|_| judge.observe(&gone.batch(0.5)));
+    (0..3).for_each(|_| judge.observe(&gone.batch(0.5), None));
     assert!(matches!(judge.assess().verdict, Verdict::Fail(_)));
     gone.green.blind = 0.0;
-    (0..1_200).for_each(|_| judge.observe(&gone.batch(0.5)));
+    (0..1_200).for_each(|_| judge.observe(&gone.batch(0.5), None));
     let verdict = judge.assess().verdict;
     assert!(!matches!(verdict, Verdict::Fail(_)), "{verdict:?}");
 }
@@ -220,7 +220,31 @@ fn what_is_blind_in_both_is_noise() {
     config.guards.span_loss = None;
     let mut judge = Judge::new(config);
     for _ in 0..200 {
-        judge.observe(&traffic.batch(0.5));
+        judge.observe(&traffic.batch(0.5), None);
         assert!(!matches!(judge.assess().verdict, Verdict::Fail(_)));
     }
+}
+
+#[test]
+fn only_what_is_worse_by_itself_is_called_so() {
+    let log_threshold = libm::log(1.0 / config().false_alarm);
+    let (mut beyond_chance, mut worse) = (0, 0);
+    for missing in 0..40 {
+        let mut judge = Judge::new(config());
+        let mut observation = Traffic::new(0, 0, healthy(), healthy()).batch(0.5);
+        let arm = ArmCounts { traces: 500, spans_out: 3_000, ..ArmCounts::default() };
+        observation.arms = PerEnvironment { blue: arm.clone(), green: arm };
+        observation.arms.green.events.insert(Check::LostSpan, 200);
+        observation.arms.green.events.insert(Check::MissingAttribute, missing);
+        judge.observe(&observation, None);
+        let assessment = judge.assess();
+        let Verdict::Fail(failure) = assessment.verdict else { panic!("200 of 500 traces lose spans") };
+        let is_worse = failure.alarmed.contains(&Check::MissingAttribute);
+        let findings = assessment.guards.iter().find(|it| it.guard == Guard::Findings).unwrap();
+        assert_eq!(findings.worse, if is_worse { vec![Check::MissingAttribute] } else { vec![] });
+        worse += u64::from(is_worse);
+        beyond_chance += u64::from(judge.rates[&Check::MissingAttribute].log_against() >= log_threshold);
+    }
+    // Of eleven metrics one alone must show more than 1/falseAlarm.
+    assert!(0 < worse && worse < beyond_chance, "{worse} of {beyond_chance}");
 }

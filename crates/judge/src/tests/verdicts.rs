@@ -3,8 +3,8 @@
 use super::simulation::{Behaviour, Traffic, config};
 use crate::{Config, Guard, Guards, Judge, SpanLoss, Verdict};
 use model::{
-    ArmCounts, BlindSpotCount, Check, Environment, ExponentialHistogram, Observation, PerEnvironment, Subject,
-    UnixMillis,
+    ArmCounts, BasisPoints, BlindSpotCount, Check, Environment, ExponentialHistogram, Observation, PerEnvironment,
+    Subject, UnixMillis,
 };
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ fn healthy() -> Behaviour {
 fn run(config: Config, batches: u64, weight: f64, green: Behaviour) -> Judge {
     let mut traffic = Traffic::new(11, 300, healthy(), green);
     let mut judge = Judge::new(config);
-    (0..batches).for_each(|_| judge.observe(&traffic.batch(weight)));
+    (0..batches).for_each(|_| judge.observe(&traffic.batch(weight), None));
     judge
 }
 
@@ -39,9 +39,9 @@ fn an_equal_candidate_passes_and_an_unproved_guard_holds_it() {
     let assessment = judge.assess();
     assert_eq!(assessment.verdict, Verdict::Pass, "{assessment:#?}");
     assert!(assessment.guards.iter().filter(|it| it.log_for.is_some()).all(|it| it.proved));
-    // At 1 % the candidate has 900 traces by then: too few for any of the three.
-    let Verdict::Inconclusive { missing } = run(config(), 300, 0.01, healthy()).assess().verdict else {
-        panic!("900 traces prove nothing")
+    // At 1 % the candidate has 300 traces after 100 batches: too few for any of the three, whatever the luck.
+    let Verdict::Inconclusive { missing } = run(config(), 100, 0.01, healthy()).assess().verdict else {
+        panic!("300 traces prove nothing")
     };
     assert_eq!(missing.len(), 3, "{missing:?}");
 }
@@ -50,7 +50,7 @@ fn an_equal_candidate_passes_and_an_unproved_guard_holds_it() {
 fn a_suspected_blind_spot_holds_the_pass() {
     let mut traffic = Traffic::new(15, 300, healthy(), healthy());
     let mut judge = Judge::new(config());
-    (0..300).for_each(|_| judge.observe(&traffic.batch(0.5)));
+    (0..300).for_each(|_| judge.observe(&traffic.batch(0.5), None));
     let mut observation = traffic.batch(0.5);
     let three = PerEnvironment { blue: 0, green: 3 };
     observation.blind_spots.push(BlindSpotCount {
@@ -61,7 +61,7 @@ fn a_suspected_blind_spot_holds_the_pass() {
         unseen_ever: three,
         example: None,
     });
-    judge.observe(&observation);
+    judge.observe(&observation, None);
     let verdict = judge.assess().verdict;
     let line = "blindSpots: more traces of operation nightly of batch, unseen in all 3 traces of the candidate";
     assert_eq!(verdict, Verdict::Inconclusive { missing: vec![line.to_owned()] });
@@ -103,9 +103,9 @@ fn the_bake_compares_with_what_the_active_environment_had() {
     ] {
         let mut traffic = Traffic::new(12, 300, healthy(), healthy());
         let mut judge = Judge::new(config());
-        (0..100).for_each(|_| judge.observe(&traffic.batch(0.5)));
+        (0..100).for_each(|_| judge.observe(&traffic.batch(0.5), None));
         traffic.green = green.clone();
-        (0..60).for_each(|_| judge.observe(&traffic.batch(1.0)));
+        (0..60).for_each(|_| judge.observe(&traffic.batch(1.0), None));
         let verdict = judge.assess().verdict;
         assert_eq!(matches!(verdict, Verdict::Fail(_)), fails, "{green:?}: {verdict:#?}");
     }
@@ -117,9 +117,9 @@ fn a_loss_within_the_tolerance_is_no_evidence_in_the_bake() {
     tolerant.guards.span_loss = Some(SpanLoss { at_most: 0.01 });
     let mut traffic = Traffic::new(16, 300, healthy(), healthy());
     let mut judge = Judge::new(tolerant);
-    (0..100).for_each(|_| judge.observe(&traffic.batch(0.5)));
+    (0..100).for_each(|_| judge.observe(&traffic.batch(0.5), None));
     traffic.green.chances.insert(Check::LostSpan, 0.005);
-    (0..60).for_each(|_| judge.observe(&traffic.batch(1.0)));
+    (0..60).for_each(|_| judge.observe(&traffic.batch(1.0), None));
     let loss = &judge.assess().guards[0];
     assert!(loss.candidate.events > 50 && loss.log_against < 1.0, "{loss:#?}");
 }
@@ -128,16 +128,16 @@ fn a_loss_within_the_tolerance_is_no_evidence_in_the_bake() {
 fn a_broken_source_is_an_error_until_it_is_mended() {
     let mut traffic = Traffic::new(13, 300, healthy(), healthy());
     let mut judge = Judge::new(config());
-    judge.observe(&traffic.batch(0.5));
+    judge.observe(&traffic.batch(0.5), None);
     let mut broken = traffic.batch(0.5);
     broken.arms.green.events.insert(Check::LostSpan, broken.arms.green.traces + 1);
-    judge.observe(&broken);
+    judge.observe(&broken, None);
     let Verdict::Error { reason } = judge.assess().verdict else { panic!("more events than traces") };
     assert!(
         reason.starts_with("batch 2 has ") && reason.contains("lost spans") && reason.contains("green"),
         "{reason}"
     );
-    judge.observe(&traffic.batch(0.5));
+    judge.observe(&traffic.batch(0.5), None);
     assert!(matches!(judge.assess().verdict, Verdict::Inconclusive { .. }));
     let mut unusable = config();
     unusable.false_alarm = 0.0;
@@ -145,14 +145,81 @@ fn a_broken_source_is_an_error_until_it_is_mended() {
     assert_eq!(reason, "falseAlarm is 0; expected more than 0 and less than 1");
 }
 
+/// Runs 100 batches at 50 %, of which green is assigned this share.
+fn run_split(assigned: f64, green: Behaviour) -> crate::Assessment {
+    let mut traffic = Traffic::new(17, 300, healthy(), green);
+    let mut judge = Judge::new(config());
+    for _ in 0..100 {
+        let mut observation = traffic.batch(0.5);
+        let of_green = traffic.random.binomial(300, assigned);
+        observation.arms.green.assigned = of_green;
+        observation.arms.blue.assigned = 300 - of_green;
+        judge.observe(&observation, BasisPoints::new(5_000));
+    }
+    judge.assess()
+}
+
+#[test]
+fn no_verdict_is_made_from_a_broken_split() {
+    for green in [healthy(), healthy().with(Check::LostSpan, 0.05)] {
+        let assessment = run_split(0.45, green);
+        let split = assessment.assignment.unwrap();
+        assert!(split.broken && split.candidate + split.active == 30_000, "{split:?}");
+        let Verdict::Error { reason } = assessment.verdict else { panic!("{:?}", assessment.verdict) };
+        assert!(reason.starts_with("the split is broken: of 30,000 traces that began at weight 50% the"), "{reason}");
+        assert!(reason.contains("was assigned 45 %; over 1,000,000 x likelier broken"), "{reason}");
+    }
+    assert_eq!(run_split(0.5, healthy()).verdict, Verdict::Pass);
+    assert!(matches!(run_split(0.5, healthy().with(Check::LostSpan, 0.05)).verdict, Verdict::Fail(_)));
+}
+
+#[test]
+fn a_person_may_have_the_split_watched_anew() {
+    let mut traffic = Traffic::new(18, 300, healthy(), healthy());
+    let mut judge = Judge::new(config());
+    let weight = BasisPoints::new(1_000);
+    (0..100).for_each(|_| judge.observe(&traffic.batch(0.5), weight));
+    assert!(matches!(judge.assess().verdict, Verdict::Error { .. }));
+    judge.watch_assignment_anew();
+    assert_eq!((judge.assess().verdict, judge.assess().assignment), (Verdict::Pass, None));
+}
+
+#[test]
+fn a_failure_says_how_large_the_difference_is_and_what_it_took() {
+    let mut traffic = Traffic::new(19, 300, healthy().with(Check::LostSpan, 0.001), healthy());
+    traffic.green.chances.insert(Check::LostSpan, 0.02);
+    let mut judge = Judge::new(config());
+    (0..60).for_each(|_| judge.observe(&traffic.batch(0.5), None));
+    let assessment = judge.assess();
+    let Verdict::Fail(failure) = &assessment.verdict else { panic!("{assessment:?}") };
+    assert_eq!(failure.traces, assessment.traces);
+    let effect = failure.effect;
+    assert_eq!((effect.measure, effect.confidence), (crate::Measure::OddsRatio, 0.95));
+    let truth = 0.02 / 0.98 / (0.001 / 0.999);
+    assert!(effect.at_least < truth && effect.at_most.is_none_or(|most| most > truth), "{effect:?}");
+    assert!(effect.at_least > 3.0, "{effect:?}");
+    let words = failure.reasons.join("\n");
+    assert!(words.contains("95 % sure that at least") && words.contains("it took "), "{words}");
+    // In the bake there is nothing to compare with: the share itself.
+    let mut traffic = Traffic::new(20, 300, healthy(), healthy());
+    let mut judge = Judge::new(config());
+    (0..100).for_each(|_| judge.observe(&traffic.batch(0.5), None));
+    traffic.green.chances.insert(Check::LostSpan, 0.02);
+    (0..30).for_each(|_| judge.observe(&traffic.batch(1.0), None));
+    let Verdict::Fail(failure) = judge.assess().verdict else { panic!("a loss of 2 % in the bake") };
+    let effect = failure.effect;
+    assert_eq!(effect.measure, crate::Measure::Share);
+    assert!(effect.at_least < 0.02 && effect.at_most.is_some_and(|most| 0.02 < most && most < 0.04), "{effect:?}");
+}
+
 #[test]
 fn a_batch_is_judged_once() {
     let mut traffic = Traffic::new(14, 300, healthy(), healthy().with(Check::LostSpan, 0.01));
     let observations: Vec<Observation> = (0..5).map(|_| traffic.batch(0.5)).collect();
     let mut once = Judge::new(config());
-    observations.iter().for_each(|it| once.observe(it));
+    observations.iter().for_each(|it| once.observe(it, None));
     let mut again = once.clone();
-    observations.iter().for_each(|it| again.observe(it));
+    observations.iter().for_each(|it| again.observe(it, None));
     assert_eq!(once, again);
 }
 
@@ -187,6 +254,7 @@ fn hostile_arm() -> impl Strategy<Value = ArmCounts> {
             ArmCounts {
                 traces,
                 events,
+                assigned: traces,
                 spans_acknowledged: traces,
                 spans_out: unfinished,
                 latency_us,
@@ -226,9 +294,11 @@ fn hostile_observation() -> impl Strategy<Value = Observation> {
             assigned_from: UnixMillis(0),
             assigned_until: UnixMillis(0),
             arms,
+            blue_half: None,
             left_out: PerEnvironment::default(),
             findings: vec![],
             blind_spots,
+            operations: vec![],
             omitted: 0,
         }
     })
@@ -248,7 +318,7 @@ proptest! {
         let mut judge = Judge::new(config);
         for (batch, mut observation) in observations.into_iter().enumerate() {
             observation.batch = batch as u64;
-            judge.observe(&observation);
+            judge.observe(&observation, None);
             let assessment = judge.assess();
             // Infinities and NaN become null, which is no number to read back.
             let text = serde_json::to_string(&assessment).unwrap();

@@ -97,9 +97,17 @@ fn grpc() {
 }
 
 #[test]
+fn prometheus() {
+    run_all("prometheus");
+}
+
+#[test]
 fn every_target_is_here_and_in_fuzz() {
     let targets: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
-    assert_eq!(targets, ["grpc", "gunzip", "hostile", "json", "spans", "split"].map(str::to_owned).into());
+    assert_eq!(
+        targets,
+        ["grpc", "gunzip", "hostile", "json", "prometheus", "spans", "split"].map(str::to_owned).into()
+    );
     assert_eq!(targets, names(&fuzz().join("seeds")));
     let files = targets.iter().map(|name| format!("{name}.rs")).collect();
     assert_eq!(names(&fuzz().join("fuzz_targets")), files);

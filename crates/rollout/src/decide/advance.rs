@@ -24,6 +24,12 @@ impl Decider {
         for _ in 0..=2 * self.state.plan.steps.len() {
             let Phase::Progressing { step, stage, halt: None } = &self.state.phase else { return };
             let step = *step;
+            if let Some(reason) = self.broken_split() {
+                return self.hold(HoldReason::SplitBroken { reason });
+            }
+            if let Some((metric, reason)) = self.holding_source() {
+                return self.hold(HoldReason::SourceFails { metric, reason });
+            }
             match self.next(stage, step) {
                 Next::Wait => return,
                 Next::Advance => self.enter(step + 1),
@@ -174,6 +180,17 @@ impl Decider {
     /// How many approvals the plan still asks for.
     pub(crate) fn approvals_missing(&self) -> u32 {
         crate::report::approvals_missing(&self.state, self.now)
+    }
+
+    /// Why nothing that was compared means anything, if that is so.
+    fn broken_split(&self) -> Option<String> {
+        let assessment = self.state.assessment.as_ref()?;
+        match &assessment.verdict {
+            Verdict::Error { reason } if assessment.assignment.is_some_and(|split| split.broken) => {
+                Some(reason.clone())
+            }
+            Verdict::Error { .. } | Verdict::Pass | Verdict::Fail(_) | Verdict::Inconclusive { .. } => None,
+        }
     }
 
     fn proved(&self) -> bool {

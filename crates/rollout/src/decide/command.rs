@@ -1,8 +1,10 @@
 //! What an operator asks for.
 
-use super::Decider;
+use super::{Decider, judge_config};
 use crate::event::{Action, Cause, Command, Decision, HoldReason, Principal};
+use crate::plan::Step as PlanStep;
 use crate::state::{Approval, Halt, Phase, Stage};
+use judge::NoiseFloor;
 
 impl Decider {
     pub(super) fn command(&mut self, command: &Command, by: &Principal) {
@@ -33,6 +35,7 @@ impl Decider {
 
     fn resume(&mut self) -> Result<(), String> {
         let now = self.now;
+        self.sources_answer()?;
         let Phase::Progressing { step, stage, halt } = &mut self.state.phase else { return Err(self.no_longer()) };
         let step = *step;
         let held = match halt.take() {
@@ -40,7 +43,7 @@ impl Decider {
                 stage.extend(now.since_ms(since));
                 None
             }
-            Some(Halt::Held { reason, .. }) => Some(reason),
+            Some(Halt::Held { reason, since }) => Some((reason, since)),
             None if matches!(stage, Stage::Pausing { .. }) => {
                 *stage = Stage::Pausing { until: Some(now) };
                 None
@@ -50,9 +53,9 @@ impl Decider {
         self.decisions.push(Decision::Resumed);
         match held {
             None => {}
-            Some(HoldReason::Inconclusive { .. }) => self.wait_again(step),
-            Some(HoldReason::Gate { gate, .. }) => self.request_gate(gate),
-            Some(HoldReason::NotApplied { .. }) => {
+            Some((HoldReason::Inconclusive { .. }, _)) => self.wait_again(step),
+            Some((HoldReason::Gate { gate, .. }, _)) => self.request_gate(gate),
+            Some((HoldReason::NotApplied { .. }, _)) => {
                 if let Phase::Progressing { stage: Stage::Shifting { until, .. } | Stage::Settling { until }, .. } =
                     &mut self.state.phase
                 {
@@ -60,9 +63,32 @@ impl Decider {
                 }
                 self.actions.push(Action::Publish(Box::new(self.state.table.clone())));
             }
-            Some(HoldReason::SourceSilent { .. }) => self.state.heard_at = now,
+            Some((HoldReason::SplitBroken { .. }, _)) => {
+                self.state.judge.watch_assignment_anew();
+                self.state.assessment = Some(self.state.judge.assess());
+                self.wait_again(step);
+            }
+            Some((HoldReason::SourceSilent { .. }, _)) => self.state.heard_at = now,
+            // Refused above as long as the source fails.
+            Some((HoldReason::SourceFails { .. }, _)) => {}
+            Some((HoldReason::MeasurementBroken { .. }, since)) => self.measure_anew(step, now.since_ms(since)),
         }
         Ok(())
+    }
+
+    /// Nobody goes on past a hold for a metric's source: the plan, which others may have approved, asks for the metric.
+    fn sources_answer(&self) -> Result<(), String> {
+        let held = matches!(
+            self.state.phase,
+            Phase::Progressing { halt: Some(Halt::Held { reason: HoldReason::SourceFails { .. }, .. }), .. }
+        );
+        match self.holding_source().filter(|_| held) {
+            Some((metric, _)) => Err(format!(
+                "the source of metric {metric} fails: mend it, and the rollout goes on by itself, or roll back and start \
+                 anew with a plan that ignores it"
+            )),
+            None => Ok(()),
+        }
     }
 
     fn wait_again(&mut self, step: usize) {
@@ -74,12 +100,41 @@ impl Decider {
         }
     }
 
+    /// A person says that the measurement is mended: blue is compared with itself from nothing, and what the present step
+    /// waits for is waited for from the beginning. The evidence about green was forgotten when the hold began.
+    fn measure_anew(&mut self, step: usize, held_ms: u64) {
+        self.state.noise = NoiseFloor::new(&judge_config(&self.state.plan));
+        let now = self.now;
+        let plan_step = self.plan_step(step);
+        let Phase::Progressing { stage, .. } = &mut self.state.phase else { return };
+        match (&mut *stage, plan_step) {
+            (Stage::Mirroring { until }, Some(PlanStep::Mirror { for_ms })) => *until = now.plus_ms(for_ms),
+            (Stage::Analysing { .. }, Some(PlanStep::Analysis { at_most_ms })) => {
+                *stage = Stage::Analysing { since: now, batches: 0, until: now.plus_ms(at_most_ms), extended: 0 };
+            }
+            _ => stage.extend(held_ms),
+        }
+    }
+
     /// Ends a wait; a gate, an approval or a shift under way is never skipped.
     fn skip(&mut self) -> Result<(), String> {
+        self.sources_answer()?;
         let Phase::Progressing { step, stage, halt } = &self.state.phase else { return Err(self.no_longer()) };
         let step = *step;
         if matches!(halt, Some(Halt::Held { reason: HoldReason::SourceSilent { .. }, .. })) {
             return Err("verification is silent: promoting would be blind; resume when it is back, or roll back".into());
+        }
+        if matches!(halt, Some(Halt::Held { reason: HoldReason::SplitBroken { .. }, .. })) {
+            return Err(
+                "the split is broken: nothing that was compared means anything; resume to watch it anew, or roll \
+                        back"
+                    .into(),
+            );
+        }
+        if self.state.measurement_is_broken() {
+            return Err(
+                "the measurement is broken: promoting would be blind; resume when it is mended, or roll back".into()
+            );
         }
         match stage {
             Stage::Mirroring { .. } | Stage::Analysing { .. } | Stage::Pausing { .. } | Stage::Baking { .. } => {

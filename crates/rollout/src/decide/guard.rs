@@ -2,19 +2,24 @@
 
 use super::{Decider, GATE_LIMIT_MS, SILENCE_GRACE_MS};
 use crate::event::{Cause, Decision, HoldReason};
+use crate::evidence::JudgeEvidence;
 use crate::plan::GateName;
 use crate::state::{Halt, Phase, Stage, State};
-use judge::{Failure, Guard, Verdict};
-use model::{BlindSpotCount, Check, Environment, Finding, Observation, Subject, UnixMillis};
+use judge::{Failure, Guard, NoiseAssessment, Verdict};
+use model::{
+    BlindSpotCount, Check, Environment, Finding, MAX_OPERATIONS_PER_OBSERVATION, Observation, OperationCounts,
+    RootOperation, SlowTrace, Subject, UnixMillis,
+};
 
 impl Decider {
     pub(super) fn observe(&mut self, observation: &Observation) {
         self.state.heard_at = self.now;
         self.state.observations += 1;
-        self.state.judge.observe(observation);
+        let weight = self.state.steady.during(observation);
         merge_findings(&mut self.state.findings, &observation.findings);
         merge_blind_spots(&mut self.state.blind_spots, &observation.blind_spots);
         self.state.slowest = observation.arms[Environment::Green].slowest.or(self.state.slowest);
+        keep_slowest(&mut self.state.slowest_of, &observation.operations);
         if let Phase::Progressing { stage, halt, .. } = &mut self.state.phase {
             if matches!(halt, Some(Halt::Held { reason: HoldReason::SourceSilent { .. }, .. })) {
                 *halt = None;
@@ -27,13 +32,29 @@ impl Decider {
                 *batches += 1;
             }
         }
+        if self.compare_blue_with_itself(observation) {
+            return;
+        }
+        self.state.judge.observe(observation, weight);
+        self.assess();
+    }
+
+    /// Asks the judge, and acts upon a failure. Nothing is concluded while the measurement is broken.
+    pub(super) fn assess(&mut self) {
+        if self.state.measurement_is_broken() {
+            return;
+        }
         let assessment = self.state.judge.assess();
         let changed = match &self.state.assessment {
             Some(before) => std::mem::discriminant(&before.verdict) != std::mem::discriminant(&assessment.verdict),
             None => true,
         };
         if changed {
-            self.decisions.push(Decision::Judged(Box::new(assessment.clone())));
+            let evidence = match &assessment.verdict {
+                Verdict::Pass | Verdict::Fail(_) => Some(JudgeEvidence::of(&self.state, &assessment).digest()),
+                Verdict::Inconclusive { .. } | Verdict::Error { .. } => None,
+            };
+            self.decisions.push(Decision::Judged { assessment: Box::new(assessment.clone()), evidence });
         }
         let failure = match &assessment.verdict {
             Verdict::Fail(failure) => Some(failure.clone()),
@@ -49,7 +70,24 @@ impl Decider {
         }
     }
 
+    /// Whether blue differs from itself, so that nothing is concluded from the observation. What was concluded before is
+    /// forgotten: it was made from the same measurement.
+    fn compare_blue_with_itself(&mut self, observation: &Observation) -> bool {
+        let under_way = matches!(self.state.phase, Phase::Progressing { .. });
+        if under_way && self.state.compares_blue_with_itself() {
+            self.state.noise.observe(observation);
+            let NoiseAssessment { alarmed, differences, .. } = self.state.noise.assess();
+            if alarmed && !self.state.measurement_is_broken() {
+                self.state.judge = self.state.judge.anew();
+                self.state.assessment = None;
+                self.hold(HoldReason::MeasurementBroken { differences });
+            }
+        }
+        self.state.measurement_is_broken()
+    }
+
     pub(super) fn watch_the_clock(&mut self) {
+        self.watch_the_sources();
         let Phase::Progressing { halt, .. } = &self.state.phase else { return };
         let silent_ms = self.now.since_ms(self.state.heard_at);
         if halt.is_none() && self.state.candidate_has_traffic() && silent_ms > silence_limit_ms(&self.state) {
@@ -111,16 +149,34 @@ fn merge_blind_spots(known: &mut Vec<BlindSpotCount>, new: &[BlindSpotCount]) {
     }
 }
 
+fn keep_slowest(known: &mut Vec<(RootOperation, SlowTrace)>, new: &[OperationCounts]) {
+    for (root, slow) in new.iter().filter_map(|counts| Some((&counts.root, counts.slowest?))) {
+        if let Some((_, known)) = known.iter_mut().find(|(known, _)| known == root) {
+            *known = slow;
+        } else if known.len() < MAX_OPERATIONS_PER_OBSERVATION {
+            known.push((root.clone(), slow));
+        }
+    }
+}
+
 fn cause_of(state: &State, failure: &Failure) -> Cause {
-    if let (Check::Slow, Some(slow)) = (failure.check, state.slowest) {
+    let slowest = match &failure.operation {
+        Some(root) => state.slowest_of.iter().find(|(known, _)| known == root).map(|(_, slow)| *slow),
+        None => state.slowest,
+    };
+    if let (Check::Slow, Some(slow)) = (failure.check, slowest) {
         let latency_ms = slow.latency_us / 1_000;
+        let of = failure.operation.as_ref().map_or(String::new(), |root| format!(" for {root}"));
         return Cause {
             guard: failure.guard.name().to_owned(),
-            finding: format!("slow pipeline in green: lately up to {latency_ms} ms from hand-over to coming out"),
+            finding: format!("slow pipeline{of} in green: lately up to {latency_ms} ms from hand-over to coming out"),
             example_trace: Some(slow.trace),
             first_seen: Some(slow.assigned),
             reasons: failure.reasons.clone(),
         };
+    }
+    if let Some(metric) = &failure.metric {
+        return metric_cause(metric, failure);
     }
     let finding = worst_finding(state, failure.check, failure.subject.as_ref());
     let spot = failure.subject.as_ref().and_then(|subject| state.blind_spots.iter().find(|s| s.subject == *subject));
@@ -128,7 +184,10 @@ fn cause_of(state: &State, failure: &Failure) -> Cause {
         (Some(subject), Some(spot), _) => blind_spot_words(subject, spot),
         (Some(subject), None, _) => format!("{} never comes out of green", subject_words(subject)),
         (None, _, Some(finding)) => finding_words(finding),
-        (None, _, None) => format!("{} in green", failure.check.words()),
+        (None, _, None) => {
+            let of = failure.operation.as_ref().map_or(String::new(), |root| format!(" for {root}"));
+            format!("{}{of} in green", failure.check.words())
+        }
     };
     let example = spot.and_then(|spot| spot.example).or_else(|| finding.and_then(|finding| finding.example));
     let first_seen: Option<UnixMillis> = finding.map(|finding| finding.first_seen);
@@ -142,6 +201,19 @@ fn cause_of(state: &State, failure: &Failure) -> Cause {
         finding: words,
         example_trace: example,
         first_seen,
+        reasons: failure.reasons.clone(),
+    }
+}
+
+/// A metric from outside knows no traces.
+fn metric_cause(metric: &str, failure: &Failure) -> Cause {
+    // The guard says the name already.
+    let counts = failure.reasons.first().map(|reason| reason.trim_start_matches(metric).trim_start_matches(": "));
+    Cause {
+        guard: format!("{}.{metric}", failure.guard.name()),
+        finding: counts.unwrap_or("worse in green").to_owned(),
+        example_trace: None,
+        first_seen: None,
         reasons: failure.reasons.clone(),
     }
 }

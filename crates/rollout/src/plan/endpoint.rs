@@ -122,7 +122,13 @@ fn keys(
     Some(Endpoint { at: place, url, transport: Transport { tls, compression } })
 }
 
-fn client_tls(problems: &mut Problems, parent: &Place, raw: &Section<RawTls>, clear_text: bool) -> Option<ClientTls> {
+/// The `tls` beside a URL.
+pub(super) fn client_tls(
+    problems: &mut Problems,
+    parent: &Place,
+    raw: &Section<RawTls>,
+    clear_text: bool,
+) -> Option<ClientTls> {
     let Some(section) = raw else { return Some(ClientTls::default()) };
     let (at, raw) = (parent.key("tls", section), &section.value);
     let path = |text: &str| line(text, MAX_PATH_CHARACTERS);

@@ -3,7 +3,7 @@
 use super::problems::{Place, Problems};
 use super::quantity::{DAY_MS, duration_ms, line, name, prose, quantile, share, whole};
 use super::raw::{RawApprovalGate, RawDriftGate, RawGates, RawGuards, Section};
-use super::{ApprovalGate, DriftGate, DriftGuard, ExpectedDifference, Gates, Guards};
+use super::{ApprovalGate, DriftGate, DriftGuard, ExpectedDifference, Gates, Guards, metrics};
 use judge::{BlindSpots, ErrorRate, Findings, Latency, SpanLoss};
 
 /// Signatures that an approval gate may ask for; each is a record.
@@ -76,19 +76,20 @@ pub(super) fn guards(
     let wanted = "at least one guard, such as spanLoss: { atMost: 0.1% }";
     let (at, raw) = problems.section(parent, "guards", raw, wanted)?;
     let judges = raw.span_loss.is_some() || raw.error_rate.is_some() || raw.latency.is_some();
-    if !(judges || raw.blind_spots.is_some() || raw.findings.is_some()) {
+    if !(judges || raw.blind_spots.is_some() || raw.findings.is_some() || raw.metrics.is_some()) {
         let found = if raw.drift.is_some() { "the guard `drift` alone" } else { "no guard" };
         let help = "without one no observation would ever roll back, and a bake would have nothing to prove";
         problems.refuse_because(&at, found, wanted, help);
         return None;
     }
     let judged = judged(problems, &at, raw);
+    let metrics = metrics::metrics(problems, &at, &raw.metrics);
     let drift = match &raw.drift {
         Some(section) => drift_guard(problems, &at.key("drift", section), &section.value.every, gates).map(Some),
         None => Some(None),
     };
-    let (Some(judged), Some(drift)) = (judged, drift) else { return None };
-    Some(Guards { judged, drift })
+    let (Some(judged), Some((metrics, sources)), Some(drift)) = (judged, metrics, drift) else { return None };
+    Some(Guards { judged: judge::Guards { metrics, ..judged }, drift, sources })
 }
 
 fn judged(problems: &mut Problems, at: &Place, raw: &RawGuards) -> Option<judge::Guards> {
@@ -125,7 +126,7 @@ fn judged(problems: &mut Problems, at: &Place, raw: &RawGuards) -> Option<judge:
     else {
         return None;
     };
-    Some(judge::Guards { span_loss, error_rate, latency, blind_spots, findings })
+    Some(judge::Guards { span_loss, error_rate, latency, blind_spots, findings, metrics: Vec::new() })
 }
 
 /// A guard that is not there is not read; one that is there must be readable.

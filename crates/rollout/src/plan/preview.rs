@@ -2,6 +2,7 @@
 //! takes at the expected traffic, what rolls back, how long it lasts. A forecast decides nothing.
 
 mod forecast;
+mod outside;
 mod words;
 
 use super::{GateName, OnInconclusive, Plan, Step};
@@ -102,6 +103,8 @@ pub struct Detection {
     pub of: String,
     /// Milliseconds from its beginning, if it begins with the step; `None` if this traffic never shows it.
     pub after_ms: Option<u64>,
+    /// Whether the plan tolerates that much: then it is seen, and rolls nothing back.
+    pub tolerated: bool,
 }
 
 /// When a guard would be proved to hold, for a candidate that is as good as the active environment.
@@ -312,7 +315,7 @@ fn approval(plan: &Plan) -> String {
 }
 
 fn rolls_back(plan: &Plan) -> Vec<String> {
-    let judge::Guards { span_loss, error_rate, latency, blind_spots, findings } = &plan.guards.judged;
+    let judge::Guards { span_loss, error_rate, latency, blind_spots, findings, metrics: _ } = &plan.guards.judged;
     let points = |share: f64| Percent(share).to_string();
     [
         span_loss
@@ -349,6 +352,7 @@ fn rolls_back(plan: &Plan) -> Vec<String> {
     ]
     .into_iter()
     .flatten()
+    .chain(outside::rolls_back(plan))
     .collect()
 }
 
@@ -364,8 +368,8 @@ fn on_inconclusive(plan: &Plan) -> String {
 
 /// Blind spots and findings alarm; promotion needs one of the others.
 fn can_be_proved(plan: &Plan) -> bool {
-    let judge::Guards { span_loss, error_rate, latency, blind_spots: _, findings: _ } = &plan.guards.judged;
-    span_loss.is_some() || error_rate.is_some() || latency.is_some()
+    let judge::Guards { span_loss, error_rate, latency, blind_spots: _, findings: _, metrics } = &plan.guards.judged;
+    span_loss.is_some() || error_rate.is_some() || latency.is_some() || metrics.iter().any(|metric| metric.critical)
 }
 
 fn notes(plan: &Plan) -> Vec<String> {
@@ -398,5 +402,6 @@ fn notes(plan: &Plan) -> Vec<String> {
     ]
     .into_iter()
     .flatten()
+    .chain(outside::notes(plan))
     .collect()
 }

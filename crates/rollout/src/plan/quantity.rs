@@ -13,6 +13,9 @@ const MAX_DIGITS: usize = 15;
 /// Characters of a path, as Linux has it.
 pub(super) const MAX_PATH_CHARACTERS: usize = 4_096;
 
+/// Characters of the path that a server is below.
+const MAX_URL_PATH_CHARACTERS: usize = 200;
+
 /// From a second up to a month: what a rollout may wait for.
 pub(super) const STEP_MS: (u64, u64) = (1_000, 30 * DAY_MS);
 /// One day in milliseconds.
@@ -80,6 +83,25 @@ pub(super) fn endpoint(text: &str) -> Result<String, Expected> {
     };
     let known = known_host && known_port && port.parse::<u16>().is_ok();
     known.then(|| text.to_owned()).ok_or_else(expected)
+}
+
+/// The same, and a path that the server is below: `https://host:port/prometheus`. Neither a user's name nor a query, for
+/// they can hold secrets, and a plan stands in the ledger.
+pub(super) fn url_with_path(text: &str) -> Result<String, Expected> {
+    let expected = || {
+        "http://host:port or https://host:port, with a path if the server is below one, such as \
+         http://127.0.0.1:9090"
+            .to_owned()
+    };
+    let after_scheme = text.find("://").map(|at| at + 3).ok_or_else(expected)?;
+    let path_at = text[after_scheme..].find('/').map_or(text.len(), |at| after_scheme + at);
+    let (base, path) = text.split_at(path_at);
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.' | b'_' | b'~');
+    if path.len() > MAX_URL_PATH_CHARACTERS || !path.bytes().all(letter) {
+        return Err(expected());
+    }
+    let base = endpoint(base).map_err(|_| expected())?;
+    Ok(format!("{base}{}", path.trim_end_matches('/')))
 }
 
 /// RFC 1035: at most 253 characters; the underscore is in names of Docker and Kubernetes.

@@ -112,7 +112,20 @@ raw! {
         blind_spots: Section<RawAtMost>,
         findings: Section<RawWorse>,
         drift: Section<RawEvery>,
+        metrics: Section<Vec<Spanned<RawMetric>>>,
     }
+    RawMetric {
+        name: Text,
+        prometheus: Section<RawPrometheus>,
+        events: Section<TextOr<RawPair>>,
+        total: Section<TextOr<RawPair>>,
+        every: Text,
+        worse_than_active_by: Text,
+        on_error: Text,
+        critical: Text,
+    }
+    RawPrometheus { url: Text, tls: Section<RawTls>, bearer_token_file: Text }
+    RawPair { blue: Text, green: Text }
     RawAtMost { at_most: Text }
     RawWorse { worse_than_active_by: Text }
     RawLatency { quantile: Text, worse_than_active_by: Text }

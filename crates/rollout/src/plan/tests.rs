@@ -1,6 +1,7 @@
 //! What is accepted, and that it stays what it is: as JSON, as a digest, in a preview. What is refused has its own table.
 
 mod endpoints;
+mod metrics;
 mod refused;
 mod refused_values;
 
@@ -61,8 +62,10 @@ fn the_example_of_the_design_means_what_it_says() {
         latency: Some(Latency { quantile: 0.99, worse_than_active_by: 0.2 }),
         blind_spots: Some(BlindSpots { at_most: 0 }),
         findings: None,
+        metrics: Vec::new(),
     };
-    assert_eq!(plan.guards, Guards { judged, drift: Some(DriftGuard { every_ms: 30_000 }) });
+    let drift = Some(DriftGuard { every_ms: 30_000 });
+    assert_eq!(plan.guards, Guards { judged, drift, sources: Vec::new() });
     let approval = ApprovalGate { role: "approver".to_owned(), count: 2, expires_ms: 14_400_000 };
     assert_eq!(plan.gates.approval, Some(approval));
     let upstream = &plan.environments.green.upstream;

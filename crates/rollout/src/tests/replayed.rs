@@ -1,11 +1,12 @@
 //! The records alone give the state, and a record that does not follow is found.
 
+use super::metrics::plan;
 use super::script::{PLAN, Run};
 use crate::{Body, Decision, Event, Record, ReplayError, replay};
 use proptest::prelude::*;
 
-fn recorded(lines: &[String]) -> Run {
-    let mut run = Run::start(PLAN);
+fn recorded(plan: &str, lines: &[String]) -> Run {
+    let mut run = Run::start(plan);
     for line in lines {
         run.take(line);
     }
@@ -24,15 +25,22 @@ fn line() -> impl Strategy<Value = String> {
         1 => Just("restart".to_owned()),
         6 => (1u64..20).prop_map(|n| format!("good {n}")),
         2 => (1u64..4).prop_map(|n| format!("lossy {n}")),
+        1 => (1u64..4).prop_map(|n| format!("uneven {n}")),
         2 => (1u64..70).prop_map(|n| format!("wait {n}")),
+        4 => (1u64..20).prop_map(|n| format!("measured {n}")),
+        1 => (1u64..4).prop_map(|n| format!("worse {n}")),
+        1 => Just("down".to_owned()),
     ]
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
     #[test]
-    fn replaying_the_records_gives_the_state(lines in proptest::collection::vec(line(), 0..24)) {
-        let run = recorded(&lines);
+    fn replaying_the_records_gives_the_state(
+        lines in proptest::collection::vec(line(), 0..24),
+        on_error in proptest::sample::select(vec!["hold", "rollback", "ignore"]),
+    ) {
+        let run = recorded(&plan(on_error), &lines);
         // Through JSON, as the ledger keeps them.
         let stored: Vec<Record> = run
             .records
@@ -57,7 +65,7 @@ proptest! {
 }
 
 fn ready() -> Vec<Record> {
-    recorded(&["apply", "gate pass", "approve bob", "apply", "good 12"].map(str::to_owned)).records
+    recorded(PLAN, &["apply", "gate pass", "approve bob", "apply", "good 12"].map(str::to_owned)).records
 }
 
 #[test]

@@ -2,8 +2,11 @@
 
 use crate::plan::parse;
 use crate::*;
-use model::{ArmCounts, BlindSpotCount, Check, Finding, Observation, PerEnvironment, RouteKey, Subject};
-use model::{TraceId, UnixMillis};
+use model::{ArmCounts, BlindSpotCount, Check, Counters, Environment, ExponentialHistogram, Finding, Measurement};
+use model::{
+    Observation, OperationCounts, OperationLatency, PerEnvironment, Reading, RootOperation, RouteKey, SlowTrace,
+};
+use model::{Subject, TraceId, UnixMillis};
 use std::fmt::Write;
 
 pub const PLAN: &str = r#"
@@ -46,6 +49,7 @@ pub struct Run {
     text: String,
     batch: u64,
     observed: UnixMillis,
+    counters: PerEnvironment<Counters>,
 }
 
 impl Run {
@@ -63,7 +67,8 @@ impl Run {
             last_generation: 7,
         };
         let first = start(&start_event, now);
-        let mut run = Run { state: first.state, now, records: vec![], text: String::new(), batch: 0, observed: now };
+        let (records, text, counters) = (vec![], String::new(), PerEnvironment::default());
+        let mut run = Run { state: first.state, now, records, text, batch: 0, observed: now, counters };
         run.note(Body::Started(Box::new(start_event)), &first.decisions);
         run
     }
@@ -124,7 +129,20 @@ impl Run {
                 self.happen(Event::Restarted);
             }
             "wait" => (0..number()).for_each(|_| self.second(None)),
-            "good" | "lossy" | "blind" | "idle" => (0..number()).for_each(|_| self.second(Some(word))),
+            "good" | "lossy" | "blind" | "uneven" | "slow" | "idle" | "skewed" | "skewed-lossy" => {
+                (0..number()).for_each(|_| self.second(Some(word)))
+            }
+            "measured" | "worse" => (0..number()).for_each(|_| {
+                self.second(Some("good"));
+                self.measure(word == "worse");
+            }),
+            "down" => {
+                let reason = match rest {
+                    "" => "http://127.0.0.1:9090 does not accept connections",
+                    other => other,
+                };
+                self.measured(Measurement::failed(reason));
+            }
             other => panic!("{other}?"),
         }
     }
@@ -138,7 +156,25 @@ impl Run {
         }
     }
 
-    /// 200 traces a second, of which green gets its share or copies.
+    /// As many units as traces, one in 50 with an event; a green that is worse has two in ten.
+    fn measure(&mut self, worse: bool) {
+        let (weight, mirror) = (self.state.table.weight.share(), self.state.table.mirror);
+        let green = if mirror { 200.0 } else { 200.0 * weight };
+        let blue = if mirror { 200.0 } else { 200.0 - green };
+        for (environment, units, share) in
+            [(Environment::Blue, blue, 0.02), (Environment::Green, green, if worse { 0.2 } else { 0.02 })]
+        {
+            self.counters[environment].total += units;
+            self.counters[environment].events += units * share;
+        }
+        self.measured(Measurement::Read(Reading { at: self.now, counters: self.counters }));
+    }
+
+    fn measured(&mut self, measurement: Measurement) {
+        self.happen(Event::Measured { metric: "checkout-errors".to_owned(), measurement });
+    }
+
+    /// 200 traces a second, of which green gets its share or copies, as the controller records them.
     pub fn observation(&mut self, kind: &str) -> Observation {
         let (weight, mirror) = (self.state.table.weight.share(), self.state.table.mirror);
         let total = if kind == "idle" { 0.0 } else { 200.0 };
@@ -154,8 +190,10 @@ impl Run {
             }
             arm
         };
+        // One half of blue's traces loses spans, and the other half does not.
+        let torn = if kind == "uneven" { blue / 5 } else { 0 };
         let lost = match kind {
-            "lossy" => green / 5,
+            "lossy" | "skewed-lossy" => green / 5,
             "blind" => green / 2,
             _ => 0,
         };
@@ -186,19 +224,46 @@ impl Run {
             },
             example,
         };
+        // Half of what green should have goes to blue.
+        let strays = if kind.starts_with("skewed") { green / 2 } else { 0 };
+        let assigned = PerEnvironment { blue: blue + strays, green: green - strays };
+        let mut arms = PerEnvironment { blue: arm(blue, torn), green: arm(green, lost) };
+        for environment in Environment::BOTH {
+            arms[environment].assigned = assigned[environment];
+        }
         let from = self.observed;
+        // Two operations with a quarter of the traces each.
+        let operation = |name: &str, slower: i32, latency_us| {
+            let latency = |traces: u64, slower| OperationLatency {
+                latency_us: ExponentialHistogram(
+                    [(65 + slower, traces / 4)].into_iter().filter(|it| it.1 > 0).collect(),
+                ),
+                unfinished: 0,
+            };
+            let slowest = SlowTrace { trace: TraceId([0xcd; 16]), latency_us, assigned: from };
+            OperationCounts {
+                root: RootOperation { service: "shop".into(), operation: name.into() },
+                latency: PerEnvironment { blue: latency(blue, 0), green: latency(green, slower) },
+                slowest: Some(slowest),
+            }
+        };
         self.observed = self.now;
         self.batch += 1;
-        Observation {
+        self.state.recorded(Observation {
             batch: self.batch,
             assigned_from: from,
             assigned_until: self.observed,
-            arms: PerEnvironment { blue: arm(blue, 0), green: arm(green, lost) },
+            arms,
+            blue_half: Some(arm(blue / 2, torn)),
             left_out: PerEnvironment::default(),
             findings: if lost > 0 { vec![finding] } else { vec![] },
             blind_spots: if kind == "blind" { vec![spot] } else { vec![] },
+            operations: vec![
+                operation("GET /", 0, 1_000),
+                operation("GET /cart", if kind == "slow" { 12 } else { 0 }, 90_000),
+            ],
             omitted: 0,
-        }
+        })
     }
 }
 
@@ -211,7 +276,7 @@ fn words(decision: &Decision) -> String {
         Decision::ShiftOrdered(ordered) => format!("ordered  {}", shift(ordered)),
         Decision::ShiftObserved(observed) => format!("observed {}", shift(observed)),
         Decision::StepEntered { step, does } => format!("step {step}: {does}"),
-        Decision::Judged(assessment) => match &assessment.verdict {
+        Decision::Judged { assessment, evidence: _ } => match &assessment.verdict {
             judge::Verdict::Fail(failure) => format!("judged: fail: {:?} {:?}", failure.guard, failure.check),
             judge::Verdict::Pass => "judged: pass".to_owned(),
             judge::Verdict::Inconclusive { .. } => "judged: inconclusive".to_owned(),
@@ -223,6 +288,8 @@ fn words(decision: &Decision) -> String {
         }
         Decision::Ended(Outcome::Promoted) => "ended: promoted".to_owned(),
         Decision::Ended(Outcome::RolledBack(_)) => "ended: rolled back".to_owned(),
+        Decision::SourceFails { metric, reason } => format!("source of {metric} fails: {reason}"),
+        Decision::SourceAnswers { metric } => format!("source of {metric} answers"),
         Decision::GateRequested { .. }
         | Decision::Approved { .. }
         | Decision::Paused

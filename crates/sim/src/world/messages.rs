@@ -111,9 +111,11 @@ impl World {
                 self.take(Event::Applied { generation, torn }, None);
             }
             Input::Observed { life: of, rollout, observation } => {
-                if up && of == life && running == Some(rollout) {
-                    self.count(&observation);
-                    self.take(Event::Observed(observation), None);
+                let Some(state) = self.controller.running().filter(|state| state.rollout == rollout) else { return };
+                if up && of == life {
+                    let recorded = Box::new(state.recorded(*observation));
+                    self.count(&recorded);
+                    self.take(Event::Observed(recorded), None);
                 }
             }
             Input::GateFinished { life: of, rollout, gate, run, verdict } => {

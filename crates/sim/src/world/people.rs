@@ -2,7 +2,7 @@
 
 use super::{AUTHOR, World};
 use crate::scenario::People;
-use model::{GateResult, GateVerdict, UnixMillis};
+use model::{GateResult, GateVerdict, Measurement, UnixMillis};
 use rollout::plan::GateName;
 use rollout::{Action, Command, Decision, Event, Halt, Phase, Principal, Stage, State, step};
 
@@ -84,6 +84,7 @@ pub(super) fn check_nothing_is_ordered_after(seed: u64, state: &State, now: Unix
         Event::Restarted,
         Event::Applied { generation: state.table.generation, torn: 0 },
         Event::GateFinished { gate: GateName::Drift, run: state.gate_runs, result: failed },
+        Event::Measured { metric: "late".to_owned(), measurement: Measurement::failed("nobody asks any more") },
     ];
     for event in commanded.chain(others) {
         let next = step(state, &event, now.plus_ms(600_000));
@@ -95,7 +96,9 @@ pub(super) fn check_nothing_is_ordered_after(seed: u64, state: &State, now: Unix
             | Decision::GateRequested { .. }
             | Decision::Ended(_) => true,
             Decision::ShiftObserved(_)
-            | Decision::Judged(_)
+            | Decision::Judged { .. }
+            | Decision::SourceFails { .. }
+            | Decision::SourceAnswers { .. }
             | Decision::Approved { .. }
             | Decision::Refused { .. }
             | Decision::Paused

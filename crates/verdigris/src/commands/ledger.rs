@@ -3,7 +3,9 @@
 use crate::cli::{Format, Ledger, LedgerAt};
 use crate::describe::{Exit, Failed, printable, read_text, say, say_as_is, timestamp};
 use anyhow::{Context, anyhow};
+use judge::Verdict;
 use ledger::VerifierKey;
+use model::Measurement;
 use rollout::{Body, Decision, Event, Outcome, Record, Replay, Shift};
 use serde_json::json;
 use std::path::Path;
@@ -21,14 +23,15 @@ pub fn run(command: Ledger, format: Format) -> Result<Exit, Failed> {
     }
 }
 
-struct Opened {
-    reader: Reader,
-    key: VerifierKey,
+/// A ledger and the key that its checkpoint must be signed with.
+pub(super) struct Opened {
+    pub(super) reader: Reader,
+    pub(super) key: VerifierKey,
     /// Whether whoever asks said whose ledger it must be.
     pinned: bool,
 }
 
-fn open(at: &LedgerAt) -> Result<Opened, Failed> {
+pub(super) fn open(at: &LedgerAt) -> Result<Opened, Failed> {
     let beside = at.dir.parent().unwrap_or(Path::new(".")).join("ledger.key.pub");
     let text = match &at.key {
         Some(key) if key.contains('+') => key.clone(),
@@ -158,6 +161,14 @@ fn event_words(event: &Event) -> String {
             let reason = result.reasons.first().map(|reason| format!(": {reason}")).unwrap_or_default();
             format!("the {gate} gate ended in {:?}{reason}", result.verdict)
         }
+        Event::Measured { metric, measurement } => match measurement {
+            Measurement::Read(reading) => {
+                let words = |counters: model::Counters| format!("{} of {}", counters.events, counters.total);
+                let (blue, green) = (words(reading.counters.blue), words(reading.counters.green));
+                format!("metric {metric} stands at {blue} in blue, {green} in green")
+            }
+            Measurement::Failed { reason } => format!("metric {metric} could not be read: {reason}"),
+        },
         Event::Applied { generation, .. } => format!("the gateway applied generation {generation}"),
         Event::Commanded { command, .. } => format!("asked to {}", command.name()),
         Event::Restarted => "the controller started again".to_owned(),
@@ -169,6 +180,16 @@ fn shift_words(shift: &Shift) -> String {
     format!("green {}{mirror}, {} active (generation {})", shift.weight, shift.active, shift.generation)
 }
 
+/// A verdict in words.
+pub(super) fn verdict_words(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Pass => "Pass".to_owned(),
+        Verdict::Fail(failure) => format!("Fail: {}", failure.reasons.join("; ")),
+        Verdict::Inconclusive { missing } => format!("Inconclusive: {}", missing.join("; ")),
+        Verdict::Error { reason } => format!("Error: {reason}"),
+    }
+}
+
 fn decision_words(decision: &Decision) -> String {
     match decision {
         Decision::StepEntered { step, does } => format!("step {step}: {does}"),
@@ -177,18 +198,19 @@ fn decision_words(decision: &Decision) -> String {
         Decision::GateRequested { gate, run, guard } => {
             format!("run {run}: the {gate} {}", if *guard { "guard" } else { "gate" })
         }
-        Decision::Judged(assessment) => match &assessment.verdict {
-            judge::Verdict::Pass => "verdict: Pass".to_owned(),
-            judge::Verdict::Fail(failure) => format!("verdict: Fail: {}", failure.reasons.join("; ")),
-            judge::Verdict::Inconclusive { missing } => format!("verdict: Inconclusive: {}", missing.join("; ")),
-            judge::Verdict::Error { reason } => format!("verdict: Error: {reason}"),
-        },
+        Decision::Judged { assessment, evidence } => {
+            let evidence = evidence.as_ref().map(|digest| format!(" (evidence {digest})")).unwrap_or_default();
+            format!("verdict: {}{evidence}", verdict_words(&assessment.verdict))
+        }
+        Decision::SourceFails { metric, reason } => format!("the source of metric {metric} fails: {reason}"),
+        Decision::SourceAnswers { metric } => format!("the source of metric {metric} answers again"),
         Decision::Approved { by, count, needed } => format!("approved by {by}: {count} of {needed}"),
         Decision::Refused { command, reason } => format!("refused to {command}: {reason}"),
         Decision::Paused => "paused".to_owned(),
         Decision::Resumed => "goes on".to_owned(),
         Decision::Skipped { step } => format!("the wait of step {step} ended by an operator"),
-        Decision::Held(reason) => format!("held: {reason:?}"),
+        Decision::Held(reason) if reason.details().is_empty() => format!("held: {reason}"),
+        Decision::Held(reason) => format!("held: {reason}: {}", reason.details().join("; ")),
         Decision::Extended { by_ms, times } => {
             format!("extended by {} ({times} so far)", model::ShortDuration(*by_ms))
         }
@@ -198,3 +220,6 @@ fn decision_words(decision: &Decision) -> String {
         Decision::Ended(Outcome::RolledBack(cause)) => format!("ended: rolled back: {}", cause.guard),
     }
 }
+
+#[cfg(test)]
+mod tests;

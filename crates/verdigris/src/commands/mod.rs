@@ -1,5 +1,6 @@
 //! One module a command.
 
+pub mod judge;
 pub mod ledger;
 pub mod plan;
 pub mod rollout;

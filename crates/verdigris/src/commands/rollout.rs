@@ -156,8 +156,11 @@ pub fn status_text(report: &Report) -> String {
     }
     if let Some(assessment) = &report.assessment {
         for guard in &assessment.guards {
-            lines.push(format!("  {:<12} {}", guard.guard.name(), printable(&guard.words)));
+            lines.push(format!("  {:<12} {}", guard.name(), printable(&guard.words)));
         }
+    }
+    if let Some(noise) = &report.noise {
+        lines.push(format!("  noise floor  {}", printable(&noise.words)));
     }
     if let Some(cause) = &report.cause {
         lines.push(format!("  cause        {}: {}", cause.guard, printable(&cause.finding)));
@@ -175,3 +178,6 @@ pub fn status_text(report: &Report) -> String {
     }
     lines.join("\n") + "\n"
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,8 @@ pub struct Screen {
 pub fn draw(frame: &mut Frame<'_>, report: &Report, screen: &Screen) {
     let area = frame.area();
     let steps = u16::try_from(report.steps.len()).unwrap_or(u16::MAX).min(14) + 2;
-    let guards = u16::try_from(report.assessment.as_ref().map_or(1, |a| a.guards.len() * 2 + 1)).unwrap_or(12) + 2;
+    let guards = report.assessment.as_ref().map_or(1, |a| a.guards.len() * 2 + 1) + usize::from(report.noise.is_some());
+    let guards = u16::try_from(guards).unwrap_or(12) + 2;
     let narrow = area.width < NARROW;
     let middle = if narrow { steps.saturating_add(guards) } else { steps.max(guards) };
     let rows = Layout::vertical([
@@ -107,13 +108,21 @@ fn step_lines(report: &Report, area: Rect) -> Vec<Line<'_>> {
 }
 
 fn evidence_lines(report: &Report) -> Vec<Line<'_>> {
-    let Some(assessment) = &report.assessment else {
-        return vec![Line::from(" no batch of traces is closed yet").dim()];
-    };
-    let mut lines = vec![Line::from(format!(" {:<11}{:<26}{}", "guard", "against green", "for green")).dim()];
-    for guard in &assessment.guards {
-        lines.push(guard_line(guard));
-        lines.push(Line::from(format!("   {}", printable(&guard.words))).dim());
+    let mut lines = Vec::new();
+    match &report.assessment {
+        Some(assessment) => {
+            lines.push(Line::from(format!(" {:<11}{:<26}{}", "guard", "against green", "for green")).dim());
+            for guard in &assessment.guards {
+                lines.push(guard_line(guard));
+                lines.push(Line::from(format!("   {}", printable(&guard.words))).dim());
+            }
+        }
+        None if report.observations == 0 => lines.push(Line::from(" no batch of traces is closed yet").dim()),
+        None => lines.push(Line::from(" nothing is concluded about green").dim()),
+    }
+    if let Some(noise) = &report.noise {
+        let line = Line::from(format!(" {}", printable(&noise.words)));
+        lines.push(if noise.alarmed { line.fg(Color::Red).bold() } else { line.dim() });
     }
     lines
 }
@@ -122,7 +131,7 @@ fn evidence_lines(report: &Report) -> Vec<Line<'_>> {
 fn guard_line(guard: &GuardEvidence) -> Line<'_> {
     let against = (guard.log_against / guard.log_threshold_against).clamp(0.0, 1.0);
     let mut spans = vec![
-        Span::from(format!(" {:<11}", guard.guard.name())).bold(),
+        Span::from(format!(" {:<11}", guard.name())).bold(),
         Span::from(bar(against, BAR)).fg(if guard.alarmed { Color::Red } else { Color::Yellow }),
         Span::from(format!(" {:>5.1}/{:<4.1}  ", guard.log_against.max(-99.0), guard.log_threshold_against)),
     ];

@@ -13,6 +13,7 @@ mod load;
 mod operators;
 mod plan;
 mod process;
+mod rehearsed;
 mod requests;
 mod server;
 mod stage;

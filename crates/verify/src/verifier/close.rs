@@ -44,8 +44,10 @@ impl Verifier {
 
     fn close(&mut self, number: u64, batch: Batch) -> Observation {
         let mut left_out = PerEnvironment::from_fn(|environment| batch.over_bound[environment].count());
-        let mut tally = Tally::new(self.keyed);
+        let mut tally = Tally::new(self.keyed, &self.roots);
         let mut judged: Vec<Closing> = Vec::new();
+        let mut assigned = PerEnvironment::<u64>::default();
+        let begins = UnixMillis(number.saturating_mul(self.config.batch_ms));
         for environment in Environment::BOTH {
             for id in &batch.traces[environment] {
                 let traces = &mut self.traces[environment];
@@ -57,6 +59,8 @@ impl Verifier {
                 self.spans -= trace.weight();
                 self.closed[environment].insert(trace.hash);
                 let closing = self.closing(environment, *id, trace);
+                // What began while not everything was told may be a trace that began before.
+                assigned[environment] += u64::from(closing.trace.is_assigned && closing.known_from <= begins);
                 match fate(&closing, self.missed_through) {
                     Fate::Judged => {
                         tally.judge(judged.len(), &closing, &self.words);
@@ -68,8 +72,11 @@ impl Verifier {
             }
             self.counted.left_out[environment] += left_out[environment];
         }
-        let (observation, examples) =
-            tally.finish(number, self.config.batch_ms, left_out, &mut self.subjects, &self.words);
+        let ever = (&mut self.subjects, &mut self.roots);
+        let (mut observation, examples) = tally.finish(number, self.config.batch_ms, left_out, ever, &self.words);
+        for environment in Environment::BOTH {
+            observation.arms[environment].assigned = assigned[environment];
+        }
         for place in examples {
             let closing = &judged[place.position];
             self.examples.note(place.environment, place.trace, &closing.trace, &self.words);
@@ -117,6 +124,7 @@ impl Verifier {
         }
         let mut used = self.words.nothing_in_use();
         self.subjects.mark(&mut used);
+        self.roots.mark(&mut used);
         let traces = Environment::BOTH.into_iter().flat_map(|environment| self.traces[environment].values());
         for span in traces.flat_map(|trace| &trace.spans) {
             used.name(span.service);

@@ -3,8 +3,10 @@ use model::{Observation, RouteKey, SpanId, Subject};
 use std::fmt::Write as _;
 
 mod answers;
+mod assigned;
 mod bounds;
 mod reference;
+mod roots;
 mod script;
 
 use script::{Event, Line, parse};

@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("spool", &[]),
     ("xtask", &[]),
     ("otlp", &["model"]),
+    ("prometheus", &["model"]),
     ("verify", &["model"]),
     ("judge", &["model"]),
     ("rollout", &["judge", "model"]),
@@ -20,12 +21,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("certs", &[]),
     ("tls", &["model"]),
     ("gateway", &["otlp", "model", "spool", "tls"]),
-    ("gates", &["otlp", "model", "tls"]),
+    ("gates", &["otlp", "model", "prometheus", "tls"]),
     ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model"]),
     ("web", &["control", "model"]),
     ("sim", PURE),
-    ("bench", &["model", "otlp"]),
-    ("fuzz-targets", &["model", "otlp"]),
+    ("bench", &["judge", "model", "otlp"]),
+    ("fuzz-targets", &["model", "otlp", "prometheus"]),
     (
         "verdigris",
         &[
@@ -36,7 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// The crates without clock, randomness, I/O, async and logging.
-const PURE: &[&str] = &["model", "otlp", "verify", "judge", "rollout", "ledger"];
+const PURE: &[&str] = &["model", "otlp", "prometheus", "verify", "judge", "rollout", "ledger"];
 
 /// What a pure crate must not depend on, these and the crates named after them (`tokio-util`, `rand_core`).
 const IMPURE: &[&str] = &["tokio", "hyper", "tracing", "getrandom", "rand", "rustix"];

@@ -5,11 +5,16 @@ use super::words::{Number, Percent};
 use super::{Detection, Evidence, Proof, observation_delay_ms};
 use crate::plan::Plan;
 use judge::Guard;
-use judge::planning::{alpha_of_metric, traces_to_detect, traces_to_prove_absent, traces_to_prove_rate};
+use judge::planning::{
+    alpha_of_metric, traces_to_detect, traces_to_detect_slowdown, traces_to_prove_absent, traces_to_prove_rate,
+};
 use model::{BasisPoints, Environment};
 
 /// A time beyond a year is never.
 const NEVER_MS: f64 = 366.0 * 86_400_000.0;
+
+/// The slowdown that is forecast for every plan, relative: 20 %, as in STATISTICS.md.
+const SLOWDOWN: f64 = 0.2;
 
 /// Traffic that both environments are compared in.
 #[derive(Clone, Copy, Debug)]
@@ -85,25 +90,44 @@ impl<'p> Forecast<'p> {
         if now.share >= 1.0 {
             return Vec::new();
         }
-        let detection = |of: String, guard: Guard, base: f64, ratio: f64| {
-            let traces = traces_to_detect(base, ratio, now.share, alpha_of_metric(&self.config, guard));
-            Detection { of, after_ms: whole_ms(traces / now.traces_per_ms + self.delay_ms()) }
+        let detection = |of: String, traces: f64, tolerated: bool| Detection {
+            of,
+            after_ms: whole_ms(traces / now.traces_per_ms + self.delay_ms()),
+            tolerated,
+        };
+        let of_rate = |guard: Guard, base: f64, ratio: f64| {
+            traces_to_detect(base, ratio, now.share, alpha_of_metric(&self.config, guard))
         };
         let guards = &self.config.guards;
         let mut detections = Vec::new();
-        if guards.error_rate.is_some() {
+        if let Some(guard) = &guards.error_rate {
             let base = self.plan.traffic.errors;
             for ratio in [2.0, 10.0] {
                 // A share above one is no share.
                 if base * ratio <= 1.0 {
                     let of = format!("errors x{ratio} ({} of traces)", Percent(base * ratio));
-                    detections.push(detection(of, Guard::ErrorRate, base, ratio));
+                    let tolerated = base * (ratio - 1.0) <= guard.worse_than_active_by;
+                    detections.push(detection(of, of_rate(Guard::ErrorRate, base, ratio), tolerated));
                 }
             }
         }
         if let Some(loss) = guards.span_loss.as_ref().filter(|loss| loss.at_most * 10.0 <= 1.0) {
             let of = format!("span loss of 10 times what is tolerated ({} of traces)", Percent(loss.at_most * 10.0));
-            detections.push(detection(of, Guard::SpanLoss, loss.at_most, 10.0));
+            detections.push(detection(of, of_rate(Guard::SpanLoss, loss.at_most, 10.0), false));
+        }
+        if let Some(guard) = &guards.latency {
+            let alpha = alpha_of_metric(&self.config, Guard::Latency);
+            let margin = guard.worse_than_active_by;
+            let slowdown = |by: f64, words: &str| {
+                let of = format!("latency at quantile {} +{}{words}", guard.quantile, Percent(by));
+                let traces = traces_to_detect_slowdown(guard.quantile, 1.0 + by, now.share, alpha);
+                detection(of, traces, by <= margin)
+            };
+            detections.push(slowdown(SLOWDOWN, ""));
+            // A plan that tolerates the usual slowdown is told of one that it does not.
+            if margin >= SLOWDOWN {
+                detections.push(slowdown(2.0 * margin, ", twice what is tolerated"));
+            }
         }
         detections
     }

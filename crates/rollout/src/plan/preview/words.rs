@@ -76,7 +76,8 @@ fn step(f: &mut fmt::Formatter<'_>, step: &StepPreview) -> fmt::Result {
         writeln!(f, "       proves {}: {}{late}", proof.of, after(proof.after_ms))?;
     }
     for detection in step.evidence.iter().flat_map(|evidence| &evidence.detections) {
-        writeln!(f, "       sees {}: {}", detection.of, after(detection.after_ms))?;
+        let tolerated = if detection.tolerated { ", and tolerates it" } else { "" };
+        writeln!(f, "       sees {}: {}{tolerated}", detection.of, after(detection.after_ms))?;
     }
     step.warnings.iter().try_for_each(|warning| writeln!(f, "       WARNING {warning}"))
 }

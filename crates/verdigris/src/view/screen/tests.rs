@@ -11,13 +11,16 @@ fn report(name: &str) -> Report {
     serde_json::from_str(json).unwrap()
 }
 
-fn drawn(name: &str, (width, height): (u16, u16)) -> String {
+fn drawn(name: &str, size: (u16, u16)) -> String {
+    drawn_of(&report(name), size)
+}
+
+fn drawn_of(report: &Report, (width, height): (u16, u16)) -> String {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    let report = report(name);
     let log = vec!["12:00:01 step 1 of 8: gate probe".to_owned(), "12:00:02 step 2 of 8: mirror for 8s".to_owned()];
     let now = report.started_at.plus_ms(21_000);
     let screen = Screen { log, note: "shop: 3,141 traces, 35,897 spans acknowledged".to_owned(), now };
-    terminal.draw(|frame| draw(frame, &report, &screen)).unwrap();
+    terminal.draw(|frame| draw(frame, report, &screen)).unwrap();
     terminal.backend().to_string()
 }
 
@@ -37,4 +40,22 @@ fn a_narrow_or_tiny_window_is_still_drawn() {
     for size in [(1, 1), (20, 5), (300, 3), (10, 100)] {
         drawn("analysing", size);
     }
+}
+
+#[test]
+fn a_broken_measurement_is_shown_in_the_place_of_evidence() {
+    let mut report = report("analysing");
+    let difference = "lost spans: 12 % of 1,200 traces in one half, 0 % of 1,200 traces in the other";
+    report.noise = Some(judge::NoiseAssessment {
+        halves: [1_200, 1_200],
+        log_evidence: 12.0,
+        log_threshold: 7.6,
+        alarmed: true,
+        differences: vec![difference.to_owned()],
+        words: format!("blue against blue: 1,200 and 1,200 traces differ: {difference}"),
+    });
+    let drawn = |report: &Report| drawn_of(report, (120, 32));
+    assert!(drawn(&report).contains("blue against blue: 1,200 and 1,200 traces differ"), "{}", drawn(&report));
+    report.assessment = None;
+    assert!(drawn(&report).contains("nothing is concluded about green"), "{}", drawn(&report));
 }

@@ -3,6 +3,7 @@
 use crate::process::{Ran, run, run_within};
 use crate::wait::seconds;
 use serde_json::Value;
+use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 /// The demo promises two minutes; more means that it hangs.
@@ -55,6 +56,7 @@ fn check(fault: &str, guards: &[&str]) -> Value {
     }
     assert!(said["spans"]["acknowledged"].as_u64().is_some_and(|spans| spans > 1_000), "{said}");
     ledger_holds(&said);
+    verdicts_come_again(&said, folder.path());
     said
 }
 
@@ -86,6 +88,43 @@ fn ledger_holds(said: &Value) {
     let verified = verified.json();
     assert_eq!(verified["size"], said["ledger"]["size"], "{verified} {said}");
     assert_eq!(verified["root"], said["ledger"]["root"], "{verified} {said}");
+}
+
+/// The recorded verdicts come again from the ledger, from a file of its records, and from the blob that a decision names;
+/// and a blob that was changed is found.
+fn verdicts_come_again(said: &Value, folder: &Path) {
+    let text = |pointer: &str| said.pointer(pointer).and_then(Value::as_str).expect("the shape was checked");
+    let (dir, key) = (text("/ledger/dir"), text("/ledger/verifier_key"));
+    let last = |ran: Ran| -> Value {
+        let line = ran.stdout.lines().last().expect("it says something").to_owned();
+        serde_json::from_str(&line).expect("one JSON value a line")
+    };
+    let replay =
+        |evidence: &str, more: &[&str]| run(&[&["judge", "replay", evidence, "--format", "json"], more].concat());
+    let from_ledger = last(replay(dir, &["--key", key]).expect(0));
+    assert_eq!((&from_ledger["same"], &from_ledger["other"]), (&Value::Bool(true), &Value::Null));
+    let records = run(&["ledger", "show", "--dir", dir, "--key", key, "--format", "json"]).expect(0).stdout;
+    let file = folder.join("records.jsonl").display().to_string();
+    std::fs::write(&file, &records).expect("the folder is ours");
+    assert_eq!(last(replay(&file, &[]).expect(0)), from_ledger);
+    let other = last(replay(&file, &["--false-alarm", "0.000000001"]).expect(0));
+    assert_eq!(other["recorded"], from_ledger["recorded"]);
+    assert!(other["other"]["logThreshold"].as_f64().is_some_and(|log| log > 20.0), "{other}");
+
+    let evidence = "/record/body/decided/judged/evidence";
+    let lines = records.lines().map(|line| serde_json::from_str::<Value>(line).expect("one JSON value a line"));
+    let named: Vec<String> =
+        lines.filter_map(|line| Some(line.pointer(evidence)?.as_str()?.strip_prefix("sha256:")?.to_owned())).collect();
+    assert!(!named.is_empty(), "a promotion follows from a pass, a rollback from a fail");
+    for hex in named {
+        let blob = Path::new(dir).with_file_name("evidence").join(&hex);
+        let again = last(replay(&blob.display().to_string(), &[]).expect(0));
+        assert_eq!(again["evidence"], format!("sha256:{hex}"));
+        let changed = std::fs::read_to_string(&blob).expect("it is kept").replacen("\"traces\":", "\"traces\": ", 1);
+        let copy = folder.join(&hex);
+        std::fs::write(&copy, changed).expect("the folder is ours");
+        replay(&copy.display().to_string(), &[]).expect(5);
+    }
 }
 
 #[test]

@@ -5,11 +5,11 @@ use crate::finding::MAX_GROUPS;
 use crate::subject::MAX_SUBJECTS_EVER;
 use model::{Check, MAX_FINDINGS_PER_OBSERVATION, MAX_SUBJECTS_PER_OBSERVATION};
 
-fn number(trace: u64) -> TraceId {
+pub(super) fn number(trace: u64) -> TraceId {
     TraceId(u128::from(trace).to_be_bytes())
 }
 
-fn fact<'a>(trace: u64, span: u64, operation: &'a str, keys: &'a [&'a str]) -> SpanFact<'a> {
+pub(super) fn fact<'a>(trace: u64, span: u64, operation: &'a str, keys: &'a [&'a str]) -> SpanFact<'a> {
     SpanFact {
         trace: number(trace),
         span: SpanId(span.to_be_bytes()),
@@ -23,12 +23,12 @@ fn fact<'a>(trace: u64, span: u64, operation: &'a str, keys: &'a [&'a str]) -> S
     }
 }
 
-fn acknowledged(verifier: &mut Verifier, environment: Environment, at_ms: u64, fact: &SpanFact<'_>) {
+pub(super) fn acknowledged(verifier: &mut Verifier, environment: Environment, at_ms: u64, fact: &SpanFact<'_>) {
     verifier.sent(environment, Delivery::Acknowledged, at_ms * 1_000, fact);
 }
 
 /// Sends every trace to both environments, and lets it come out.
-fn mirror(verifier: &mut Verifier, traces: std::ops::Range<u64>, at_ms: u64) {
+pub(super) fn mirror(verifier: &mut Verifier, traces: std::ops::Range<u64>, at_ms: u64) {
     for trace in traces {
         for environment in Environment::BOTH {
             for span in 1..=3 {
@@ -226,7 +226,64 @@ fn hostile_names_are_cut_and_made_printable() {
     verifier.out(Environment::Green, 10_001_000, &fact(1, 1, &operation, &[]));
     let finding = verifier.advance(UnixMillis(18_000)).remove(0).findings.remove(0);
     assert_eq!(finding.operation, "?é".repeat(42) + "?");
-    assert_eq!(finding.key.unwrap(), "?\"".repeat(32));
+    // 64 bytes in JSON, where a quote is two.
+    assert_eq!(finding.key.unwrap(), "?\"".repeat(21) + "?");
+}
+
+fn json_bytes(value: &impl serde::Serialize) -> usize {
+    serde_json::to_string(value).unwrap().len()
+}
+
+/// As much as a batch can tell: names that take twice their length in JSON, every check in both environments, latencies
+/// all over a day, and eight operations.
+#[test]
+fn the_largest_observation_fits_into_a_record() {
+    const DAY_MS: u64 = 86_400_000;
+    let config = Config { batch_ms: 6_000, horizon_ms: DAY_MS, max_spans: 1 << 20, ..CONFIG };
+    let mut verifier = Verifier::new(config, UnixMillis(0));
+    let name = |of: u64| format!("{of:03}{}", "\"\\".repeat(100));
+    let resource: &[(&str, &[u8])] = &[("host.name", b"a")];
+    let mut next = 0;
+    let mut batch = |verifier: &mut Verifier, from_ms: u64| {
+        for of in 0..8_000u64 {
+            next += 1;
+            let (service, operation, key) = (name(of % 200), name(of % 8), name(of % 50));
+            let keys = [key.as_str()];
+            let sent = SpanFact { service: &operation, ..fact(next, 1, &operation, &keys) };
+            let child = SpanFact { service: &service, parent: script::span(1), ..sent };
+            let environment = if of % 2 == 0 { Environment::Blue } else { Environment::Green };
+            let at_us = (from_ms + of % 6_000) * 1_000;
+            verifier.sent(environment, Delivery::Acknowledged, at_us, &sent);
+            let refused = SpanFact { error: true, span: script::span(2), ..child };
+            verifier.sent(environment, Delivery::Refused, at_us, &refused);
+            if of % 5 == 0 {
+                let lost = SpanFact { span: script::span(3), ..child };
+                verifier.sent(environment, Delivery::Acknowledged, at_us, &lost);
+                continue;
+            }
+            // From a microsecond to a day: every bucket has some.
+            let us =
+                (of * 37 % 296).checked_div(8).map_or(1, |octave| (1u64 << octave) + (1u64 << octave) * (of % 8) / 8);
+            let out = SpanFact { keys: &[], resource, parent: script::span(7), ..sent };
+            verifier.out(environment, at_us + us.min(DAY_MS * 1_000), &out);
+            verifier.out(environment, at_us + us.min(DAY_MS * 1_000), &out);
+            verifier.out(environment, at_us + 1, &SpanFact { span: script::span(9), ..sent });
+        }
+    };
+    let first = 2 * DAY_MS;
+    batch(&mut verifier, first);
+    verifier.advance(UnixMillis(first + DAY_MS + 10_000));
+    batch(&mut verifier, first + DAY_MS + 12_000);
+    let observation =
+        verifier.advance(UnixMillis(first + 3 * DAY_MS)).into_iter().max_by_key(|it| it.traces()).unwrap();
+    assert_eq!(observation.findings.len(), MAX_FINDINGS_PER_OBSERVATION);
+    assert_eq!(observation.blind_spots.len(), MAX_SUBJECTS_PER_OBSERVATION);
+    assert!(observation.findings.iter().all(|finding| json_bytes(finding) <= 600));
+    assert!(observation.blind_spots.iter().all(|spot| json_bytes(spot) <= 550));
+    assert!(observation.operations.iter().all(|operation| json_bytes(operation) <= 1_090));
+    assert_eq!(observation.operations.len(), model::MAX_OPERATIONS_PER_OBSERVATION);
+    let bytes = json_bytes(&observation);
+    assert!(bytes < 64_000, "{bytes} bytes leave no room for the record around them");
 }
 
 #[test]

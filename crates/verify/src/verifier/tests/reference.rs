@@ -199,6 +199,8 @@ struct Naive {
     lives: BTreeMap<(Environment, char), Life>,
     closed: BTreeMap<(Environment, char), Closed>,
     counts: BTreeMap<(u64, Environment), (ArmCounts, u64)>,
+    /// Of blue's counts those of traces with an odd mark.
+    halves: BTreeMap<u64, ArmCounts>,
 }
 
 impl Naive {
@@ -227,8 +229,14 @@ impl Naive {
             self.lives.remove(&key);
             let (arm, left_out) = self.counts.entry((life.first_ms() / 1_000, key.0)).or_default();
             let is_left_out = life.calls.iter().any(|line| line.event == Event::LeaveOut);
+            let first = life.calls.iter().find(|line| line.event != Event::Out);
+            let is_assigned = first.is_some_and(|line| line.event != Event::LeaveOut);
+            arm.assigned += u64::from(is_assigned && life.first_ms() / 1_000 * 1_000 >= AGE_MS);
             let is_judged = !is_left_out && life.count(arm);
             *left_out += u64::from(!is_judged);
+            if is_judged && is_odd_blue(key) {
+                life.count(self.halves.entry(life.first_ms() / 1_000).or_default());
+            }
             let waits = if is_judged && life.sent().next().is_some() { life.residue() } else { Vec::new() };
             let first_ms = |id| waits.iter().find(Life::of(id)).unwrap().at_ms;
             let last_ms = Life::ids(waits.iter()).into_iter().map(first_ms).max();
@@ -239,11 +247,18 @@ impl Naive {
             if closed.waits.is_empty() {
                 continue;
             }
-            let (arm, _) = self.counts.entry((last_ms / 1_000, key.0)).or_default();
-            arm.traces += 1;
-            *arm.events.entry(Check::FabricatedSpan).or_insert(0) += 1;
+            let mut fabricated = ArmCounts { traces: 1, ..ArmCounts::default() };
+            fabricated.events.insert(Check::FabricatedSpan, 1);
+            self.counts.entry((last_ms / 1_000, key.0)).or_default().0.add(&fabricated);
+            if is_odd_blue(*key) {
+                self.halves.entry(last_ms / 1_000).or_default().add(&fabricated);
+            }
         }
     }
+}
+
+fn is_odd_blue((environment, letter): (Environment, char)) -> bool {
+    environment == Environment::Blue && CONFIG.route_key.mark(script::trace(letter)) % 2 == 1
 }
 
 /// In the order in which they are told but for some neighbours, and closed at the end.
@@ -290,6 +305,9 @@ proptest! {
         let (observations, verifier) = observe(&lines);
         prop_assert_eq!(verifier.stats().spans_in_flight, 0);
         for observation in &observations {
+            let mut half = observation.blue_half.clone().unwrap();
+            half.slowest = None;
+            prop_assert_eq!(half, naive.halves.remove(&observation.batch).unwrap_or_default());
             for environment in Environment::BOTH {
                 let expected = naive.counts.remove(&(observation.batch, environment)).unwrap_or_default();
                 let mut arm = observation.arms[environment].clone();
