@@ -46,7 +46,8 @@ const ORDER: [Check; 23] = [
 
 /// What says more of the same spans than the check before: it is named in its place where it accounts for nearly all of
 /// the traces that show it.
-const SAYS_MORE: [(Check, Check, &str); 6] = [
+const SAYS_MORE: [(Check, Check, &str); 7] = [
+    (Check::BlindSpot, Check::SplitTrace, "what was lost in one trace came out in another"),
     (Check::LostSpan, Check::SplitTrace, "what was lost in one trace came out in another"),
     (Check::FabricatedSpan, Check::SplitTrace, "what was never sent in one trace was sent in another"),
     (Check::Reparented, Check::Cycle, "spans hang on their own descendants"),
@@ -73,10 +74,16 @@ pub(crate) fn name<'a>(judge: &Judge, metrics: &'a [Metric], alarmed: &[&'a Metr
         return Some(failure(judge, exports, exports, alarmed, vec![]));
     }
     if let Some((metric, blind)) = explaining_blind_spot(judge, &find) {
+        // An operation that comes out under other ids is not blind.
+        if let Some((cause, because)) = what_says_more(metrics, metric) {
+            return Some(failure(judge, cause, metric, alarmed, vec![because.to_owned()]));
+        }
         // A span that hangs elsewhere is missed where it should hang.
         if let Some(reparented) = leaning(metrics, Check::Reparented).filter(|_| !is_operation(&blind.subject)) {
             let because = "calls are not seen where the called span has another parent".to_owned();
-            return Some(failure(judge, reparented, metric, alarmed, vec![because]));
+            let (cause, more) = what_says_more(metrics, reparented).unzip();
+            let because = std::iter::once(because).chain(more.map(str::to_owned)).collect();
+            return Some(failure(judge, cause.unwrap_or(reparented), metric, alarmed, because));
         }
         return Some(blind_spot_failure(judge, metric, blind, alarmed));
     }

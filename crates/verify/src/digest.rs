@@ -8,6 +8,8 @@ use crate::fact::SpanFact;
 use crate::keyed::Keyed;
 use crate::transformation::{Part, Transformations};
 use crate::vocabulary::{Attributes, type_of};
+use foldhash::quality::FixedState;
+use std::hash::{BuildHasher, Hasher};
 
 /// Parts of a span with a place of their own, times first.
 const PARTS: usize = 6;
@@ -64,33 +66,64 @@ impl Differences {
     }
 }
 
+/// Hashes quickly. It need not withstand anybody: who could choose values by their hash had 65,536 to choose from.
+#[derive(Debug)]
+struct Hash(FixedState);
+
+impl Hash {
+    fn new(keyed: Keyed) -> Hash {
+        let (eight, _) = keyed.0.as_chunks();
+        Hash(FixedState::with_seed(u64::from_le_bytes(eight[0])))
+    }
+
+    /// Each piece with its length, so that no two lists of pieces are written alike.
+    fn of<'a>(&self, pieces: impl Iterator<Item = &'a [u8]>) -> u16 {
+        let mut hasher = self.0.build_hasher();
+        for piece in pieces {
+            hasher.write_usize(piece.len());
+            hasher.write(piece);
+        }
+        hasher.finish() as u16
+    }
+
+    /// 0 where the value is meant to change.
+    fn of_attribute(&self, key: &str, value: &[u8], meant: &Transformations) -> u16 {
+        if meant.changed.contains(key) {
+            return 0;
+        }
+        let mut hasher = self.0.build_hasher();
+        hasher.write_usize(key.len() << 8 | usize::from(type_of(value)));
+        hasher.write(key.as_bytes());
+        hasher.write(value);
+        hasher.finish() as u16
+    }
+}
+
 impl Digests {
     /// The digests of a fact that has been transformed.
     pub(crate) fn of(keyed: Keyed, fact: &SpanFact<'_>, meant: &Transformations) -> Digests {
-        let hash = |part: Part, pieces: &mut dyn Iterator<Item = &[u8]>| match meant.parts.contains(&part) {
-            true => 0,
-            false => keyed.of(pieces) as u16,
-        };
+        let hash = Hash::new(keyed);
         let mut digests = Digests::default();
         let [start, end] = [fact.start_ns, fact.end_ns].map(|ns| meant.times.cut(ns).to_le_bytes());
-        digests.parts[TIMES] = keyed.of([&start[..], &end].into_iter()) as u16;
-        let name = [fact.operation.as_bytes()];
-        digests.parts[place(Part::Name)] = hash(Part::Name, &mut name.into_iter());
+        digests.parts[TIMES] = hash.of([&start[..], &end].into_iter());
+        let mut note = |part: Part, digest: u16| {
+            if !meant.parts.contains(&part) {
+                digests.parts[place(part)] = digest;
+            }
+        };
+        note(Part::Name, hash.of([fact.operation.as_bytes()].into_iter()));
         let code = fact.status.code.to_le_bytes();
-        digests.parts[place(Part::Status)] =
-            hash(Part::Status, &mut [&code[..], fact.status.message.as_bytes()].into_iter());
-        let dropped = fact.dropped.map(u32::to_le_bytes);
-        let counts = [(fact.events.len() as u64).to_le_bytes()];
-        let events = counts.iter().map(|bytes| &bytes[..]).chain(dropped.iter().map(|bytes| &bytes[..]));
-        digests.parts[place(Part::Events)] =
-            hash(Part::Events, &mut events.chain(fact.events.iter().copied()).chain(fact.links.iter().copied()));
+        note(Part::Status, hash.of([&code[..], fact.status.message.as_bytes()].into_iter()));
+        let [attributes, events, links] = fact.dropped.map(u32::to_le_bytes);
+        let counts = [&attributes[..], &events, &links, &(fact.events.len() as u64).to_le_bytes()];
+        let all = counts.into_iter().chain(fact.events.iter().copied()).chain(fact.links.iter().copied());
+        note(Part::Events, hash.of(all));
         let flags = fact.flags.to_le_bytes();
-        digests.parts[place(Part::Context)] =
-            hash(Part::Context, &mut [&flags[..], fact.trace_state.as_bytes()].into_iter());
-        digests.parts[place(Part::Scope)] = hash(Part::Scope, &mut fact.scope.iter().map(|text| text.as_bytes()));
+        note(Part::Context, hash.of([&flags[..], fact.trace_state.as_bytes()].into_iter()));
+        note(Part::Scope, hash.of(fact.scope.iter().map(|text| text.as_bytes())));
         for (position, (key, value)) in fact.attributes.iter().enumerate() {
             let place = &mut digests.attributes[position % ATTRIBUTE_PLACES];
-            *place = place.wrapping_add(of_attribute(keyed, key, value, meant));
+            *place = place.wrapping_add(hash.of_attribute(key, value, meant));
         }
         digests
     }
@@ -134,6 +167,7 @@ impl Digests {
         meant: &Transformations,
         differences: &mut Differences,
     ) {
+        let hash = Hash::new(keyed);
         for (place, digest) in self.attributes.iter().enumerate() {
             let keys = || first.iter().skip(place).step_by(ATTRIBUTE_PLACES);
             let value = |key: &str| {
@@ -141,16 +175,9 @@ impl Digests {
                 found.ok().map(|at| second.attributes[at].1)
             };
             let sum = keys()
-                .try_fold(0u16, |sum, (key, _)| Some(sum.wrapping_add(of_attribute(keyed, key, value(key)?, meant))));
+                .try_fold(0u16, |sum, (key, _)| Some(sum.wrapping_add(hash.of_attribute(key, value(key)?, meant))));
             differences.set(PARTS + place, sum.is_some_and(|sum| sum != *digest));
         }
-    }
-}
-
-fn of_attribute(keyed: Keyed, key: &str, value: &[u8], meant: &Transformations) -> u16 {
-    match meant.changed.contains(key) {
-        true => 0,
-        false => keyed.of([key.as_bytes(), &[type_of(value)], value].into_iter()) as u16,
     }
 }
 

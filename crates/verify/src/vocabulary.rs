@@ -150,6 +150,9 @@ impl Vocabulary {
 
     /// Calls `each` with every key that both have with values of different types, as far as both are kept.
     pub(crate) fn changed_types<'a>(&'a self, sent: KeysId, out: KeysId, mut each: impl FnMut(&'a str)) {
+        if sent == out {
+            return;
+        }
         let (Some(sent), Some(out)) = (self.attributes_of(sent), self.attributes_of(out)) else { return };
         for (key, kind) in sent {
             if out.binary_search_by(|known| known.0.cmp(key)).is_ok_and(|at| out[at].1 != *kind) {

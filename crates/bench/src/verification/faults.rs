@@ -129,11 +129,12 @@ impl Fault {
     /// What a rollback may say instead, since it says the same.
     pub(super) fn may_be_named(self, named: Check) -> bool {
         let also = match self {
-            Fault::BlindSpot => Some(Check::BlindSpot),
-            Fault::LostParents => Some(Check::Orphan),
-            _ => None,
+            Fault::BlindSpot => &[Check::BlindSpot][..],
+            // Of which all are lost: an operation that never comes out.
+            Fault::LostParents => &[Check::Orphan, Check::BlindSpot],
+            _ => &[],
         };
-        named == self.check() || also == Some(named)
+        named == self.check() || also.contains(&named)
     }
 
     /// Whether it falls on traces as a whole rather than on spans.
