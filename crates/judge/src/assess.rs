@@ -431,27 +431,10 @@ impl Judge {
                 }
                 None => "the active environment's quantiles are not known yet".to_owned(),
             },
-            Check::DuplicatedSpan
-            | Check::FabricatedSpan
-            | Check::Orphan
-            | Check::Reparented
-            | Check::MissingAttribute
-            | Check::ChangedResource
-                if candidate.events == 0 && active.events == 0 =>
-            {
+            check if Guard::of(check) == Guard::Findings && candidate.events == 0 && active.events == 0 => {
                 format!("none in {} of the candidate", words::traces(candidate.traces))
             }
-            check @ (Check::LostSpan
-            | Check::ExportFailure
-            | Check::ErrorSpan
-            | Check::DuplicatedSpan
-            | Check::FabricatedSpan
-            | Check::Orphan
-            | Check::Reparented
-            | Check::MissingAttribute
-            | Check::ChangedResource) => {
-                format!("{}: candidate {}, active {}", check.words(), share(candidate), share(active))
-            }
+            check => format!("{}: candidate {}, active {}", check.words(), share(candidate), share(active)),
         }
     }
 

@@ -157,20 +157,11 @@ impl Judge {
 /// What the plan tolerates of a check that is a rate; `None` for one that is not, or that the plan does not guard.
 pub(crate) fn tolerance(config: &Config, check: Check) -> Option<Tolerance> {
     let guards = &config.guards;
-    match check {
-        Check::LostSpan => guards.span_loss.as_ref().map(|guard| Tolerance::Share(guard.at_most)),
-        Check::ExportFailure | Check::ErrorSpan => {
-            guards.error_rate.as_ref().map(|guard| Tolerance::Difference(guard.worse_than_active_by))
-        }
-        Check::DuplicatedSpan
-        | Check::FabricatedSpan
-        | Check::Orphan
-        | Check::Reparented
-        | Check::MissingAttribute
-        | Check::ChangedResource => {
-            guards.findings.as_ref().map(|guard| Tolerance::Difference(guard.worse_than_active_by))
-        }
-        Check::BlindSpot | Check::Slow | Check::External => None,
+    match Guard::of(check) {
+        Guard::SpanLoss => guards.span_loss.as_ref().map(|guard| Tolerance::Share(guard.at_most)),
+        Guard::ErrorRate => guards.error_rate.as_ref().map(|guard| Tolerance::Difference(guard.worse_than_active_by)),
+        Guard::Findings => guards.findings.as_ref().map(|guard| Tolerance::Difference(guard.worse_than_active_by)),
+        Guard::BlindSpots | Guard::Latency | Guard::Metrics => None,
     }
 }
 

@@ -11,7 +11,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
-use verify::{Config, Delivery, SpanFact, Verifier};
+use verify::{Config, Delivery, SpanFact, Status, Verifier};
 
 /// Views that wait for verification; the gateway bounds their bytes as well.
 pub const MAX_VIEWS: usize = 8_192;
@@ -221,10 +221,18 @@ fn fact<'a>(span: &otlp::SpanView<'a>) -> SpanFact<'a> {
         span: span.span_id,
         parent: span.parent_span_id,
         kind: span.kind,
-        error: span.error,
         service: span.service,
         operation: span.name,
-        keys: span.attribute_keys,
+        start_ns: span.start_unix_ns,
+        end_ns: span.end_unix_ns,
+        status: Status { code: span.status.code, message: span.status.message },
+        trace_state: span.trace_state,
+        flags: span.flags,
+        attributes: span.attributes,
+        events: span.events,
+        links: span.links,
+        dropped: span.dropped,
+        scope: [span.scope.name, span.scope.version, span.scope.schema_url],
         resource: span.resource,
     }
 }

@@ -1,14 +1,15 @@
 //! One trace in one environment, while it is in flight: what was sent of it and what came out.
 
+use crate::digest::{Differences, Digests};
 use crate::keyed::{Keyed, Map};
 use crate::vocabulary::{KeysId, NameId, ResourceId};
 use model::{SpanId, UnixMillis};
 use std::collections::BTreeMap;
 
-/// From this many spans on a trace gets an index. Up to here a scan over 32 spans of 80 bytes is as fast.
+/// From this many spans on a trace gets an index. Up to here a scan over 32 spans of 128 bytes is as fast.
 const INDEX_FROM: usize = 32;
 
-/// Spans of one trace that are kept; a larger trace is left out. 65,536 spans of 80 bytes are 5 MiB.
+/// Spans of one trace that are kept; a larger trace is left out. 65,536 spans of 128 bytes are 8 MiB.
 pub(crate) const MAX_SPANS_PER_TRACE: usize = 65_536;
 
 /// Why a trace is in the table.
@@ -35,6 +36,8 @@ pub(crate) struct Trace {
     /// Its first hand-over was told of in time, and before anything left it out.
     pub(crate) is_assigned: bool,
     pub(crate) spans: Vec<Span>,
+    /// What the spans' times count from: the start of the span that was known first, nanoseconds since the epoch.
+    pub(crate) begins_ns: u64,
     index: Option<Box<Map<(SpanId, u8), u32>>>,
     /// Hand-overs without an answer so far, by the span's position and the time in microseconds, and how many there
     /// are. Empty but for a pipeline that hangs, so they are kept here and do not make every span larger.
@@ -49,7 +52,21 @@ pub(crate) struct Content {
     pub(crate) resource: ResourceId,
 }
 
-/// One span: 80 bytes.
+/// When a span was, beside the beginning of its trace; times that are further away are as far as can be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// Microseconds from the trace's beginning.
+    pub(crate) start_us: i32,
+    pub(crate) duration_us: u32,
+}
+
+impl Times {
+    pub(crate) fn end_us(self) -> i64 {
+        i64::from(self.start_us) + i64::from(self.duration_us)
+    }
+}
+
+/// One span: 128 bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Span {
     pub(crate) span: SpanId,
@@ -57,6 +74,18 @@ pub(crate) struct Span {
     pub(crate) sent: Content,
     /// As it first came out; meaningless if `outs` is 0.
     pub(crate) came_out: Content,
+    /// Of the side that was known first; `differences` is all that is kept of the other.
+    pub(crate) digests: Digests,
+    /// Between what was sent and what came out, once both are known.
+    pub(crate) differences: Differences,
+    /// The side that was known first is what came out.
+    pub(crate) out_first: bool,
+    /// As it came out, the span is as long as it was sent, and only moved.
+    pub(crate) same_duration: bool,
+    /// Of the side that was known first.
+    pub(crate) times: Times,
+    /// By how many microseconds the other side starts later.
+    pub(crate) shift_us: i32,
     /// When it was first handed over without being refused.
     pub(crate) handed_over_us: u64,
     /// When it first came out.
@@ -77,7 +106,7 @@ pub(crate) struct Span {
     pub(crate) failed: bool,
 }
 
-const _: () = assert!(size_of::<Span>() == 80, "the bounds on memory reckon with it");
+const _: () = assert!(size_of::<Span>() == 128, "the bounds on memory reckon with it");
 
 impl Span {
     pub(crate) fn is_sent(&self) -> bool {
@@ -91,13 +120,27 @@ impl Span {
     pub(crate) fn out_at(&self) -> UnixMillis {
         UnixMillis(self.out_us / 1_000)
     }
+
+    /// When it was as it was sent; as it came out, if it was not sent.
+    pub(crate) fn sent_times(&self) -> Times {
+        if self.out_first { self.other_times() } else { self.times }
+    }
+
+    /// When it was as it came out, if it is as long as it was sent.
+    pub(crate) fn out_times(&self) -> Times {
+        if self.out_first { self.times } else { self.other_times() }
+    }
+
+    fn other_times(&self) -> Times {
+        Times { start_us: self.times.start_us.saturating_add(self.shift_us), ..self.times }
+    }
 }
 
 impl Trace {
     pub(crate) fn new(standing: Standing, batch: u64, assigned: UnixMillis, hash: u64) -> Trace {
         let is_assigned = standing == Standing::Assigned;
         let (spans, unanswered) = (Vec::new(), BTreeMap::new());
-        Trace { standing, batch, assigned, hash, is_assigned, spans, index: None, unanswered }
+        Trace { standing, batch, assigned, hash, is_assigned, spans, begins_ns: 0, index: None, unanswered }
     }
 
     /// What it counts against the bound on spans in flight: one for itself, one for each span, and one for each
@@ -155,6 +198,19 @@ impl Trace {
         match &self.index {
             Some(index) => index.get(&(span, kind)).map(|position| *position as usize),
             None => self.spans.iter().position(|known| known.span == span && known.kind == kind),
+        }
+    }
+
+    /// Times beside the trace's beginning, which is the first start that is asked for.
+    pub(crate) fn times(&mut self, start_ns: u64, end_ns: u64) -> Times {
+        if self.begins_ns == 0 {
+            self.begins_ns = start_ns;
+        }
+        let start_us = (i128::from(start_ns) - i128::from(self.begins_ns)) / 1_000;
+        let duration_us = end_ns.saturating_sub(start_ns) / 1_000;
+        Times {
+            start_us: start_us.clamp(i32::MIN.into(), i32::MAX.into()) as i32,
+            duration_us: u32::try_from(duration_us).unwrap_or(u32::MAX),
         }
     }
 

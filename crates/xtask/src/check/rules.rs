@@ -25,7 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model"]),
     ("web", &["control", "model"]),
     ("sim", PURE),
-    ("bench", &["judge", "model", "otlp"]),
+    ("bench", &["judge", "model", "otlp", "verify"]),
     ("fuzz-targets", &["model", "otlp", "prometheus"]),
     (
         "verdigris",
