@@ -176,6 +176,7 @@ fn preview_step(plan: &Plan, forecast: &mut Forecast<'_>, index: usize, step: St
             None
         }
         Step::Mirror { for_ms } => {
+            warnings.extend(compares_nothing(plan, for_ms));
             forecast.mirror();
             forecast.pass(for_ms);
             None
@@ -201,6 +202,19 @@ fn preview_step(plan: &Plan, forecast: &mut Forecast<'_>, index: usize, step: St
         }
     };
     StepPreview { number: index + 1, does: step.to_string(), effects, evidence, warnings, shortest_ms, longest_ms }
+}
+
+/// Blue is compared with blue by the observations that close while green has only copies.
+fn compares_nothing(plan: &Plan, for_ms: u64) -> Option<String> {
+    let first_ms = observation_delay_ms(plan);
+    (for_ms < first_ms).then(|| {
+        format!(
+            "this mirror ends before its first observation, after {} (horizon {}): blue is not compared with blue before \
+             green serves. Mirror longer, or lower spec.verification.horizon if your exporters give up earlier",
+            ShortDuration(first_ms),
+            ShortDuration(plan.verification.horizon_ms)
+        )
+    })
 }
 
 /// An observation closes when its batch, the horizon and the linger are over, and an analysis needs some of its own.
