@@ -19,6 +19,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// How often time is looked at: deadlines are met within this.
 const TICK: Duration = Duration::from_millis(100);
+
+/// Traces that are kept as examples after a rollback, in the order of what they show: 40 of at most 300 KiB are 12 MB.
+const MAX_EXAMPLES_KEPT: usize = 40;
 /// The name that stands in records of what the controller did by itself.
 pub(crate) const SELF: &str = "verdigris";
 
@@ -363,25 +366,29 @@ impl Controller {
         }
     }
 
-    /// After a rollback was ordered: what was sent and what came out of the trace that shows why. It comes after the
+    /// After a rollback was ordered: what was sent and what came out of the traces that show why. It comes after the
     /// actions, for it must not delay them, and a rollback stands without it.
     fn keep_examples(&mut self, decisions: &[Decision]) {
         let cause = decisions.iter().find_map(|decision| match decision {
-            Decision::RollbackOrdered(cause) => cause.example_trace,
+            Decision::RollbackOrdered(cause) => Some(cause),
             _ => None,
         });
-        let Some((trace, example)) = cause.and_then(|trace| (self.examples)(trace).map(|example| (trace, example)))
-        else {
+        let Some((cause, state)) = cause.zip(self.journal.replay().rollouts.last()) else { return };
+        let rollout = state.rollout.clone();
+        let mut bodies = Vec::new();
+        for trace in state.examples_of(cause).into_iter().take(MAX_EXAMPLES_KEPT) {
+            let Some(example) = (self.examples)(trace) else { continue };
+            match self.journal.keep_evidence(example.to_string().as_bytes()) {
+                Ok(digest) => {
+                    bodies.push((SELF.to_owned(), Body::EvidenceKept { digest, about: format!("trace {trace}") }));
+                }
+                Err(error) => tracing::error!("evidence could not be kept: {error}"),
+            }
+        }
+        if bodies.is_empty() {
             return;
-        };
-        let Some(rollout) = self.journal.replay().rollouts.last().map(|state| state.rollout.clone()) else { return };
-        let kept = self.journal.keep_evidence(example.to_string().as_bytes());
-        let digest = match kept {
-            Ok(digest) => digest,
-            Err(error) => return tracing::error!("evidence could not be kept: {error}"),
-        };
-        let body = Body::EvidenceKept { digest, about: format!("trace {trace}") };
-        let records = self.journal.number(Some(&rollout), (self.clock)(), [(SELF.to_owned(), body)]);
+        }
+        let records = self.journal.number(Some(&rollout), (self.clock)(), bodies);
         if let Err(error) = self.journal.append(&records) {
             tracing::error!("evidence could not be recorded: {error}");
         }

@@ -44,6 +44,13 @@ const ORDER: [Check; 23] = [
     Check::External,
 ];
 
+/// Where a check stands among those that a failure names: what explains comes before what it explains.
+pub fn naming_rank(check: Check) -> usize {
+    let says_more = SAYS_MORE.iter().any(|(_, more, _)| *more == check);
+    let place = ORDER.iter().position(|known| *known == check).unwrap_or(ORDER.len());
+    if says_more { 0 } else { 1 + place }
+}
+
 /// What says more of the same spans than the check before: it is named in its place where it accounts for nearly all of
 /// the traces that show it.
 const SAYS_MORE: [(Check, Check, &str); 7] = [

@@ -54,6 +54,11 @@ impl Judge {
     /// metrics from outside, each as a rate and with its source's reason: 90,000.
     pub const MAX_STATE_BYTES: usize = 384 * 1024;
 
+    /// Traces judged so far, in each environment.
+    pub fn traces(&self) -> PerEnvironment<u64> {
+        self.traces
+    }
+
     /// A judge that has seen nothing.
     pub fn new(config: Config) -> Judge {
         let guards = &config.guards;

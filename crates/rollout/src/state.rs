@@ -1,11 +1,12 @@
 //! Where a rollout stands.
 
 use crate::event::{Cause, HoldReason, Outcome, Principal, RolloutId};
+use crate::found::{self, Group};
 use crate::plan::{GateName, Plan};
 use crate::steady::SteadyWeights;
 use judge::{Assessment, Judge, NoiseFloor};
 use model::{
-    BasisPoints, BlindSpotCount, Finding, GateVerdict, Observation, Reading, RootOperation, RouteTable, SlowTrace,
+    BasisPoints, BlindSpotCount, GateVerdict, Observation, Reading, RootOperation, RouteTable, SlowTrace, TraceId,
     UnixMillis,
 };
 use serde::Serialize;
@@ -54,7 +55,7 @@ pub struct State {
     /// Observations so far.
     pub observations: u64,
     /// What was found so far, grouped; bounded by [`State::MAX_FINDINGS`].
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Group>,
     /// Operations and edges of which a trace went unseen so far; bounded by [`State::MAX_FINDINGS`].
     pub blind_spots: Vec<BlindSpotCount>,
     /// The slowest trace of green in the last observation that had one.
@@ -75,6 +76,18 @@ pub struct State {
 impl State {
     /// Groups of findings kept; a group more is left out, for the first ones name the cause.
     pub const MAX_FINDINGS: usize = 200;
+
+    /// The traces that show why it was rolled back: the cause's own first, then those of the other findings, as they are
+    /// ranked.
+    pub fn examples_of(&self, cause: &Cause) -> Vec<TraceId> {
+        let mut examples: Vec<TraceId> = cause.example_trace.into_iter().collect();
+        for example in found::ranked(&self.findings).into_iter().flat_map(|group| &group.examples) {
+            if !examples.contains(example) {
+                examples.push(*example);
+            }
+        }
+        examples
+    }
 
     /// Whether it has ended, and how.
     pub fn outcome(&self) -> Option<&Outcome> {
