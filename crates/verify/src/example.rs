@@ -86,26 +86,26 @@ pub(crate) fn example(environment: Environment, id: TraceId, trace: &Trace, word
 }
 
 fn differs(span: &Span) -> bool {
-    let same = span.sent.parent == span.came_out.parent
-        && span.sent.keys == span.came_out.keys
-        && span.sent.resource == span.came_out.resource;
+    let same = span.sent().parent == span.came_out().parent
+        && span.sent().keys == span.came_out().keys
+        && span.sent().resource == span.came_out().resource;
     !span.is_sent() || span.outs != 1 || !same
 }
 
 fn example_span(span: &Span, words: &Vocabulary) -> ExampleSpan {
     let mut missing_keys = Vec::new();
     if span.is_sent() && span.is_out() {
-        words.missing_keys(span.sent.keys, span.came_out.keys, |key| missing_keys.push(key.to_owned()));
+        words.missing_keys(span.sent().keys, span.came_out().keys, |key| missing_keys.push(key.to_owned()));
     }
     ExampleSpan {
         span: span.span,
-        parent: if span.is_sent() { span.sent.parent } else { span.came_out.parent },
+        parent: if span.is_sent() { span.sent().parent } else { span.came_out().parent },
         kind: span.kind,
         service: words.name_of(span.service).to_owned(),
         operation: words.name_of(span.operation).to_owned(),
         sent: span.is_sent(),
         out: span.outs.into(),
         missing_keys,
-        came_out_parent: span.is_out().then_some(span.came_out.parent),
+        came_out_parent: span.is_out().then_some(span.came_out().parent),
     }
 }

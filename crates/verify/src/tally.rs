@@ -129,7 +129,7 @@ impl Tally {
             }
             // Of several roots the one with the lowest id, whichever came first and in either environment.
             if span.judged
-                && span.sent.parent == SpanId::NONE
+                && span.sent().parent == SpanId::NONE
                 && root.is_none_or(|root| (span.span, span.kind) < (root.span, root.kind))
             {
                 root = Some(span);
@@ -283,20 +283,20 @@ impl Tally {
             shown.insert(check);
             self.findings.note(check, span, key, place);
         };
-        if span.came_out.parent != span.sent.parent {
+        if span.came_out().parent != span.sent().parent {
             note(Check::Reparented, Key::None);
         }
         if let Some(parent) = tree.lost_parent(span) {
             note(Check::Orphan, Key::Parent { service: parent.service, operation: parent.operation });
         }
-        let (sent, out) = (span.sent.keys, span.came_out.keys);
+        let (sent, out) = (span.sent().keys, span.came_out().keys);
         words.missing_keys(sent, out, |key| note(Check::MissingAttribute, Key::Attribute(key.into())));
         words.missing_keys(out, sent, |key| note(Check::AddedAttribute, Key::Attribute(key.into())));
         words.changed_types(sent, out, |key| note(Check::ChangedType, Key::Attribute(key.into())));
-        words.changed_attributes(span.sent.resource, span.came_out.resource, |key| {
+        words.changed_attributes(span.sent().resource, span.came_out().resource, |key| {
             note(Check::ChangedResource, Key::Attribute(key.into()));
         });
-        if span.differences.times() {
+        if span.differences().times() {
             note(if tree.is_skewed(span) { Check::ClockSkew } else { Check::ChangedTime }, Key::None);
         }
         for (part, name) in [
@@ -305,11 +305,11 @@ impl Tally {
             (Part::Events, "events and links"),
             (Part::Scope, "instrumentation scope"),
         ] {
-            if span.differences.part(part) {
+            if span.differences().part(part) {
                 note(Check::ChangedValue, Key::Part(name));
             }
         }
-        if span.differences.part(Part::Context) {
+        if span.differences().part(Part::Context) {
             note(Check::ChangedContext, Key::None);
         }
         changed_values(span, words, |key| note(Check::ChangedValue, key));
@@ -317,11 +317,12 @@ impl Tally {
 
     /// What can be told from all spans that came out together, where one of them hangs elsewhere.
     fn judge_structure(&mut self, trace: &Trace, tree: &ById<'_>, place: Place, shown: &mut BTreeSet<Check>) {
-        let hangs_elsewhere = |span: &&Span| span.judged && span.is_out() && span.came_out.parent != span.sent.parent;
+        let hangs_elsewhere =
+            |span: &&Span| span.judged && span.is_out() && span.came_out().parent != span.sent().parent;
         if !trace.spans.iter().any(|span| hangs_elsewhere(&span)) {
             return;
         }
-        let is_root = |span: &&Span| span.is_out() && span.came_out.parent == SpanId::NONE;
+        let is_root = |span: &&Span| span.is_out() && span.came_out().parent == SpanId::NONE;
         let roots = trace.spans.iter().filter(is_root).count();
         for span in trace.spans.iter().filter(hangs_elsewhere) {
             if is_root(&span) && roots > 1 {
@@ -345,16 +346,16 @@ impl Tally {
     fn collect_subjects(&mut self, span: &Span, tree: &ById<'_>) {
         let operation = SubjectId::Operation { service: span.service, operation: span.operation, kind: span.kind };
         self.sent_subjects.push((operation, span.is_out()));
-        if span.sent.parent == SpanId::NONE {
+        if span.sent().parent == SpanId::NONE {
             return;
         }
-        let candidates = tree.get(span.sent.parent).filter(|parent| parent.judged && parent.acknowledged);
+        let candidates = tree.get(span.sent().parent).filter(|parent| parent.judged && parent.acknowledged);
         // Where client and server share the parent's id, the one in the span's own service is its parent.
         let Some(parent) = candidates.clone().next() else { return };
         if candidates.clone().any(|parent| parent.service == span.service) {
             return;
         }
-        let linked = span.is_out() && span.came_out.parent == span.sent.parent;
+        let linked = span.is_out() && span.came_out().parent == span.sent().parent;
         let edge = SubjectId::Edge { from: parent.service, to: span.service };
         self.sent_subjects.push((edge, linked && candidates.clone().any(Span::is_out)));
     }
@@ -414,12 +415,12 @@ fn is_sampled_out(trace: &Trace) -> bool {
 
 /// Calls `each` for the attributes that both sides have with values of one type, and that differ.
 fn changed_values(span: &Span, words: &Vocabulary, mut each: impl FnMut(Key)) {
-    if !span.differences.any_attribute() {
+    if !span.differences().any_attribute() {
         return;
     }
     let (first, second) = match span.out_first {
-        true => (span.came_out.keys, span.sent.keys),
-        false => (span.sent.keys, span.came_out.keys),
+        true => (span.came_out().keys, span.sent().keys),
+        false => (span.sent().keys, span.came_out().keys),
     };
     let (Some(first), Some(second)) = (words.attributes_of(first), words.attributes_of(second)) else { return };
     let mut same_type = |at: usize| {
@@ -427,7 +428,7 @@ fn changed_values(span: &Span, words: &Vocabulary, mut each: impl FnMut(Key)) {
         second.binary_search_by(|known| known.0.cmp(key)).is_ok_and(|at| second[at].1 == *kind)
     };
     for place in 0..ATTRIBUTE_PLACES {
-        if !span.differences.attribute(place) {
+        if !span.differences().attribute(place) {
             continue;
         }
         let keys = || (place..first.len()).step_by(ATTRIBUTE_PLACES);

@@ -10,7 +10,7 @@ use crate::root::Roots;
 use crate::share::{Distinct, Share};
 use crate::stray::Strays;
 use crate::subject::SubjectsEver;
-use crate::trace::{Content, MAX_SPANS_PER_TRACE, Span, Standing, Trace};
+use crate::trace::{Content, MAX_SPANS_PER_TRACE, Second, Span, Standing, Trace};
 use crate::transformation::{Side, Transformations};
 use crate::vocabulary::{Bounds, Vocabulary};
 use model::{Environment, PerEnvironment, RouteKey, TraceId, UnixMillis};
@@ -33,7 +33,7 @@ pub struct Config {
     /// How long a pipeline may take to put a span out. With the linger it must be longer than the gateway waits before it
     /// tells of a hand-over without an answer (1 s): what is first told after its batch has closed is left out.
     pub horizon_ms: u64,
-    /// Spans in flight at most, in both environments; a trace counts as one more. At about 150 bytes each.
+    /// Spans in flight at most, in both environments; a trace counts as one more. At about 130 bytes each.
     pub max_spans: usize,
     /// Spans a second that are joined at most, those that were sent and those that came out. At some 1.7 us each.
     pub max_rate: u64,
@@ -461,32 +461,35 @@ fn take_side(
     meant.apply(side, fact, |fact| {
         let times = trace.times(meant.times.cut(fact.start_ns), meant.times.cut(fact.end_ns));
         let span = &mut trace.spans[position];
-        let other = match side {
-            Side::Sent => span.is_out().then_some(span.came_out),
-            Side::Out => span.is_sent().then_some(span.sent),
+        let is_second = match side {
+            Side::Sent => span.is_out(),
+            Side::Out => span.is_sent(),
         };
         // What one side has is probably what the other has.
+        let likely = is_second.then_some(span.first);
         let content = Content {
             parent: fact.parent,
-            keys: words.keys(fact.attributes, other.map(|content| content.keys)),
-            resource: words.resource(fact.resource, other.map(|content| content.resource)),
+            keys: words.keys(fact.attributes, likely.map(|content| content.keys)),
+            resource: words.resource(fact.resource, likely.map(|content| content.resource)),
         };
-        match other {
-            Some(other) => {
-                let keys = words.attributes_of(other.keys);
-                span.differences = span.digests.compare(keys, keyed, fact, meant);
-                span.same_duration = times.duration_us == span.times.duration_us;
-                span.shift_us = times.start_us.saturating_sub(span.times.start_us);
+        match span.second {
+            Second::Awaited(digests) if is_second => {
+                let keys = words.attributes_of(span.first.keys);
+                span.second = Second::Compared {
+                    content,
+                    differences: digests.compare(keys, keyed, fact, meant),
+                    shift_us: times.start_us.saturating_sub(span.times.start_us),
+                    is_as_long: times.duration_us == span.times.duration_us,
+                };
             }
-            None => {
-                span.digests = Digests::of(keyed, fact, meant);
+            Second::Awaited(_) => {
+                span.first = content;
+                span.second = Second::Awaited(Digests::of(keyed, fact, meant));
                 span.times = times;
                 span.out_first = side == Side::Out;
             }
-        }
-        match side {
-            Side::Sent => span.sent = content,
-            Side::Out => span.came_out = content,
+            // Each side is taken once.
+            Second::Compared { .. } => {}
         }
     });
 }
@@ -506,7 +509,7 @@ fn found_or_added(trace: &mut Trace, fact: &SpanFact<'_>, keyed: Keyed, spans: &
         }
         None => {
             *spans += 1;
-            Some(trace.add(Span { span: fact.span, kind: fact.kind, ..Span::default() }, keyed))
+            Some(trace.add(Span::new(fact.span, fact.kind), keyed))
         }
     }
 }

@@ -142,7 +142,7 @@ impl Verifier {
         for span in traces.flat_map(|trace| &trace.spans) {
             used.name(span.service);
             used.name(span.operation);
-            for content in [&span.sent, &span.came_out] {
+            for content in [span.sent(), span.came_out()] {
                 used.keys(content.keys);
                 used.resource(content.resource);
             }
