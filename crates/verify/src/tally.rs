@@ -1,6 +1,6 @@
 //! Judges the traces of one batch and counts what they show.
 
-use crate::digest::ATTRIBUTE_PLACES;
+use crate::content;
 use crate::finding::{Example, Findings, Key, Place};
 use crate::histogram::{record, record_of_operation};
 use crate::keyed::Keyed;
@@ -9,7 +9,6 @@ use crate::stray::Strays;
 use crate::structure::ById;
 use crate::subject::{SubjectId, Subjects, SubjectsEver};
 use crate::trace::{Span, Trace};
-use crate::transformation::Part;
 use crate::vocabulary::{NameId, Vocabulary};
 use model::{
     ArmCounts, Check, Environment, MAX_OPERATIONS_PER_OBSERVATION, Observation, OperationCounts, OperationLatency,
@@ -289,30 +288,7 @@ impl Tally {
         if let Some(parent) = tree.lost_parent(span) {
             note(Check::Orphan, Key::Parent { service: parent.service, operation: parent.operation });
         }
-        let (sent, out) = (span.sent().keys, span.came_out().keys);
-        words.missing_keys(sent, out, |key| note(Check::MissingAttribute, Key::Attribute(key.into())));
-        words.missing_keys(out, sent, |key| note(Check::AddedAttribute, Key::Attribute(key.into())));
-        words.changed_types(sent, out, |key| note(Check::ChangedType, Key::Attribute(key.into())));
-        words.changed_attributes(span.sent().resource, span.came_out().resource, |key| {
-            note(Check::ChangedResource, Key::Attribute(key.into()));
-        });
-        if span.differences().times() {
-            note(if tree.is_skewed(span) { Check::ClockSkew } else { Check::ChangedTime }, Key::None);
-        }
-        for (part, name) in [
-            (Part::Name, "span name"),
-            (Part::Status, "status"),
-            (Part::Events, "events and links"),
-            (Part::Scope, "instrumentation scope"),
-        ] {
-            if span.differences().part(part) {
-                note(Check::ChangedValue, Key::Part(name));
-            }
-        }
-        if span.differences().part(Part::Context) {
-            note(Check::ChangedContext, Key::None);
-        }
-        changed_values(span, words, |key| note(Check::ChangedValue, key));
+        content::differences(span, tree.is_skewed(span), words, note);
     }
 
     /// What can be told from all spans that came out together, where one of them hangs elsewhere.
@@ -411,36 +387,4 @@ impl OperationTally {
 /// Whether the pipeline took spans of the trace, and nothing of it came out.
 fn is_sampled_out(trace: &Trace) -> bool {
     trace.spans.iter().any(|span| span.acknowledged) && !trace.spans.iter().any(Span::is_out)
-}
-
-/// Calls `each` for the attributes that both sides have with values of one type, and that differ.
-fn changed_values(span: &Span, words: &Vocabulary, mut each: impl FnMut(Key)) {
-    if !span.differences().any_attribute() {
-        return;
-    }
-    let (first, second) = match span.out_first {
-        true => (span.came_out().keys, span.sent().keys),
-        false => (span.sent().keys, span.came_out().keys),
-    };
-    let (Some(first), Some(second)) = (words.attributes_of(first), words.attributes_of(second)) else { return };
-    let mut same_type = |at: usize| {
-        let (key, kind) = &first[at];
-        second.binary_search_by(|known| known.0.cmp(key)).is_ok_and(|at| second[at].1 == *kind)
-    };
-    for place in 0..ATTRIBUTE_PLACES {
-        if !span.differences().attribute(place) {
-            continue;
-        }
-        let keys = || (place..first.len()).step_by(ATTRIBUTE_PLACES);
-        // A value of another type is a difference that is told already.
-        if !keys().all(&mut same_type) {
-            continue;
-        }
-        let mut keys = keys().map(|at| first[at].0.clone());
-        match (keys.next(), keys.next()) {
-            (Some(key), None) => each(Key::Attribute(key)),
-            (Some(key), Some(other)) => each(Key::OneOf([key, other].into_iter().chain(keys).collect())),
-            (None, _) => {}
-        }
-    }
 }
