@@ -11,8 +11,8 @@ use crate::subject::{SubjectId, Subjects, SubjectsEver};
 use crate::trace::{Span, Trace};
 use crate::vocabulary::{NameId, Vocabulary};
 use model::{
-    ArmCounts, Check, Environment, MAX_OPERATIONS_PER_OBSERVATION, Observation, OperationCounts, OperationLatency,
-    PerEnvironment, RootOperation, SlowTrace, SpanId, TraceId, UnixMillis,
+    ArmCounts, BasisPoints, Check, Environment, MAX_OPERATIONS_PER_OBSERVATION, Observation, OperationCounts,
+    OperationLatency, PerEnvironment, RootOperation, SlowTrace, SpanId, TraceId, UnixMillis,
 };
 use std::collections::BTreeSet;
 
@@ -206,6 +206,8 @@ impl Tally {
             blind_spots,
             operations: self.operations.into_iter().filter_map(OperationTally::counts).collect(),
             omitted: omitted_findings + omitted_subjects,
+            // Of the verifier, which alone knows it.
+            verified: BasisPoints::ALL,
         };
         (observation, examples)
     }

@@ -80,6 +80,8 @@ struct Batch {
     traces: PerEnvironment<Vec<TraceId>>,
     /// Traces over the bound on memory.
     over_bound: PerEnvironment<Distinct>,
+    /// The least share that was verified while it was open, in parts of 2^32; none if that never changed.
+    least_share: Option<u64>,
 }
 
 /// Counts since the start.
@@ -401,6 +403,7 @@ impl Verifier {
     /// Halves the share that is verified until what is in flight fits.
     fn keep_within_bound(&mut self) {
         while self.spans > self.config.max_spans && self.share.halve(self.latest) {
+            self.note_share();
             self.leave_out_beyond_share();
         }
     }
@@ -411,7 +414,16 @@ impl Verifier {
             && rate > self.config.max_rate
         {
             self.share.cut(self.config.max_rate, rate, now);
+            self.note_share();
             self.leave_out_beyond_share();
+        }
+    }
+
+    /// After the share became less, or before it becomes more.
+    fn note_share(&mut self) {
+        let parts = self.share.parts();
+        for batch in self.batches.values_mut() {
+            batch.least_share = Some(batch.least_share.map_or(parts, |least| least.min(parts)));
         }
     }
 
