@@ -14,7 +14,7 @@ use crate::odds::Counts;
 use crate::rate::LOG_SURE;
 use crate::recent::Estimate;
 use crate::words;
-use model::{Check, Subject};
+use model::{BasisPoints, Check, Subject};
 
 /// The order in which alarmed checks are named.
 const ORDER: [Check; 23] = [
@@ -366,6 +366,12 @@ fn failure_of(
     };
     let of_active = words::grouped(traces[candidate.other()]);
     because.push(format!("it took {of_candidate} of the candidate and {of_active} of the active environment"));
+    if judge.verified < BasisPoints::ALL && named_metric.is_none() {
+        because.push(format!(
+            "at the least {} of the traces were verified, chosen by a hash of their ids",
+            judge.verified
+        ));
+    }
     Failure {
         guard: named.guard,
         check: named.check,

@@ -29,6 +29,8 @@ pub struct Judge {
     pub(crate) refused: Option<String>,
     /// Traces so far.
     pub(crate) traces: PerEnvironment<u64>,
+    /// The least share of the traces that was verified in any batch.
+    pub(crate) verified: BasisPoints,
     /// Whether traces are divided as the weight says.
     pub(crate) assignment: Assignment,
     /// The candidate's share of the traces in the last batch that had any: what is to be expected of the next.
@@ -69,6 +71,7 @@ impl Judge {
             last_batch: None,
             refused: None,
             traces: PerEnvironment::default(),
+            verified: BasisPoints::ALL,
             assignment: Assignment::default(),
             candidate_share: 0.0,
             candidate_lossy: Counts::default(),
@@ -102,6 +105,7 @@ impl Judge {
         let hazard = self.config.hazard();
         let candidate = self.config.candidate;
         let arms = &observation.arms;
+        self.verified = self.verified.min(observation.verified);
         for environment in Environment::BOTH {
             self.traces[environment] = self.traces[environment].saturating_add(arms[environment].traces);
         }

@@ -1,6 +1,6 @@
 //! What the judge sees: counts of traces per environment and check, for one batch of assignment time.
 
-use crate::{Environment, OperationCounts, PerEnvironment, TraceId, UnixMillis};
+use crate::{BasisPoints, Environment, OperationCounts, PerEnvironment, TraceId, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -210,6 +210,14 @@ pub struct SlowTrace {
     pub assigned: UnixMillis,
 }
 
+fn all() -> BasisPoints {
+    BasisPoints::ALL
+}
+
+fn is_all(share: &BasisPoints) -> bool {
+    *share == BasisPoints::ALL
+}
+
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
@@ -289,6 +297,10 @@ pub struct Observation {
     pub operations: Vec<OperationCounts>,
     /// How many findings and blind-spot subjects did not fit.
     pub omitted: u64,
+    /// The share of the traces that is verified, chosen by a hash of their id, rounded down: all, unless there are more than
+    /// can be followed.
+    #[serde(skip_serializing_if = "is_all", default = "all")]
+    pub verified: BasisPoints,
 }
 
 impl Observation {

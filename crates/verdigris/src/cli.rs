@@ -87,6 +87,8 @@ pub enum Fault {
     SpanLoss,
     /// One attribute of one service is dropped.
     AttributeDrop,
+    /// One attribute of one service comes out masked.
+    Mask,
     /// The spans of one service get another parent.
     Reparent,
     /// Everything comes out late.

@@ -15,7 +15,7 @@ use verify::{Config, Delivery, SpanFact, Status, Verifier};
 
 /// Views that wait for verification; the gateway bounds their bytes as well.
 pub const MAX_VIEWS: usize = 8_192;
-/// Spans that are followed at once: with about 100 bytes each 60 MB. That is 1,700 spans/s for the default horizon of
+/// Spans that are followed at once: with about 130 bytes each 80 MB. That is 1,700 spans/s for the default horizon of
 /// 335 s, and 8,000 for one of 60 s; beyond, a share of the traces is verified.
 const MAX_SPANS: usize = 600_000;
 

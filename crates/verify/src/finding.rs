@@ -133,7 +133,7 @@ fn finding(group: &Group, shown: &Shown, words: &Vocabulary) -> Finding {
     }
 }
 
-fn key_text(key: &Key, words: &Vocabulary) -> Option<String> {
+pub(crate) fn key_text(key: &Key, words: &Vocabulary) -> Option<String> {
     match key {
         Key::None => None,
         Key::Attribute(key) => Some(printable(key, MAX_KEY_BYTES)),

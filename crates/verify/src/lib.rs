@@ -11,6 +11,7 @@
 //! A hand-over is told when it was answered, or before that if the answer takes long ([`Delivery::Unanswered`]). A span
 //! that still waits for an answer when its batch closes was not taken, as far as anyone can tell: a failed export.
 
+mod content;
 mod digest;
 mod example;
 mod fact;
@@ -30,7 +31,7 @@ mod transformation;
 mod verifier;
 mod vocabulary;
 
-pub use example::{ExampleSpan, ExampleTrace};
+pub use example::{ExampleDifference, ExampleSpan, ExampleTrace};
 pub use fact::{Delivery, SpanFact, Status};
 pub use histogram::record;
 pub use transformation::{Part, Precision, Transformations};

@@ -13,6 +13,12 @@ pub(crate) struct ById<'a> {
     by_id: &'a [(SpanId, u32)],
 }
 
+/// Where client and server share an id, the one of the span's own service is its parent; of two of these the one of the
+/// lower kind, whichever came first.
+fn nearness(span: &Span, parent: &Span) -> (bool, u8) {
+    (parent.service != span.service, parent.kind)
+}
+
 impl<'a> ById<'a> {
     /// `scratch` is written over; it is kept between traces, so that nothing is allocated.
     pub(crate) fn new(trace: &'a Trace, scratch: &'a mut Vec<(SpanId, u32)>) -> ById<'a> {
@@ -35,32 +41,30 @@ impl<'a> ById<'a> {
 
     /// The parent of a span that came out, if it was sent in time and nothing with its id came out.
     pub(crate) fn lost_parent(&self, span: &Span) -> Option<&'a Span> {
-        if span.came_out.parent == SpanId::NONE {
+        if span.came_out().parent == SpanId::NONE {
             return None;
         }
-        let candidates = self.get(span.came_out.parent);
+        let candidates = self.get(span.came_out().parent);
         if candidates.clone().any(Span::is_out) {
             return None;
         }
         candidates.clone().find(|parent| parent.judged)
     }
 
-    /// The parent of a span that came out, among what came out. Where client and server share the parent's id, the one in
-    /// the span's own service.
+    /// The parent of a span that came out, among what came out.
     pub(crate) fn parent_out(&self, span: &Span) -> Option<&'a Span> {
-        self.parent(span, span.came_out.parent, Span::is_out)
+        self.parent(span, span.came_out().parent, Span::is_out)
     }
 
     fn parent_sent(&self, span: &Span) -> Option<&'a Span> {
-        self.parent(span, span.sent.parent, Span::is_sent)
+        self.parent(span, span.sent().parent, Span::is_sent)
     }
 
     fn parent(&self, span: &Span, id: SpanId, is_there: fn(&Span) -> bool) -> Option<&'a Span> {
         if id == SpanId::NONE {
             return None;
         }
-        let candidates = self.get(id).filter(move |parent| is_there(parent));
-        candidates.clone().find(|parent| parent.service == span.service).or_else(|| candidates.clone().next())
+        self.get(id).filter(move |parent| is_there(parent)).min_by_key(|parent| nearness(span, parent))
     }
 
     /// Whether the span came out as a child that begins before its parent in another service, or ends after it, and was
@@ -71,7 +75,7 @@ impl<'a> ById<'a> {
                 || child.end_us() > parent.end_us() + SKEW_US
         };
         let (Some(sent), Some(out)) = (self.parent_sent(span), self.parent_out(span)) else { return false };
-        span.same_duration
+        span.is_as_long()
             && sent.service != span.service
             && outside(span.out_times(), out.out_times())
             && !outside(span.sent_times(), sent.sent_times())
@@ -97,16 +101,16 @@ impl<'a> ById<'a> {
             while let Some(place) = at.filter(|place| marks[*place] == Mark::New) {
                 marks[place] = Mark::OnPath(path.len() as u32);
                 path.push(place);
-                // Client and server that share an id are no parent of each other.
-                let parents = self.places(spans[place].came_out.parent);
+                let parents = self.places(spans[place].came_out().parent);
                 at = parents
                     .filter(|parent| spans[*parent].is_out())
-                    .min_by_key(|parent| spans[*parent].service != spans[place].service)
-                    .filter(|_| spans[place].came_out.parent != SpanId::NONE);
+                    .min_by_key(|parent| nearness(&spans[place], &spans[*parent]))
+                    .filter(|_| spans[place].came_out().parent != SpanId::NONE);
             }
             if let Some(Mark::OnPath(from)) = at.map(|place| marks[place]) {
                 let on_cycle = path[from as usize..].iter().map(|place| &spans[*place]);
-                on_cycle.filter(|span| span.came_out.parent != span.sent.parent).for_each(&mut each);
+                let hangs_elsewhere = |span: &&Span| span.judged && span.came_out().parent != span.sent().parent;
+                on_cycle.filter(hangs_elsewhere).for_each(&mut each);
             }
             path.iter().for_each(|place| marks[*place] = Mark::Done);
         }

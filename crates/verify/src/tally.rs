@@ -1,6 +1,6 @@
 //! Judges the traces of one batch and counts what they show.
 
-use crate::digest::ATTRIBUTE_PLACES;
+use crate::content;
 use crate::finding::{Example, Findings, Key, Place};
 use crate::histogram::{record, record_of_operation};
 use crate::keyed::Keyed;
@@ -9,11 +9,10 @@ use crate::stray::Strays;
 use crate::structure::ById;
 use crate::subject::{SubjectId, Subjects, SubjectsEver};
 use crate::trace::{Span, Trace};
-use crate::transformation::Part;
 use crate::vocabulary::{NameId, Vocabulary};
 use model::{
-    ArmCounts, Check, Environment, MAX_OPERATIONS_PER_OBSERVATION, Observation, OperationCounts, OperationLatency,
-    PerEnvironment, RootOperation, SlowTrace, SpanId, TraceId, UnixMillis,
+    ArmCounts, BasisPoints, Check, Environment, MAX_OPERATIONS_PER_OBSERVATION, Observation, OperationCounts,
+    OperationLatency, PerEnvironment, RootOperation, SlowTrace, SpanId, TraceId, UnixMillis,
 };
 use std::collections::BTreeSet;
 
@@ -129,7 +128,7 @@ impl Tally {
             }
             // Of several roots the one with the lowest id, whichever came first and in either environment.
             if span.judged
-                && span.sent.parent == SpanId::NONE
+                && span.sent().parent == SpanId::NONE
                 && root.is_none_or(|root| (span.span, span.kind) < (root.span, root.kind))
             {
                 root = Some(span);
@@ -207,6 +206,8 @@ impl Tally {
             blind_spots,
             operations: self.operations.into_iter().filter_map(OperationTally::counts).collect(),
             omitted: omitted_findings + omitted_subjects,
+            // Of the verifier, which alone knows it.
+            verified: BasisPoints::ALL,
         };
         (observation, examples)
     }
@@ -283,45 +284,23 @@ impl Tally {
             shown.insert(check);
             self.findings.note(check, span, key, place);
         };
-        if span.came_out.parent != span.sent.parent {
+        if span.came_out().parent != span.sent().parent {
             note(Check::Reparented, Key::None);
         }
         if let Some(parent) = tree.lost_parent(span) {
             note(Check::Orphan, Key::Parent { service: parent.service, operation: parent.operation });
         }
-        let (sent, out) = (span.sent.keys, span.came_out.keys);
-        words.missing_keys(sent, out, |key| note(Check::MissingAttribute, Key::Attribute(key.into())));
-        words.missing_keys(out, sent, |key| note(Check::AddedAttribute, Key::Attribute(key.into())));
-        words.changed_types(sent, out, |key| note(Check::ChangedType, Key::Attribute(key.into())));
-        words.changed_attributes(span.sent.resource, span.came_out.resource, |key| {
-            note(Check::ChangedResource, Key::Attribute(key.into()));
-        });
-        if span.differences.times() {
-            note(if tree.is_skewed(span) { Check::ClockSkew } else { Check::ChangedTime }, Key::None);
-        }
-        for (part, name) in [
-            (Part::Name, "span name"),
-            (Part::Status, "status"),
-            (Part::Events, "events and links"),
-            (Part::Scope, "instrumentation scope"),
-        ] {
-            if span.differences.part(part) {
-                note(Check::ChangedValue, Key::Part(name));
-            }
-        }
-        if span.differences.part(Part::Context) {
-            note(Check::ChangedContext, Key::None);
-        }
-        changed_values(span, words, |key| note(Check::ChangedValue, key));
+        content::differences(span, tree.is_skewed(span), words, note);
     }
 
     /// What can be told from all spans that came out together, where one of them hangs elsewhere.
     fn judge_structure(&mut self, trace: &Trace, tree: &ById<'_>, place: Place, shown: &mut BTreeSet<Check>) {
-        let hangs_elsewhere = |span: &&Span| span.judged && span.is_out() && span.came_out.parent != span.sent.parent;
+        let hangs_elsewhere =
+            |span: &&Span| span.judged && span.is_out() && span.came_out().parent != span.sent().parent;
         if !trace.spans.iter().any(|span| hangs_elsewhere(&span)) {
             return;
         }
-        let is_root = |span: &&Span| span.is_out() && span.came_out.parent == SpanId::NONE;
+        let is_root = |span: &&Span| span.is_out() && span.came_out().parent == SpanId::NONE;
         let roots = trace.spans.iter().filter(is_root).count();
         for span in trace.spans.iter().filter(hangs_elsewhere) {
             if is_root(&span) && roots > 1 {
@@ -345,16 +324,16 @@ impl Tally {
     fn collect_subjects(&mut self, span: &Span, tree: &ById<'_>) {
         let operation = SubjectId::Operation { service: span.service, operation: span.operation, kind: span.kind };
         self.sent_subjects.push((operation, span.is_out()));
-        if span.sent.parent == SpanId::NONE {
+        if span.sent().parent == SpanId::NONE {
             return;
         }
-        let candidates = tree.get(span.sent.parent).filter(|parent| parent.judged && parent.acknowledged);
+        let candidates = tree.get(span.sent().parent).filter(|parent| parent.judged && parent.acknowledged);
         // Where client and server share the parent's id, the one in the span's own service is its parent.
         let Some(parent) = candidates.clone().next() else { return };
         if candidates.clone().any(|parent| parent.service == span.service) {
             return;
         }
-        let linked = span.is_out() && span.came_out.parent == span.sent.parent;
+        let linked = span.is_out() && span.came_out().parent == span.sent().parent;
         let edge = SubjectId::Edge { from: parent.service, to: span.service };
         self.sent_subjects.push((edge, linked && candidates.clone().any(Span::is_out)));
     }
@@ -410,36 +389,4 @@ impl OperationTally {
 /// Whether the pipeline took spans of the trace, and nothing of it came out.
 fn is_sampled_out(trace: &Trace) -> bool {
     trace.spans.iter().any(|span| span.acknowledged) && !trace.spans.iter().any(Span::is_out)
-}
-
-/// Calls `each` for the attributes that both sides have with values of one type, and that differ.
-fn changed_values(span: &Span, words: &Vocabulary, mut each: impl FnMut(Key)) {
-    if !span.differences.any_attribute() {
-        return;
-    }
-    let (first, second) = match span.out_first {
-        true => (span.came_out.keys, span.sent.keys),
-        false => (span.sent.keys, span.came_out.keys),
-    };
-    let (Some(first), Some(second)) = (words.attributes_of(first), words.attributes_of(second)) else { return };
-    let mut same_type = |at: usize| {
-        let (key, kind) = &first[at];
-        second.binary_search_by(|known| known.0.cmp(key)).is_ok_and(|at| second[at].1 == *kind)
-    };
-    for place in 0..ATTRIBUTE_PLACES {
-        if !span.differences.attribute(place) {
-            continue;
-        }
-        let keys = || (place..first.len()).step_by(ATTRIBUTE_PLACES);
-        // A value of another type is a difference that is told already.
-        if !keys().all(&mut same_type) {
-            continue;
-        }
-        let mut keys = keys().map(|at| first[at].0.clone());
-        match (keys.next(), keys.next()) {
-            (Some(key), None) => each(Key::Attribute(key)),
-            (Some(key), Some(other)) => each(Key::OneOf([key, other].into_iter().chain(keys).collect())),
-            (None, _) => {}
-        }
-    }
 }

@@ -6,10 +6,10 @@ use crate::vocabulary::{KeysId, NameId, ResourceId};
 use model::{SpanId, UnixMillis};
 use std::collections::BTreeMap;
 
-/// From this many spans on a trace gets an index. Up to here a scan over 32 spans of 128 bytes is as fast.
+/// From this many spans on a trace gets an index. Up to here a scan over 32 spans of 104 bytes is as fast.
 const INDEX_FROM: usize = 32;
 
-/// Spans of one trace that are kept; a larger trace is left out. 65,536 spans of 128 bytes are 8 MiB.
+/// Spans of one trace that are kept; a larger trace is left out. 65,536 spans of 104 bytes are 6.5 MiB.
 pub(crate) const MAX_SPANS_PER_TRACE: usize = 65_536;
 
 /// Why a trace is in the table.
@@ -66,26 +66,31 @@ impl Times {
     }
 }
 
-/// One span: 128 bytes.
-#[derive(Clone, Copy, Debug, Default)]
+/// What is known of the side of a span that came second.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Second {
+    /// Nothing yet: the first one's digests wait for it.
+    Awaited(Digests),
+    /// What is kept of it, and what of it differs from the first.
+    Compared {
+        content: Content,
+        differences: Differences,
+        /// By how many microseconds it starts later than the first.
+        shift_us: i32,
+        /// It is as long as the first.
+        is_as_long: bool,
+    },
+}
+
+/// One span: 104 bytes.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     pub(crate) span: SpanId,
-    /// As it was first sent; meaningless if `hand_overs` is 0.
-    pub(crate) sent: Content,
-    /// As it first came out; meaningless if `outs` is 0.
-    pub(crate) came_out: Content,
-    /// Of the side that was known first; `differences` is all that is kept of the other.
-    pub(crate) digests: Digests,
-    /// Between what was sent and what came out, once both are known.
-    pub(crate) differences: Differences,
-    /// The side that was known first is what came out.
-    pub(crate) out_first: bool,
-    /// As it came out, the span is as long as it was sent, and only moved.
-    pub(crate) same_duration: bool,
+    /// Of the side that was known first: as it was first sent, or first came out.
+    pub(crate) first: Content,
+    pub(crate) second: Second,
     /// Of the side that was known first.
     pub(crate) times: Times,
-    /// By how many microseconds the other side starts later.
-    pub(crate) shift_us: i32,
     /// When it was first handed over without being refused.
     pub(crate) handed_over_us: u64,
     /// When it first came out.
@@ -97,6 +102,8 @@ pub(crate) struct Span {
     pub(crate) hand_overs: u16,
     pub(crate) outs: u16,
     pub(crate) kind: u8,
+    /// The side that was known first is what came out.
+    pub(crate) out_first: bool,
     pub(crate) error: bool,
     /// Handed over in time at least once.
     pub(crate) judged: bool,
@@ -106,7 +113,7 @@ pub(crate) struct Span {
     pub(crate) failed: bool,
 }
 
-const _: () = assert!(size_of::<Span>() == 128, "the bounds on memory reckon with it");
+const _: () = assert!(size_of::<Span>() == 104, "the bounds on memory reckon with it");
 
 impl Span {
     pub(crate) fn is_sent(&self) -> bool {
@@ -121,18 +128,74 @@ impl Span {
         UnixMillis(self.out_us / 1_000)
     }
 
-    /// When it was as it was sent; as it came out, if it was not sent.
+    /// A span of which nothing is known yet.
+    pub(crate) fn new(span: SpanId, kind: u8) -> Span {
+        Span {
+            span,
+            first: Content::default(),
+            second: Second::Awaited(Digests::default()),
+            times: Times::default(),
+            handed_over_us: 0,
+            out_us: 0,
+            service: NameId::default(),
+            operation: NameId::default(),
+            hand_overs: 0,
+            outs: 0,
+            kind,
+            out_first: false,
+            error: false,
+            judged: false,
+            acknowledged: false,
+            failed: false,
+        }
+    }
+
+    /// As it was first sent; nothing if it was not.
+    pub(crate) fn sent(&self) -> Content {
+        if self.out_first { self.second_content() } else { self.first }
+    }
+
+    /// As it first came out; nothing if it did not.
+    pub(crate) fn came_out(&self) -> Content {
+        if self.out_first { self.first } else { self.second_content() }
+    }
+
+    fn second_content(&self) -> Content {
+        match self.second {
+            Second::Awaited(_) => Content::default(),
+            Second::Compared { content, .. } => content,
+        }
+    }
+
+    /// Between what was sent and what came out; none before both are known.
+    pub(crate) fn differences(&self) -> Differences {
+        match self.second {
+            Second::Awaited(_) => Differences::default(),
+            Second::Compared { differences, .. } => differences,
+        }
+    }
+
+    /// Whether it came out as long as it was sent.
+    pub(crate) fn is_as_long(&self) -> bool {
+        matches!(self.second, Second::Compared { is_as_long: true, .. })
+    }
+
+    /// When it was as it was sent, if it came out as long.
     pub(crate) fn sent_times(&self) -> Times {
-        if self.out_first { self.other_times() } else { self.times }
+        if self.out_first { self.second_times() } else { self.times }
     }
 
-    /// When it was as it came out, if it is as long as it was sent.
+    /// When it was as it came out, if it came out as long.
     pub(crate) fn out_times(&self) -> Times {
-        if self.out_first { self.times } else { self.other_times() }
+        if self.out_first { self.times } else { self.second_times() }
     }
 
-    fn other_times(&self) -> Times {
-        Times { start_us: self.times.start_us.saturating_add(self.shift_us), ..self.times }
+    fn second_times(&self) -> Times {
+        let shift_us = match self.second {
+            Second::Awaited(_) => 0,
+            Second::Compared { shift_us, .. } => shift_us,
+        };
+        Times { start_us: self.times.start_us.saturating_add(shift_us), ..self.times }
     }
 }
 

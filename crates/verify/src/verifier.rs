@@ -10,7 +10,7 @@ use crate::root::Roots;
 use crate::share::{Distinct, Share};
 use crate::stray::Strays;
 use crate::subject::SubjectsEver;
-use crate::trace::{Content, MAX_SPANS_PER_TRACE, Span, Standing, Trace};
+use crate::trace::{Content, MAX_SPANS_PER_TRACE, Second, Span, Standing, Trace};
 use crate::transformation::{Side, Transformations};
 use crate::vocabulary::{Bounds, Vocabulary};
 use model::{Environment, PerEnvironment, RouteKey, TraceId, UnixMillis};
@@ -33,7 +33,7 @@ pub struct Config {
     /// How long a pipeline may take to put a span out. With the linger it must be longer than the gateway waits before it
     /// tells of a hand-over without an answer (1 s): what is first told after its batch has closed is left out.
     pub horizon_ms: u64,
-    /// Spans in flight at most, in both environments; a trace counts as one more. At about 150 bytes each.
+    /// Spans in flight at most, in both environments; a trace counts as one more. At about 130 bytes each.
     pub max_spans: usize,
     /// Spans a second that are joined at most, those that were sent and those that came out. At some 1.7 us each.
     pub max_rate: u64,
@@ -80,6 +80,8 @@ struct Batch {
     traces: PerEnvironment<Vec<TraceId>>,
     /// Traces over the bound on memory.
     over_bound: PerEnvironment<Distinct>,
+    /// The least share that was verified while it was open, in parts of 2^32; none if that never changed.
+    least_share: Option<u64>,
 }
 
 /// Counts since the start.
@@ -401,6 +403,7 @@ impl Verifier {
     /// Halves the share that is verified until what is in flight fits.
     fn keep_within_bound(&mut self) {
         while self.spans > self.config.max_spans && self.share.halve(self.latest) {
+            self.note_share();
             self.leave_out_beyond_share();
         }
     }
@@ -411,7 +414,16 @@ impl Verifier {
             && rate > self.config.max_rate
         {
             self.share.cut(self.config.max_rate, rate, now);
+            self.note_share();
             self.leave_out_beyond_share();
+        }
+    }
+
+    /// After the share became less, or before it becomes more.
+    fn note_share(&mut self) {
+        let parts = self.share.parts();
+        for batch in self.batches.values_mut() {
+            batch.least_share = Some(batch.least_share.map_or(parts, |least| least.min(parts)));
         }
     }
 
@@ -461,32 +473,35 @@ fn take_side(
     meant.apply(side, fact, |fact| {
         let times = trace.times(meant.times.cut(fact.start_ns), meant.times.cut(fact.end_ns));
         let span = &mut trace.spans[position];
-        let other = match side {
-            Side::Sent => span.is_out().then_some(span.came_out),
-            Side::Out => span.is_sent().then_some(span.sent),
+        let is_second = match side {
+            Side::Sent => span.is_out(),
+            Side::Out => span.is_sent(),
         };
         // What one side has is probably what the other has.
+        let likely = is_second.then_some(span.first);
         let content = Content {
             parent: fact.parent,
-            keys: words.keys(fact.attributes, other.map(|content| content.keys)),
-            resource: words.resource(fact.resource, other.map(|content| content.resource)),
+            keys: words.keys(fact.attributes, likely.map(|content| content.keys)),
+            resource: words.resource(fact.resource, likely.map(|content| content.resource)),
         };
-        match other {
-            Some(other) => {
-                let keys = words.attributes_of(other.keys);
-                span.differences = span.digests.compare(keys, keyed, fact, meant);
-                span.same_duration = times.duration_us == span.times.duration_us;
-                span.shift_us = times.start_us.saturating_sub(span.times.start_us);
+        match span.second {
+            Second::Awaited(digests) if is_second => {
+                let keys = words.attributes_of(span.first.keys);
+                span.second = Second::Compared {
+                    content,
+                    differences: digests.compare(keys, keyed, fact, meant),
+                    shift_us: times.start_us.saturating_sub(span.times.start_us),
+                    is_as_long: times.duration_us == span.times.duration_us,
+                };
             }
-            None => {
-                span.digests = Digests::of(keyed, fact, meant);
+            Second::Awaited(_) => {
+                span.first = content;
+                span.second = Second::Awaited(Digests::of(keyed, fact, meant));
                 span.times = times;
                 span.out_first = side == Side::Out;
             }
-        }
-        match side {
-            Side::Sent => span.sent = content,
-            Side::Out => span.came_out = content,
+            // Each side is taken once.
+            Second::Compared { .. } => {}
         }
     });
 }
@@ -506,7 +521,7 @@ fn found_or_added(trace: &mut Trace, fact: &SpanFact<'_>, keyed: Keyed, spans: &
         }
         None => {
             *spans += 1;
-            Some(trace.add(Span { span: fact.span, kind: fact.kind, ..Span::default() }, keyed))
+            Some(trace.add(Span::new(fact.span, fact.kind), keyed))
         }
     }
 }

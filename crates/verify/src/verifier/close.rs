@@ -1,6 +1,7 @@
 //! Closing batches: what was in flight becomes an observation.
 
 use super::{Batch, Verifier, lingers_until};
+use crate::share::Share;
 use crate::tally::{Closing, Tally};
 use crate::trace::{Span, Standing, Trace};
 use model::{Environment, Observation, PerEnvironment, UnixMillis};
@@ -79,6 +80,7 @@ impl Verifier {
         for environment in Environment::BOTH {
             observation.arms[environment].assigned = assigned[environment];
         }
+        observation.verified = Share::basis_points(batch.least_share.unwrap_or(self.share.parts()));
         for place in examples {
             let closing = &judged[place.position];
             self.examples.note(place.environment, place.trace, &closing.trace, &self.words);
@@ -130,6 +132,7 @@ impl Verifier {
         Environment::BOTH.into_iter().for_each(|environment| self.closed[environment].advance(now));
         // Twice a quarter is half of the bound: the share does not swing.
         if self.spans < self.config.max_spans / 4 && self.pace.rate() < self.config.max_rate / 4 {
+            self.note_share();
             self.share.double(now, self.age_ms(), self.config.batch_ms);
         }
         if !self.words.wants_sweep() {
@@ -142,7 +145,7 @@ impl Verifier {
         for span in traces.flat_map(|trace| &trace.spans) {
             used.name(span.service);
             used.name(span.operation);
-            for content in [&span.sent, &span.came_out] {
+            for content in [span.sent(), span.came_out()] {
                 used.keys(content.keys);
                 used.resource(content.resource);
             }

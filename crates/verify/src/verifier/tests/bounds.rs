@@ -3,7 +3,7 @@
 use super::*;
 use crate::finding::MAX_GROUPS;
 use crate::subject::MAX_SUBJECTS_EVER;
-use model::{Check, MAX_FINDINGS_PER_OBSERVATION, MAX_SUBJECTS_PER_OBSERVATION};
+use model::{BasisPoints, Check, MAX_FINDINGS_PER_OBSERVATION, MAX_SUBJECTS_PER_OBSERVATION};
 
 pub(super) fn number(trace: u64) -> TraceId {
     TraceId(u128::from(trace).to_be_bytes())
@@ -68,8 +68,10 @@ fn the_share_grows_again_and_what_was_left_out_is_not_fabricated() {
     // Another quarter of the bound may be in flight; what was sent at 25.9 s comes out when more is verified.
     (0..50).for_each(|trace| acknowledged(&mut verifier, Environment::Blue, 25_900, &fact(trace, 1, "pay", &[])));
     let before = verifier.stats().share_verified;
-    verifier.advance(UnixMillis(26_000));
+    let closed = verifier.advance(UnixMillis(26_000));
     assert_eq!(verifier.stats().share_verified, before * 2);
+    let share = |parts: u64| BasisPoints::new((parts * 10_000 >> 32) as u16).unwrap();
+    assert!(before < 1 << 31 && closed.iter().all(|it| it.verified == share(before)), "what they rest on: {closed:?}");
     (0..50).for_each(|trace| verifier.out(Environment::Blue, 27_000_000, &fact(trace, 1, "pay", &[])));
     let mut fabricated = 0;
     for now_ms in (27_000..190_000).step_by(1_000) {
@@ -77,6 +79,8 @@ fn the_share_grows_again_and_what_was_left_out_is_not_fabricated() {
         fabricated += observations.iter().map(|seen| seen.arms.blue.events(Check::FabricatedSpan)).sum::<u64>();
     }
     assert_eq!(fabricated, 0);
+    let whole = verifier.advance(UnixMillis(300_000)).pop().unwrap();
+    assert_eq!(whole.verified, BasisPoints::ALL);
     assert_eq!(verifier.stats().share_verified, 1 << 32, "in the end everything is verified");
 }
 

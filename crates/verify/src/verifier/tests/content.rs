@@ -115,3 +115,20 @@ fn a_pipeline_that_samples_loses_no_whole_trace() {
     let unseen: Vec<_> = observation.blind_spots.iter().filter(|spot| spot.unseen.green > 0).collect();
     assert!(unseen.iter().all(|spot| spot.traces.green == 1), "{unseen:?}");
 }
+
+#[test]
+fn an_example_says_what_differs_and_when_the_span_was() {
+    let mut verifier = Verifier::new(CONFIG, UnixMillis(0));
+    let script = "10000 green ack a1 keys=x:1,y:a at=100+50\n 10000 green ack a2 parent=1 at=110+20
+                  10001 green out a1 keys=x:#1,y:b,z at=100+50\n 10001 green out a2 parent=1 at=111+20";
+    play(&mut verifier, script);
+    verifier.advance(UnixMillis(18_000));
+    let example = verifier.example(Environment::Green, script::trace('a')).unwrap();
+    let [first, second] = &example.spans[..] else { panic!("{example:?}") };
+    let said = |span: &crate::ExampleSpan| {
+        let words = span.differences.iter().map(|it| format!("{:?} {}", it.check, it.key.as_deref().unwrap_or("")));
+        words.collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(said(first), "AddedAttribute z, ChangedType x, ChangedValue y");
+    assert_eq!((said(second).as_str(), second.start_us, second.duration_us), ("ChangedTime ", 10, 20));
+}
