@@ -94,7 +94,9 @@ impl<'de> Visitor<'de> for Object<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(field) = map.next_key_seed(Name(self.message))? {
             match field {
-                Some(field) => map.next_value_seed(Slot { field, place: Place::Member, ids: self.ids, out: self.out })?,
+                Some(field) => {
+                    map.next_value_seed(Slot { field, place: Place::Member, ids: self.ids, out: self.out })?
+                }
                 None => map.next_value::<IgnoredAny>().map(|_| ())?,
             }
         }

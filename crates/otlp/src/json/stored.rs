@@ -15,6 +15,8 @@ use serde::de::DeserializeSeed;
 pub struct Stored {
     /// The bytes of an `ExportTraceServiceRequest` with all spans.
     pub request: Vec<u8>,
+    /// A place for spans was there, with or without any in it. Any other object of JSON has none.
+    pub is_trace: bool,
     /// The store says itself that spans are missing.
     pub is_partial: bool,
     /// It says that it failed, in its own words.
@@ -36,7 +38,7 @@ pub enum StoredError {
 /// Reads an answer, whatever bytes it is. It takes memory in proportion to them, as
 /// [`request_to_protobuf`](super::request_to_protobuf) does.
 pub fn stored_to_protobuf(json: &[u8]) -> Result<Stored, StoredError> {
-    let mut stored = Stored { request: Vec::new(), is_partial: false, failure: None };
+    let mut stored = Stored { request: Vec::new(), is_trace: false, is_partial: false, failure: None };
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     loop {
         let mut out = Vec::new();
@@ -54,6 +56,7 @@ pub fn stored_to_protobuf(json: &[u8]) -> Result<Stored, StoredError> {
 fn unwrap(answer: &[u8], stored: &mut Stored) -> Result<(), Malformed> {
     let mut fields = Fields::of(answer);
     while let Some(field) = fields.read()? {
+        stored.is_trace |= field.number <= 2;
         match (field.number, field.value) {
             (1, Value::Bytes(resource_spans)) => put_bytes_field(&mut stored.request, 1, resource_spans),
             (2, Value::Bytes(spans)) => stored.request.extend_from_slice(spans),

@@ -9,7 +9,7 @@ fn check(answer: &str, request: Json) {
     let stored = stored_to_protobuf(answer.as_bytes()).unwrap();
     let read = ExportTraceServiceRequest::decode(&stored.request[..]).unwrap();
     assert_eq!(read, serde_json::from_value(request).unwrap());
-    assert_eq!((stored.is_partial, stored.failure), (false, None));
+    assert_eq!((stored.is_trace, stored.is_partial, stored.failure), (true, false, None));
 }
 
 fn resource_spans(trace: &str, span: &str, kind: Json) -> Json {
@@ -36,8 +36,9 @@ fn each_store_has_its_own_name_for_the_spans() {
     ] {
         check(&answer.to_string(), request(&[SPAN]));
     }
-    check("{}", json!({ "resourceSpans": [] }));
     check("{\"trace\":{}}", json!({ "resourceSpans": [] }));
+    let other = stored_to_protobuf(b"{\"traces\":[{\"traceID\":\"1\"}]}").unwrap();
+    assert!(other.request.is_empty() && !other.is_trace);
 }
 
 #[test]

@@ -8,7 +8,8 @@ const LIMIT: usize = 1 << 20;
 /// The answer of one trace with these spans and this process becomes this request.
 #[track_caller]
 fn check(spans: Value, process: Value, expected: Value) {
-    let answer = json!({ "data": [{ "traceID": "1", "spans": spans, "processes": { "p1": process } }], "errors": null });
+    let answer =
+        json!({ "data": [{ "traceID": "1", "spans": spans, "processes": { "p1": process } }], "errors": null });
     let request = jaeger_answer_to_otlp(answer.to_string().as_bytes(), LIMIT).unwrap();
     let read = ExportTraceServiceRequest::decode(&request[..]).unwrap();
     assert_eq!(read, serde_json::from_value(json!({ "resourceSpans": expected })).unwrap());
