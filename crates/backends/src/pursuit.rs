@@ -15,8 +15,6 @@ use std::collections::{BTreeMap, BTreeSet};
 const FIRST_LOOK_MS: u64 = 500;
 /// For how long an answer is waited for, and for somebody free to ask: three attempts of 5 s with pauses of 1 and 2 s.
 const ANSWER_WITHIN_MS: u64 = 20_000;
-/// The last look is so long before the end of the horizon: 20 s for the answer, and 10 s until verification is told.
-const LAST_LOOK_BEFORE_MS: u64 = 30_000;
 /// A look at most so long after the settling time tells what was there by then.
 const SETTLED_WITHIN_MS: u64 = 5_000;
 
@@ -30,16 +28,14 @@ pub struct Timing {
     pub settle_ms: u64,
     /// So long after its first hand-over no more of them are waited for.
     pub gather_ms: u64,
-    /// So long after its last hand-over what is not there is lost. Less than [`Timing::least_horizon_ms`] for who does not
-    /// look for what is missing: then the look after the settling time is the last.
+    /// So long after its last hand-over what is not there is lost; the last look is [`Timing::MARGIN_MS`] before that.
+    /// 0 for who does not look for what is missing: then the look after the settling time is the last.
     pub horizon_ms: u64,
 }
 
 impl Timing {
-    /// The shortest horizon within which a trace that did not settle is looked for again.
-    pub fn least_horizon_ms(settle_ms: u64) -> u64 {
-        settle_ms.saturating_add(LAST_LOOK_BEFORE_MS)
-    }
+    /// From the last look to the end of the horizon: 20 s for the answer, and 10 s until verification is told.
+    pub const MARGIN_MS: u64 = 30_000;
 }
 
 /// What a look at a store showed.
@@ -163,7 +159,8 @@ impl Pursuit {
             Look::Failed => None,
         };
         if now >= settles && now.since_ms(settles) <= SETTLED_WITHIN_MS && pursued.settled.is_none() {
-            pursued.settled = is_there;
+            // Of a trace of which nothing was acknowledged nothing can be said.
+            pursued.settled = is_there.filter(|_| !pursued.awaited.is_empty());
         }
         let next = next_look(trace, pursued.began, now);
         let due = match is_there {
@@ -221,7 +218,7 @@ impl Pursuit {
     fn finish(&mut self, trace: TraceId) {
         let Some(pursued) = self.traces.get_mut(&trace) else { return };
         (pursued.awaited, pursued.seen) = (BTreeSet::new(), BTreeMap::new());
-        let kept_ms = self.timing.gather_ms.saturating_add(self.timing.horizon_ms).saturating_add(LAST_LOOK_BEFORE_MS);
+        let kept_ms = self.timing.gather_ms.saturating_add(self.timing.horizon_ms).saturating_add(Timing::MARGIN_MS);
         let until = pursued.began.plus_ms(kept_ms);
         self.turn(trace, State::Done { until });
     }
@@ -269,7 +266,7 @@ fn end(state: State) -> UnixMillis {
 }
 
 fn last_look(timing: Timing, last: UnixMillis) -> UnixMillis {
-    last.plus_ms(timing.settle_ms.max(timing.horizon_ms.saturating_sub(LAST_LOOK_BEFORE_MS)))
+    last.plus_ms(timing.settle_ms.max(timing.horizon_ms.saturating_sub(Timing::MARGIN_MS)))
 }
 
 fn first_look(trace: TraceId, began: UnixMillis) -> UnixMillis {
