@@ -75,6 +75,7 @@ raw! {
         otlp: Section<RawOtlp>,
         tap: Text,
         backend: Section<TextOr<RawBackend>>,
+        query: Section<RawQuery>,
         config: Section<Vec<Spanned<RawConfigSource>>>,
     }
     RawOtlp {
@@ -83,6 +84,16 @@ raw! {
         others: Section<Vec<Spanned<String>>>,
         tls: Section<RawTls>,
         compression: Text,
+    }
+    RawQuery {
+        jaeger: Text,
+        jaeger_v2: Text,
+        tempo: Text,
+        zipkin: Text,
+        settle: Text,
+        share: Text,
+        tls: Section<RawTls>,
+        bearer_token_file: Text,
     }
     RawBackend { grpc: Text, tls: Section<RawTls>, compression: Text }
     RawTls { ca: Text, cert: Text, key: Text, server_name: Text }
@@ -117,6 +128,7 @@ raw! {
     RawMetric {
         name: Text,
         prometheus: Section<RawPrometheus>,
+        stores: Text,
         events: Section<TextOr<RawPair>>,
         total: Section<TextOr<RawPair>>,
         every: Text,

@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod metrics;
+mod query;
 mod refused;
 mod refused_values;
 

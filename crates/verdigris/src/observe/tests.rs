@@ -10,6 +10,8 @@ fn watching(taken_back: u32) -> Option<Watching> {
         linger_ms: 1_000,
         horizon_ms: 1_000,
         route_key: RouteKey([0; 16]),
+        queries: model::PerEnvironment::default(),
+        counted: Vec::new(),
         taken_back,
     })
 }
@@ -35,6 +37,8 @@ async fn verification_begins_when_the_process_before_has_gone_and_anew_after_ano
         share,
         alone,
         current: None,
+        stores: None,
+        asking: tokio::runtime::Handle::current(),
         max_rate: 1_000_000,
     };
     assert_eq!(verifies(&mut observer), None, "what passes the other process is not seen here");

@@ -18,4 +18,6 @@ mod requests;
 mod server;
 mod stage;
 mod tls;
+mod trace_store;
 mod wait;
+mod without_tap;

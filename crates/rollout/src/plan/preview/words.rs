@@ -83,7 +83,7 @@ fn step(f: &mut fmt::Formatter<'_>, step: &StepPreview) -> fmt::Result {
 }
 
 fn environments(f: &mut fmt::Formatter<'_>, blue: &EnvironmentPreview, green: &EnvironmentPreview) -> fmt::Result {
-    let cells = |environment: &EnvironmentPreview| -> [String; 7] {
+    let cells = |environment: &EnvironmentPreview| -> [String; 8] {
         let none = || "-".to_owned();
         let protocol = match environment.protocol {
             Protocol::Grpc => "grpc",
@@ -96,10 +96,11 @@ fn environments(f: &mut fmt::Formatter<'_>, blue: &EnvironmentPreview, green: &E
             format!("{protocol} {}", environment.endpoint),
             environment.tap.clone(),
             environment.backend.clone().unwrap_or_else(none),
+            environment.query.clone().unwrap_or_else(none),
             if environment.config.is_empty() { none() } else { environment.config.join(", ") },
         ]
     };
-    let labels = ["", "version", "artifact", "otlp", "tap", "backend", "config"];
+    let labels = ["", "version", "artifact", "otlp", "tap", "backend", "query", "config"];
     let (mut blue, mut green) = (cells(blue), cells(green));
     (blue[0], green[0]) = ("blue".to_owned(), "green".to_owned());
     let width = blue.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
