@@ -86,11 +86,7 @@ impl Hash {
         hasher.finish() as u16
     }
 
-    /// 0 where the value is meant to change.
-    fn of_attribute(&self, key: &str, value: &[u8], meant: &Transformations) -> u16 {
-        if meant.changed.contains(key) {
-            return 0;
-        }
+    fn of_attribute(&self, key: &str, value: &[u8]) -> u16 {
         let mut hasher = self.0.build_hasher();
         hasher.write_usize(key.len() << 8 | usize::from(type_of(value)));
         hasher.write(key.as_bytes());
@@ -123,7 +119,7 @@ impl Digests {
         note(Part::Scope, hash.of(fact.scope.iter().map(|text| text.as_bytes())));
         for (position, (key, value)) in fact.attributes.iter().enumerate() {
             let place = &mut digests.attributes[position % ATTRIBUTE_PLACES];
-            *place = place.wrapping_add(hash.of_attribute(key, value, meant));
+            *place = place.wrapping_add(hash.of_attribute(key, value));
         }
         digests
     }
@@ -146,7 +142,7 @@ impl Digests {
                 && first.iter().zip(second.attributes).all(|(known, (key, _))| *known.0 == **key)
         };
         match first {
-            Some(first) if !same_keys(first) => self.compare_common(first, keyed, second, meant, &mut differences),
+            Some(first) if !same_keys(first) => self.compare_common(first, keyed, second, &mut differences),
             Some(_) => {
                 for place in 0..ATTRIBUTE_PLACES {
                     differences.set(PARTS + place, self.attributes[place] != other.attributes[place]);
@@ -159,14 +155,7 @@ impl Digests {
     }
 
     /// Compares the places all of whose keys the other side has, whatever else it has.
-    fn compare_common(
-        &self,
-        first: &Attributes,
-        keyed: Keyed,
-        second: &SpanFact<'_>,
-        meant: &Transformations,
-        differences: &mut Differences,
-    ) {
+    fn compare_common(&self, first: &Attributes, keyed: Keyed, second: &SpanFact<'_>, differences: &mut Differences) {
         let hash = Hash::new(keyed);
         for (place, digest) in self.attributes.iter().enumerate() {
             let keys = || first.iter().skip(place).step_by(ATTRIBUTE_PLACES);
@@ -174,8 +163,8 @@ impl Digests {
                 let found = second.attributes.binary_search_by_key(&key, |(key, _)| *key);
                 found.ok().map(|at| second.attributes[at].1)
             };
-            let sum = keys()
-                .try_fold(0u16, |sum, (key, _)| Some(sum.wrapping_add(hash.of_attribute(key, value(key)?, meant))));
+            let sum =
+                keys().try_fold(0u16, |sum, (key, _)| Some(sum.wrapping_add(hash.of_attribute(key, value(key)?))));
             differences.set(PARTS + place, sum.is_some_and(|sum| sum != *digest));
         }
     }

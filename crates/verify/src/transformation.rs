@@ -74,11 +74,9 @@ impl Transformations {
     /// Calls `then` with the fact as it is to be compared: as it was sent with what is meant to change done to it, or as it
     /// came out without what was added.
     pub(crate) fn apply<T>(&self, side: Side, fact: &SpanFact<'_>, then: impl FnOnce(&SpanFact<'_>) -> T) -> T {
-        let keeps_attributes = match side {
-            Side::Sent => self.renamed.is_empty() && self.removed.is_empty() && self.added.is_empty(),
-            Side::Out => self.added.is_empty() && self.removed.is_empty(),
-        };
-        if keeps_attributes && self.resource.is_empty() {
+        let keeps_keys = self.removed.is_empty() && self.added.is_empty();
+        let keeps_names = side == Side::Out || self.renamed.is_empty();
+        if keeps_keys && keeps_names && self.changed.is_empty() && self.resource.is_empty() {
             return then(fact);
         }
         // What is to be removed may stay, and what is to be added may have been there: neither is compared.
@@ -89,6 +87,9 @@ impl Transformations {
         };
         let mut attributes: Vec<(&str, &[u8])> =
             fact.attributes.iter().map(|(key, value)| (name(*key), *value)).collect();
+        for (_, value) in attributes.iter_mut().filter(|(key, _)| self.changed.contains(*key)) {
+            *value = &[];
+        }
         attributes.retain(|(key, _)| is_compared(key));
         attributes.sort_by_key(|(key, _)| *key);
         attributes.dedup_by_key(|(key, _)| *key);

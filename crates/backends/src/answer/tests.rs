@@ -33,7 +33,9 @@ fn id(text: &str) -> TraceId {
 fn shown(stored: &StoredTrace) -> String {
     let mut shown = String::new();
     stored.for_each(|span| {
-        let SpanView { span_id, parent_span_id, kind, name, service, error, attribute_keys, resource, .. } = span;
+        let SpanView { span_id, parent_span_id, kind, name, service, attributes, resource, .. } = span;
+        let error = span.is_error();
+        let attribute_keys: Vec<&str> = attributes.iter().map(|(key, _)| *key).collect();
         writeln!(shown, "{span_id} in {parent_span_id}: {service} / {name}, kind {kind}, error {error}").unwrap();
         writeln!(shown, "  {} to {}, {attribute_keys:?}", span.start_unix_ns, span.end_unix_ns).unwrap();
         for (key, value) in *resource {

@@ -80,6 +80,7 @@ fn what_is_declared_is_no_finding() {
     assert_eq!(found_where(meant, "keys=a:1,x:1", "keys=a:1,b:2"), "ChangedValue [b]");
     let meant = Transformations { changed: set(&["card"]), ..Transformations::default() };
     assert_eq!(found_where(meant.clone(), "keys=card:4242,y:1", "keys=card:****,y:1"), "");
+    assert_eq!(found_where(meant.clone(), "keys=card:#42,y:1", "keys=card:****,y:1"), "", "of another type as well");
     assert_eq!(found_where(meant, "keys=card:4242,y:1", "keys=card:****,y:2"), "ChangedValue [y]");
     let parts = [Part::Name, Part::Status, Part::Events, Part::Context, Part::Scope].into();
     let meant = Transformations { parts, ..Transformations::default() };
