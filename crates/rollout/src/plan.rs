@@ -16,10 +16,12 @@ mod quantity;
 mod raw;
 mod strategy;
 mod text_or;
+mod transformations;
 mod typed;
 
 pub use error::{PlanError, PlanErrors};
 pub use text_or::TextOr;
+pub use transformations::{AttributeChanges, SpanPart, TimeUnit, Transformations};
 
 pub use preview::{Detection, EnvironmentPreview, Evidence, Preview, Proof, StepPreview, preview};
 
@@ -114,6 +116,9 @@ pub struct EnvironmentPlan {
     pub upstream: Upstream,
     /// Where its configuration lies, for the drift gate and guard.
     pub config: Vec<ConfigSource>,
+    /// What its pipeline is meant to change of the spans.
+    #[serde(skip_serializing_if = "Transformations::is_nothing", default)]
+    pub transformations: Transformations,
 }
 
 /// Where a part of an environment's configuration lies.

@@ -4,6 +4,7 @@ use super::endpoint::{self, Endpoint};
 use super::problems::{Place, Problems};
 use super::quantity::{MAX_PATH_CHARACTERS, digest, line, name, same_endpoint};
 use super::raw::{RawConfigSource, RawEnvironment, RawEnvironments, Section};
+use super::transformations::transformations;
 use super::{ConfigSource, EnvironmentPlan};
 use model::{Environment, PerEnvironment, Transport, Upstream};
 
@@ -47,11 +48,13 @@ fn environment(
     let tap = problems.or(&at, "tap", &raw.tap, colour.name().to_owned(), name);
     let backend = endpoint::backend(problems, &at, &raw.backend);
     let config = config(problems, &at, &raw.config);
-    let (Some(version), Some(artifact), Some((protocol, otlp, others)), Some(tap), Some(backend), Some(config)) =
-        (version, artifact, otlp, tap, backend, config)
+    let transformations = transformations(problems, &at, &raw.transformations);
+    let (Some(version), Some(artifact), Some((protocol, otlp, others)), Some(tap), Some(backend)) =
+        (version, artifact, otlp, tap, backend)
     else {
         return None;
     };
+    let (Some(config), Some(transformations)) = (config, transformations) else { return None };
     let (backend_at, backend, backend_transport) = match backend {
         Some(Endpoint { at, url, transport }) => (Some(at), Some(url), transport),
         None => (None, None, Transport::default()),
@@ -59,7 +62,7 @@ fn environment(
     let upstream =
         Upstream { endpoint: otlp.url, others, protocol, transport: otlp.transport, tap, backend, backend_transport };
     Some(Read {
-        plan: EnvironmentPlan { version, artifact, upstream, config },
+        plan: EnvironmentPlan { version, artifact, upstream, config, transformations },
         otlp: otlp.at,
         tap: raw.tap.as_ref().map_or_else(|| at.missing("tap"), |tap| at.key("tap", tap)),
         backend: backend_at,

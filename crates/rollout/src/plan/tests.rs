@@ -4,6 +4,7 @@ mod endpoints;
 mod metrics;
 mod refused;
 mod refused_values;
+mod transformations;
 
 use super::*;
 use judge::{BlindSpots, ErrorRate, Latency, SpanLoss};
