@@ -6,7 +6,7 @@ use crate::journal::{Journal, JournalError, OpenStore};
 use crate::release::Held;
 use crate::{Clock, Examples, Random};
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, Upstream};
-use rollout::plan::Plan;
+use rollout::plan::{Plan, Transformations};
 use rollout::{
     Body, Command, Decision, Event, JudgeEvidence, Phase, Principal, Report, RolloutId, Start, State, report,
 };
@@ -48,6 +48,8 @@ pub struct Watching {
     /// How often the controller took the ledger back from another process: what that one saw is missing here, so
     /// verification begins anew.
     pub taken_back: u32,
+    /// What each environment's pipeline is meant to change.
+    pub transformations: PerEnvironment<Transformations>,
 }
 
 impl Watching {
@@ -60,6 +62,9 @@ impl Watching {
             horizon_ms: verification.horizon_ms,
             route_key: state.table.key,
             taken_back,
+            transformations: PerEnvironment::from_fn(|environment| {
+                state.plan.environments[environment].transformations.clone()
+            }),
         }
     }
 }

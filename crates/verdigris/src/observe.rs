@@ -1,6 +1,8 @@
 //! From what passes the gateway to observations: a thread of its own, so that verification never blocks traffic
 //! (invariant 5).
 
+mod meant;
+
 use crate::clock;
 use control::{Handle, Input, Watching};
 use gateway::{Outcome, Role, View, ViewShare};
@@ -134,7 +136,8 @@ impl Observer {
                 key: clock::random(),
                 route_key: watching.route_key,
             };
-            (watching, Verifier::new(config, clock::now()))
+            let meant = meant::meant(&watching.transformations);
+            (watching, Verifier::new(config, clock::now()).with(meant))
         });
         self.share.set(u64::MAX);
     }
@@ -215,7 +218,8 @@ fn telling(role: Role) -> fn(&mut Verifier, Environment, Delivery, u64, &SpanFac
     }
 }
 
-fn fact<'a>(span: &otlp::SpanView<'a>) -> SpanFact<'a> {
+/// What verification reads of a span.
+pub(crate) fn fact<'a>(span: &otlp::SpanView<'a>) -> SpanFact<'a> {
     SpanFact {
         trace: span.trace_id,
         span: span.span_id,

@@ -1,5 +1,5 @@
 use super::*;
-use model::RouteKey;
+use model::{PerEnvironment, RouteKey};
 use rollout::RolloutId;
 
 fn watching(taken_back: u32) -> Option<Watching> {
@@ -11,6 +11,7 @@ fn watching(taken_back: u32) -> Option<Watching> {
         horizon_ms: 1_000,
         route_key: RouteKey([0; 16]),
         taken_back,
+        transformations: PerEnvironment::default(),
     })
 }
 
