@@ -6,7 +6,7 @@ use crate::journal::{Journal, JournalError, OpenStore};
 use crate::release::Held;
 use crate::{Clock, Examples, Random};
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, Upstream};
-use rollout::plan::{MetricFrom, Plan, StoreCheck, StoreQuery};
+use rollout::plan::{MetricFrom, Plan, StoreCheck, StoreQuery, Transformations};
 use rollout::{
     Body, Command, Decision, Event, JudgeEvidence, Phase, Principal, Report, RolloutId, Start, State, report,
 };
@@ -55,6 +55,8 @@ pub struct Watching {
     /// How often the controller took the ledger back from another process: what that one saw is missing here, so
     /// verification begins anew.
     pub taken_back: u32,
+    /// What each environment's pipeline is meant to change.
+    pub transformations: PerEnvironment<Transformations>,
 }
 
 /// A metric that is counted of trace stores.
@@ -89,6 +91,9 @@ impl Watching {
             queries: PerEnvironment::from_fn(|environment| query(environment).map(|query| query.under(base_dir))),
             counted: counted.collect(),
             taken_back,
+            transformations: PerEnvironment::from_fn(|environment| {
+                state.plan.environments[environment].transformations.clone()
+            }),
         }
     }
 }

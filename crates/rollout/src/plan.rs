@@ -17,10 +17,12 @@ mod query;
 mod raw;
 mod strategy;
 mod text_or;
+mod transformations;
 mod typed;
 
 pub use error::{PlanError, PlanErrors};
 pub use text_or::TextOr;
+pub use transformations::{AttributeChanges, SpanPart, TimeUnit, Transformations};
 
 pub use preview::{Detection, EnvironmentPreview, Evidence, Preview, Proof, StepPreview, preview};
 
@@ -122,6 +124,9 @@ pub struct EnvironmentPlan {
     /// How its trace store is asked.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub query: Option<StoreQuery>,
+    /// What its pipeline is meant to change of the spans.
+    #[serde(skip_serializing_if = "Transformations::is_nothing", default)]
+    pub transformations: Transformations,
 }
 
 /// How the trace store behind an environment's pipeline is asked.

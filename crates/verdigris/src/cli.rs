@@ -1,8 +1,10 @@
 //! The command line, as DESIGN.md has it.
 
 mod judge;
+mod verify;
 
 pub use judge::{Axis, Effect, Judge, Replay, Simulate};
+pub use verify::{Learn, Verify};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -47,6 +49,9 @@ pub enum Command {
     /// The judge by itself: on simulated traffic, and again on recorded evidence.
     #[command(subcommand)]
     Judge(Judge),
+    /// Verification by itself, on recorded spans: needs no server.
+    #[command(subcommand)]
+    Verify(Verify),
 }
 
 /// `verdigris demo`.

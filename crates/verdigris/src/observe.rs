@@ -4,6 +4,8 @@
 mod parity;
 mod stores;
 
+mod meant;
+
 use crate::clock;
 use control::{Handle, Input, Watching};
 use gateway::{Outcome, Role, View, ViewShare};
@@ -146,7 +148,8 @@ impl Observer {
                 key: clock::random(),
                 route_key: watching.route_key,
             };
-            (watching, Verifier::new(config, clock::now()))
+            let meant = meant::meant(&watching.transformations);
+            (watching, Verifier::new(config, clock::now()).with(meant))
         });
         self.share.set(u64::MAX);
     }
@@ -274,7 +277,8 @@ fn telling(role: Role) -> fn(&mut Verifier, Environment, Delivery, u64, &SpanFac
     }
 }
 
-fn fact<'a>(span: &otlp::SpanView<'a>) -> SpanFact<'a> {
+/// What verification reads of a span.
+pub(crate) fn fact<'a>(span: &otlp::SpanView<'a>) -> SpanFact<'a> {
     SpanFact {
         trace: span.trace_id,
         span: span.span_id,

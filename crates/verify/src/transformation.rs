@@ -40,7 +40,7 @@ pub enum Part {
 }
 
 /// The finest part of a time that is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Precision {
     /// All of it.
     #[default]

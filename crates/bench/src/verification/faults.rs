@@ -6,7 +6,7 @@ use model::{Check, SpanId, TraceId};
 use std::collections::BTreeSet;
 
 /// By how much a service's clock is moved.
-const SKEW_NS: u64 = 2_000_000_000;
+const SKEW_NS: u64 = 3_600_000_000_000;
 
 /// What is wrong with green.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Fault {
             Fault::ChangedResource => "9 another host",
             Fault::Sampled => "10 whole traces left out",
             Fault::ChangedContext => "11 tracestate dropped",
-            Fault::ClockSkew => "12 a service 2 s early",
+            Fault::ClockSkew => "12 a service 1 h early",
             Fault::ChangedTime => "13 cut to seconds",
             Fault::NewDependency => "14 a call nobody makes",
         }
@@ -109,7 +109,9 @@ impl Fault {
             Fault::Lost | Fault::LostParents | Fault::BlindSpot => &[Check::Orphan],
             Fault::Reparented => &[Check::NewDependency],
             Fault::ManyRoots => &[Check::Reparented],
-            Fault::Cycle | Fault::NewDependency => &[Check::Reparented],
+            // A child is of a service that does not call its caller, as a rule.
+            Fault::Cycle => &[Check::Reparented, Check::NewDependency],
+            Fault::NewDependency => &[Check::Reparented],
             Fault::SplitTrace => &[Check::LostSpan, Check::Orphan],
             Fault::ClockSkew => &[Check::ChangedTime],
             // A child can begin in the same second as its parent, and end in one before it ends.
@@ -154,6 +156,9 @@ pub(super) struct Victim {
     pub(super) service: String,
     pub(super) operation: String,
 }
+
+/// Calls from one service to another that some trace has.
+pub(super) type Edges = BTreeSet<(String, String)>;
 
 /// A span as it comes out.
 #[derive(Clone, Debug)]
@@ -206,7 +211,7 @@ pub(super) fn as_sent(number: usize, trace: &Trace) -> Vec<Out> {
 /// or the one trace.
 pub(super) fn inject(
     fault: Fault,
-    victim: &Victim,
+    (victim, edges): (&Victim, &Edges),
     rate: f64,
     number: usize,
     trace: &Trace,
@@ -226,7 +231,7 @@ pub(super) fn inject(
         if !(is_everywhere || of_victim(place)) || random.unit() >= rate {
             continue;
         }
-        let done = one_span(fault, number, trace, place, &mut outs, &mut extra, &mut gone);
+        let done = one_span(fault, edges, (number, trace), place, &mut outs, &mut extra, &mut gone);
         injected += u64::from(done);
     }
     let mut kept: Vec<Out> = outs.into_iter().filter(|out| !gone.contains(&out.place)).collect();
@@ -237,8 +242,8 @@ pub(super) fn inject(
 /// Whether the fault could be done to this span.
 fn one_span(
     fault: Fault,
-    number: usize,
-    trace: &Trace,
+    edges: &Edges,
+    (number, trace): (usize, &Trace),
     place: usize,
     outs: &mut [Out],
     extra: &mut Vec<Out>,
@@ -283,13 +288,12 @@ fn one_span(
         }
         Fault::SplitTrace => out.trace = trace_id(number + (1 << 40)),
         Fault::NewDependency => {
-            let Some(parent) = span.parent.filter(|parent| trace.spans[*parent].service != span.service) else {
-                return false;
+            // A span before it of a service that calls its own in no trace.
+            let is_new = |other: &usize| {
+                let from = &trace.spans[*other].service;
+                *from != span.service && !edges.contains(&(from.clone(), span.service.clone()))
             };
-            let caller = &trace.spans[parent].service;
-            // A service of the trace that is neither the caller nor the callee, and is not below the span.
-            let other = (0..place)
-                .find(|other| trace.spans[*other].service != *caller && trace.spans[*other].service != span.service);
+            let other = (0..place).find(is_new).filter(|_| span.parent.is_some());
             let Some(other) = other else { return false };
             out.parent = span_id(number, other);
         }
@@ -321,9 +325,13 @@ fn whole_trace(
         return if is_hit { (Vec::new(), 1) } else { (outs, 0) };
     }
     let moved: Vec<usize> = (0..outs.len()).filter(|place| trace.spans[*place].service == victim.service).collect();
-    // A root has no parent to be outside of.
+    // A root has no parent to be outside of, and what was outside before has not come to be.
     let called = moved.iter().filter(|place| {
-        trace.spans[**place].parent.is_some_and(|parent| trace.spans[parent].service != victim.service)
+        let span = &trace.spans[**place];
+        span.parent.map(|parent| &trace.spans[parent]).is_some_and(|parent| {
+            let is_inside = parent.start_ns <= span.start_ns && span.end_ns <= parent.end_ns;
+            parent.service != victim.service && is_inside
+        })
     });
     let called = called.count() as u64;
     if !is_hit || called == 0 {

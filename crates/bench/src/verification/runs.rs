@@ -1,6 +1,6 @@
 //! One division of the traces into two environments, verified and judged.
 
-use super::faults::{Fault, Out, Victim, as_sent, inject, span_id, trace_id};
+use super::faults::{Edges, Fault, Out, Victim, as_sent, inject, span_id, trace_id};
 use crate::nezha::{Span, Trace};
 use judge::simulate::Random;
 use judge::{BlindSpots, Config as Judging, Findings, Guards, Judge, SpanLoss, Verdict};
@@ -32,6 +32,7 @@ const TRACES_OF_A_VICTIM: usize = 400;
 pub(super) struct Divided {
     pub(super) traces: Vec<Trace>,
     victims: Vec<Victim>,
+    edges: Edges,
 }
 
 /// What one run showed.
@@ -61,7 +62,15 @@ impl Divided {
         let victims = victims
             .map(|((service, operation), _)| Victim { service: service.to_owned(), operation: operation.to_owned() });
         let victims = victims.collect();
-        Divided { traces, victims }
+        let mut edges = Edges::new();
+        for trace in &traces {
+            for span in &trace.spans {
+                if let Some(parent) = span.parent.map(|parent| &trace.spans[parent]) {
+                    edges.insert((parent.service.clone(), span.service.clone()));
+                }
+            }
+        }
+        Divided { traces, victims, edges }
     }
 
     /// The checks that either environment shows where nothing is wrong, and whether the judge rolls back.
@@ -76,7 +85,7 @@ impl Divided {
         let victim = &self.victims[number % self.victims.len()];
         let mut injected = 0;
         let (observations, verdict) = self.pass(random, fault == Fault::Sampled, |number, trace, random| {
-            let (outs, count) = inject(fault, victim, rate, number, trace, random);
+            let (outs, count) = inject(fault, (victim, &self.edges), rate, number, trace, random);
             injected += count;
             outs
         });

@@ -4,6 +4,7 @@ use super::endpoint::{self, Endpoint};
 use super::problems::{Place, Problems};
 use super::quantity::{MAX_PATH_CHARACTERS, digest, line, name, same_endpoint};
 use super::raw::{RawConfigSource, RawEnvironment, RawEnvironments, Section};
+use super::transformations::transformations;
 use super::{ConfigSource, EnvironmentPlan, query};
 use model::{Environment, PerEnvironment, Transport, Upstream};
 
@@ -49,12 +50,14 @@ fn environment(
     let backend = endpoint::backend(problems, &at, &raw.backend);
     let config = config(problems, &at, &raw.config);
     let query = query::query(problems, &at, &raw.query, raw.tap.is_none());
+    let transformations = transformations(problems, &at, &raw.transformations);
     let (Some(version), Some(artifact), Some((protocol, otlp, others)), Some(tap), Some(backend), Some(config)) =
         (version, artifact, otlp, tap, backend, config)
     else {
         return None;
     };
     let query = query?;
+    let transformations = transformations?;
     let (backend_at, backend, backend_transport) = match backend {
         Some(Endpoint { at, url, transport }) => (Some(at), Some(url), transport),
         None => (None, None, Transport::default()),
@@ -62,7 +65,7 @@ fn environment(
     let upstream =
         Upstream { endpoint: otlp.url, others, protocol, transport: otlp.transport, tap, backend, backend_transport };
     Some(Read {
-        plan: EnvironmentPlan { version, artifact, upstream, config, query },
+        plan: EnvironmentPlan { version, artifact, upstream, config, query, transformations },
         otlp: otlp.at,
         tap: raw.tap.as_ref().map_or_else(|| at.missing("tap"), |tap| at.key("tap", tap)),
         backend: backend_at,

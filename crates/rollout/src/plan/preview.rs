@@ -65,6 +65,9 @@ pub struct EnvironmentPreview {
     pub query: Option<String>,
     /// Where its configuration lies.
     pub config: Vec<String>,
+    /// What its pipeline is meant to change of the spans, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub transformations: Vec<String>,
 }
 
 /// One step.
@@ -161,6 +164,7 @@ fn environment_preview(plan: &Plan, environment: Environment) -> EnvironmentPrev
         query: environment.query.as_ref().map(query),
         backend: environment.upstream.backend.clone(),
         config: environment.config.iter().map(|source| source.files.clone()).collect(),
+        transformations: environment.transformations.in_words(),
     }
 }
 

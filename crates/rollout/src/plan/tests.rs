@@ -5,6 +5,7 @@ mod metrics;
 mod query;
 mod refused;
 mod refused_values;
+mod transformations;
 
 use super::*;
 use judge::{BlindSpots, ErrorRate, Latency, SpanLoss};

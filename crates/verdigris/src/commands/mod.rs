@@ -4,3 +4,4 @@ pub mod judge;
 pub mod ledger;
 pub mod plan;
 pub mod rollout;
+pub mod verify;

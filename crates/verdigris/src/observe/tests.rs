@@ -1,5 +1,5 @@
 use super::*;
-use model::RouteKey;
+use model::{PerEnvironment, RouteKey};
 use rollout::RolloutId;
 
 fn watching(taken_back: u32) -> Option<Watching> {
@@ -10,9 +10,10 @@ fn watching(taken_back: u32) -> Option<Watching> {
         linger_ms: 1_000,
         horizon_ms: 1_000,
         route_key: RouteKey([0; 16]),
-        queries: model::PerEnvironment::default(),
+        queries: PerEnvironment::default(),
         counted: Vec::new(),
         taken_back,
+        transformations: PerEnvironment::default(),
     })
 }
 

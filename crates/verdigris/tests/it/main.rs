@@ -8,6 +8,7 @@
 mod bad_input;
 mod e2e;
 mod following;
+mod learning;
 mod ledger_files;
 mod load;
 mod operators;
