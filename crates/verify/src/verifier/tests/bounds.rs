@@ -70,7 +70,7 @@ fn the_share_grows_again_and_what_was_left_out_is_not_fabricated() {
     let before = verifier.stats().share_verified;
     let closed = verifier.advance(UnixMillis(26_000));
     assert_eq!(verifier.stats().share_verified, before * 2);
-    let share = |parts: u64| BasisPoints::new((parts * 10_000 >> 32) as u16).unwrap();
+    let share = |parts: u64| BasisPoints::new(((parts * 10_000) >> 32) as u16).unwrap();
     assert!(before < 1 << 31 && closed.iter().all(|it| it.verified == share(before)), "what they rest on: {closed:?}");
     (0..50).for_each(|trace| verifier.out(Environment::Blue, 27_000_000, &fact(trace, 1, "pay", &[])));
     let mut fabricated = 0;
