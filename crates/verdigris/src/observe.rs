@@ -148,7 +148,7 @@ impl Observer {
                 key: clock::random(),
                 route_key: watching.route_key,
             };
-            let meant = meant::meant(&watching.transformations);
+            let meant = meant::meant(&watching);
             (watching, Verifier::new(config, clock::now()).with(meant))
         });
         self.share.set(u64::MAX);

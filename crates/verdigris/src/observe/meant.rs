@@ -1,13 +1,17 @@
 //! What the plan declares that the pipelines are meant to change, as verification takes it. The plan knows nothing of
 //! verification.
 
+use control::Watching;
 use model::PerEnvironment;
 use rollout::plan::{self, AttributeChanges, SpanPart, TimeUnit};
 use verify::{Part, Precision, Transformations};
 
 /// Of both environments.
-pub(super) fn meant(declared: &PerEnvironment<plan::Transformations>) -> PerEnvironment<Transformations> {
-    PerEnvironment::from_fn(|environment| transformations(&declared[environment]))
+pub(super) fn meant(watching: &Watching) -> PerEnvironment<Transformations> {
+    PerEnvironment::from_fn(|environment| {
+        let keys_alone = watching.queries[environment].as_ref().is_some_and(|query| query.replaces_tap);
+        Transformations { keys_alone, ..transformations(&watching.transformations[environment]) }
+    })
 }
 
 /// Of one environment.
@@ -27,5 +31,5 @@ fn transformations(declared: &plan::Transformations) -> Transformations {
         Some(TimeUnit::Ms) => Precision::Milliseconds,
     };
     let parts = parts.into_iter().map(part).collect();
-    Transformations { renamed, removed, added, changed, resource, parts, times, samples }
+    Transformations { renamed, removed, added, changed, resource, parts, times, samples, keys_alone: false }
 }

@@ -263,6 +263,7 @@ fn some_transformations() -> impl Strategy<Value = Transformations> {
             parts,
             times,
             samples: false,
+            keys_alone: false,
         },
     )
 }

@@ -92,7 +92,8 @@ impl Scene {
             key: [1; 16],
             route_key: watching.route_key,
         };
-        let verifier = Verifier::new(config, UnixMillis(BEGAN.0 - 3_600_000));
+        let verifier =
+            Verifier::new(config, UnixMillis(BEGAN.0 - 3_600_000)).with(crate::observe::meant::meant(&watching));
         let stores = Stores::of(&watching, Handle::current()).expect("both have one");
         Scene { stores, verifier, told: Vec::new() }
     }

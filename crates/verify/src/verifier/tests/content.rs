@@ -133,3 +133,14 @@ fn an_example_says_what_differs_and_when_the_span_was() {
     assert_eq!(said(first), "AddedAttribute z, ChangedType x, ChangedValue y");
     assert_eq!((said(second).as_str(), second.start_us, second.duration_us), ("ChangedTime ", 10, 20));
 }
+
+#[test]
+fn of_what_a_store_gives_values_and_times_are_not_compared() {
+    let meant = Transformations { keys_alone: true, ..Transformations::default() };
+    let sent = "op=Pay keys=x:#1,y:b at=5+10 scope=s event=e state=a";
+    assert_eq!(found_where(meant.clone(), sent, "op=pay keys=x:1,y:c at=6+9"), "");
+    assert_eq!(
+        found_where(meant, sent, "op=pay keys=x:1,z parent=7"),
+        "AddedAttribute [z], MissingAttribute [y], Reparented"
+    );
+}
