@@ -11,6 +11,7 @@
 //! A hand-over is told when it was answered, or before that if the answer takes long ([`Delivery::Unanswered`]). A span
 //! that still waits for an answer when its batch closes was not taken, as far as anyone can tell: a failed export.
 
+pub mod diff;
 mod example;
 mod fact;
 mod finding;
