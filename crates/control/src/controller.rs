@@ -5,11 +5,9 @@ use crate::handle::{CommandError, Handle, Input, RolloutSummary, StartError};
 use crate::journal::{Journal, JournalError, OpenStore};
 use crate::release::Held;
 use crate::{Clock, Examples, Random};
-use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, Upstream};
+use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, UnixMillis, Upstream};
 use rollout::plan::{MetricFrom, Plan, StoreCheck, StoreQuery, Transformations};
-use rollout::{
-    Body, Command, Decision, Event, JudgeEvidence, Phase, Principal, Report, RolloutId, Start, State, report,
-};
+use rollout::{Body, Command, Decision, Event, Phase, Principal, Report, RolloutId, Start, State, report};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,8 +18,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// How often time is looked at: deadlines are met within this.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Traces that are kept as examples after a rollback, in the order of what they show: 40 of at most 300 KiB are 12 MB.
-const MAX_EXAMPLES_KEPT: usize = 40;
 /// The name that stands in records of what the controller did by itself.
 pub(crate) const SELF: &str = "verdigris";
 
@@ -124,8 +120,9 @@ pub struct Controller {
     pub(crate) outlets: Outlets,
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
+    pub(crate) sweep_at: UnixMillis,
     random: Random,
-    examples: Examples,
+    pub(crate) examples: Examples,
     inputs: mpsc::Receiver<Input>,
     pub(crate) base_dir: PathBuf,
 }
@@ -148,8 +145,20 @@ impl Controller {
         let (watching, watched) = watch::channel(running);
         let outlets = Outlets { table: sender, watching, handle: handle.clone(), measuring: None };
         let (held, taken_back) = (Held::Open, 0);
-        let controller =
-            Controller { journal, held, taken_back, outlets, settings, clock, random, examples, inputs, base_dir };
+        let sweep_at = UnixMillis(0);
+        let controller = Controller {
+            journal,
+            held,
+            taken_back,
+            outlets,
+            settings,
+            clock,
+            sweep_at,
+            random,
+            examples,
+            inputs,
+            base_dir,
+        };
         Ok((controller, Outlook { handle, table: receiver, watching: watched }))
     }
 
@@ -170,6 +179,7 @@ impl Controller {
                 },
                 _ = ticks.tick() => {
                     self.mend();
+                    self.sweep();
                     self.happened(Event::Tick, SELF);
                 }
             }
@@ -229,6 +239,10 @@ impl Controller {
             return None;
         }
         let rollout = state.rollout.clone();
+        let examples = match &event {
+            Event::Observed(observation) => self.journal.kept().wanted(&observation.findings),
+            _ => Vec::new(),
+        };
         let input = (by.to_owned(), Body::Happened(Box::new(event)));
         match self.record(&rollout, now, input, &next.decisions) {
             Ok(()) => {
@@ -244,7 +258,7 @@ impl Controller {
                     }
                 }
                 self.keep_judges_evidence(&next.decisions);
-                self.keep_examples(&next.decisions);
+                self.keep_examples(examples, &next.decisions);
                 Some(next.decisions)
             }
             Err(error) => {
@@ -270,7 +284,7 @@ impl Controller {
     fn record(
         &mut self,
         rollout: &RolloutId,
-        now: model::UnixMillis,
+        now: UnixMillis,
         input: (String, Body),
         decisions: &[Decision],
     ) -> Result<(), JournalError> {
@@ -382,53 +396,10 @@ impl Controller {
         };
         self.journal.replay().rollouts.iter().map(summary).collect()
     }
-
-    /// After a Pass or a Fail: the judge's whole state, under the digest that the decision names. As with examples, it
-    /// comes after the actions, and a decision stands without it: the observations in the ledger lead to the same bytes.
-    fn keep_judges_evidence(&self, decisions: &[Decision]) {
-        let named = decisions.iter().find_map(|decision| match decision {
-            Decision::Judged { assessment, evidence: Some(digest) } => Some((assessment, digest)),
-            _ => None,
-        });
-        let Some((assessment, digest)) = named else { return };
-        let Some(state) = self.journal.replay().rollouts.last() else { return };
-        match self.journal.keep_evidence(&JudgeEvidence::of(state, assessment).to_bytes()) {
-            Ok(kept) => assert_eq!(kept, *digest, "the decision was made from this very state"),
-            Err(error) => tracing::error!("evidence could not be kept: {error}"),
-        }
-    }
-
-    /// After a rollback was ordered: what was sent and what came out of the traces that show why. It comes after the
-    /// actions, for it must not delay them, and a rollback stands without it.
-    fn keep_examples(&mut self, decisions: &[Decision]) {
-        let cause = decisions.iter().find_map(|decision| match decision {
-            Decision::RollbackOrdered(cause) => Some(cause),
-            _ => None,
-        });
-        let Some((cause, state)) = cause.zip(self.journal.replay().rollouts.last()) else { return };
-        let rollout = state.rollout.clone();
-        let mut bodies = Vec::new();
-        for trace in state.examples_of(cause).into_iter().take(MAX_EXAMPLES_KEPT) {
-            let Some(example) = (self.examples)(trace) else { continue };
-            match self.journal.keep_evidence(example.to_string().as_bytes()) {
-                Ok(digest) => {
-                    bodies.push((SELF.to_owned(), Body::EvidenceKept { digest, about: format!("trace {trace}") }));
-                }
-                Err(error) => tracing::error!("evidence could not be kept: {error}"),
-            }
-        }
-        if bodies.is_empty() {
-            return;
-        }
-        let records = self.journal.number(Some(&rollout), (self.clock)(), bodies);
-        if let Err(error) = self.journal.append(&records) {
-            tracing::error!("evidence could not be recorded: {error}");
-        }
-    }
 }
 
 /// The record that a server has the ledger.
-pub(crate) fn started(journal: &Journal, at: model::UnixMillis) -> Vec<rollout::Record> {
+pub(crate) fn started(journal: &Journal, at: UnixMillis) -> Vec<rollout::Record> {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     journal.number(None, at, [(SELF.to_owned(), Body::ServerStarted { version })])
 }

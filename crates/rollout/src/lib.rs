@@ -24,7 +24,7 @@ pub use evidence::{JudgeEvidence, JudgeEvidenceError};
 pub use found::{Group, GroupReport};
 pub use judge;
 pub use model::{GateResult, GateVerdict};
-pub use record::{Body, Record, Replay, ReplayError, replay};
+pub use record::{Body, DeletedBecause, FindingName, MAX_DELETED, Record, Replay, ReplayError, replay};
 pub use report::{Progress, Report, StepReport, report};
 pub use state::{Approval, Halt, MetricState, Phase, Stage, State};
 pub use steady::SteadyWeights;

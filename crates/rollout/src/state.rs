@@ -1,13 +1,12 @@
 //! Where a rollout stands.
 
 use crate::event::{Cause, HoldReason, Outcome, Principal, RolloutId};
-use crate::found::{self, Group};
+use crate::found::Group;
 use crate::plan::{GateName, Plan};
 use crate::steady::SteadyWeights;
 use judge::{Assessment, Judge, NoiseFloor};
 use model::{
-    BasisPoints, BlindSpotCount, GateVerdict, Observation, Reading, RootOperation, RouteTable, SlowTrace, TraceId,
-    UnixMillis,
+    BasisPoints, BlindSpotCount, GateVerdict, Observation, Reading, RootOperation, RouteTable, SlowTrace, UnixMillis,
 };
 use serde::Serialize;
 
@@ -76,18 +75,6 @@ pub struct State {
 impl State {
     /// Groups of findings kept; a group more is left out, for the first ones name the cause.
     pub const MAX_FINDINGS: usize = 200;
-
-    /// The traces that show why it was rolled back: the cause's own first, then those of the other findings, as they are
-    /// ranked.
-    pub fn examples_of(&self, cause: &Cause) -> Vec<TraceId> {
-        let mut examples: Vec<TraceId> = cause.example_trace.into_iter().collect();
-        for example in found::ranked(&self.findings).into_iter().flat_map(|group| &group.examples) {
-            if !examples.contains(example) {
-                examples.push(*example);
-            }
-        }
-        examples
-    }
 
     /// Whether it has ended, and how.
     pub fn outcome(&self) -> Option<&Outcome> {

@@ -1,9 +1,11 @@
 //! The command line, as DESIGN.md has it.
 
 mod judge;
+mod trace;
 mod verify;
 
 pub use judge::{Axis, Effect, Judge, Replay, Simulate};
+pub use trace::{Diff, Look, Show, Trace};
 pub use verify::{Learn, Verify};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -52,6 +54,9 @@ pub enum Command {
     /// Verification by itself, on recorded spans: needs no server.
     #[command(subcommand)]
     Verify(Verify),
+    /// Traces side by side: two files, or what was sent beside what came out.
+    #[command(subcommand)]
+    Trace(Trace),
 }
 
 /// `verdigris demo`.

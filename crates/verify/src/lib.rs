@@ -12,6 +12,7 @@
 //! that still waits for an answer when its batch closes was not taken, as far as anyone can tell: a failed export.
 
 mod content;
+pub mod diff;
 mod digest;
 mod example;
 mod fact;

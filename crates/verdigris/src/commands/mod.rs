@@ -1,7 +1,9 @@
 //! One module a command.
 
+mod evidence;
 pub mod judge;
 pub mod ledger;
 pub mod plan;
 pub mod rollout;
+pub mod trace;
 pub mod verify;

@@ -20,5 +20,6 @@ mod server;
 mod stage;
 mod tls;
 mod trace_store;
+mod traces;
 mod wait;
 mod without_tap;
