@@ -44,6 +44,10 @@ impl Differences {
         self.has(TIMES)
     }
 
+    pub(crate) fn note_times(&mut self) {
+        self.set(TIMES, true);
+    }
+
     pub(crate) fn part(self, part: Part) -> bool {
         self.has(place(part))
     }

@@ -487,12 +487,14 @@ fn take_side(
         match span.second {
             Second::Awaited(digests) if is_second => {
                 let keys = words.attributes_of(span.first.keys);
-                span.second = Second::Compared {
-                    content,
-                    differences: digests.compare(keys, keyed, fact, meant),
-                    shift_us: times.start_us.saturating_sub(span.times.start_us),
-                    is_as_long: times.duration_us == span.times.duration_us,
-                };
+                let mut differences = digests.compare(keys, keyed, fact, meant);
+                let shift_us = times.start_us.saturating_sub(span.times.start_us);
+                let is_as_long = times.duration_us == span.times.duration_us;
+                if shift_us != 0 || !is_as_long {
+                    // What is known to the microsecond needs no luck with sixteen bits.
+                    differences.note_times();
+                }
+                span.second = Second::Compared { content, differences, shift_us, is_as_long };
             }
             Second::Awaited(_) => {
                 span.first = content;
