@@ -11,6 +11,7 @@ mod load;
 mod nezha;
 mod orders;
 mod requests;
+mod seeded;
 mod soak;
 mod split;
 mod verification;

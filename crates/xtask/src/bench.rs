@@ -11,9 +11,9 @@ pub mod running;
 use crate::process;
 use crate::workspace::Workspace;
 use anyhow::Result;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use std::env::consts::EXE_SUFFIX;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 #[derive(Subcommand)]
@@ -32,45 +32,33 @@ pub enum Bench {
     Gateway(gateway::Options),
     /// STATISTICS.md's acceptance table again, with the judge's own forms: false alarms over 10,000 seeds, detections over
     /// 600, real traces in 1,000 random halves. About a quarter of an hour on two cores
-    Judge {
-        /// A few seeds of everything, in a minute: to see that it runs
-        #[arg(long)]
-        quick: bool,
-        /// Only these parts: false-alarms, detections, nezha
-        #[arg(long, value_delimiter = ',')]
-        only: Vec<String>,
-        /// The first seed
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// The folder of the Nezha traces
-        #[arg(long, value_name = "DIR")]
-        nezha: Option<PathBuf>,
-        /// One JSON value a row; the tables go to standard error
-        #[arg(long)]
-        json: bool,
-    },
+    Judge(OnSeeds),
     /// Real traces, divided at random, with each fault injected into green's half at several rates: precision, recall and
     /// whether the cause is named; halves without a fault; and the join's spans a second and bytes a span. Some minutes
-    Verify {
-        /// A few seeds of everything: to see that it runs
-        #[arg(long)]
-        quick: bool,
-        /// Only these parts: faults, no-fault, speed
-        #[arg(long, value_delimiter = ',')]
-        only: Vec<String>,
-        /// The first seed
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// The folder of the Nezha traces
-        #[arg(long, value_name = "DIR")]
-        nezha: Option<PathBuf>,
-        /// One JSON value a row; the tables go to standard error
-        #[arg(long)]
-        json: bool,
-    },
+    Verify(OnSeeds),
 }
 
 /// Runs one benchmark with release binaries of the tree as it stands.
+/// What runs on seeds, and on real traces.
+#[derive(Args)]
+pub struct OnSeeds {
+    /// A few seeds of everything, in a minute: to see that it runs
+    #[arg(long)]
+    quick: bool,
+    /// Only these parts: false-alarms, detections, nezha of `judge`; faults, no-fault, speed of `verify`
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// The first seed
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The folder of the Nezha traces
+    #[arg(long, value_name = "DIR")]
+    nezha: Option<PathBuf>,
+    /// One JSON value a row; the tables go to standard error
+    #[arg(long)]
+    json: bool,
+}
+
 pub fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
     match bench {
         Bench::Split { secs, json } => {
@@ -82,38 +70,29 @@ pub fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
             process::run(&mut command)
         }
         Bench::Gateway(options) => gateway::run(workspace, options),
-        Bench::Judge { quick, only, seed, nezha, json } => {
-            on_seeds(workspace, "judge", (*quick, *json), only, *seed, nezha.as_deref())
-        }
-        Bench::Verify { quick, only, seed, nezha, json } => {
-            on_seeds(workspace, "verify", (*quick, *json), only, *seed, nezha.as_deref())
-        }
+        Bench::Judge(options) => options.run(workspace, "judge"),
+        Bench::Verify(options) => options.run(workspace, "verify"),
     }
 }
 
-/// A part of the `bench` binary that runs on seeds and on real traces.
-fn on_seeds(
-    workspace: &Workspace,
-    part: &str,
-    (quick, json): (bool, bool),
-    only: &[String],
-    seed: u64,
-    nezha: Option<&Path>,
-) -> Result<()> {
-    let mut command = Command::new(release_binary(workspace, "bench")?);
-    command.args([part, "--seed", &seed.to_string()]);
-    for (flag, set) in [("--quick", quick), ("--json", json)] {
-        if set {
-            command.arg(flag);
+impl OnSeeds {
+    /// Runs a part of the `bench` binary.
+    fn run(&self, workspace: &Workspace, part: &str) -> Result<()> {
+        let mut command = Command::new(release_binary(workspace, "bench")?);
+        command.args([part, "--seed", &self.seed.to_string()]);
+        for (flag, set) in [("--quick", self.quick), ("--json", self.json)] {
+            if set {
+                command.arg(flag);
+            }
         }
+        if !self.only.is_empty() {
+            command.args(["--only", &self.only.join(",")]);
+        }
+        if let Some(folder) = &self.nezha {
+            command.arg("--nezha").arg(folder);
+        }
+        process::run(&mut command)
     }
-    if !only.is_empty() {
-        command.args(["--only", &only.join(",")]);
-    }
-    if let Some(folder) = nezha {
-        command.arg("--nezha").arg(folder);
-    }
-    process::run(&mut command)
 }
 
 /// Builds a package's binary of the same name. One package at a time: together their dependencies' features would differ

@@ -1,7 +1,8 @@
 //! Something is wrong, or a proof is owed: how many traces until evidence reaches 100, that is alpha = 0.01?
 
 use super::scenes::{BATCH, Slowness, WATCHED, beyond, counts, exceedances, hazard, split};
-use super::{Seeds, TRACES_PER_S, all_runs};
+use super::{Seeds, TRACES_PER_S};
+use crate::seeded::all_runs;
 use judge::forms::{NotSlower, NotWorse, Slower, Worse};
 use judge::simulate::Random;
 

@@ -1,7 +1,8 @@
 //! Nothing is wrong (or, for a proof, just too much is): how often does evidence ever reach 1/alpha?
 
 use super::scenes::{BATCH, Slowness, WATCHED, beyond, counts, exceedances, hazard, split};
-use super::{ALPHAS, Seeds, TRACES_PER_S, all_runs};
+use super::{ALPHAS, Seeds, TRACES_PER_S};
+use crate::seeded::all_runs;
 use judge::forms::{NotWorse, Slower, Worse, log_mean};
 use judge::simulate::{Random, upper_bound};
 

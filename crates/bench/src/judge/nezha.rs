@@ -8,8 +8,9 @@
 
 mod edges;
 
-use super::{ALPHAS, Seeds, all_runs};
+use super::{ALPHAS, Seeds};
 use crate::nezha::{SYSTEMS, Trace, traces as read_traces};
+use crate::seeded::all_runs;
 use anyhow::Result;
 use edges::{Edge, delayed, edge_times};
 use judge::Counts;

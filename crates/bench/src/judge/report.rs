@@ -2,20 +2,11 @@
 
 use super::nezha::Shown;
 use super::{ALPHAS, detections, false_alarms};
+use crate::seeded::say;
 use serde_json::json;
 
 /// A median that far from the table's wants an explanation, as a share.
 const NOTABLE: f64 = 0.15;
-
-/// What is being run, where a person sees it and no table is spoilt.
-pub(super) fn progress(row: &str) {
-    eprintln!("… {row}");
-}
-
-/// Tables are for people: beside JSON they go where JSON does not.
-fn say(json: bool, line: &str) {
-    if json { eprintln!("{line}") } else { println!("{line}") }
-}
 
 pub(super) fn false_alarms(rows: &[false_alarms::Row], json: bool) {
     say(json, "\nNothing wrong: runs that ever alarm, at alpha 0.05 and 0.01, with 99% upper bounds");

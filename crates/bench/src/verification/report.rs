@@ -3,20 +3,13 @@
 use super::runs::{Divided, Seen};
 use super::speed::Speed;
 use super::{RATES, Row};
+use crate::seeded::say;
 use model::Check;
 use serde_json::json;
 use std::collections::BTreeSet;
 
 /// The share of rollbacks that must name the cause first.
 const NAMED_FIRST: f64 = 0.95;
-
-pub(super) fn progress(row: &str) {
-    eprintln!("… {row}");
-}
-
-fn say(json: bool, line: &str) {
-    if json { eprintln!("{line}") } else { println!("{line}") }
-}
 
 /// What is wrong: nothing at all may be found where there is no fault.
 pub(super) fn no_fault(
