@@ -131,16 +131,7 @@ fn observation(shape: &Shape, guard: Guard) -> Observation {
         ..ArmCounts::default()
     };
     Observation {
-        batch: 0,
-        assigned_from: UnixMillis(0),
-        assigned_until: UnixMillis(2_000),
         arms: PerEnvironment { blue: arm.clone(), green: arm },
-        blue_half: None,
-        left_out: PerEnvironment::default(),
-        findings: vec![],
-        blind_spots: vec![],
-        operations: vec![],
-        omitted: 0,
-        verified: model::BasisPoints::ALL,
+        ..Observation::of_nothing(0, UnixMillis(0), UnixMillis(2_000))
     }
 }

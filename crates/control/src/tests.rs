@@ -400,17 +400,9 @@ fn bodies(bench: &Bench) -> Vec<String> {
 fn uneven(batch: u64) -> Box<Observation> {
     let arm = |traces| ArmCounts { traces, events: [(Check::LostSpan, 50)].into(), ..ArmCounts::default() };
     Box::new(Observation {
-        batch,
-        assigned_from: UnixMillis(batch * 2_000),
-        assigned_until: UnixMillis(batch * 2_000 + 2_000),
         arms: PerEnvironment { blue: arm(100), green: ArmCounts::default() },
         blue_half: Some(arm(50)),
-        left_out: PerEnvironment::default(),
-        findings: vec![],
-        blind_spots: vec![],
-        operations: vec![],
-        omitted: 0,
-        verified: BasisPoints::ALL,
+        ..Observation::of_nothing(batch, UnixMillis(batch * 2_000), UnixMillis(batch * 2_000 + 2_000))
     })
 }
 

@@ -117,17 +117,8 @@ impl NoiseFloor {
 /// The batch with one half in the place of each environment, and nothing that is told of whole environments.
 fn halves(observation: &Observation, arms: PerEnvironment<ArmCounts>) -> Observation {
     Observation {
-        batch: observation.batch,
-        assigned_from: observation.assigned_from,
-        assigned_until: observation.assigned_until,
         arms,
-        blue_half: None,
-        left_out: PerEnvironment::default(),
-        findings: vec![],
-        blind_spots: vec![],
-        operations: vec![],
-        omitted: 0,
-        verified: model::BasisPoints::ALL,
+        ..Observation::of_nothing(observation.batch, observation.assigned_from, observation.assigned_until)
     }
 }
 

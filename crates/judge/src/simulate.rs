@@ -109,17 +109,9 @@ impl Traffic {
         let spot = |subject| BlindSpotCount { subject, traces: sent, unseen, traces_ever, unseen_ever, example: None };
         let seen = unseen.blue + unseen.green == 0;
         Observation {
-            batch: self.batch,
-            assigned_from: from,
-            assigned_until: until,
             arms,
-            blue_half: None,
-            left_out: PerEnvironment::default(),
-            findings: vec![],
             blind_spots: if seen { vec![] } else { [edge(), operation()].map(spot).to_vec() },
-            operations: vec![],
-            omitted: 0,
-            verified: model::BasisPoints::ALL,
+            ..Observation::of_nothing(self.batch, from, until)
         }
     }
 }

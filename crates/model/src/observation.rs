@@ -304,6 +304,23 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// A batch of which nothing is known but when it was: for whoever makes observations, to say no more than they know.
+    pub fn of_nothing(batch: u64, assigned_from: UnixMillis, assigned_until: UnixMillis) -> Observation {
+        Observation {
+            batch,
+            assigned_from,
+            assigned_until,
+            arms: PerEnvironment::default(),
+            blue_half: None,
+            left_out: PerEnvironment::default(),
+            findings: vec![],
+            blind_spots: vec![],
+            operations: vec![],
+            omitted: 0,
+            verified: BasisPoints::ALL,
+        }
+    }
+
     /// Traces checked in both environments.
     pub fn traces(&self) -> u64 {
         self.arms[Environment::Blue].traces + self.arms[Environment::Green].traces

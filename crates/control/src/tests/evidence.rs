@@ -1,7 +1,7 @@
 //! What is kept of a rollout's findings, and what goes when there is too much of it.
 
 use super::*;
-use model::{BasisPoints, Finding, TraceId};
+use model::{Finding, TraceId};
 use rollout::{DeletedBecause, FindingName, Record, RolloutId};
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -30,17 +30,9 @@ fn observation(batch: u64, traces: &[u8]) -> Box<Observation> {
     };
     let arm = |traces| ArmCounts { traces, ..ArmCounts::default() };
     Box::new(Observation {
-        batch,
-        assigned_from: UnixMillis(batch * 2_000),
-        assigned_until: UnixMillis(batch * 2_000 + 2_000),
         arms: PerEnvironment { blue: arm(90), green: arm(10) },
-        blue_half: None,
-        left_out: PerEnvironment::default(),
         findings: traces.iter().map(finding).collect(),
-        blind_spots: vec![],
-        operations: vec![],
-        omitted: 0,
-        verified: BasisPoints::ALL,
+        ..Observation::of_nothing(batch, UnixMillis(batch * 2_000), UnixMillis(batch * 2_000 + 2_000))
     })
 }
 

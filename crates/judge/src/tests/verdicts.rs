@@ -301,19 +301,7 @@ fn hostile_spot() -> impl Strategy<Value = BlindSpotCount> {
 fn hostile_observation() -> impl Strategy<Value = Observation> {
     let spots = prop::collection::vec(hostile_spot(), 0..4);
     (hostile_count(), per_environment(hostile_arm().boxed()), spots).prop_map(|(batch, arms, blind_spots)| {
-        Observation {
-            batch,
-            assigned_from: UnixMillis(0),
-            assigned_until: UnixMillis(0),
-            arms,
-            blue_half: None,
-            left_out: PerEnvironment::default(),
-            findings: vec![],
-            blind_spots,
-            operations: vec![],
-            omitted: 0,
-            verified: BasisPoints::ALL,
-        }
+        Observation { arms, blind_spots, ..Observation::of_nothing(batch, UnixMillis(0), UnixMillis(0)) }
     })
 }
 

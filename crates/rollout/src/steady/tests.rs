@@ -1,5 +1,5 @@
 use super::*;
-use model::{ArmCounts, Environment, PerEnvironment, Pins, RouteKey};
+use model::{Environment, PerEnvironment, Pins, RouteKey};
 
 const WEIGHT: u16 = 1_000;
 
@@ -17,19 +17,7 @@ fn table(weight: u16, mirror: bool) -> RouteTable {
 }
 
 fn batch(from: u64, until: u64) -> Observation {
-    Observation {
-        batch: from,
-        assigned_from: UnixMillis(from),
-        assigned_until: UnixMillis(until),
-        arms: PerEnvironment::<ArmCounts>::default(),
-        blue_half: None,
-        left_out: PerEnvironment::default(),
-        findings: vec![],
-        blind_spots: vec![],
-        operations: vec![],
-        omitted: 0,
-        verified: BasisPoints::ALL,
-    }
+    Observation::of_nothing(from, UnixMillis(from), UnixMillis(until))
 }
 
 /// The weight of each batch after a shift at 100 and the next order at 1,000.

@@ -250,20 +250,15 @@ impl Run {
         self.observed = self.now;
         self.batch += 1;
         self.state.recorded(Observation {
-            batch: self.batch,
-            assigned_from: from,
-            assigned_until: self.observed,
             arms,
             blue_half: Some(arm(blue / 2, torn)),
-            left_out: PerEnvironment::default(),
             findings: if lost > 0 { vec![finding] } else { vec![] },
             blind_spots: if kind == "blind" { vec![spot] } else { vec![] },
             operations: vec![
                 operation("GET /", 0, 1_000),
                 operation("GET /cart", if kind == "slow" { 12 } else { 0 }, 90_000),
             ],
-            omitted: 0,
-            verified: model::BasisPoints::ALL,
+            ..Observation::of_nothing(self.batch, from, self.observed)
         })
     }
 }
