@@ -7,7 +7,6 @@ mod text;
 
 use crate::fact::SpanFact;
 use crate::transformation::{Part, Precision, Transformations};
-use crate::vocabulary::type_of;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,7 +75,6 @@ struct Attribute {
     missing: u64,
     added: InServices,
     changed: u64,
-    retyped: bool,
 }
 
 /// One difference, in how many spans it shows, and of how many in which it could have.
@@ -94,7 +92,7 @@ pub struct Difference {
 /// What a difference is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
-    /// A key comes out that was not sent, or with a value of another type.
+    /// A key comes out that was not sent.
     Added(String),
     /// A key does not come out.
     Removed(String),
@@ -231,10 +229,7 @@ impl Learner {
             let seen = &mut self.attributes[id as usize];
             seen.sent += u64::from(sent.is_some());
             match (sent, out) {
-                (Some(sent), Some(out)) => {
-                    seen.changed += u64::from(sent != out);
-                    seen.retyped |= type_of(sent) != type_of(out);
-                }
+                (Some(sent), Some(out)) => seen.changed += u64::from(sent != out),
                 (Some(value), None) => {
                     seen.missing += 1;
                     missing.push((id, value));
@@ -301,7 +296,6 @@ impl Learner {
         unexplained.shown -= shown;
         let is_rare = |shown: u64, of: u64| (shown as f64) < self.least.share * of as f64 || shown == 0;
         self.shows_enough(all)
-            && !target.retyped
             && is_rare(source.sent - shown, source.sent)
             && is_rare(unexplained.shown, unexplained.of)
             && is_rare(target.missing, target.sent)
@@ -329,7 +323,7 @@ impl Learner {
             let entries: [(Change, Seen); 3] = [
                 (Change::Removed(name.clone()), missing),
                 (Change::Added(name.clone()), if is_target { Seen::default() } else { added }),
-                (if seen.retyped { Change::Added(name) } else { Change::Changed(name) }, changed),
+                (Change::Changed(name), changed),
             ];
             let enough = entries.iter().find(|(_, seen)| self.shows_enough(*seen) && seen.shown > 0);
             let told = enough.map_or(&entries[..], std::slice::from_ref);
