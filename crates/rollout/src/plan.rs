@@ -359,7 +359,7 @@ pub enum MetricFrom {
     /// A Prometheus is asked.
     Prometheus {
         /// Which.
-        server: PrometheusServer,
+        server: Box<PrometheusServer>,
         /// PromQL for the units with an event so far, one number that only grows.
         events: PerEnvironment<String>,
         /// PromQL for all units so far.

@@ -102,7 +102,7 @@ fn from(problems: &mut Problems, at: &Place, raw: &RawMetric) -> Option<MetricFr
         problems.refuse_because(&at.missing("events"), "the query of `total`", "a part of what `total` counts", help);
         return None;
     }
-    Some(MetricFrom::Prometheus { server, events, total })
+    Some(MetricFrom::Prometheus { server: Box::new(server), events, total })
 }
 
 fn prometheus(problems: &mut Problems, parent: &Place, raw: &Section<RawPrometheus>) -> Option<PrometheusServer> {

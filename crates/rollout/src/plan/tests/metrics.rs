@@ -48,7 +48,7 @@ fn a_metric_means_what_it_says() {
     };
     let source = MetricSource {
         metric: "checkout-errors".to_owned(),
-        from: MetricFrom::Prometheus { server, events: sums(",code=~\"5..\""), total: sums("") },
+        from: MetricFrom::Prometheus { server: Box::new(server), events: sums(",code=~\"5..\""), total: sums("") },
         on_error: OnError::Hold,
     };
     assert_eq!(guards.sources, [source]);
