@@ -5,11 +5,9 @@ use crate::handle::{CommandError, Handle, Input, RolloutSummary, StartError};
 use crate::journal::{Journal, JournalError, OpenStore};
 use crate::release::Held;
 use crate::{Clock, Examples, Random};
-use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, Upstream};
+use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, UnixMillis, Upstream};
 use rollout::plan::Plan;
-use rollout::{
-    Body, Command, Decision, Event, JudgeEvidence, Phase, Principal, Report, RolloutId, Start, State, report,
-};
+use rollout::{Body, Command, Decision, Event, Phase, Principal, Report, RolloutId, Start, State, report};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -90,8 +88,9 @@ pub struct Controller {
     pub(crate) outlets: Outlets,
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
+    pub(crate) sweep_at: UnixMillis,
     random: Random,
-    examples: Examples,
+    pub(crate) examples: Examples,
     inputs: mpsc::Receiver<Input>,
     base_dir: PathBuf,
 }
@@ -113,8 +112,20 @@ impl Controller {
         let outlets = Outlets { table: sender, watching, handle: handle.clone(), measuring: None };
         let base_dir = journal.replay().base_dir().map(PathBuf::from).unwrap_or_default();
         let (held, taken_back) = (Held::Open, 0);
-        let controller =
-            Controller { journal, held, taken_back, outlets, settings, clock, random, examples, inputs, base_dir };
+        let sweep_at = UnixMillis(0);
+        let controller = Controller {
+            journal,
+            held,
+            taken_back,
+            outlets,
+            settings,
+            clock,
+            sweep_at,
+            random,
+            examples,
+            inputs,
+            base_dir,
+        };
         Ok((controller, Outlook { handle, table: receiver, watching: watched }))
     }
 
@@ -135,6 +146,7 @@ impl Controller {
                 },
                 _ = ticks.tick() => {
                     self.mend();
+                    self.sweep();
                     self.happened(Event::Tick, SELF);
                 }
             }
@@ -194,6 +206,10 @@ impl Controller {
             return None;
         }
         let rollout = state.rollout.clone();
+        let examples = match &event {
+            Event::Observed(observation) => self.journal.kept().wanted(&observation.findings),
+            _ => Vec::new(),
+        };
         let input = (by.to_owned(), Body::Happened(Box::new(event)));
         match self.record(&rollout, now, input, &next.decisions) {
             Ok(()) => {
@@ -209,7 +225,7 @@ impl Controller {
                     }
                 }
                 self.keep_judges_evidence(&next.decisions);
-                self.keep_examples(&next.decisions);
+                self.keep_examples(examples, &next.decisions);
                 Some(next.decisions)
             }
             Err(error) => {
@@ -235,7 +251,7 @@ impl Controller {
     fn record(
         &mut self,
         rollout: &RolloutId,
-        now: model::UnixMillis,
+        now: UnixMillis,
         input: (String, Body),
         decisions: &[Decision],
     ) -> Result<(), JournalError> {
@@ -347,49 +363,10 @@ impl Controller {
         };
         self.journal.replay().rollouts.iter().map(summary).collect()
     }
-
-    /// After a Pass or a Fail: the judge's whole state, under the digest that the decision names. As with examples, it
-    /// comes after the actions, and a decision stands without it: the observations in the ledger lead to the same bytes.
-    fn keep_judges_evidence(&self, decisions: &[Decision]) {
-        let named = decisions.iter().find_map(|decision| match decision {
-            Decision::Judged { assessment, evidence: Some(digest) } => Some((assessment, digest)),
-            _ => None,
-        });
-        let Some((assessment, digest)) = named else { return };
-        let Some(state) = self.journal.replay().rollouts.last() else { return };
-        match self.journal.keep_evidence(&JudgeEvidence::of(state, assessment).to_bytes()) {
-            Ok(kept) => assert_eq!(kept, *digest, "the decision was made from this very state"),
-            Err(error) => tracing::error!("evidence could not be kept: {error}"),
-        }
-    }
-
-    /// After a rollback was ordered: what was sent and what came out of the trace that shows why. It comes after the
-    /// actions, for it must not delay them, and a rollback stands without it.
-    fn keep_examples(&mut self, decisions: &[Decision]) {
-        let cause = decisions.iter().find_map(|decision| match decision {
-            Decision::RollbackOrdered(cause) => cause.example_trace,
-            _ => None,
-        });
-        let Some((trace, example)) = cause.and_then(|trace| (self.examples)(trace).map(|example| (trace, example)))
-        else {
-            return;
-        };
-        let Some(rollout) = self.journal.replay().rollouts.last().map(|state| state.rollout.clone()) else { return };
-        let kept = self.journal.keep_evidence(example.to_string().as_bytes());
-        let digest = match kept {
-            Ok(digest) => digest,
-            Err(error) => return tracing::error!("evidence could not be kept: {error}"),
-        };
-        let body = Body::EvidenceKept { digest, about: format!("trace {trace}") };
-        let records = self.journal.number(Some(&rollout), (self.clock)(), [(SELF.to_owned(), body)]);
-        if let Err(error) = self.journal.append(&records) {
-            tracing::error!("evidence could not be recorded: {error}");
-        }
-    }
 }
 
 /// The record that a server has the ledger.
-pub(crate) fn started(journal: &Journal, at: model::UnixMillis) -> Vec<rollout::Record> {
+pub(crate) fn started(journal: &Journal, at: UnixMillis) -> Vec<rollout::Record> {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     journal.number(None, at, [(SELF.to_owned(), Body::ServerStarted { version })])
 }

@@ -1,5 +1,6 @@
 //! Records on their way to the ledger and back.
 
+use crate::kept::Kept;
 use rollout::{Body, Record, Replay, ReplayError, RolloutId};
 use store::{Evidence, Store};
 
@@ -17,7 +18,8 @@ pub struct Journal {
     /// while another process has it.
     store: Option<Store>,
     replay: Replay,
-    evidence: Evidence,
+    pub(crate) kept: Kept,
+    pub(crate) evidence: Evidence,
 }
 
 /// Why records are not in the ledger.
@@ -88,8 +90,10 @@ impl Journal {
     /// Replays the whole ledger: the state after a crash is what this gives.
     pub fn open(mut open: OpenStore, evidence: Evidence) -> Result<Journal, JournalError> {
         let store = open().map_err(JournalError::Open)?;
-        let replay = replay_store(&store)?;
-        Ok(Journal { open, store: Some(store), replay, evidence })
+        let (replay, kept) = replay_store(&store)?;
+        let mut journal = Journal { open, store: Some(store), replay, kept, evidence };
+        journal.look_at_evidence();
+        Ok(journal)
     }
 
     /// Closes the store, and with it gives up its lock.
@@ -103,9 +107,23 @@ impl Journal {
             return Ok(false);
         }
         let store = (self.open)().map_err(JournalError::Open)?;
-        self.replay = replay_store(&store)?;
+        (self.replay, self.kept) = replay_store(&store)?;
         self.store = Some(store);
+        self.look_at_evidence();
         Ok(true)
+    }
+
+    /// Another process may have written there since. Only who has the ledger's lock writes. A folder that cannot be read
+    /// costs evidence, and no decision.
+    fn look_at_evidence(&mut self) {
+        if let Err(error) = self.evidence.look() {
+            tracing::error!("the evidence that is there is not known, and none of it is deleted: {error}");
+        }
+    }
+
+    /// What the last rollout's records say of its evidence.
+    pub(crate) fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     /// The state that the records lead to.
@@ -124,13 +142,9 @@ impl Journal {
         }
         for record in records {
             self.replay.take(record).expect("the records were decided from this very state");
+            self.kept.take(record);
         }
         Ok(())
-    }
-
-    /// Keeps a blob under its digest, durable when this returns.
-    pub fn keep_evidence(&self, bytes: &[u8]) -> Result<String, store::EvidenceError> {
-        self.evidence.keep(bytes)
     }
 
     /// The next sequence number of the server's own records, or of a rollout's.
@@ -165,14 +179,15 @@ impl Journal {
     }
 }
 
-fn replay_store(store: &Store) -> Result<Replay, JournalError> {
-    let mut replay = Replay::default();
+fn replay_store(store: &Store) -> Result<(Replay, Kept), JournalError> {
+    let (mut replay, mut kept) = (Replay::default(), Kept::default());
     for (index, entry) in (0..).zip(store.read(0..store.size())?) {
         let record = decode(index, &entry?)?;
         replay.take(&record).map_err(|source| JournalError::Contradiction { index, source })?;
+        kept.take(&record);
     }
     match replay.unrecorded() {
-        0 => Ok(replay),
+        0 => Ok((replay, kept)),
         missing => Err(JournalError::Incomplete { missing }),
     }
 }

@@ -6,8 +6,10 @@
 
 mod actions;
 mod controller;
+mod evidence;
 mod handle;
 mod journal;
+mod kept;
 mod measuring;
 mod release;
 

@@ -14,10 +14,12 @@ use rollout::{Body, Command, Decision, Event, JudgeEvidence, Principal, Progress
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use store::{Evidence, OpenError, Store};
+use store::{Evidence, OpenError, Retention, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+mod evidence;
 
 const PLAN: &str = r#"
 apiVersion: verdigris.dev/v1alpha1
@@ -41,6 +43,9 @@ spec:
 struct Bench {
     root: tempfile::TempDir,
     now: Arc<AtomicU64>,
+    retention: Retention,
+    /// What is known of every trace: nothing, or this.
+    example: Option<&'static str>,
 }
 
 struct Server {
@@ -52,7 +57,9 @@ struct Server {
 
 impl Bench {
     fn new() -> Bench {
-        Bench { root: tempfile::tempdir().unwrap(), now: Arc::new(AtomicU64::new(1_700_000_000_000)) }
+        let (root, now) = (tempfile::tempdir().unwrap(), Arc::new(AtomicU64::new(1_700_000_000_000)));
+        let retention = Retention { keep_ms: 30 * 24 * 3_600_000, max_bytes: 1 << 30 };
+        Bench { root, now, retention, example: None }
     }
 
     fn dir(&self) -> PathBuf {
@@ -69,13 +76,14 @@ impl Bench {
             }
             Err(error) => Err(error.to_string()),
         });
-        let evidence = Evidence::open(&self.root.path().join("evidence")).unwrap();
+        let evidence = Evidence::open(&self.root.path().join("evidence"), self.retention).unwrap();
         let serving = Upstream::plain("http://127.0.0.1:14317", Protocol::Grpc, "blue");
         let taps = ["blue", "green"].map(str::to_owned).into();
         let settings = Settings { serving, taps, pin_ms: 60_000 };
         let now = self.now.clone();
         let clock: crate::Clock = Arc::new(move || UnixMillis(now.load(Ordering::Relaxed)));
-        let examples: crate::Examples = Arc::new(|_| None);
+        let known = self.example;
+        let examples: crate::Examples = Arc::new(move |trace| Some(serde_json::json!([trace, known?])));
         let opened = Controller::open(open, evidence, settings, (clock, Arc::new(|| [3; 16]), examples));
         let (controller, Outlook { handle, table, watching }) = opened.unwrap();
         Server { handle, table, watching, task: tokio::spawn(controller.run()) }

@@ -22,7 +22,7 @@ pub use event::{Action, Cause, Command, Decision, Event, HoldReason, Outcome, Pr
 pub use evidence::{JudgeEvidence, JudgeEvidenceError};
 pub use judge;
 pub use model::{GateResult, GateVerdict};
-pub use record::{Body, Record, Replay, ReplayError, replay};
+pub use record::{Body, DeletedBecause, FindingName, MAX_DELETED, Record, Replay, ReplayError, replay};
 pub use report::{Progress, Report, StepReport, report};
 pub use state::{Approval, Halt, MetricState, Phase, Stage, State};
 pub use steady::SteadyWeights;

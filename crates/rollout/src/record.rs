@@ -3,9 +3,10 @@
 use crate::decide::{Step, start, step};
 use crate::event::{Decision, Event, RolloutId, Start};
 use crate::state::State;
-use model::{RouteTable, UnixMillis};
+use model::{Check, Finding, RouteTable, TraceId, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use std::fmt;
 
 /// One entry of the ledger, as canonical JSON (RFC 8785).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,13 +44,73 @@ pub enum Body {
     Happened(Box<Event>),
     /// What was decided upon the input before.
     Decided(Box<Decision>),
-    /// A blob was kept, content-addressed.
+    /// An example trace was kept as a blob, content-addressed.
     EvidenceKept {
         /// `sha256:…` of the blob.
         digest: String,
-        /// What it shows.
-        about: String,
+        /// The trace that it shows.
+        trace: TraceId,
+        /// What it is an example of; none for the trace that shows why the rollout was rolled back.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        findings: Vec<FindingName>,
     },
+    /// The server's own: blobs of evidence are deleted, once this record is durable.
+    EvidenceDeleted {
+        /// `sha256:…` of each, at most [`MAX_DELETED`].
+        digests: Vec<String>,
+        /// What of `verdigris.yaml` wants it.
+        because: DeletedBecause,
+    },
+}
+
+/// Digests of an [`EvidenceDeleted`](Body::EvidenceDeleted): 500 of 74 bytes are 37 kB, a little more than half of what
+/// an entry holds.
+pub const MAX_DELETED: usize = 500;
+
+/// Why evidence was deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum DeletedBecause {
+    /// It was older than evidence is kept.
+    TooOld {
+        /// For how long it is kept.
+        keep_ms: u64,
+    },
+    /// There was no room, and it was the oldest.
+    NoRoom {
+        /// Bytes that all evidence may have.
+        max_bytes: u64,
+    },
+}
+
+/// What makes two findings of different batches the same one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FindingName {
+    /// What is wrong.
+    pub check: Check,
+    /// `service.name` of the spans concerned.
+    pub service: String,
+    /// The name of the spans concerned.
+    pub operation: String,
+    /// What the check names beside them, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+impl FindingName {
+    /// The name of a finding.
+    pub fn of(finding: &Finding) -> FindingName {
+        let Finding { check, service, operation, key, .. } = finding.clone();
+        FindingName { check, service, operation, key }
+    }
+}
+
+impl fmt::Display for FindingName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {} / {}", self.check.words(), self.service, self.operation)?;
+        self.key.iter().try_for_each(|key| write!(f, " ({key})"))
+    }
 }
 
 impl Record {
@@ -151,7 +212,7 @@ impl Replay {
             return Err(ReplayError::Version { sequence, found: record.version });
         }
         match (&record.body, &record.rollout) {
-            (Body::ServerStarted { .. } | Body::ServerStopped, _) => {
+            (Body::ServerStarted { .. } | Body::ServerStopped | Body::EvidenceDeleted { .. }, _) => {
                 check_sequence("the server", self.next_server_sequence, sequence)?;
                 self.next_server_sequence += 1;
                 return Ok(());

@@ -72,7 +72,11 @@ impl Watch {
                     followed.skipped = false;
                 }
                 Body::Decided(decision) => self.decided(decision),
-                Body::EvidenceKept { .. } | Body::Started(_) | Body::ServerStarted { .. } | Body::ServerStopped => {
+                Body::EvidenceKept { .. }
+                | Body::EvidenceDeleted { .. }
+                | Body::Started(_)
+                | Body::ServerStarted { .. }
+                | Body::ServerStopped => {
                     panic!("seed {seed}: {record:?} is not written here")
                 }
             }

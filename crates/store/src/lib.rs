@@ -39,7 +39,7 @@ mod tests;
 pub use append::{AppendError, Store};
 pub use disk::DiskError;
 pub use entries::{Entries, ProofError, ReadError};
-pub use evidence::{Evidence, EvidenceError, MAX_EVIDENCE_BYTES, evidence_digest};
+pub use evidence::{Evidence, EvidenceError, MAX_BLOBS, MAX_EVIDENCE_BYTES, Retention, Surplus, evidence_digest};
 pub use key_file::{KeyFileError, load_or_create_signing_key};
 pub use open::{CreateError, OpenError, Recovered};
 pub use reader::{OpenReaderError, ReadCheckpointError, Reader, Report, VerifyError};

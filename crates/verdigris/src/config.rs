@@ -7,10 +7,12 @@ use crate::spools;
 use endpoint::{RawServerTls, RawServing};
 use gateway::{Listen, PortRole};
 use model::Upstream;
+use rollout::plan::parse_duration_within;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use store::Retention;
 
 /// A configuration is a page; more than this is another file.
 const MAX_CONFIG_BYTES: u64 = 256 * 1024;
@@ -33,6 +35,8 @@ struct RawConfig {
     #[serde(default)]
     spool: RawSpool,
     #[serde(default)]
+    evidence: RawEvidence,
+    #[serde(default)]
     principals: BTreeMap<u32, RawPrincipal>,
 }
 
@@ -48,6 +52,38 @@ struct RawSpool {
 impl Default for RawSpool {
     fn default() -> RawSpool {
         RawSpool { enabled: true, max_size: None }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RawEvidence {
+    #[serde(default)]
+    keep: Option<String>,
+    #[serde(default)]
+    max_size: Option<String>,
+}
+
+/// How long evidence may be kept: an hour to ten years.
+const KEEP_MS: (u64, u64) = (3_600_000, 3_650 * 24 * 3_600_000);
+/// How much of it: four of the largest blobs, to as many of them as there can be.
+const EVIDENCE_BYTES: (u64, u64) =
+    (4 * store::MAX_EVIDENCE_BYTES as u64, (store::MAX_BLOBS * store::MAX_EVIDENCE_BYTES) as u64);
+/// What is kept of evidence if nothing else is said: 1 GiB are 50,000 example traces of 20 KiB.
+pub const DEFAULT_RETENTION: Retention = Retention { keep_ms: 30 * 24 * 3_600_000, max_bytes: 1 << 30 };
+
+impl RawEvidence {
+    fn retention(&self) -> Result<Retention, String> {
+        let keep_ms = match &self.keep {
+            None => DEFAULT_RETENTION.keep_ms,
+            Some(text) => parse_duration_within(text, KEEP_MS)
+                .map_err(|expected| format!("evidence.keep: found {text:?}, expected {expected}"))?,
+        };
+        let max_bytes = match &self.max_size {
+            None => DEFAULT_RETENTION.max_bytes,
+            Some(text) => size_within(text, EVIDENCE_BYTES, "1GiB").map_err(|it| format!("evidence.maxSize: {it}"))?,
+        };
+        Ok(Retention { keep_ms, max_bytes })
     }
 }
 
@@ -137,6 +173,8 @@ pub struct Config {
     pub name: String,
     /// Bytes that may wait on the disk for environments that take nothing; none if nothing may.
     pub spool_bytes: Option<u64>,
+    /// How long and how much evidence is kept.
+    pub retention: Retention,
     /// Who is who, by user id of the operating system.
     pub principals: BTreeMap<u32, NamedPrincipal>,
 }
@@ -182,13 +220,17 @@ fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
     let spool_bytes = match raw.spool.max_size {
         _ if !raw.spool.enabled => None,
         None => Some(spools::DEFAULT_BYTES),
-        Some(size) => Some(spool_bytes(&size)?),
+        Some(size) => {
+            let bytes = size_within(&size, (spools::MIN_BYTES, spools::MAX_BYTES), "8GiB");
+            Some(bytes.map_err(|error| format!("spool.maxSize: {error}"))?)
+        }
     };
     let principals = raw.principals.into_iter();
     let RawGateway { grpc, http, zipkin, jaeger_grpc, jaeger_http, tls } = raw.listen;
     let fixed = [("zipkin", zipkin), ("jaegerGrpc", jaeger_grpc), ("jaegerHttp", jaeger_http)];
     Ok(Config {
         spool_bytes,
+        retention: raw.evidence.retention()?,
         listen: Listen { grpc, http, tls: tls.map(|tls| tls.files(folder)) },
         fixed: fixed.into_iter().filter_map(|(name, address)| Some((name.to_owned(), address?))).collect(),
         taps: raw.taps.into_iter().map(|(name, raw)| (name, listen(raw))).collect(),
@@ -201,16 +243,15 @@ fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
 }
 
 /// `512MiB` or `8GiB`.
-fn spool_bytes(text: &str) -> Result<u64, String> {
+fn size_within(text: &str, (least, most): (u64, u64), such_as: &str) -> Result<u64, String> {
     let units = [("MiB", 1u64 << 20), ("GiB", 1 << 30)];
     let bytes = units.into_iter().find_map(|(unit, bytes)| {
         let number: u64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
         number.checked_mul(bytes)
     });
-    bytes.filter(|bytes| (spools::MIN_BYTES..=spools::MAX_BYTES).contains(bytes)).ok_or_else(|| {
-        let (least, most) = (spools::MIN_BYTES >> 20, spools::MAX_BYTES >> 30);
-        format!("spool.maxSize: found {text:?}, expected {least}MiB to {most}GiB, such as 8GiB")
-    })
+    bytes
+        .filter(|bytes| (least..=most).contains(bytes))
+        .ok_or_else(|| format!("found {text:?}, expected {}MiB to {}GiB, such as {such_as}", least >> 20, most >> 30))
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use crate::config::Config;
 use anyhow::{Context, anyhow, bail};
 use gateway::{Addresses, NotMoved};
+use model::ShortDuration;
 use std::path::Path;
+use store::Retention;
 
 /// Reads the file and lets the ports follow it. What else changes is for the caller, and cannot fail.
 pub async fn reload(
@@ -29,12 +31,17 @@ fn check(before: &Config, after: &Config) -> anyhow::Result<()> {
     let serving = |config: &Config| serde_json::to_string(&config.serving).unwrap_or_default();
     let spool =
         |config: &Config| config.spool_bytes.map_or_else(|| "none".to_owned(), |bytes| format!("{bytes} bytes"));
+    let evidence = |config: &Config| {
+        let Retention { keep_ms, max_bytes } = config.retention;
+        format!("{} and {max_bytes} bytes", ShortDuration(keep_ms))
+    };
     for (key, before, after) in [
         ("data", path(&before.data), path(&after.data)),
         ("socket", path(&before.socket), path(&after.socket)),
         ("name", before.name.clone(), after.name.clone()),
         ("serving", serving(before), serving(after)),
         ("spool", spool(before), spool(after)),
+        ("evidence", evidence(before), evidence(after)),
     ] {
         if before != after {
             bail!(

@@ -246,6 +246,7 @@ fn ground(config: &Config) -> Ground {
         name: config.name.clone(),
         serving: config.serving.clone(),
         spool_bytes: config.spool_bytes,
+        retention: config.retention,
     }
 }
 

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use store::{Evidence, Recovered, Store};
+use store::{Evidence, Recovered, Retention, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// How long a trace stays where it began, outside of a rollout.
@@ -50,6 +50,8 @@ pub struct Ground {
     pub serving: Upstream,
     /// Bytes that may wait on the disk for environments that take nothing; none, and senders are told to wait.
     pub spool_bytes: Option<u64>,
+    /// How long and how much evidence is kept.
+    pub retention: Retention,
 }
 
 /// What a process before this one leaves to it.
@@ -109,7 +111,7 @@ impl Ports {
 impl System {
     /// Opens the ledger, replays it, and serves. Nothing is served if the ledger cannot be used.
     pub async fn start(ports: Ports, ground: Ground, inherited: Inherited) -> anyhow::Result<System> {
-        let opened = prepare_ledger(&ground.data, &ground.name)?;
+        let opened = prepare_ledger(&ground.data, &ground.name, ground.retention)?;
         let noted = Examples::default();
         let examples = noted.clone();
         let settings = Settings { serving: ground.serving, taps: ports.taps.keys().cloned().collect(), pin_ms: PIN_MS };
@@ -271,7 +273,8 @@ fn spawn_controller(controller: Controller) -> anyhow::Result<JoinHandle<()>> {
 /// The ledger's folder below the data folder, and what stands beside it.
 pub const LEDGER_DIR: &str = "ledger";
 const KEY_FILE: &str = "ledger.key";
-const EVIDENCE_DIR: &str = "evidence";
+/// The folder of evidence below the data folder.
+pub const EVIDENCE_DIR: &str = "evidence";
 
 struct Opened {
     open: OpenStore,
@@ -282,14 +285,14 @@ struct Opened {
 }
 
 /// Makes the data folder and the key if they are not there. The store itself is opened by the controller.
-fn prepare_ledger(data: &Path, name: &str) -> anyhow::Result<Opened> {
+fn prepare_ledger(data: &Path, name: &str, retention: Retention) -> anyhow::Result<Opened> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
     made.with_context(|| format!("{}: the data folder cannot be made", data.display()))?;
     let (dir, key_file) = (data.join(LEDGER_DIR), data.join(KEY_FILE));
     let had_key = key_file.exists();
     let key = store::load_or_create_signing_key(&key_file, &KeyName::new(name)?, clock::random())?;
     let verifier_key = key.verifier().clone();
-    let evidence = Evidence::open(&data.join(EVIDENCE_DIR))?;
+    let evidence = Evidence::open(&data.join(EVIDENCE_DIR), retention)?;
     let recovered = Arc::new(OnceLock::new());
     let (mended, folder) = (recovered.clone(), dir.clone());
     let open: OpenStore = Box::new(move || {

@@ -1,12 +1,13 @@
 //! `verdigris ledger …`: reads a ledger's folder, and needs nothing else.
 
 use crate::cli::{Format, Ledger, LedgerAt};
+use crate::commands::evidence::Deletions;
 use crate::describe::{Exit, Failed, printable, read_text, say, say_as_is, timestamp};
 use anyhow::{Context, anyhow};
 use judge::Verdict;
 use ledger::VerifierKey;
-use model::Measurement;
-use rollout::{Body, Decision, Event, Outcome, Record, Replay, Shift};
+use model::{Measurement, ShortDuration};
+use rollout::{Body, Decision, DeletedBecause, Event, FindingName, Outcome, Record, Replay, Shift};
 use serde_json::json;
 use std::path::Path;
 use store::Reader;
@@ -47,7 +48,9 @@ pub(super) fn open(at: &LedgerAt) -> Result<Opened, Failed> {
 }
 
 fn show(at: &LedgerAt, from: u64, most: Option<u64>, decisions: bool, format: Format) -> Result<Exit, Failed> {
-    let Opened { reader, key, .. } = open(at)?;
+    let opened = open(at)?;
+    let deletions = Deletions::read(&opened, from)?;
+    let Opened { reader, key, .. } = opened;
     let checkpoint = reader.checkpoint(&key).map_err(|error| Failed::not_verified(anyhow!(error)))?;
     let until = most.map_or(checkpoint.size(), |most| from.saturating_add(most).min(checkpoint.size()));
     let entries = reader.entries(&checkpoint, from..until.max(from));
@@ -60,7 +63,7 @@ fn show(at: &LedgerAt, from: u64, most: Option<u64>, decisions: bool, format: Fo
             continue;
         }
         match format {
-            Format::Text => say(format_args!("{}", line(index, &record))),
+            Format::Text => say(format_args!("{}{}", line(index, &record), gone(&record.body, &deletions))),
             Format::Json => say(format_args!("{}", json!({ "index": index, "record": record }))),
         }
     }
@@ -77,6 +80,20 @@ fn line(index: u64, record: &Record) -> String {
         printable(&record.by),
         printable(&words(&record.body))
     )
+}
+
+/// Of a record that names a blob: that it was deleted since, if it was.
+fn gone(body: &Body, deletions: &Deletions) -> String {
+    let digest = match body {
+        Body::EvidenceKept { digest, .. } => Some(digest),
+        Body::Decided(decision) => match &**decision {
+            Decision::Judged { evidence, .. } => evidence.as_ref(),
+            _ => None,
+        },
+        _ => None,
+    };
+    let deletion = digest.and_then(|digest| deletions.of(digest));
+    deletion.map(|deletion| format!(" [{}]", deletion.words())).unwrap_or_default()
 }
 
 fn verify(at: &LedgerAt, format: Format) -> Result<Exit, Failed> {
@@ -141,9 +158,24 @@ fn words(body: &Body) -> String {
         Body::ServerStarted { version } => format!("the server started (verdigris {version})"),
         Body::ServerStopped => "the server stopped".to_owned(),
         Body::Started(start) => format!("started the rollout of {}: {}", start.plan.name, start.plan_digest),
-        Body::EvidenceKept { digest, about } => format!("  kept {digest}: {about}"),
+        Body::EvidenceKept { digest, trace, findings } => {
+            let findings: Vec<String> = findings.iter().map(FindingName::to_string).collect();
+            let of = if findings.is_empty() { String::new() } else { format!(": {}", findings.join("; ")) };
+            format!("  kept {digest}: trace {trace}{of}")
+        }
+        Body::EvidenceDeleted { digests, because } => {
+            format!("evidence deleted, {}: {}", deleted_words(*because), digests.join(" "))
+        }
         Body::Happened(event) => event_words(event),
         Body::Decided(decision) => format!("  decided: {}", decision_words(decision)),
+    }
+}
+
+/// Why evidence was deleted, in words.
+pub(super) fn deleted_words(because: DeletedBecause) -> String {
+    match because {
+        DeletedBecause::TooOld { keep_ms } => format!("older than {}", ShortDuration(keep_ms)),
+        DeletedBecause::NoRoom { max_bytes } => format!("the oldest beyond {} MiB", max_bytes >> 20),
     }
 }
 
@@ -212,7 +244,7 @@ fn decision_words(decision: &Decision) -> String {
         Decision::Held(reason) if reason.details().is_empty() => format!("held: {reason}"),
         Decision::Held(reason) => format!("held: {reason}: {}", reason.details().join("; ")),
         Decision::Extended { by_ms, times } => {
-            format!("extended by {} ({times} so far)", model::ShortDuration(*by_ms))
+            format!("extended by {} ({times} so far)", ShortDuration(*by_ms))
         }
         Decision::RollbackOrdered(cause) => format!("ROLLBACK: {}: {}", cause.guard, cause.finding),
         Decision::PromotionOrdered => "promotion".to_owned(),

@@ -1,5 +1,6 @@
 //! One module a command.
 
+mod evidence;
 pub mod judge;
 pub mod ledger;
 pub mod plan;

@@ -107,3 +107,24 @@ fn a_bare_file_name_has_a_folder() {
     let here = std::env::current_dir().unwrap();
     assert_eq!(config.serving.transport.tls.ca, Some(here.join("c.pem").display().to_string()));
 }
+
+#[test]
+fn evidence_is_kept_for_a_month_and_up_to_a_gibibyte_unless_something_else_is_said() {
+    let serving = "serving: {otlp: {grpc: 'http://127.0.0.1:1'}}";
+    let retention = |more: &str| {
+        let Retention { keep_ms, max_bytes } = read(&format!("{serving}\n{more}")).1.retention;
+        (keep_ms / 3_600_000, max_bytes >> 20)
+    };
+    assert_eq!(retention(""), (30 * 24, 1_024));
+    assert_eq!(retention("evidence: {}"), (30 * 24, 1_024));
+    assert_eq!(retention("evidence: { keep: 12h }"), (12, 1_024));
+    assert_eq!(retention("evidence: { keep: 90d, maxSize: 16MiB }"), (90 * 24, 16));
+    for (evidence, expect) in [
+        ("keep: 30", "evidence.keep: found \"30\", expected a duration with its unit from 1h to 3650d"),
+        ("keep: 59m", "evidence.keep: found \"59m\", expected a duration from 1h to 3650d"),
+        ("maxSize: 15MiB", "evidence.maxSize: found \"15MiB\", expected 16MiB to 256GiB, such as 1GiB"),
+        ("atMost: 1GiB", "unknown field `atMost`"),
+    ] {
+        check(&format!("{serving}\nevidence: {{ {evidence} }}"), expect);
+    }
+}

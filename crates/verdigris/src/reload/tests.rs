@@ -13,7 +13,12 @@ fn config(yaml: &str) -> Config {
 fn what_hangs_on_the_process_is_refused_by_its_name() {
     let before = config(BEFORE);
     let refused = |more: &str| check(&before, &config(&format!("{BEFORE}{more}"))).unwrap_err().to_string();
-    for (key, more) in [("data", "data: elsewhere"), ("socket", "socket: other.sock"), ("name", "name: a.b/c")] {
+    for (key, more) in [
+        ("data", "data: elsewhere"),
+        ("socket", "socket: other.sock"),
+        ("name", "name: a.b/c"),
+        ("evidence", "evidence: {keep: 1h}"),
+    ] {
         let said = refused(more);
         assert!(said.starts_with(&format!("{key}: found ")) && said.contains("cannot change while"), "{said}");
     }

@@ -1,6 +1,7 @@
 //! Where recorded evidence comes from: a ledger, a file of its records, or a blob.
 
 use crate::cli::{LedgerAt, Replay};
+use crate::commands::evidence::gone;
 use crate::commands::ledger::{Opened, open};
 use crate::describe::{Failed, read_text};
 use anyhow::anyhow;
@@ -20,6 +21,9 @@ pub(super) fn read(command: &Replay) -> Result<Source, Failed> {
     let path = &command.evidence;
     if path.is_dir() {
         return ledger(&LedgerAt { dir: path.clone(), key: command.key.clone() });
+    }
+    if let Some(failed) = gone(path, command.key.as_deref()) {
+        return Err(failed);
     }
     let text = read_text(path, MAX_FILE_BYTES)?;
     // A blob is one line of canonical JSON, with keys that no record has.
