@@ -1,8 +1,10 @@
 //! The command line, as DESIGN.md has it.
 
 mod judge;
+mod trace;
 
 pub use judge::{Axis, Effect, Judge, Replay, Simulate};
+pub use trace::{Diff, Look, Show, Trace};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -47,6 +49,9 @@ pub enum Command {
     /// The judge by itself: on simulated traffic, and again on recorded evidence.
     #[command(subcommand)]
     Judge(Judge),
+    /// Traces side by side: two files, or what was sent beside what came out.
+    #[command(subcommand)]
+    Trace(Trace),
 }
 
 /// `verdigris demo`.

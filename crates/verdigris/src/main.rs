@@ -17,7 +17,12 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let default = match cli.command {
         Command::Serve(_) => "info",
-        Command::Demo(_) | Command::Plan(_) | Command::Rollout(_) | Command::Ledger(_) | Command::Judge(_) => "error",
+        Command::Demo(_)
+        | Command::Plan(_)
+        | Command::Rollout(_)
+        | Command::Ledger(_)
+        | Command::Judge(_)
+        | Command::Trace(_) => "error",
     };
     let filter = EnvFilter::try_from_env("VERDIGRIS_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
@@ -44,6 +49,7 @@ fn run(cli: Cli) -> Result<Exit, Failed> {
         Command::Plan(command) => commands::plan::run(&command, cli.format),
         Command::Ledger(command) => commands::ledger::run(command, cli.format),
         Command::Judge(command) => commands::judge::run(command, cli.format),
+        Command::Trace(command) => commands::trace::run(command, cli.format),
         Command::Rollout(command) => runtime()?.block_on(commands::rollout::run(command, cli.format)),
         Command::Serve(command) => {
             let passed = Passed::take()?;

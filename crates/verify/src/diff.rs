@@ -6,13 +6,15 @@
 
 mod layout;
 mod pair;
+mod place;
 
 use layout::{Link, Placed, lay_out};
 use model::SpanId;
 use pair::{Node, pair};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Spans of one side: as many as verification follows of a trace. With 1 KiB each, which is a lot, 64 MiB.
 pub const MAX_SPANS: usize = 65_536;
@@ -65,22 +67,30 @@ pub struct Span {
     pub status: Option<Status>,
     /// Its attributes.
     pub attributes: Option<Values>,
-    /// Its resource's attributes.
-    pub resource: Option<Values>,
-    /// Everything else that it holds, by OTLP's name: `events`, `links`, `scope`, …
+    /// Its resource's attributes, which many spans share.
+    pub resource: Option<Arc<Values>>,
+    /// What instrumented it, by OTLP's names: `name`, `version`, …; shared likewise.
+    pub scope: Option<Arc<Values>>,
+    /// Everything else that it holds, by OTLP's names: `events`, `links`, `traceState`, …
     pub fields: Option<Values>,
     /// What whoever wrote this side says that it lacks of the other one. Counts on the second side alone.
     pub noted: Vec<Difference>,
 }
 
-/// Nanoseconds since the Unix epoch.
+/// Nanoseconds since the Unix epoch. In JSON they are texts, as OTLP/JSON has them: most readers' numbers are too short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Times {
     /// `start_time_unix_nano`.
+    #[serde(serialize_with = "as_text")]
     pub start_unix_ns: u64,
     /// `end_time_unix_nano`.
+    #[serde(serialize_with = "as_text")]
     pub end_unix_ns: u64,
+}
+
+fn as_text<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(number)
 }
 
 /// A span's status (opentelemetry/proto/trace/v1, `Status`).
@@ -101,6 +111,8 @@ pub enum Place {
     Attribute,
     /// Among its resource's attributes.
     Resource,
+    /// In its instrumentation scope.
+    Scope,
     /// In the span itself: [`Span::fields`].
     Field,
 }
@@ -156,15 +168,19 @@ pub enum Difference {
     /// It began at another time, in nanoseconds since the Unix epoch.
     Start {
         /// In `a`.
+        #[serde(serialize_with = "as_text")]
         a: u64,
         /// In `b`.
+        #[serde(serialize_with = "as_text")]
         b: u64,
     },
     /// It ended at another time, in nanoseconds since the Unix epoch.
     End {
         /// In `a`.
+        #[serde(serialize_with = "as_text")]
         a: u64,
         /// In `b`.
+        #[serde(serialize_with = "as_text")]
         b: u64,
     },
     /// It has another status.
@@ -281,23 +297,46 @@ impl Comparison {
     }
 }
 
-/// Compares two sides of one trace, span by span. A span is known by its id and kind, and by its id alone where the kind
-/// differs. Of several copies the equal ones are held against each other first.
-pub fn compare(a: &Side, b: &Side) -> Comparison {
+/// Which spans are held against each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum By {
+    /// Those with the same id and kind, and with the same id where the kind differs. For two sides of one trace. Of several
+    /// copies the equal ones are held against each other first.
+    Id,
+    /// Those of the same service, name and kind below the same spans, in the order of their starts. For two traces that
+    /// have no span in common: ids, times and values are not compared, for they differ anyway; keys and statuses are.
+    Place,
+}
+
+/// Compares two sides, span by span.
+pub fn compare(a: &Side, b: &Side, by: By) -> Comparison {
     let (a, b) = (a.spans(), b.spans());
-    let nodes = pair(a, b);
-    let links = links(&nodes, a, b);
+    let (nodes, links, stands) = match by {
+        By::Id => {
+            let nodes = pair(a, b);
+            let links = links(&nodes, a, b);
+            (nodes, links, None)
+        }
+        By::Place => {
+            let joined = place::join(a, b).into_iter();
+            let (nodes, rest): (Vec<_>, Vec<_>) = joined.map(|it| (it.node, (it.link, it.stands))).unzip();
+            let (links, stands): (Vec<_>, Vec<_>) = rest.into_iter().unzip();
+            (nodes, links, Some(stands))
+        }
+    };
     let ids = |spans: &[Span]| spans.iter().map(|span| span.span).collect::<BTreeSet<_>>();
     let (in_a, in_b) = (ids(a), ids(b));
-    let row = |Placed { node, depth, is_last, stands }: Placed| {
-        let node = &nodes[node];
+    let row = |placed: Placed| {
+        let Placed { node: at, depth, is_last, .. } = placed;
+        let node = &nodes[at];
         let first = node.first(a, b);
         let seen = |of: &[usize], spans: &[Span]| {
             of.first().map(|first| Seen { copies: of.len(), times: spans[*first].times })
         };
         Row {
             depth,
-            stands,
+            stands: stands.as_ref().map_or(placed.stands, |stands| stands[at]),
             span: first.span,
             parent: first.parent,
             kind: first.kind,
@@ -305,7 +344,10 @@ pub fn compare(a: &Side, b: &Side) -> Comparison {
             operation: first.operation.clone(),
             a: seen(&node.a, a),
             b: seen(&node.b, b),
-            differences: differences(node, (a, &in_a), (b, &in_b)),
+            differences: match by {
+                By::Id => differences(node, (a, &in_a), (b, &in_b)),
+                By::Place => place::differences(node, a, b),
+            },
             is_last,
             differs_below: false,
         }
@@ -402,9 +444,9 @@ fn content(a: &Span, b: &Span, found: &mut Vec<Difference>) {
     {
         found.push(Difference::Status { a: a.clone(), b: b.clone() });
     }
-    values(Place::Attribute, &a.attributes, &b.attributes, found);
-    match (&a.resource, &b.resource) {
-        (Some(_), Some(_)) => values(Place::Resource, &a.resource, &b.resource, found),
+    values(Place::Attribute, a.attributes.as_ref(), b.attributes.as_ref(), found);
+    match (a.resource.as_deref(), b.resource.as_deref()) {
+        (Some(a), Some(b)) => values(Place::Resource, Some(a), Some(b), found),
         // The service is all that is known of it.
         _ if a.service != b.service => {
             let (a, b) = (a.service.clone().into(), b.service.clone().into());
@@ -413,21 +455,21 @@ fn content(a: &Span, b: &Span, found: &mut Vec<Difference>) {
         }
         _ => {}
     }
-    values(Place::Field, &a.fields, &b.fields, found);
+    values(Place::Scope, a.scope.as_deref(), b.scope.as_deref(), found);
+    values(Place::Field, a.fields.as_ref(), b.fields.as_ref(), found);
     found.extend(b.noted.iter().cloned());
 }
 
-fn values(place: Place, a: &Option<Values>, b: &Option<Values>, found: &mut Vec<Difference>) {
+fn values(place: Place, a: Option<&Values>, b: Option<&Values>, found: &mut Vec<Difference>) {
     let (Some(a), Some(b)) = (a, b) else { return };
     let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    for name in keys {
+    for name in keys.into_iter().filter(|name| a.get(*name) != b.get(*name)) {
         let key = name.clone();
-        match (a.get(name).cloned(), b.get(name).cloned()) {
-            (a, b) if a == b => {}
-            (a, None) => found.push(Difference::Missing { place, key, a }),
-            (None, b) => found.push(Difference::Added { place, key, b }),
-            (a, b) => found.push(Difference::Changed { place, key, a, b }),
-        }
+        found.push(match (a.get(name).cloned(), b.get(name).cloned()) {
+            (a, None) => Difference::Missing { place, key, a },
+            (None, b) => Difference::Added { place, key, b },
+            (a, b) => Difference::Changed { place, key, a, b },
+        });
     }
 }
 

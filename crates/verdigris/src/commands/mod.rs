@@ -5,3 +5,4 @@ pub mod judge;
 pub mod ledger;
 pub mod plan;
 pub mod rollout;
+pub mod trace;

@@ -18,4 +18,5 @@ mod requests;
 mod server;
 mod stage;
 mod tls;
+mod traces;
 mod wait;

@@ -40,6 +40,18 @@ pub(super) fn pair(a: &[Span], b: &[Span]) -> Vec<Node> {
     for node in &mut nodes {
         put_equal_copies_together(node, a, b);
     }
+    sort(&mut nodes, a, b);
+    nodes
+}
+
+/// Every span of one side by itself, in the same order: copies are spans like others.
+pub(super) fn alone(spans: &[Span]) -> Vec<Node> {
+    let mut nodes: Vec<Node> = (0..spans.len()).map(|at| Node { a: vec![at], b: Vec::new() }).collect();
+    sort(&mut nodes, spans, &[]);
+    nodes
+}
+
+fn sort(nodes: &mut [Node], a: &[Span], b: &[Span]) {
     nodes.sort_by_cached_key(|node| {
         let span = node.first(a, b);
         // Where no start is known the order in which they came says most; what b alone has comes behind.
@@ -47,7 +59,6 @@ pub(super) fn pair(a: &[Span], b: &[Span]) -> Vec<Node> {
         let start = span.times.map(|times| times.start_unix_ns);
         (start, if start.is_some() { 0 } else { position }, span.span, span.kind)
     });
-    nodes
 }
 
 /// Spans of one id whose kind is found on one side alone are the same span with another kind, as far as there is one on

@@ -47,17 +47,21 @@ fn outline(comparison: &Comparison) -> String {
     outline
 }
 
+fn by_id(a: &Side, b: &Side) -> Comparison {
+    compare(a, b, By::Id)
+}
+
 fn check(a: &str, b: &str, expect: &str) {
     let expect: String =
         expect.lines().map(|line| line.strip_prefix("        ").unwrap_or(line).to_owned() + "\n").collect();
-    assert_eq!(outline(&compare(&side(a), &side(b))), expect, "{a} | {b}");
+    assert_eq!(outline(&by_id(&side(a), &side(b))), expect, "{a} | {b}");
 }
 
 #[test]
 fn equal_traces_are_a_tree_in_the_order_in_which_they_came() {
     check("1:0 3:1 2:1 4:3", "4:3 2:1 3:1 1:0", "1\n  3\n    4\n  2");
-    assert!(compare(&side("1:0 2:1"), &side("2:1 1:0")).is_equal());
-    assert!(compare(&Side::default(), &Side::default()).is_equal());
+    assert!(by_id(&side("1:0 2:1"), &side("2:1 1:0")).is_equal());
+    assert!(by_id(&Side::default(), &Side::default()).is_equal());
 }
 
 #[test]
@@ -80,7 +84,7 @@ fn copies_that_are_equal_are_held_against_each_other() {
     let named = |operation: &str| Span { operation: operation.into(), ..bare(1, 0) };
     let sides = |a: &[&str], b: &[&str]| {
         let side = |names: &[&str]| Side::new(names.iter().map(|name| named(name)).collect()).unwrap();
-        compare(&side(a), &side(b)).rows[0].differences.clone()
+        by_id(&side(a), &side(b)).rows[0].differences.clone()
     };
     let operation = |a: &str, b: &str| Difference::Operation { a: a.into(), b: b.into() };
     assert_eq!(sides(&["x", "y"], &["y", "x"]), []);
@@ -123,7 +127,7 @@ fn siblings_stand_by_their_start() {
         ..bare(span, 1)
     };
     let side = Side::new(vec![at(4, 30), at(3, 10), at(2, 30), bare(1, 0)]).unwrap();
-    assert_eq!(outline(&compare(&side, &side)), "1\n  3\n  2\n  4\n");
+    assert_eq!(outline(&by_id(&side, &side)), "1\n  3\n  2\n  4\n");
 }
 
 #[test]
@@ -132,13 +136,13 @@ fn what_a_side_does_not_know_is_not_compared() {
         times: Some(Times { start_unix_ns: 1, end_unix_ns: 2 }),
         status: Some(Status { code: 2, message: String::new() }),
         attributes: Some([("k".to_owned(), 1.into())].into()),
-        resource: Some([("service.name".to_owned(), "shop".into())].into()),
+        resource: Some(Arc::new([("service.name".to_owned(), "shop".into())].into())),
         ..bare(1, 0)
     };
     let one = |span: Span| Side::new(vec![span]).unwrap();
-    assert!(compare(&one(a.clone()), &one(bare(1, 0))).is_equal());
+    assert!(by_id(&one(a.clone()), &one(bare(1, 0))).is_equal());
     // Of the resource the service is known at least.
-    let other = compare(&one(a), &one(Span { service: "till".into(), ..bare(1, 0) }));
+    let other = by_id(&one(a), &one(Span { service: "till".into(), ..bare(1, 0) }));
     let (a, b) = (Some("shop".into()), Some("till".into()));
     let expect = Difference::Changed { place: Place::Resource, key: "service.name".into(), a, b };
     assert_eq!(other.rows[0].differences, [expect]);
@@ -148,8 +152,62 @@ fn what_a_side_does_not_know_is_not_compared() {
 fn what_a_side_says_of_itself_is_told() {
     let missing = Difference::Missing { place: Place::Attribute, key: "k".into(), a: None };
     let noted = Span { noted: vec![missing.clone()], ..bare(1, 0) };
-    let compared = compare(&side("1:0"), &Side::new(vec![noted]).unwrap());
+    let compared = by_id(&side("1:0"), &Side::new(vec![noted]).unwrap());
     assert_eq!(compared.rows[0].differences, [missing]);
+}
+
+/// Spans by their names: `a b:a` is a span of the operation b below one of the operation a. Their ids begin at `first`.
+fn named(spans: &str, first: u64) -> Side {
+    let words: Vec<(&str, Option<&str>)> = spans
+        .split_whitespace()
+        .map(|word| word.split_once(':').map_or((word, None), |(it, of)| (it, Some(of))))
+        .collect();
+    let number = |name: &str| first + words.iter().position(|(known, _)| *known == name).unwrap() as u64;
+    let numbered = (first..).zip(&words);
+    let span = |(at, (name, parent)): (u64, &(&str, Option<&str>))| Span {
+        operation: (*name).into(),
+        ..bare(at, parent.map_or(0, number))
+    };
+    Side::new(numbered.map(span).collect()).unwrap()
+}
+
+#[test]
+fn two_traces_are_compared_by_the_places_of_their_spans() {
+    let check = |a: &str, b: &str, expect: &str| {
+        let (a, b) = (named(a, 100), named(b, 900));
+        let row = |row: &Row| {
+            let differences: Vec<String> = row.differences.iter().map(|it| format!(" {it:?}").to_lowercase()).collect();
+            format!("{}{}{}\n", " ".repeat(row.depth), row.operation, differences.concat())
+        };
+        assert_eq!(compare(&a, &b, By::Place).rows.iter().map(row).collect::<String>(), expect);
+    };
+    check("root a:root b:a c:root", "root c:root a:root b:a", "root\n a\n  b\n c\n");
+    check("root a:root b:a", "root a:root b:root", "root\n a\n  b lost\n b fabricated\n");
+    check("root a:root a:root", "root a:root", "root\n a\n a lost\n");
+    check("root a:root b:a", "root x:root b:x", "root\n a lost\n  b lost\n x fabricated\n  b fabricated\n");
+    check("root a:b b:a", "root a:b b:a", "root\na\n b\n");
+}
+
+#[test]
+fn keys_and_statuses_of_two_traces_are_compared_and_what_differs_anyway_is_not() {
+    let side = |first, key: &str, start_unix_ns, code| {
+        let span = Span {
+            times: Some(Times { start_unix_ns, end_unix_ns: start_unix_ns + 1 }),
+            status: Some(Status { code, message: String::new() }),
+            attributes: Some([("n".to_owned(), start_unix_ns.into()), (key.to_owned(), 1.into())].into()),
+            ..bare(first, 0)
+        };
+        Side::new(vec![span]).unwrap()
+    };
+    let rows = compare(&side(1, "k", 5, 0), &side(2, "l", 9, 2), By::Place).rows;
+    let status = |code| Status { code, message: String::new() };
+    let (place, one) = (Place::Attribute, Some(1.into()));
+    let expect = [
+        Difference::Status { a: status(0), b: status(2) },
+        Difference::Missing { place, key: "k".into(), a: one.clone() },
+        Difference::Added { place, key: "l".into(), b: one },
+    ];
+    assert_eq!((rows.len(), &rows[0].differences[..]), (1, &expect[..]));
 }
 
 #[test]
@@ -160,12 +218,17 @@ fn a_trace_as_large_as_can_be_is_compared_whatever_its_shape() {
     let flat: Vec<Span> = (1..=last).map(|span| bare(span, u64::from(span > 1))).collect();
     let copies = vec![bare(1, 0); MAX_SPANS];
     let [chain, looped, flat, copies] = [chain, looped, flat, copies].map(|spans| Side::new(spans).unwrap());
-    let deep = compare(&chain, &looped);
+    let deep = by_id(&chain, &looped);
     assert_eq!(deep.rows.len(), MAX_SPANS);
     assert_eq!(deep.rows.last().map(|row| row.depth), Some(MAX_SPANS - 1));
     assert_eq!(deep.rows.iter().filter(|row| !row.differences.is_empty()).count(), 1);
-    assert!(compare(&looped, &looped).is_equal());
-    let wide = compare(&flat, &copies);
+    assert!(by_id(&looped, &looped).is_equal());
+    for (a, b) in [(&chain, &looped), (&looped, &flat), (&flat, &copies), (&copies, &chain)] {
+        let rows = compare(a, b, By::Place).rows;
+        let spans = |seen: fn(&Row) -> Option<Seen>| rows.iter().filter_map(seen).count();
+        assert_eq!((spans(|row| row.a), spans(|row| row.b)), (MAX_SPANS, MAX_SPANS));
+    }
+    let wide = by_id(&flat, &copies);
     assert_eq!(wide.rows[0].differences, [Difference::Duplicated { a: 1, b: MAX_SPANS }]);
     assert_eq!(Side::new(vec![bare(1, 0); MAX_SPANS + 1]), Err(TooManySpans { spans: MAX_SPANS + 1 }));
 }

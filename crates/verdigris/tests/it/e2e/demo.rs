@@ -57,7 +57,28 @@ fn check(fault: &str, guards: &[&str]) -> Value {
     assert!(said["spans"]["acknowledged"].as_u64().is_some_and(|spans| spans > 1_000), "{said}");
     ledger_holds(&said);
     verdicts_come_again(&said, folder.path());
+    example_is_shown(fault, &said);
     said
+}
+
+/// The trace that shows why is in the evidence, and what was done to it can be seen.
+fn example_is_shown(fault: &str, said: &Value) {
+    let expect = match fault {
+        "blind-spot" | "span-loss" => "lost",
+        "attribute-drop" => "missing",
+        "reparent" => "reparented",
+        _ => return,
+    };
+    let text = |pointer: &str| said.pointer(pointer).and_then(Value::as_str).expect("the shape was checked");
+    let at = ["--dir", text("/ledger/dir"), "--key", text("/ledger/verifier_key"), "--format", "json"];
+    let trace = text("/cause/example_trace");
+    let shown = run(&[&["trace", "show", trace][..], &at].concat()).expect(0).json();
+    let comparisons = shown["comparisons"].as_array().expect("a list");
+    let green = comparisons.iter().find(|one| one["environment"] == "green").expect("it was sent to green");
+    assert!(green["counts"][expect].as_u64().is_some_and(|count| count > 0), "{shown}");
+    let listed = run(&[&["trace", "show"][..], &at].concat()).expect(0).json();
+    let cause = listed["examples"].as_array().expect("a list").iter().find(|one| one["trace"] == trace);
+    assert!(cause.is_some_and(|one| one["isCause"] == true && one["isThere"] == true), "{listed}");
 }
 
 /// The object has the fields, and no others.

@@ -22,7 +22,7 @@ enum Mutation {
 }
 
 fn mutation() -> impl Strategy<Value = Mutation> {
-    let place = || prop_oneof![Just(Place::Attribute), Just(Place::Resource), Just(Place::Field)];
+    let place = || prop::sample::select(vec![Place::Attribute, Place::Resource, Place::Scope, Place::Field]);
     prop_oneof![
         Just(Mutation::Drop),
         Just(Mutation::Copy),
@@ -52,11 +52,11 @@ fn values() -> impl Strategy<Value = Option<Values>> {
 
 /// A trace of any shape: several roots, parents that are absent, loops.
 fn trace() -> impl Strategy<Value = Vec<Span>> {
-    let span = (0u64..40, 0u8..6, "[a-d]", "[e-h]", 0u64..50, 0i32..3, values(), values(), values());
+    let span = (0u64..40, 0u8..6, "[a-d]", "[e-h]", 0u64..50, 0i32..3, values(), values(), (values(), values()));
     prop::collection::vec(span, 1..30).prop_map(|spans| {
         let numbered = spans.into_iter().enumerate();
-        let made =
-            numbered.map(|(at, (parent, kind, service, operation, start, code, attributes, resource, fields))| {
+        let made = numbered.map(
+            |(at, (parent, kind, service, operation, start, code, attributes, resource, (scope, fields)))| {
                 let start_unix_ns = 1_000_000 + start;
                 Span {
                     span: id(at as u64 + 1),
@@ -67,22 +67,24 @@ fn trace() -> impl Strategy<Value = Vec<Span>> {
                     times: Some(Times { start_unix_ns, end_unix_ns: start_unix_ns + 10 }),
                     status: Some(Status { code, message: String::new() }),
                     attributes,
-                    resource,
+                    resource: resource.map(Arc::new),
+                    scope: scope.map(Arc::new),
                     fields,
                     noted: Vec::new(),
                 }
-            });
+            },
+        );
         made.collect()
     })
 }
 
 fn place_of(span: &mut Span, place: Place) -> &mut Values {
-    let values = match place {
-        Place::Attribute => &mut span.attributes,
-        Place::Resource => &mut span.resource,
-        Place::Field => &mut span.fields,
-    };
-    values.as_mut().unwrap()
+    match place {
+        Place::Attribute => span.attributes.as_mut().unwrap(),
+        Place::Resource => Arc::make_mut(span.resource.as_mut().unwrap()),
+        Place::Scope => Arc::make_mut(span.scope.as_mut().unwrap()),
+        Place::Field => span.fields.as_mut().unwrap(),
+    }
 }
 
 /// Does it to the span at `at`, and says which differences it makes, and of which spans.
@@ -172,9 +174,9 @@ proptest! {
         let mut other = spans.clone();
         other.sort_by_cached_key(|span| shuffled.select(0u64..1_000) ^ u64::from_be_bytes(span.span.0).reverse_bits());
         let (a, b) = (Side::new(spans).unwrap(), Side::new(other).unwrap());
-        let comparison = compare(&a, &b);
+        let comparison = by_id(&a, &b);
         prop_assert_eq!(told(&comparison), vec![]);
-        prop_assert_eq!(&comparison, &compare(&a, &a), "the tree is the same in any order");
+        prop_assert_eq!(&comparison, &by_id(&a, &a), "the tree is the same in any order");
     }
 
     #[test]
@@ -182,13 +184,26 @@ proptest! {
         let mut mutated = spans.clone();
         let mut expect = mutate(&mut mutated, at.index(spans.len()), &mutation);
         expect.sort_by_key(|(span, _)| *span);
-        let comparison = compare(&Side::new(spans).unwrap(), &Side::new(mutated).unwrap());
+        let comparison = by_id(&Side::new(spans).unwrap(), &Side::new(mutated).unwrap());
         prop_assert_eq!(told(&comparison), expect, "{:?}", mutation);
     }
 
     #[test]
+    fn a_trace_is_equal_by_place_to_itself_under_other_ids_and_at_another_time(spans in trace(), later in 1u64..1_000) {
+        let other = |span: &Span| {
+            let new = |it: SpanId| if it == SpanId::NONE { it } else { id(u64::from_be_bytes(it.0) + 5_000) };
+            let times = span.times.map(|it| Times { start_unix_ns: it.start_unix_ns + later, ..it });
+            Span { span: new(span.span), parent: new(span.parent), times, ..span.clone() }
+        };
+        let other: Vec<Span> = spans.iter().map(other).rev().collect();
+        let comparison = compare(&Side::new(spans.clone()).unwrap(), &Side::new(other).unwrap(), By::Place);
+        prop_assert_eq!(told(&comparison), vec![]);
+        prop_assert_eq!(comparison.rows.len(), spans.len());
+    }
+
+    #[test]
     fn the_tree_has_every_span_once_and_parents_come_before_their_children(a in trace(), b in trace()) {
-        let comparison = compare(&Side::new(a.clone()).unwrap(), &Side::new(b.clone()).unwrap());
+        let comparison = by_id(&Side::new(a.clone()).unwrap(), &Side::new(b.clone()).unwrap());
         let rows = &comparison.rows;
         let count = |side: fn(&Row) -> Option<Seen>| -> usize { rows.iter().filter_map(side).map(|seen| seen.copies).sum() };
         prop_assert_eq!((count(|row| row.a), count(|row| row.b)), (a.len(), b.len()));

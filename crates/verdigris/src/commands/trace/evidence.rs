@@ -1,0 +1,77 @@
+//! Example traces of the evidence store: what was sent of a trace beside what an environment put out.
+
+use super::told::{Told, Which};
+use model::{Environment, SpanId, TraceId};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use verify::diff::{Difference, MAX_SPANS, Place, Side, Span};
+
+/// A trace of a blob, as `verify::ExampleTrace` is written. Members that this program does not know are named, and not
+/// compared.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawExample {
+    trace: TraceId,
+    environment: Environment,
+    spans: Vec<RawSpan>,
+    omitted: usize,
+    #[serde(flatten)]
+    more: BTreeMap<String, Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawSpan {
+    span: SpanId,
+    parent: SpanId,
+    kind: u8,
+    service: String,
+    operation: String,
+    sent: bool,
+    out: u32,
+    missing_keys: Vec<String>,
+    came_out_parent: Option<SpanId>,
+    #[serde(flatten)]
+    more: BTreeMap<String, Value>,
+}
+
+/// One comparison for each environment.
+pub(super) fn told(examples: Vec<RawExample>) -> Result<Vec<Told>, String> {
+    examples.into_iter().map(one).collect()
+}
+
+fn one(example: RawExample) -> Result<Told, String> {
+    let RawExample { trace, environment, spans, omitted, more } = example;
+    let copies = spans.iter().fold(0u64, |sum, span| sum + u64::from(span.out));
+    if copies > MAX_SPANS as u64 || spans.len() > MAX_SPANS {
+        let found = copies.max(spans.len() as u64);
+        return Err(format!("trace {trace}: {found} spans; expected {MAX_SPANS} at most"));
+    }
+    let mut unread: BTreeSet<String> = more.into_keys().collect();
+    let (mut sent, mut out) = (Vec::new(), Vec::new());
+    for span in spans {
+        let known = Span {
+            span: span.span,
+            parent: span.parent,
+            kind: span.kind,
+            service: span.service,
+            operation: span.operation,
+            ..Span::default()
+        };
+        let missing = |key| Difference::Missing { place: Place::Attribute, key, a: None };
+        let came_out = Span {
+            parent: span.came_out_parent.unwrap_or(span.parent),
+            noted: span.missing_keys.into_iter().map(missing).collect(),
+            ..known.clone()
+        };
+        out.extend(std::iter::repeat_n(came_out, span.out as usize));
+        if span.sent {
+            sent.push(known);
+        }
+        unread.extend(span.more.into_keys());
+    }
+    let side = |spans| Side::new(spans).map_err(|error| format!("trace {trace}: {error}"));
+    let which = Which { trace, environment, omitted, unread };
+    Ok(Told::of_evidence(which, side(sent)?, side(out)?))
+}
