@@ -85,7 +85,8 @@ pub fn run(options: &Options) -> Result<()> {
         report::detections(&rows, options.json);
     }
     if wanted(Part::Nezha) {
-        let results = nezha::run(&nezha::folder(options.nezha.as_deref())?, &seeds, |row| report::progress(&row))?;
+        let results =
+            nezha::run(&crate::nezha::folder(options.nezha.as_deref())?, &seeds, |row| report::progress(&row))?;
         report::nezha(&results, options.json);
         broken.extend(results.iter().filter(|result| result.is_broken()).map(|result| result.name.clone()));
     }
@@ -96,7 +97,7 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// All runs, on all cores; in the order of their numbers, so that threads change nothing.
-fn all_runs<T: Send>(runs: u64, run: impl Fn(u64) -> T + Sync) -> Vec<T> {
+pub(crate) fn all_runs<T: Send>(runs: u64, run: impl Fn(u64) -> T + Sync) -> Vec<T> {
     let next = AtomicU64::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let worker = || {

@@ -141,5 +141,6 @@ fn observation(shape: &Shape, guard: Guard) -> Observation {
         blind_spots: vec![],
         operations: vec![],
         omitted: 0,
+        verified: model::BasisPoints::ALL,
     }
 }

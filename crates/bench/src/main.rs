@@ -8,10 +8,12 @@ mod cpu;
 mod judge;
 mod judge_speed;
 mod load;
+mod nezha;
 mod orders;
 mod requests;
 mod soak;
 mod split;
+mod verification;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -31,6 +33,8 @@ enum Command {
     JudgeSpeed(judge_speed::Options),
     /// The judge on simulated and on real traces, beside STATISTICS.md's table
     Judge(judge::Options),
+    /// Verification on real traces with injected faults: what is found and named, and how fast spans are joined
+    Verify(verification::Options),
     /// A load generator and two sinks, told what to do by JSON lines on standard input until that ends
     Load,
     /// The soak test's client, told what to do by JSON lines on standard input until that ends
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
         Command::Split(options) => split::run(&options),
         Command::JudgeSpeed(options) => judge_speed::run(&options),
         Command::Judge(options) => judge::run(&options),
+        Command::Verify(options) => verification::run(&options),
         Command::Load => load::run(),
         Command::SoakLoad(options) => soak::run_load(&options),
         Command::SoakSink(options) => soak::run_sink(&options),

@@ -6,10 +6,10 @@ use crate::journal::{Journal, JournalError, OpenStore};
 use crate::release::Held;
 use crate::{Clock, Examples, Random};
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, UnixMillis, Upstream};
-use rollout::plan::Plan;
+use rollout::plan::{MetricFrom, Plan, StoreCheck, StoreQuery, Transformations};
 use rollout::{Body, Command, Decision, Event, Phase, Principal, Report, RolloutId, Start, State, report};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use store::Evidence;
@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// How often time is looked at: deadlines are met within this.
 const TICK: Duration = Duration::from_millis(100);
+
 /// The name that stands in records of what the controller did by itself.
 pub(crate) const SELF: &str = "verdigris";
 
@@ -43,21 +44,52 @@ pub struct Watching {
     pub horizon_ms: u64,
     /// What the gateway routes by: verification chooses traces by its other hash.
     pub route_key: RouteKey,
+    /// How each environment's trace store is asked, if at all; paths are the server's.
+    pub queries: PerEnvironment<Option<StoreQuery>>,
+    /// The metrics that are counted of the stores.
+    pub counted: Vec<CountedMetric>,
     /// How often the controller took the ledger back from another process: what that one saw is missing here, so
     /// verification begins anew.
     pub taken_back: u32,
+    /// What each environment's pipeline is meant to change.
+    pub transformations: PerEnvironment<Transformations>,
+}
+
+/// A metric that is counted of trace stores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountedMetric {
+    /// Its name.
+    pub metric: String,
+    /// What is counted.
+    pub check: StoreCheck,
+    /// From one reading to the next, in milliseconds.
+    pub every_ms: u64,
 }
 
 impl Watching {
-    pub(crate) fn of(state: &State, taken_back: u32) -> Watching {
+    pub(crate) fn of(state: &State, base_dir: &Path, taken_back: u32) -> Watching {
         let verification = &state.plan.verification;
+        let query = |environment: Environment| state.plan.environments[environment].query.as_ref();
+        let guards = &state.plan.guards;
+        let counted =
+            guards.judged.metrics.iter().zip(&guards.sources).filter_map(|(guard, source)| match source.from {
+                MetricFrom::Stores(check) => {
+                    Some(CountedMetric { metric: source.metric.clone(), check, every_ms: guard.every_ms })
+                }
+                MetricFrom::Prometheus { .. } => None,
+            });
         Watching {
             rollout: state.rollout.clone(),
             batch_ms: state.plan.analysis.batch_ms,
             linger_ms: verification.linger_ms,
             horizon_ms: verification.horizon_ms,
             route_key: state.table.key,
+            queries: PerEnvironment::from_fn(|environment| query(environment).map(|query| query.under(base_dir))),
+            counted: counted.collect(),
             taken_back,
+            transformations: PerEnvironment::from_fn(|environment| {
+                state.plan.environments[environment].transformations.clone()
+            }),
         }
     }
 }
@@ -92,7 +124,7 @@ pub struct Controller {
     random: Random,
     pub(crate) examples: Examples,
     inputs: mpsc::Receiver<Input>,
-    base_dir: PathBuf,
+    pub(crate) base_dir: PathBuf,
 }
 
 impl Controller {
@@ -108,9 +140,10 @@ impl Controller {
         let table = journal.replay().table().cloned().unwrap_or_else(|| first_table(&settings, random()));
         let (sender, receiver) = watch::channel(Arc::new(table));
         let (handle, inputs) = Handle::new();
-        let (watching, watched) = watch::channel(journal.replay().running().map(|state| Watching::of(state, 0)));
-        let outlets = Outlets { table: sender, watching, handle: handle.clone(), measuring: None };
         let base_dir = journal.replay().base_dir().map(PathBuf::from).unwrap_or_default();
+        let running = journal.replay().running().map(|state| Watching::of(state, &base_dir, 0));
+        let (watching, watched) = watch::channel(running);
+        let outlets = Outlets { table: sender, watching, handle: handle.clone(), measuring: None };
         let (held, taken_back) = (Held::Open, 0);
         let sweep_at = UnixMillis(0);
         let controller = Controller {
@@ -280,7 +313,7 @@ impl Controller {
         let input = (by.name, Body::Started(Box::new(start)));
         self.record(&rollout, now, input, &first.decisions).map_err(|error| StartError::Ledger(error.to_string()))?;
         self.base_dir = PathBuf::from(base_dir);
-        self.outlets.watching.send_replace(Some(Watching::of(&first.state, self.taken_back)));
+        self.outlets.watching.send_replace(Some(Watching::of(&first.state, &self.base_dir, self.taken_back)));
         self.outlets.measure(&first.state, &self.base_dir);
         for action in first.actions {
             self.outlets.take(&first.state, &self.base_dir, action);

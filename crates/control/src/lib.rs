@@ -13,7 +13,7 @@ mod kept;
 mod measuring;
 mod release;
 
-pub use controller::{Controller, OpenError, Outlook, Settings, Watching};
+pub use controller::{Controller, CountedMetric, OpenError, Outlook, Settings, Watching};
 pub use handle::{CommandError, Handle, Input, ReleaseError, RolloutSummary, StartError, TapsError};
 pub use journal::{Journal, JournalError, OpenStore, decode};
 pub use rollout;

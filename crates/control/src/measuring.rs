@@ -6,7 +6,7 @@
 use crate::handle::{Handle, Input};
 use gates::prometheus::{Patience, Prometheus, Queries};
 use model::Measurement;
-use rollout::plan::MetricSource;
+use rollout::plan::{MetricFrom, PrometheusServer};
 use rollout::{RolloutId, State};
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const MAX_ATTEMPT: Duration = Duration::from_secs(5);
 /// Between attempts at most: a Prometheus that is started again is there within seconds.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
-/// The tasks that ask, one for each metric. Dropped, they end.
+/// The tasks that ask, one for each metric that a Prometheus is asked for. Dropped, they end.
 pub(crate) struct Measuring {
     rollout: RolloutId,
     _tasks: JoinSet<()>,
@@ -30,13 +30,20 @@ impl Measuring {
         let guards = &state.plan.guards;
         let mut tasks = JoinSet::new();
         for (guard, source) in guards.judged.metrics.iter().zip(&guards.sources) {
-            let asking = Asking {
-                rollout: state.rollout.clone(),
-                metric: source.metric.clone(),
-                every: Duration::from_millis(guard.every_ms),
-                handle: handle.clone(),
-            };
-            tasks.spawn(asking.run(prometheus(source, base_dir)));
+            match &source.from {
+                MetricFrom::Prometheus { server, events, total } => {
+                    let queries = Queries { events: events.clone(), total: total.clone() };
+                    let asking = Asking {
+                        rollout: state.rollout.clone(),
+                        metric: source.metric.clone(),
+                        every: Duration::from_millis(guard.every_ms),
+                        handle: handle.clone(),
+                    };
+                    tasks.spawn(asking.run(prometheus(&server.under(base_dir), queries)));
+                }
+                // Whoever asks the stores for traces counts, and tells it.
+                MetricFrom::Stores(_) => {}
+            }
         }
         Measuring { rollout: state.rollout.clone(), _tasks: tasks }
     }
@@ -48,10 +55,8 @@ impl Measuring {
 }
 
 /// The source, or why it cannot be one.
-fn prometheus(source: &MetricSource, base_dir: &Path) -> Result<Prometheus, String> {
-    let server = source.prometheus.under(base_dir);
-    let queries = Queries { events: source.events.clone(), total: source.total.clone() };
-    let token_file = server.bearer_token_file.map(Into::into);
+fn prometheus(server: &PrometheusServer, queries: Queries) -> Result<Prometheus, String> {
+    let token_file = server.bearer_token_file.clone().map(Into::into);
     Prometheus::new(&server.url, &server.tls, token_file, queries).map_err(|error| error.to_string())
 }
 

@@ -78,7 +78,8 @@ impl Controller {
         if let Some(table) = replay.table().filter(|table| table.generation > applied).cloned() {
             self.outlets.publish(table);
         }
-        let watching = self.journal.replay().running().map(|state| Watching::of(state, self.taken_back));
+        let watching =
+            self.journal.replay().running().map(|state| Watching::of(state, &self.base_dir, self.taken_back));
         self.outlets.watching.send_replace(watching);
     }
 

@@ -410,6 +410,7 @@ fn uneven(batch: u64) -> Box<Observation> {
         blind_spots: vec![],
         operations: vec![],
         omitted: 0,
+        verified: BasisPoints::ALL,
     })
 }
 

@@ -1,5 +1,5 @@
-//! What `otlp` and `prometheus` are held to by bytes from anybody. A target takes any bytes and panics where a claim of their
-//! documentation does not hold; it never panics for another reason.
+//! What `otlp`, `prometheus` and `backends` are held to by bytes from anybody. A target takes any bytes and panics where a
+//! claim of their documentation does not hold; it never panics for another reason.
 //!
 //! Here, and not in `fuzz/`, so that two programs run the same targets: libFuzzer with the nightly compiler
 //! (`cargo xtask fuzz`, see `fuzz/README.md`), and `cargo test -p otlp` with the stable one. Nothing that ships depends
@@ -8,6 +8,7 @@
 //! Each target compares with something that is neither: prost where it takes the bytes, flate2's own reader, and for
 //! all other bytes [`tree`], a reader of the wire that is slow and short.
 
+mod backends;
 mod grpc;
 mod gzip;
 pub mod hostile;
@@ -28,7 +29,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "split", run: split::run },
     Target { name: "hostile", run: hostile::run },
     Target { name: "spans", run: spans::run },
@@ -36,6 +37,7 @@ pub const TARGETS: [Target; 7] = [
     Target { name: "json", run: json::run },
     Target { name: "grpc", run: grpc::run },
     Target { name: "prometheus", run: prometheus::run },
+    Target { name: "backends", run: backends::run },
 ];
 
 /// Runs one by its name.

@@ -6,10 +6,10 @@ use model::{SpanId, TraceId};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::Span;
-use otlp::{Malformed, Signal, SpanView, for_each_span};
+use opentelemetry_proto::tonic::trace::v1::{ScopeSpans, Span};
+use otlp::{Malformed, Scope, Signal, SpanView, Status, for_each_span};
 use prost::Message;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 const IDENTITY_PREFIXES: [&str; 4] = ["service.", "host.", "k8s.", "deployment."];
 
@@ -45,32 +45,55 @@ fn has_attribute_of_several_values(message: &[u8]) -> bool {
     attributes.any(|attribute| contents(attribute, 2).len() > 1)
 }
 
-/// Trace id and all that is read, as text.
-fn views(message: &[u8]) -> Result<Vec<(TraceId, String)>, Malformed> {
-    let mut views = Vec::new();
-    for_each_span(message, |span| views.push((span.trace_id, format!("{span:?}")))).map(|()| views)
+/// All that is read of a span.
+#[derive(Clone, Debug, PartialEq)]
+struct Read {
+    /// All of it, as text.
+    whole: String,
+    /// What is left where values' bytes are left out.
+    view: String,
+    attributes: Vec<String>,
+    resource: Vec<String>,
+    lists: [usize; 2],
 }
 
-fn check_decoded(found: &[(TraceId, String)], request: &ExportTraceServiceRequest) {
+/// Trace id and all that is read.
+fn views(message: &[u8]) -> Result<Vec<(TraceId, Read)>, Malformed> {
+    let mut views = Vec::new();
+    for_each_span(message, |span| {
+        let keys = |attributes: &[(&str, &[u8])]| attributes.iter().map(|(key, _)| (*key).to_owned()).collect();
+        let read = Read {
+            whole: format!("{span:?}"),
+            view: format!("{:?}", SpanView { attributes: &[], events: &[], links: &[], resource: &[], ..*span }),
+            attributes: keys(span.attributes),
+            resource: keys(span.resource),
+            lists: [span.events.len(), span.links.len()],
+        };
+        views.push((span.trace_id, read));
+    })
+    .map(|()| views)
+}
+
+fn check_decoded(found: &[(TraceId, Read)], request: &ExportTraceServiceRequest) {
     let resources = request.resource_spans.iter();
     let scopes = resources.flat_map(|inside| inside.scope_spans.iter().map(|scope| (inside.resource.as_ref(), scope)));
-    let spans = scopes.flat_map(|(resource, scope)| scope.spans.iter().map(move |span| (resource, span)));
+    let spans = scopes.flat_map(|(resource, scope)| scope.spans.iter().map(move |span| (resource, scope, span)));
     let mut found = found.iter();
-    for (resource, span) in spans {
+    for (resource, scope, span) in spans {
         let (_, view) = found.next().expect("no span is left out");
-        check_span(view, resource, span);
+        check_span(view, resource, scope, span);
     }
     assert!(found.next().is_none(), "no span is made up");
 }
 
 /// A value's bytes are left out where prost would not write them again as they were.
-fn check_span(found: &str, resource: Option<&Resource>, span: &Span) {
-    let mut identity: BTreeMap<&str, &[u8]> = BTreeMap::new();
+fn check_span(found: &Read, resource: Option<&Resource>, scope_spans: &ScopeSpans, span: &Span) {
+    let mut identity: BTreeSet<&str> = BTreeSet::new();
     let mut service = None;
     for attribute in resource.iter().flat_map(|resource| &resource.attributes) {
         let key = attribute.key.as_str();
         if IDENTITY_PREFIXES.iter().any(|prefix| key.starts_with(prefix)) {
-            identity.entry(key).or_default();
+            identity.insert(key);
         }
         if key == "service.name" && service.is_none() {
             service = Some(match attribute.value.as_ref().and_then(|value| value.value.as_ref()) {
@@ -79,7 +102,7 @@ fn check_span(found: &str, resource: Option<&Resource>, span: &Span) {
             });
         }
     }
-    let keys: BTreeSet<&str> = span.attributes.iter().map(|attribute| attribute.key.as_str()).collect();
+    let scope = scope_spans.scope.as_ref();
     let expected = SpanView {
         trace_id: span.trace_id[..].try_into().map(TraceId).unwrap_or_default(),
         span_id: span.span_id[..].try_into().map(SpanId).unwrap_or_default(),
@@ -88,15 +111,24 @@ fn check_span(found: &str, resource: Option<&Resource>, span: &Span) {
         name: &span.name,
         start_unix_ns: span.start_time_unix_nano,
         end_unix_ns: span.end_time_unix_nano,
-        error: span.status.as_ref().is_some_and(|status| status.code == 2),
-        attribute_keys: &keys.into_iter().collect::<Vec<_>>(),
+        trace_state: &span.trace_state,
+        flags: span.flags,
+        status: span.status.as_ref().map(|it| Status { code: it.code, message: &it.message }).unwrap_or_default(),
+        attributes: &[],
+        events: &[],
+        links: &[],
+        dropped: [span.dropped_attributes_count, span.dropped_events_count, span.dropped_links_count],
+        scope: Scope {
+            name: scope.map_or("", |scope| &scope.name),
+            version: scope.map_or("", |scope| &scope.version),
+            schema_url: &scope_spans.schema_url,
+        },
         service: service.unwrap_or(""),
         resource: &[],
     };
-    let expected = format!("{expected:?}");
-    let without_resource = expected.strip_suffix("[] }").expect("the resource is the last field");
-    assert!(found.starts_with(without_resource), "{found} is not {expected}");
-    for key in identity.keys() {
-        assert!(found[without_resource.len()..].contains(&format!("({key:?}, [")), "{found} lacks {key}");
-    }
+    assert_eq!(found.view, format!("{expected:?}"));
+    assert_eq!(found.resource, identity.into_iter().map(str::to_owned).collect::<Vec<_>>());
+    let keys: BTreeSet<&str> = span.attributes.iter().map(|attribute| attribute.key.as_str()).collect();
+    assert_eq!(found.attributes, keys.into_iter().map(str::to_owned).collect::<Vec<_>>());
+    assert_eq!(found.lists, [span.events.len(), span.links.len()]);
 }

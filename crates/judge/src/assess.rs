@@ -15,7 +15,7 @@ use crate::process::{LOG_FLOOR, clamp_log, log_add};
 use crate::rate::{LOG_SURE, Rate};
 use crate::recent::Estimate;
 use crate::words;
-use model::{Check, PerEnvironment, RootOperation, Subject};
+use model::{BasisPoints, Check, PerEnvironment, RootOperation, Subject};
 use serde::{Deserialize, Serialize};
 
 /// A verdict and everything it was made from.
@@ -32,9 +32,16 @@ pub struct Assessment {
     pub log_threshold: f64,
     /// Traces judged so far.
     pub traces: PerEnvironment<u64>,
+    /// The least share of the traces that was verified in any batch: what the counts are of.
+    #[serde(default = "all_traces")]
+    pub verified: BasisPoints,
     /// Whether traces are divided as the weight says; none before that could be seen.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub assignment: Option<AssignmentEvidence>,
+}
+
+fn all_traces() -> BasisPoints {
+    BasisPoints::ALL
 }
 
 /// What to make of the candidate.
@@ -203,7 +210,8 @@ impl Judge {
             let verdict = Verdict::Error { reason };
             let (guards, log_evidence, log_threshold) = (vec![], 0.0, 0.0);
             let (traces, assignment) = (self.traces, None);
-            return Assessment { verdict, guards, log_evidence, log_threshold, traces, assignment };
+            let verified = self.verified;
+            return Assessment { verdict, guards, log_evidence, log_threshold, traces, verified, assignment };
         }
         let metrics = self.metrics();
         let log_evidence = self.log_weighted(metrics.iter());
@@ -226,7 +234,8 @@ impl Judge {
             (None, Some(failure)) => Verdict::Fail(Box::new(failure)),
             (None, None) => self.verdict_without_failure(&guards, suspicion(self, &metrics, log_evidence)),
         };
-        Assessment { verdict, guards, log_evidence, log_threshold, traces: self.traces, assignment }
+        let (traces, verified) = (self.traces, self.verified);
+        Assessment { verdict, guards, log_evidence, log_threshold, traces, verified, assignment }
     }
 
     /// A metric's weight in the sum of the evidence.
@@ -431,27 +440,10 @@ impl Judge {
                 }
                 None => "the active environment's quantiles are not known yet".to_owned(),
             },
-            Check::DuplicatedSpan
-            | Check::FabricatedSpan
-            | Check::Orphan
-            | Check::Reparented
-            | Check::MissingAttribute
-            | Check::ChangedResource
-                if candidate.events == 0 && active.events == 0 =>
-            {
+            check if Guard::of(check) == Guard::Findings && candidate.events == 0 && active.events == 0 => {
                 format!("none in {} of the candidate", words::traces(candidate.traces))
             }
-            check @ (Check::LostSpan
-            | Check::ExportFailure
-            | Check::ErrorSpan
-            | Check::DuplicatedSpan
-            | Check::FabricatedSpan
-            | Check::Orphan
-            | Check::Reparented
-            | Check::MissingAttribute
-            | Check::ChangedResource) => {
-                format!("{}: candidate {}, active {}", check.words(), share(candidate), share(active))
-            }
+            check => format!("{}: candidate {}, active {}", check.words(), share(candidate), share(active)),
         }
     }
 

@@ -140,6 +140,34 @@ impl Guard {
         }
     }
 
+    /// The guard that judges a check.
+    pub fn of(check: Check) -> Guard {
+        match check {
+            Check::LostSpan => Guard::SpanLoss,
+            Check::ErrorSpan | Check::ExportFailure => Guard::ErrorRate,
+            Check::Slow => Guard::Latency,
+            Check::BlindSpot => Guard::BlindSpots,
+            Check::DuplicatedSpan
+            | Check::FabricatedSpan
+            | Check::Orphan
+            | Check::Reparented
+            | Check::ManyRoots
+            | Check::Cycle
+            | Check::SplitTrace
+            | Check::NewDependency
+            | Check::SampledOut
+            | Check::MissingAttribute
+            | Check::AddedAttribute
+            | Check::ChangedType
+            | Check::ChangedValue
+            | Check::ChangedContext
+            | Check::ChangedTime
+            | Check::ClockSkew
+            | Check::ChangedResource => Guard::Findings,
+            Check::External => Guard::Metrics,
+        }
+    }
+
     /// The checks that the guard judges, each a metric of its own.
     pub fn checks(self) -> &'static [Check] {
         match self {
@@ -152,7 +180,18 @@ impl Guard {
                 Check::FabricatedSpan,
                 Check::Orphan,
                 Check::Reparented,
+                Check::ManyRoots,
+                Check::Cycle,
+                Check::SplitTrace,
+                Check::NewDependency,
+                Check::SampledOut,
                 Check::MissingAttribute,
+                Check::AddedAttribute,
+                Check::ChangedType,
+                Check::ChangedValue,
+                Check::ChangedContext,
+                Check::ChangedTime,
+                Check::ClockSkew,
                 Check::ChangedResource,
             ],
             Guard::Metrics => &[Check::External],

@@ -14,23 +14,53 @@ use crate::odds::Counts;
 use crate::rate::LOG_SURE;
 use crate::recent::Estimate;
 use crate::words;
-use model::{Check, Subject};
+use model::{BasisPoints, Check, Subject};
 
 /// The order in which alarmed checks are named.
-const ORDER: [Check; 12] = [
+const ORDER: [Check; 23] = [
     Check::ExportFailure,
     Check::BlindSpot,
     Check::LostSpan,
+    Check::SampledOut,
+    Check::SplitTrace,
     Check::Reparented,
+    Check::Cycle,
+    Check::ManyRoots,
+    Check::NewDependency,
     Check::Orphan,
     Check::ChangedResource,
     Check::MissingAttribute,
+    Check::ChangedType,
+    Check::ChangedContext,
+    Check::ChangedTime,
+    Check::ClockSkew,
+    Check::ChangedValue,
+    Check::AddedAttribute,
     Check::DuplicatedSpan,
     Check::FabricatedSpan,
     Check::ErrorSpan,
     Check::Slow,
     // It shows no trace, so that whatever else alarms says more.
     Check::External,
+];
+
+/// Where a check stands among those that a failure names: what explains comes before what it explains.
+pub fn naming_rank(check: Check) -> usize {
+    let says_more = SAYS_MORE.iter().any(|(_, more, _)| *more == check);
+    let place = ORDER.iter().position(|known| *known == check).unwrap_or(ORDER.len());
+    if says_more { 0 } else { 1 + place }
+}
+
+/// What says more of the same spans than the check before: it is named in its place where it accounts for nearly all of
+/// the traces that show it.
+const SAYS_MORE: [(Check, Check, &str); 7] = [
+    (Check::BlindSpot, Check::SplitTrace, "what was lost in one trace came out in another"),
+    (Check::LostSpan, Check::SplitTrace, "what was lost in one trace came out in another"),
+    (Check::FabricatedSpan, Check::SplitTrace, "what was never sent in one trace was sent in another"),
+    (Check::Reparented, Check::Cycle, "spans hang on their own descendants"),
+    (Check::Reparented, Check::ManyRoots, "spans that had a parent have none"),
+    (Check::Reparented, Check::NewDependency, "spans hang on services that never called theirs"),
+    (Check::ChangedTime, Check::ClockSkew, "a service's spans are all moved by as much"),
 ];
 
 /// Blind spots account for a loss when this share of the traces with a loss misses one of them.
@@ -51,10 +81,16 @@ pub(crate) fn name<'a>(judge: &Judge, metrics: &'a [Metric], alarmed: &[&'a Metr
         return Some(failure(judge, exports, exports, alarmed, vec![]));
     }
     if let Some((metric, blind)) = explaining_blind_spot(judge, &find) {
+        // An operation that comes out under other ids is not blind.
+        if let Some((cause, because)) = what_says_more(metrics, metric) {
+            return Some(failure(judge, cause, metric, alarmed, vec![because.to_owned()]));
+        }
         // A span that hangs elsewhere is missed where it should hang.
         if let Some(reparented) = leaning(metrics, Check::Reparented).filter(|_| !is_operation(&blind.subject)) {
             let because = "calls are not seen where the called span has another parent".to_owned();
-            return Some(failure(judge, reparented, metric, alarmed, vec![because]));
+            let (cause, more) = what_says_more(metrics, reparented).unzip();
+            let because = std::iter::once(because).chain(more.map(str::to_owned)).collect();
+            return Some(failure(judge, cause.unwrap_or(reparented), metric, alarmed, because));
         }
         return Some(blind_spot_failure(judge, metric, blind, alarmed));
     }
@@ -74,7 +110,18 @@ pub(crate) fn name<'a>(judge: &Judge, metrics: &'a [Metric], alarmed: &[&'a Metr
             return Some(failure(judge, cause, metric, alarmed, vec![because.to_owned()]));
         }
     }
+    if let Some((cause, because)) = what_says_more(metrics, metric) {
+        return Some(failure(judge, cause, metric, alarmed, vec![because.to_owned()]));
+    }
     Some(failure(judge, metric, metric, alarmed, vec![]))
+}
+
+/// What is to be named in the place of a metric that alarms, and why.
+fn what_says_more<'a>(metrics: &'a [Metric], metric: &Metric) -> Option<(&'a Metric, &'static str)> {
+    let of_metric = SAYS_MORE.iter().filter(|(check, ..)| *check == metric.check);
+    of_metric
+        .filter_map(|(_, more, because)| Some((leaning(metrics, *more)?, *because)))
+        .find(|(cause, _)| cause.candidate.events as f64 >= NEARLY_ALL * metric.candidate.events as f64)
 }
 
 /// The metric, if it is beyond what the plan tolerates and its evidence points that way, though it does not alarm yet:
@@ -319,6 +366,12 @@ fn failure_of(
     };
     let of_active = words::grouped(traces[candidate.other()]);
     because.push(format!("it took {of_candidate} of the candidate and {of_active} of the active environment"));
+    if judge.verified < BasisPoints::ALL && named_metric.is_none() {
+        because.push(format!(
+            "at the least {} of the traces were verified, chosen by a hash of their ids",
+            judge.verified
+        ));
+    }
     Failure {
         guard: named.guard,
         check: named.check,

@@ -188,5 +188,11 @@ pub(crate) fn share_effect(counts: Counts, weight: f64) -> Effect {
     Effect { measure: Measure::Share, estimate: share, at_least, at_most: Some(at_most), confidence: CONFIDENCE }
 }
 
+/// The share of traces with an event, and the interval that, looked at as often as one likes, is wrong with a chance of at
+/// most 1 - [`CONFIDENCE`].
+pub fn share_interval(counts: Counts) -> Effect {
+    share_effect(counts, 1.0)
+}
+
 #[cfg(test)]
 mod tests;

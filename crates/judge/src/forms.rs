@@ -61,6 +61,11 @@ impl Slower {
     pub fn log_evidence(&self) -> f64 {
         mean_of_logs(&self.0.iter().map(Process::log_evidence).collect::<Vec<f64>>())
     }
+
+    /// ln of the plain form alone, which takes the regression to be there from the first batch on.
+    pub fn log_plain(&self) -> f64 {
+        mean_of_logs(&self.0.iter().map(Process::log_plain).collect::<Vec<f64>>())
+    }
 }
 
 /// NI: evidence that the candidate is not worse. H0: odds ratio at least psi0.

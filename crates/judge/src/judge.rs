@@ -29,6 +29,8 @@ pub struct Judge {
     pub(crate) refused: Option<String>,
     /// Traces so far.
     pub(crate) traces: PerEnvironment<u64>,
+    /// The least share of the traces that was verified in any batch.
+    pub(crate) verified: BasisPoints,
     /// Whether traces are divided as the weight says.
     pub(crate) assignment: Assignment,
     /// The candidate's share of the traces in the last batch that had any: what is to be expected of the next.
@@ -54,6 +56,11 @@ impl Judge {
     /// metrics from outside, each as a rate and with its source's reason: 90,000.
     pub const MAX_STATE_BYTES: usize = 384 * 1024;
 
+    /// Traces judged so far, in each environment.
+    pub fn traces(&self) -> PerEnvironment<u64> {
+        self.traces
+    }
+
     /// A judge that has seen nothing.
     pub fn new(config: Config) -> Judge {
         let guards = &config.guards;
@@ -64,6 +71,7 @@ impl Judge {
             last_batch: None,
             refused: None,
             traces: PerEnvironment::default(),
+            verified: BasisPoints::ALL,
             assignment: Assignment::default(),
             candidate_share: 0.0,
             candidate_lossy: Counts::default(),
@@ -97,6 +105,7 @@ impl Judge {
         let hazard = self.config.hazard();
         let candidate = self.config.candidate;
         let arms = &observation.arms;
+        self.verified = self.verified.min(observation.verified);
         for environment in Environment::BOTH {
             self.traces[environment] = self.traces[environment].saturating_add(arms[environment].traces);
         }
@@ -157,20 +166,11 @@ impl Judge {
 /// What the plan tolerates of a check that is a rate; `None` for one that is not, or that the plan does not guard.
 pub(crate) fn tolerance(config: &Config, check: Check) -> Option<Tolerance> {
     let guards = &config.guards;
-    match check {
-        Check::LostSpan => guards.span_loss.as_ref().map(|guard| Tolerance::Share(guard.at_most)),
-        Check::ExportFailure | Check::ErrorSpan => {
-            guards.error_rate.as_ref().map(|guard| Tolerance::Difference(guard.worse_than_active_by))
-        }
-        Check::DuplicatedSpan
-        | Check::FabricatedSpan
-        | Check::Orphan
-        | Check::Reparented
-        | Check::MissingAttribute
-        | Check::ChangedResource => {
-            guards.findings.as_ref().map(|guard| Tolerance::Difference(guard.worse_than_active_by))
-        }
-        Check::BlindSpot | Check::Slow | Check::External => None,
+    match Guard::of(check) {
+        Guard::SpanLoss => guards.span_loss.as_ref().map(|guard| Tolerance::Share(guard.at_most)),
+        Guard::ErrorRate => guards.error_rate.as_ref().map(|guard| Tolerance::Difference(guard.worse_than_active_by)),
+        Guard::Findings => guards.findings.as_ref().map(|guard| Tolerance::Difference(guard.worse_than_active_by)),
+        Guard::BlindSpots | Guard::Latency | Guard::Metrics => None,
     }
 }
 

@@ -127,6 +127,7 @@ fn halves(observation: &Observation, arms: PerEnvironment<ArmCounts>) -> Observa
         blind_spots: vec![],
         operations: vec![],
         omitted: 0,
+        verified: model::BasisPoints::ALL,
     }
 }
 

@@ -119,6 +119,7 @@ impl Traffic {
             blind_spots: if seen { vec![] } else { [edge(), operation()].map(spot).to_vec() },
             operations: vec![],
             omitted: 0,
+            verified: model::BasisPoints::ALL,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the judge sees: counts of traces per environment and check, for one batch of assignment time.
 
-use crate::{Environment, OperationCounts, PerEnvironment, TraceId, UnixMillis};
+use crate::{BasisPoints, Environment, OperationCounts, PerEnvironment, TraceId, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 pub const MAX_FINDINGS_PER_OBSERVATION: usize = 40;
 
 /// Blind-spot subjects that one observation carries at most: 40 of at most 550 bytes (two names of 128, 170 of keys and
-/// eight counts of up to 15 digits) are 22,000 bytes. With the findings, three arms and half arms of at most 3,500 bytes
-/// (9 checks, and 293 buckets up to a day of at most 11 bytes) that is 56,500, and 9,000 are left.
+/// eight counts of up to 15 digits) are 22,000 bytes. With the findings, three arms and half arms of at most 3,900 bytes
+/// (21 checks, and 293 buckets up to a day of at most 11 bytes) that is 56,500, and 9,000 are left.
 pub const MAX_SUBJECTS_PER_OBSERVATION: usize = 40;
 
 /// What can be wrong with a trace, checked span by span against what was sent (STATISTICS.md, "the checks").
@@ -32,8 +32,30 @@ pub enum Check {
     Orphan,
     /// Its parent differs from what was sent.
     Reparented,
+    /// It was a child, came out as a root, and is not the only one.
+    ManyRoots,
+    /// As it came out, it is its own ancestor.
+    Cycle,
+    /// It was sent in one trace and came out in another.
+    SplitTrace,
+    /// A call between two services that was never sent: the span's parent, as it came out, is another service's.
+    NewDependency,
+    /// Of a whole trace nothing came out, from a pipeline that is meant to sample.
+    SampledOut,
     /// An attribute key that was sent did not come out.
     MissingAttribute,
+    /// An attribute key came out that was not sent.
+    AddedAttribute,
+    /// An attribute came out with a value of another type.
+    ChangedType,
+    /// An attribute came out with another value; or the span's name, status, events or scope did.
+    ChangedValue,
+    /// The span came out with another `tracestate`, or other flags.
+    ChangedContext,
+    /// Start or end came out changed.
+    ChangedTime,
+    /// The span came out moved in time, as long as it was, and no longer within its parent in another service.
+    ClockSkew,
     /// A `service.*`, `k8s.*`, `host.*` or `deployment.*` attribute of the resource differs from what was sent.
     ChangedResource,
     /// An operation, or an edge between services, of which nothing ever came out.
@@ -55,7 +77,18 @@ impl Check {
             Check::FabricatedSpan => "fabricated spans",
             Check::Orphan => "orphaned spans",
             Check::Reparented => "re-parented spans",
+            Check::ManyRoots => "spans that became roots",
+            Check::Cycle => "cycles of parents",
+            Check::SplitTrace => "split traces",
+            Check::NewDependency => "calls that were never made",
+            Check::SampledOut => "traces sampled out",
             Check::MissingAttribute => "missing attributes",
+            Check::AddedAttribute => "added attributes",
+            Check::ChangedType => "changed types of attributes",
+            Check::ChangedValue => "changed values",
+            Check::ChangedContext => "changed trace context",
+            Check::ChangedTime => "changed times",
+            Check::ClockSkew => "clock skew",
             Check::ChangedResource => "changed resources",
             Check::BlindSpot => "blind spot",
             Check::Slow => "slow pipeline",
@@ -177,6 +210,14 @@ pub struct SlowTrace {
     pub assigned: UnixMillis,
 }
 
+fn all() -> BasisPoints {
+    BasisPoints::ALL
+}
+
+fn is_all(share: &BasisPoints) -> bool {
+    *share == BasisPoints::ALL
+}
+
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
@@ -256,6 +297,10 @@ pub struct Observation {
     pub operations: Vec<OperationCounts>,
     /// How many findings and blind-spot subjects did not fit.
     pub omitted: u64,
+    /// The share of the traces that is verified, chosen by a hash of their id, rounded down: all, unless there are more than
+    /// can be followed.
+    #[serde(skip_serializing_if = "is_all", default = "all")]
+    pub verified: BasisPoints,
 }
 
 impl Observation {

@@ -9,6 +9,9 @@
 //! *ProtoJSON Format* for the rest.
 
 mod schema;
+mod stored;
+
+pub use stored::{Stored, StoredError, stored_to_protobuf};
 
 use crate::Signal;
 use crate::wire::{put_bytes_field, put_delimited, put_key, put_varint, put_varint_field};
@@ -50,16 +53,26 @@ pub fn request_to_protobuf(signal: Signal, json: &[u8]) -> Result<Vec<u8>, JsonE
     };
     let mut out = Vec::new();
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    Object { message: request, out: &mut out }
+    Object { message: request, ids: Ids::Hexadecimal, out: &mut out }
         .deserialize(&mut deserializer)
         .and_then(|()| deserializer.end())
         .map_err(|cause| JsonError { signal, cause })?;
     Ok(out)
 }
 
+/// How trace and span ids are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ids {
+    /// As OTLP/JSON has it.
+    Hexadecimal,
+    /// That, or base64 as ProtoJSON writes all other bytes.
+    OrBase64,
+}
+
 /// Writes the fields of one message.
 struct Object<'o> {
     message: &'static Message,
+    ids: Ids,
     out: &'o mut Vec<u8>,
 }
 
@@ -81,7 +94,9 @@ impl<'de> Visitor<'de> for Object<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(field) = map.next_key_seed(Name(self.message))? {
             match field {
-                Some(field) => map.next_value_seed(Slot { field, place: Place::Member, out: self.out })?,
+                Some(field) => {
+                    map.next_value_seed(Slot { field, place: Place::Member, ids: self.ids, out: self.out })?
+                }
                 None => map.next_value::<IgnoredAny>().map(|_| ())?,
             }
         }
@@ -127,6 +142,7 @@ enum Place {
 struct Slot<'o> {
     field: &'static Field,
     place: Place,
+    ids: Ids,
     out: &'o mut Vec<u8>,
 }
 
@@ -198,9 +214,13 @@ impl Slot<'_> {
         }
         match self.field.kind {
             Kind::Text => self.put_bytes(text.as_bytes()),
-            Kind::Id => self.put_bytes(&hexadecimal(text)?),
-            // ProtoJSON takes both alphabets.
-            Kind::Bytes => self.put_bytes(&BASE64.decode(text.replace('-', "+").replace('_', "/")).ok()?),
+            // Base64 of 16 and of 8 bytes has 24 and 12 characters: no id in hexadecimal has as many.
+            Kind::Id => match hexadecimal(text).filter(|id| self.ids == Ids::Hexadecimal || is_id(id)) {
+                Some(id) => self.put_bytes(&id),
+                None if self.ids == Ids::OrBase64 => self.put_bytes(&base64(text)?),
+                None => return None,
+            },
+            Kind::Bytes => self.put_bytes(&base64(text)?),
             Kind::Double => self.put_fixed64(text.parse::<f64>().ok()?.to_le_bytes()),
             Kind::Enum(names) => match names.iter().find(|(name, _)| *name == text) {
                 Some((_, number)) => self.put_varint(u64::from(*number)),
@@ -297,25 +317,36 @@ impl<'de> Visitor<'de> for Slot<'_> {
         if self.takes_one() {
             return Err(A::Error::invalid_type(Unexpected::Seq, &self));
         }
-        let Slot { field, out, .. } = self;
+        let Slot { field, out, ids, place: _ } = self;
         if field.kind.is_packed() {
             return put_delimited(field.number, out, |out| {
-                while list.next_element_seed(Slot { field, place: Place::Packed, out })?.is_some() {}
+                while list.next_element_seed(Slot { field, place: Place::Packed, ids, out })?.is_some() {}
                 Ok(())
             });
         }
-        while list.next_element_seed(Slot { field, place: Place::Element, out })?.is_some() {}
+        while list.next_element_seed(Slot { field, place: Place::Element, ids, out })?.is_some() {}
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
         match self.field.kind {
             Kind::Message(message) if self.takes_one() => {
-                put_delimited(self.field.number, self.out, |out| Object { message, out }.visit_map(map))
+                let ids = self.ids;
+                put_delimited(self.field.number, self.out, |out| Object { message, ids, out }.visit_map(map))
             }
             _ => Err(A::Error::invalid_type(Unexpected::Map, &self)),
         }
     }
+}
+
+/// ProtoJSON takes both alphabets.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    BASE64.decode(text.replace('-', "+").replace('_', "/")).ok()
+}
+
+/// Whether it has the length of a trace id or a span id, or is none.
+fn is_id(bytes: &[u8]) -> bool {
+    matches!(bytes.len(), 0 | 8 | 16)
 }
 
 /// Upper or lower case; `None` for half a byte or another character.

@@ -16,6 +16,7 @@
 
 mod attributes;
 mod groups;
+mod ids;
 mod jaeger;
 mod span;
 mod zipkin;
@@ -62,6 +63,12 @@ impl Format {
     }
 }
 
+/// The bytes of an `ExportTraceServiceRequest` from the JSON in which Jaeger's query service answers its own page
+/// (`/api/traces`), with the spans of all its traces; at most `limit` (below 4 GiB) of them.
+pub fn jaeger_answer_to_otlp(answer: &[u8], limit: usize) -> Result<Vec<u8>, LegacyError> {
+    jaeger::json::to_otlp(answer, limit)
+}
+
 /// A request that is not converted. Nothing of it goes on.
 #[derive(Debug, thiserror::Error)]
 pub enum LegacyError {
@@ -75,6 +82,9 @@ pub enum LegacyError {
     // The cause is part of the text, and no `#[source]`: the text goes to the client, who needs the line and column.
     #[error("the body is no list of Zipkin v2 spans in JSON: {0}")]
     Json(serde_json::Error),
+    /// It is no JSON of Jaeger's query service.
+    #[error("the body is no answer of Jaeger's query service in JSON: {0}")]
+    JaegerJson(serde_json::Error),
     /// Its bytes are not what they should be.
     #[error("the body is no {expected}: at byte {offset}, {what}")]
     Malformed {

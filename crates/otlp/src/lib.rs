@@ -28,6 +28,6 @@ mod wire;
 mod sample;
 
 pub use signal::{Signal, count_items};
-pub use span::{SpanView, for_each_span};
+pub use span::{Scope, SpanView, Status, for_each_span};
 pub use split::{Part, Splitter, Unit};
 pub use wire::Malformed;

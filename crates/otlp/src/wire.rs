@@ -36,8 +36,9 @@ pub(crate) struct Field<'m> {
 pub(crate) enum Value<'m> {
     Varint(u64),
     Fixed64(u64),
+    Fixed32(u32),
     Bytes(&'m [u8]),
-    /// A group or a 32-bit value: nothing that is read here has this type.
+    /// A group: nothing that is read here has this type.
     Skipped,
 }
 
@@ -97,8 +98,8 @@ impl<'m> Fields<'m> {
             }
             4 => Err(self.malformed(start, "the end of a group that did not begin")),
             5 => {
-                self.take(4)?;
-                Ok(Value::Skipped)
+                let (four, _) = self.take(4)?.as_chunks();
+                Ok(Value::Fixed32(u32::from_le_bytes(four[0])))
             }
             _ => Err(self.malformed(start, "a wire type that does not exist (6 or 7)")),
         }
@@ -214,7 +215,7 @@ impl<'m> Field<'m> {
     pub fn fields(&self) -> Option<Fields<'m>> {
         match self.value {
             Value::Bytes(bytes) => Some(Fields { bytes, base: self.end - bytes.len(), at: 0 }),
-            Value::Varint(_) | Value::Fixed64(_) | Value::Skipped => None,
+            Value::Varint(_) | Value::Fixed64(_) | Value::Fixed32(_) | Value::Skipped => None,
         }
     }
 }

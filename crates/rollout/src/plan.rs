@@ -13,17 +13,20 @@ mod metrics;
 mod preview;
 mod problems;
 mod quantity;
+mod query;
 mod raw;
 mod strategy;
 mod text_or;
+mod transformations;
 mod typed;
 
 pub use error::{PlanError, PlanErrors};
 pub use text_or::TextOr;
+pub use transformations::{AttributeChanges, SpanPart, TimeUnit, Transformations};
 
 pub use preview::{Detection, EnvironmentPreview, Evidence, Preview, Proof, StepPreview, preview};
 
-use model::{BasisPoints, ClientTls, Compression, PerEnvironment, ShortDuration, Transport, Upstream};
+use model::{BasisPoints, ClientTls, Compression, Environment, PerEnvironment, ShortDuration, Transport, Upstream};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -43,6 +46,10 @@ pub const MAX_STEPS: usize = 64;
 pub fn parse_rate_per_s(text: &str) -> Result<f64, String> {
     quantity::rate_per_s(text)
 }
+
+/// A look at a trace store is over so long before the horizon, for its answer to come and to be told of. What is read
+/// in the place of a tap needs a horizon longer by that than its settling time.
+pub const STORE_MARGIN_MS: u64 = 30_000;
 
 /// A share above 0 % and up to `most` percent as a plan writes it, `0.1%`; or what was expected, with `example`.
 pub fn parse_share(text: &str, most: u32, example: &str) -> Result<f64, String> {
@@ -114,6 +121,76 @@ pub struct EnvironmentPlan {
     pub upstream: Upstream,
     /// Where its configuration lies, for the drift gate and guard.
     pub config: Vec<ConfigSource>,
+    /// How its trace store is asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub query: Option<StoreQuery>,
+    /// What its pipeline is meant to change of the spans.
+    #[serde(skip_serializing_if = "Transformations::is_nothing", default)]
+    pub transformations: Transformations,
+}
+
+/// How the trace store behind an environment's pipeline is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StoreQuery {
+    /// What it speaks.
+    pub api: StoreApi,
+    /// `http://host:port` or `https://host:port`, with the path that it is below.
+    pub url: String,
+    /// What TLS needs beyond the defaults.
+    #[serde(skip_serializing_if = "ClientTls::is_default", default)]
+    pub tls: ClientTls,
+    /// The file of the token that it is shown, relative to the plan.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bearer_token_file: Option<String>,
+    /// So many milliseconds after its last hand-over a trace should be there whole.
+    pub settle_ms: u64,
+    /// The share of traces that it is asked for, chosen by hash; above 0.
+    pub share: BasisPoints,
+    /// Whether what it has is what came out: the environment has no tap.
+    pub replaces_tap: bool,
+}
+
+impl StoreQuery {
+    /// The same with its relative paths starting from `folder`.
+    pub fn under(&self, folder: &Path) -> StoreQuery {
+        let PrometheusServer { url, tls, bearer_token_file } = PrometheusServer {
+            url: self.url.clone(),
+            tls: self.tls.clone(),
+            bearer_token_file: self.bearer_token_file.clone(),
+        }
+        .under(folder);
+        StoreQuery { url, tls, bearer_token_file, ..self.clone() }
+    }
+}
+
+/// What a trace store speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StoreApi {
+    /// Jaeger's API v3.
+    Jaeger,
+    /// The JSON of Jaeger's own page.
+    JaegerV2,
+    /// Tempo's HTTP API.
+    Tempo,
+    /// Zipkin's API v2.
+    Zipkin,
+}
+
+impl StoreApi {
+    /// All of them, in the order in which messages name them.
+    pub const ALL: [StoreApi; 4] = [StoreApi::Jaeger, StoreApi::JaegerV2, StoreApi::Tempo, StoreApi::Zipkin];
+
+    /// As the plan writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            StoreApi::Jaeger => "jaeger",
+            StoreApi::JaegerV2 => "jaegerV2",
+            StoreApi::Tempo => "tempo",
+            StoreApi::Zipkin => "zipkin",
+        }
+    }
 }
 
 /// Where a part of an environment's configuration lies.
@@ -268,14 +345,59 @@ pub struct Guards {
 pub struct MetricSource {
     /// The metric's name.
     pub metric: String,
-    /// Who is asked.
-    pub prometheus: PrometheusServer,
-    /// PromQL for the units with an event so far, one number that only grows.
-    pub events: PerEnvironment<String>,
-    /// PromQL for all units so far.
-    pub total: PerEnvironment<String>,
+    /// Who counts.
+    pub from: MetricFrom,
     /// What follows while the source fails.
     pub on_error: OnError,
+}
+
+/// Who counts a metric's units and events.
+#[expect(clippy::large_enum_variant, reason = "a plan has 16 of them at most")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum MetricFrom {
+    /// A Prometheus is asked.
+    Prometheus {
+        /// Which.
+        server: PrometheusServer,
+        /// PromQL for the units with an event so far, one number that only grows.
+        events: PerEnvironment<String>,
+        /// PromQL for all units so far.
+        total: PerEnvironment<String>,
+    },
+    /// Whoever asks both environments' trace stores counts what came of it.
+    Stores(StoreCheck),
+}
+
+/// What is counted of trace stores. The units are traces that a store was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StoreCheck {
+    /// The event: a trace is not there whole when it should have settled (STATISTICS.md, check 18).
+    Freshness,
+    /// The event: a trace that both stores give by its id is not found by a search (check 17).
+    QueryParity,
+}
+
+impl StoreCheck {
+    /// Both.
+    pub const ALL: [StoreCheck; 2] = [StoreCheck::Freshness, StoreCheck::QueryParity];
+
+    /// As the plan writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            StoreCheck::Freshness => "freshness",
+            StoreCheck::QueryParity => "queryParity",
+        }
+    }
+
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            StoreCheck::Freshness => "traces that are not whole in the store when they should have settled",
+            StoreCheck::QueryParity => "traces that both stores have, and that a search does not find",
+        }
+    }
 }
 
 /// A Prometheus.
@@ -395,6 +517,18 @@ pub struct Traffic {
     pub expected_traces_per_s: Option<f64>,
     /// The share of traces with an error span, where nothing is wrong.
     pub errors: f64,
+}
+
+impl Plan {
+    /// The share of traces that verification looks at, where a trace store takes the place of a tap: the same traces of
+    /// both environments.
+    pub fn verified_share(&self) -> BasisPoints {
+        let of = |environment: Environment| {
+            let query = self.environments[environment].query.as_ref();
+            query.filter(|query| query.replaces_tap).map_or(BasisPoints::ALL, |query| query.share)
+        };
+        of(Environment::Blue).min(of(Environment::Green))
+    }
 }
 
 /// Reads a plan. Every rule that can be checked is checked, so that one call names every mistake; where the YAML has

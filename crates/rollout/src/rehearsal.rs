@@ -3,7 +3,8 @@
 //!
 //! It is pure: chance comes from the traffic's seed. Gates pass, people approve and resume at once, the gateway applies a
 //! table at once, and no trace is in flight when the weight changes; a hold ends the rehearsal, for it waits for a person.
-//! The plan's metrics from outside are left out, for nothing is known of what they count.
+//! The plan's metrics from outside are left out, for nothing is known of what they count; where trace stores take the place
+//! of taps, their share of the traces is all there is.
 
 use crate::event::{Action, Command, Event, HoldReason, Outcome, Principal, RolloutId, Start};
 use crate::plan::Plan;
@@ -82,6 +83,8 @@ pub fn rehearse(plan: &Plan, setting: &Setting, traffic: Traffic) -> Rehearsed {
     plan.guards.judged.metrics.clear();
     plan.guards.sources.clear();
     let plan = &plan;
+    // Of the others nothing is observed.
+    let setting = &Setting { traces_per_s: setting.traces_per_s * plan.verified_share().share(), ..*setting };
     let mut scene = Scene { plan, setting, traffic, now: EPOCH, sent, owed: 0.0, seen, proved: None };
     match setting.weight {
         Some(weight) => scene.judge_alone(weight),

@@ -1,10 +1,11 @@
 //! Where a rollout stands, in words and numbers: what every view shows.
 
 use crate::event::{Cause, HoldReason, Outcome, RolloutId};
+use crate::found::{self, GroupReport};
 use crate::plan::Step as PlanStep;
 use crate::state::{Halt, Phase, Stage, State};
 use judge::{Assessment, NoiseAssessment, Verdict};
-use model::{BasisPoints, Environment, Finding, ShortDuration, UnixMillis};
+use model::{BasisPoints, Environment, ShortDuration, UnixMillis};
 use serde::{Deserialize, Serialize};
 
 /// What a person, or a program, wants to know of a rollout.
@@ -51,8 +52,8 @@ pub struct Report {
     pub assessment: Option<Assessment>,
     /// Whether blue differs from itself, as far as that was compared: while green has only copies. None before that.
     pub noise: Option<NoiseAssessment>,
-    /// What was found, the most frequent in green first.
-    pub findings: Vec<Finding>,
+    /// What was found, the most telling first: what green shows most beyond blue, and before its consequences.
+    pub findings: Vec<GroupReport>,
     /// Why it was rolled back.
     pub cause: Option<Cause>,
     /// When the rollback or the promotion was decided.
@@ -106,8 +107,6 @@ pub fn report(state: &State, now: UnixMillis) -> Report {
         Phase::Ended { outcome: Outcome::RolledBack(cause), at } => (state.reached, Some(*at), Some(cause.clone())),
     };
     let under_way = matches!(state.phase, Phase::Progressing { .. });
-    let mut findings = state.findings.clone();
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.traces[Environment::Green]));
     let step_report = |(index, step): (usize, &PlanStep)| StepReport {
         does: step.to_string(),
         done: index < reached,
@@ -138,7 +137,7 @@ pub fn report(state: &State, now: UnixMillis) -> Report {
         observations: state.observations,
         assessment: state.assessment.clone(),
         noise: noise(state),
-        findings,
+        findings: found::report(state),
         cause,
         decided_at: state.decided_at,
         ended_at,

@@ -1,12 +1,12 @@
 //! Where a rollout stands.
 
 use crate::event::{Cause, HoldReason, Outcome, Principal, RolloutId};
+use crate::found::Group;
 use crate::plan::{GateName, Plan};
 use crate::steady::SteadyWeights;
 use judge::{Assessment, Judge, NoiseFloor};
 use model::{
-    BasisPoints, BlindSpotCount, Finding, GateVerdict, Observation, Reading, RootOperation, RouteTable, SlowTrace,
-    UnixMillis,
+    BasisPoints, BlindSpotCount, GateVerdict, Observation, Reading, RootOperation, RouteTable, SlowTrace, UnixMillis,
 };
 use serde::Serialize;
 
@@ -54,7 +54,7 @@ pub struct State {
     /// Observations so far.
     pub observations: u64,
     /// What was found so far, grouped; bounded by [`State::MAX_FINDINGS`].
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Group>,
     /// Operations and edges of which a trace went unseen so far; bounded by [`State::MAX_FINDINGS`].
     pub blind_spots: Vec<BlindSpotCount>,
     /// The slowest trace of green in the last observation that had one.

@@ -3,7 +3,7 @@
 use crate::random::Random;
 use model::{SpanId, TraceId};
 use std::ops::Range;
-use verify::SpanFact;
+use verify::{SpanFact, Status};
 
 type Resource = &'static [(&'static str, &'static [u8])];
 
@@ -11,7 +11,7 @@ pub(crate) struct Operation {
     pub(crate) service: &'static str,
     name: &'static str,
     kind: u8,
-    keys: &'static [&'static str],
+    attributes: &'static [(&'static str, &'static [u8])],
     resource: Resource,
 }
 
@@ -23,13 +23,25 @@ const MAIL: Resource = &[("service.name", b"mail")];
 
 /// The root's operation comes first, then the most common one.
 pub(crate) const OPERATIONS: [Operation; 7] = [
-    Operation { service: "frontend", name: "GET /", kind: 2, keys: &["http.method", "url.path"], resource: FRONTEND },
-    Operation { service: COMMON, name: "add", kind: 2, keys: &["rpc.method"], resource: CART },
-    Operation { service: COMMON, name: "save", kind: 3, keys: &["db.name", "db.system"], resource: CART },
-    Operation { service: "payment", name: "charge", kind: 2, keys: &["amount"], resource: PAYMENT },
-    Operation { service: "shipping", name: "quote", kind: 2, keys: &["country"], resource: SHIPPING },
-    Operation { service: "frontend", name: "render", kind: 1, keys: &[], resource: FRONTEND },
-    Operation { service: "mail", name: "send", kind: 5, keys: &["queue"], resource: MAIL },
+    Operation {
+        service: "frontend",
+        name: "GET /",
+        kind: 2,
+        attributes: &[("http.method", b""), ("url.path", b"")],
+        resource: FRONTEND,
+    },
+    Operation { service: COMMON, name: "add", kind: 2, attributes: &[("rpc.method", b"")], resource: CART },
+    Operation {
+        service: COMMON,
+        name: "save",
+        kind: 3,
+        attributes: &[("db.name", b""), ("db.system", b"")],
+        resource: CART,
+    },
+    Operation { service: "payment", name: "charge", kind: 2, attributes: &[("amount", b"")], resource: PAYMENT },
+    Operation { service: "shipping", name: "quote", kind: 2, attributes: &[("country", b"")], resource: SHIPPING },
+    Operation { service: "frontend", name: "render", kind: 1, attributes: &[], resource: FRONTEND },
+    Operation { service: "mail", name: "send", kind: 5, attributes: &[("queue", b"")], resource: MAIL },
 ];
 
 /// A service that most traces pass.
@@ -98,17 +110,18 @@ impl Trace {
     pub(crate) fn fact(&self, span: usize, change: Change) -> SpanFact<'static> {
         let &Span { id, parent, operation, error } = &self.spans[span];
         let of = &OPERATIONS[operation];
-        let keys = if change == Change::Key { of.keys.get(1..).unwrap_or_default() } else { of.keys };
+        let attributes = if change == Change::Key { of.attributes.get(1..).unwrap_or_default() } else { of.attributes };
         SpanFact {
             trace: self.id,
             span: id,
             parent: if change == Change::Parent { SpanId([1; 8]) } else { parent },
             kind: of.kind,
-            error,
+            status: Status { code: if error { 2 } else { 0 }, message: "" },
             service: of.service,
             operation: of.name,
-            keys,
+            attributes,
             resource: of.resource,
+            ..SpanFact::default()
         }
     }
 }

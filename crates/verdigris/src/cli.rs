@@ -2,9 +2,11 @@
 
 mod judge;
 mod trace;
+mod verify;
 
 pub use judge::{Axis, Effect, Judge, Replay, Simulate};
 pub use trace::{Diff, Look, Show, Trace};
+pub use verify::{Learn, Verify};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -49,6 +51,9 @@ pub enum Command {
     /// The judge by itself: on simulated traffic, and again on recorded evidence.
     #[command(subcommand)]
     Judge(Judge),
+    /// Verification by itself, on recorded spans: needs no server.
+    #[command(subcommand)]
+    Verify(Verify),
     /// Traces side by side: two files, or what was sent beside what came out.
     #[command(subcommand)]
     Trace(Trace),
@@ -92,6 +97,8 @@ pub enum Fault {
     SpanLoss,
     /// One attribute of one service is dropped.
     AttributeDrop,
+    /// One attribute of one service comes out masked.
+    Mask,
     /// The spans of one service get another parent.
     Reparent,
     /// Everything comes out late.

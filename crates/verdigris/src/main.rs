@@ -22,7 +22,8 @@ fn main() -> ExitCode {
         | Command::Rollout(_)
         | Command::Ledger(_)
         | Command::Judge(_)
-        | Command::Trace(_) => "error",
+        | Command::Trace(_)
+        | Command::Verify(_) => "error",
     };
     let filter = EnvFilter::try_from_env("VERDIGRIS_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
@@ -49,6 +50,7 @@ fn run(cli: Cli) -> Result<Exit, Failed> {
         Command::Plan(command) => commands::plan::run(&command, cli.format),
         Command::Ledger(command) => commands::ledger::run(command, cli.format),
         Command::Judge(command) => commands::judge::run(command, cli.format),
+        Command::Verify(command) => commands::verify::run(&command, cli.format),
         Command::Trace(command) => commands::trace::run(command, cli.format),
         Command::Rollout(command) => runtime()?.block_on(commands::rollout::run(command, cli.format)),
         Command::Serve(command) => {

@@ -1,5 +1,10 @@
 //! From what passes the gateway to observations: a thread of its own, so that verification never blocks traffic
-//! (invariant 5).
+//! (invariant 5). What comes out of an environment without a tap is read from its trace store ([`stores`]).
+
+mod parity;
+mod stores;
+
+mod meant;
 
 use crate::clock;
 use control::{Handle, Input, Watching};
@@ -10,12 +15,13 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use stores::Stores;
 use tokio::sync::{mpsc, oneshot, watch};
-use verify::{Config, Delivery, SpanFact, Verifier};
+use verify::{Config, Delivery, SpanFact, Status, Verifier};
 
 /// Views that wait for verification; the gateway bounds their bytes as well.
 pub const MAX_VIEWS: usize = 8_192;
-/// Spans that are followed at once: with about 100 bytes each 60 MB. That is 1,700 spans/s for the default horizon of
+/// Spans that are followed at once: with about 130 bytes each 80 MB. That is 1,700 spans/s for the default horizon of
 /// 335 s, and 8,000 for one of 60 s; beyond, a share of the traces is verified.
 const MAX_SPANS: usize = 600_000;
 
@@ -67,8 +73,12 @@ pub fn spawn(
     let (ending, ended) = oneshot::channel();
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
     let max_rate = MAX_RATE_PER_CORE * cores;
+    // Stores are asked where the traffic is served: this thread may wait for nobody.
+    let asking = tokio::runtime::Handle::current();
     std::thread::Builder::new().name("verify".to_owned()).spawn(move || {
-        runtime.block_on(Observer { views, watching, handle, examples, share, alone, current: None, max_rate }.run());
+        let (current, stores) = (None, None);
+        let observer = Observer { views, watching, handle, examples, share, alone, current, stores, asking, max_rate };
+        runtime.block_on(observer.run());
         drop(ending);
     })?;
     Ok(ended)
@@ -82,6 +92,9 @@ struct Observer {
     share: Arc<ViewShare>,
     alone: watch::Receiver<bool>,
     current: Option<(Watching, Verifier)>,
+    /// The trace stores of the rollout that is watched, if its plan has any.
+    stores: Option<Stores>,
+    asking: tokio::runtime::Handle,
     max_rate: u64,
 }
 
@@ -124,6 +137,7 @@ impl Observer {
         if self.current.as_ref().map(|(watching, _)| watching) == wanted.as_ref() {
             return;
         }
+        self.stores = wanted.as_ref().and_then(|watching| Stores::of(watching, self.asking.clone()));
         self.current = wanted.map(|watching| {
             let config = Config {
                 batch_ms: watching.batch_ms,
@@ -134,13 +148,15 @@ impl Observer {
                 key: clock::random(),
                 route_key: watching.route_key,
             };
-            (watching, Verifier::new(config, clock::now()))
+            let meant = meant::meant(&watching);
+            (watching, Verifier::new(config, clock::now()).with(meant))
         });
         self.share.set(u64::MAX);
     }
 
     fn take(&mut self, view: &View) {
         let Some((_, verifier)) = &mut self.current else { return };
+        let stores = &mut self.stores;
         let read = match view {
             View::Sent { environment, role, message, handed_over_us, outcome, .. } => {
                 let delivery = match outcome {
@@ -149,16 +165,29 @@ impl Observer {
                     Outcome::Acknowledged(_) | Outcome::Unknown { .. } => Delivery::Unknown,
                     Outcome::Refused(_) => Delivery::Refused,
                 };
-                let tell = telling(*role);
-                for_each_span(message, |span| tell(verifier, *environment, delivery, *handed_over_us, &fact(span)))
+                let handed_over =
+                    HandedOver { environment: *environment, role: *role, delivery, at_us: *handed_over_us };
+                for_each_span(message, |span| handed_over.tell(verifier, stores.as_mut(), span))
             }
             View::Unanswered { environment, role, message, handed_over_us, .. } => {
-                let (tell, delivery) = (telling(*role), Delivery::Unanswered);
-                for_each_span(message, |span| tell(verifier, *environment, delivery, *handed_over_us, &fact(span)))
+                let (role, delivery, at_us) = (*role, Delivery::Unanswered, *handed_over_us);
+                let handed_over = HandedOver { environment: *environment, role, delivery, at_us };
+                for_each_span(message, |span| handed_over.tell(verifier, stores.as_mut(), span))
             }
             View::NotMirrored { environment, message } => {
                 let now = clock::now();
-                for_each_span(message, |span| verifier.leave_out(*environment, span.trace_id, now))
+                let is_looked_at = |trace| stores.as_ref().is_none_or(|stores| stores.includes(trace));
+                for_each_span(message, |span| {
+                    if is_looked_at(span.trace_id) {
+                        verifier.leave_out(*environment, span.trace_id, now);
+                    }
+                })
+            }
+            // What comes out there was not all that came out: the plan names no tap of this environment.
+            View::Out { environment, .. }
+                if stores.as_ref().is_some_and(|stores| stores.replaces_tap(*environment)) =>
+            {
+                Ok(())
             }
             View::Out { environment, message, at_us } => {
                 for_each_span(message, |span| verifier.out(*environment, *at_us, &fact(span)))
@@ -175,8 +204,15 @@ impl Observer {
 
     async fn advance(&mut self, now: UnixMillis) {
         let Some((watching, verifier)) = &mut self.current else { return };
+        if let Some(stores) = &mut self.stores {
+            // Before batches are closed over what the stores have answered.
+            for (metric, measurement) in stores.advance(clock::now(), verifier) {
+                let rollout = watching.rollout.clone();
+                self.handle.tell(Input::Measured { rollout, metric, measurement }).await;
+            }
+        }
         let observations = verifier.advance(now);
-        self.share.set(verifier.ceiling());
+        self.share.set(verifier.ceiling().min(self.stores.as_ref().map_or(u64::MAX, Stores::ceiling)));
         for observation in observations {
             let found = observation.findings.iter().filter_map(|finding| finding.example);
             let unseen = observation.blind_spots.iter().filter_map(|spot| spot.example);
@@ -207,6 +243,32 @@ fn time_of(view: &View) -> Option<UnixMillis> {
     }
 }
 
+/// What is the same of all spans of a request that was handed to an environment.
+struct HandedOver {
+    environment: Environment,
+    role: Role,
+    delivery: Delivery,
+    at_us: u64,
+}
+
+impl HandedOver {
+    fn tell(&self, verifier: &mut Verifier, stores: Option<&mut Stores>, span: &otlp::SpanView<'_>) {
+        let HandedOver { environment, role, delivery, at_us } = *self;
+        let Some(stores) = stores else {
+            return telling(role)(verifier, environment, delivery, at_us, &fact(span));
+        };
+        if !stores.includes(span.trace_id) {
+            return;
+        }
+        let fact = stores.fact(environment, span);
+        telling(role)(verifier, environment, delivery, at_us, &fact);
+        let at = UnixMillis(at_us / 1_000);
+        if !stores.handed_over(environment, at, delivery, &fact) {
+            verifier.leave_out(environment, span.trace_id, at);
+        }
+    }
+}
+
 /// How verification is told of a hand-over.
 fn telling(role: Role) -> fn(&mut Verifier, Environment, Delivery, u64, &SpanFact<'_>) {
     match role {
@@ -215,16 +277,25 @@ fn telling(role: Role) -> fn(&mut Verifier, Environment, Delivery, u64, &SpanFac
     }
 }
 
-fn fact<'a>(span: &otlp::SpanView<'a>) -> SpanFact<'a> {
+/// What verification reads of a span.
+pub(crate) fn fact<'a>(span: &otlp::SpanView<'a>) -> SpanFact<'a> {
     SpanFact {
         trace: span.trace_id,
         span: span.span_id,
         parent: span.parent_span_id,
         kind: span.kind,
-        error: span.error,
         service: span.service,
         operation: span.name,
-        keys: span.attribute_keys,
+        start_ns: span.start_unix_ns,
+        end_ns: span.end_unix_ns,
+        status: Status { code: span.status.code, message: span.status.message },
+        trace_state: span.trace_state,
+        flags: span.flags,
+        attributes: span.attributes,
+        events: span.events,
+        links: span.links,
+        dropped: span.dropped,
+        scope: [span.scope.name, span.scope.version, span.scope.schema_url],
         resource: span.resource,
     }
 }

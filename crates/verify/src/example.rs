@@ -1,8 +1,11 @@
 //! Traces kept as evidence: what was sent of them and what came out.
 
+use crate::content;
+use crate::digest::Differences;
+use crate::finding::key_text;
 use crate::trace::{Span, Trace};
 use crate::vocabulary::Vocabulary;
-use model::{Environment, SpanId, TraceId};
+use model::{Check, Environment, SpanId, TraceId};
 use serde::Serialize;
 use std::collections::VecDeque;
 
@@ -48,6 +51,23 @@ pub struct ExampleSpan {
     pub missing_keys: Vec<String>,
     /// The parent's id as it came out; `None` if the span did not come out.
     pub came_out_parent: Option<SpanId>,
+    /// Microseconds from the start of the trace's first span, as it was sent, or as it came out if it was not sent.
+    pub start_us: i32,
+    /// Microseconds, of the side that was known first.
+    pub duration_us: u32,
+    /// What else differs between what was sent and what came out.
+    pub differences: Vec<ExampleDifference>,
+}
+
+/// One difference of an [`ExampleSpan`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExampleDifference {
+    /// What kind.
+    pub check: Check,
+    /// The attribute's key, or the part of the span.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// The examples that were noted last.
@@ -86,26 +106,34 @@ pub(crate) fn example(environment: Environment, id: TraceId, trace: &Trace, word
 }
 
 fn differs(span: &Span) -> bool {
-    let same = span.sent.parent == span.came_out.parent
-        && span.sent.keys == span.came_out.keys
-        && span.sent.resource == span.came_out.resource;
-    !span.is_sent() || span.outs != 1 || !same
+    let same = span.sent().parent == span.came_out().parent
+        && span.sent().keys == span.came_out().keys
+        && span.sent().resource == span.came_out().resource;
+    !span.is_sent() || span.outs != 1 || !same || span.differences() != Differences::default()
 }
 
 fn example_span(span: &Span, words: &Vocabulary) -> ExampleSpan {
-    let mut missing_keys = Vec::new();
+    let (mut missing_keys, mut differences) = (Vec::new(), Vec::new());
     if span.is_sent() && span.is_out() {
-        words.missing_keys(span.sent.keys, span.came_out.keys, |key| missing_keys.push(key.to_owned()));
+        words.missing_keys(span.sent().keys, span.came_out().keys, |key| missing_keys.push(key.to_owned()));
+        content::differences(span, false, words, |check, key| {
+            if check != Check::MissingAttribute {
+                differences.push(ExampleDifference { check, key: key_text(&key, words) });
+            }
+        });
     }
     ExampleSpan {
         span: span.span,
-        parent: if span.is_sent() { span.sent.parent } else { span.came_out.parent },
+        parent: if span.is_sent() { span.sent().parent } else { span.came_out().parent },
         kind: span.kind,
         service: words.name_of(span.service).to_owned(),
         operation: words.name_of(span.operation).to_owned(),
         sent: span.is_sent(),
         out: span.outs.into(),
         missing_keys,
-        came_out_parent: span.is_out().then_some(span.came_out.parent),
+        came_out_parent: span.is_out().then_some(span.came_out().parent),
+        start_us: if span.is_sent() { span.sent_times() } else { span.out_times() }.start_us,
+        duration_us: span.times.duration_us,
+        differences,
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Place {
     /// Its position among the batch's traces.
     pub(crate) position: usize,
     pub(crate) trace: TraceId,
+    /// The half of its environment's traces that it is counted in.
+    pub(crate) is_odd: bool,
     pub(crate) assigned: UnixMillis,
 }
 
@@ -28,7 +30,16 @@ pub(crate) struct Place {
 pub(crate) enum Key {
     None,
     Attribute(Box<str>),
-    Parent { service: NameId, operation: NameId },
+    /// One of these, which cannot be told apart.
+    OneOf(Box<[Box<str>]>),
+    Part(&'static str),
+    Edge {
+        from: NameId,
+    },
+    Parent {
+        service: NameId,
+        operation: NameId,
+    },
 }
 
 /// Where to find a trace again: its environment, id and position in the batch.
@@ -122,10 +133,13 @@ fn finding(group: &Group, shown: &Shown, words: &Vocabulary) -> Finding {
     }
 }
 
-fn key_text(key: &Key, words: &Vocabulary) -> Option<String> {
+pub(crate) fn key_text(key: &Key, words: &Vocabulary) -> Option<String> {
     match key {
         Key::None => None,
         Key::Attribute(key) => Some(printable(key, MAX_KEY_BYTES)),
+        Key::OneOf(keys) => Some(printable(&keys.join(" or "), MAX_KEY_BYTES)),
+        Key::Part(part) => Some((*part).to_owned()),
+        Key::Edge { from } => Some(printable(&format!("from {}", words.name_of(*from)), MAX_KEY_BYTES)),
         Key::Parent { service, operation } => {
             let parent = format!("{} {}", words.name_of(*service), words.name_of(*operation));
             Some(printable(&parent, MAX_KEY_BYTES))

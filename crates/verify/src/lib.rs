@@ -11,23 +11,31 @@
 //! A hand-over is told when it was answered, or before that if the answer takes long ([`Delivery::Unanswered`]). A span
 //! that still waits for an answer when its batch closes was not taken, as far as anyone can tell: a failed export.
 
+mod content;
 pub mod diff;
+mod digest;
 mod example;
 mod fact;
 mod finding;
 mod histogram;
 mod keyed;
+mod learn;
 mod memory;
 mod pace;
 mod root;
 mod share;
+mod stray;
+mod structure;
 mod subject;
 mod tally;
 mod trace;
+mod transformation;
 mod verifier;
 mod vocabulary;
 
-pub use example::{ExampleSpan, ExampleTrace};
-pub use fact::{Delivery, SpanFact};
+pub use example::{ExampleDifference, ExampleSpan, ExampleTrace};
+pub use fact::{Delivery, SpanFact, Status};
 pub use histogram::record;
+pub use learn::{Change, Difference, Learned, Learner, Least};
+pub use transformation::{Part, Precision, Transformations};
 pub use verifier::{Config, Stats, Verifier};

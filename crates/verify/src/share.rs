@@ -1,7 +1,7 @@
 //! Which share of the traces is verified, by hash, and how many were left out for it. Whole traces are left out, the
 //! same ones in both environments, so what remains is a fair sample of both.
 
-use model::UnixMillis;
+use model::{BasisPoints, UnixMillis};
 
 /// Bits that count the distinct traces left out of one batch of one environment: 2^17 bits are 16 KiB, made only when
 /// a trace is left out. Traces whose hashes share a bit are counted once: 4 % too few at 10,000 traces a batch.
@@ -69,6 +69,11 @@ impl Share {
     /// The share that is verified, in parts of 2^32.
     pub(crate) fn parts(&self) -> u64 {
         (self.ceiling >> 32) + 1
+    }
+
+    /// So many parts of 2^32 in hundredths of a percent, rounded down.
+    pub(crate) fn basis_points(parts: u64) -> BasisPoints {
+        BasisPoints::new(((parts * 10_000) >> 32) as u16).unwrap_or(BasisPoints::ALL)
     }
 }
 

@@ -57,6 +57,10 @@ impl Subjects {
         sent.clear();
     }
 
+    pub(crate) fn has(&self, subject: SubjectId) -> bool {
+        self.counts.contains_key(&subject)
+    }
+
     /// Adds the batch to the counts since the start. The subjects of which a trace went unseen, the most unseen first;
     /// the traces that are their examples; and how many subjects were omitted.
     pub(crate) fn finish(
@@ -106,6 +110,10 @@ impl SubjectsEver {
     /// Times that a subject of a batch did not fit.
     pub(crate) fn not_kept(&self) -> u64 {
         self.not_kept
+    }
+
+    pub(crate) fn has(&self, subject: SubjectId) -> bool {
+        self.counts.contains_key(&subject)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -1,17 +1,24 @@
 //! Judges the traces of one batch and counts what they show.
 
+use crate::content;
 use crate::finding::{Example, Findings, Key, Place};
 use crate::histogram::{record, record_of_operation};
 use crate::keyed::Keyed;
 use crate::root::{RootId, Roots};
+use crate::stray::Strays;
+use crate::structure::ById;
 use crate::subject::{SubjectId, Subjects, SubjectsEver};
 use crate::trace::{Span, Trace};
-use crate::vocabulary::Vocabulary;
+use crate::vocabulary::{NameId, Vocabulary};
 use model::{
-    ArmCounts, Check, Environment, MAX_OPERATIONS_PER_OBSERVATION, Observation, OperationCounts, OperationLatency,
-    PerEnvironment, RootOperation, SlowTrace, SpanId, TraceId, UnixMillis,
+    ArmCounts, BasisPoints, Check, Environment, MAX_OPERATIONS_PER_OBSERVATION, Observation, OperationCounts,
+    OperationLatency, PerEnvironment, RootOperation, SlowTrace, SpanId, TraceId, UnixMillis,
 };
 use std::collections::BTreeSet;
+
+/// Unsent edges of a batch that are held until all that was sent in it is known: 4,096 of 170 bytes are 700 KB. More are
+/// not counted as new dependencies; each is a re-parented span nevertheless.
+const MAX_UNSENT_EDGES: usize = 4_096;
 
 /// A trace whose batch closes.
 #[derive(Debug)]
@@ -45,6 +52,7 @@ pub(crate) struct Tally {
     roots: Vec<RootId>,
     findings: Findings,
     subjects: Subjects,
+    unsent_edges: Vec<UnsentEdge>,
     // Kept between traces, so that judging a trace allocates nothing where nothing is wrong.
     by_id: Vec<(SpanId, u32)>,
     sent_subjects: Vec<(SubjectId, bool)>,
@@ -59,18 +67,12 @@ struct OperationTally {
     slowest: Option<(SlowTrace, Place)>,
 }
 
-/// Spans of the trace that have one id: more than one where client and server share it.
-struct ById<'a> {
-    trace: &'a Trace,
-    by_id: &'a [(SpanId, u32)],
-}
-
-impl<'a> ById<'a> {
-    fn get(&self, id: SpanId) -> impl Iterator<Item = &'a Span> + Clone {
-        let from = self.by_id.partition_point(|(known, _)| *known < id);
-        let (trace, by_id) = (self.trace, self.by_id);
-        by_id[from..].iter().take_while(move |(known, _)| *known == id).map(move |(_, at)| &trace.spans[*at as usize])
-    }
+/// An edge between two services that came out of a trace in which it was not sent.
+#[derive(Debug)]
+struct UnsentEdge {
+    from: NameId,
+    span: Span,
+    place: Place,
 }
 
 impl Tally {
@@ -87,55 +89,73 @@ impl Tally {
             roots: Vec::new(),
             findings: Findings::new(keyed),
             subjects: Subjects::new(keyed),
+            unsent_edges: Vec::new(),
             by_id: Vec::new(),
             sent_subjects: Vec::new(),
         }
     }
 
-    /// Counts one trace. `position` is its own among the batch's traces.
-    pub(crate) fn judge(&mut self, position: usize, closing: &Closing, words: &Vocabulary) {
+    /// Counts one trace. `position` is its own among the batch's traces; `samples` says that the pipeline may leave out
+    /// whole traces.
+    pub(crate) fn judge(
+        &mut self,
+        position: usize,
+        closing: &Closing,
+        strays: &Strays,
+        samples: bool,
+        words: &Vocabulary,
+    ) {
         let trace = &closing.trace;
-        let place = Place { environment: closing.environment, position, trace: closing.id, assigned: trace.assigned };
+        let place = Place {
+            environment: closing.environment,
+            position,
+            trace: closing.id,
+            is_odd: trace.hash & 1 == 1,
+            assigned: trace.assigned,
+        };
         let mut by_id = std::mem::take(&mut self.by_id);
-        by_id.clear();
-        by_id.extend(trace.spans.iter().enumerate().map(|(at, span)| (span.span, at as u32)));
-        by_id.sort_unstable();
-        let parents = ById { trace, by_id: &by_id };
+        let tree = ById::new(trace, &mut by_id);
 
         let mut shown = BTreeSet::new();
-        let mut slowest_us = None;
-        let mut whole = true;
+        let mut took = None;
         let mut root: Option<&Span> = None;
         for span in &trace.spans {
             if closing.is_fabricated(span) {
-                shown.insert(Check::FabricatedSpan);
-                self.findings.note(Check::FabricatedSpan, span, Key::None, place);
-            }
-            if !span.judged {
-                continue;
+                let is_stray = strays.sent_in(span.span, span.kind).is_some_and(|sent_in| sent_in != closing.id);
+                let check = if is_stray { Check::SplitTrace } else { Check::FabricatedSpan };
+                shown.insert(check);
+                self.findings.note(check, span, Key::None, place);
             }
             // Of several roots the one with the lowest id, whichever came first and in either environment.
-            if span.sent.parent == SpanId::NONE
+            if span.judged
+                && span.sent().parent == SpanId::NONE
                 && root.is_none_or(|root| (span.span, span.kind) < (root.span, root.kind))
             {
                 root = Some(span);
             }
-            self.judge_delivery(span, closing, place, &mut shown);
-            if span.is_out() {
-                self.judge_content(span, &parents, place, words, &mut shown);
+        }
+        if samples && is_sampled_out(trace) {
+            shown.insert(Check::SampledOut);
+            if let Some(root) = root.or(trace.spans.first()) {
+                self.findings.note(Check::SampledOut, root, Key::None, place);
             }
-            if span.acknowledged {
-                let latency_us = span.out_us.saturating_sub(span.handed_over_us);
-                whole &= span.is_out();
-                slowest_us = slowest_us.max(Some(latency_us));
-                self.collect_subjects(span, &parents);
+        } else {
+            for span in trace.spans.iter().filter(|span| span.judged) {
+                self.judge_delivery(span, closing, place, &mut shown);
+                if span.is_out() {
+                    self.judge_content(span, &tree, place, words, &mut shown);
+                }
+                if span.acknowledged {
+                    Took::add(&mut took, span);
+                    self.collect_subjects(span, &tree);
+                }
             }
+            self.judge_structure(trace, &tree, place, &mut shown);
         }
 
         let arm = self.arm(closing);
         arm.traces += 1;
         shown.into_iter().for_each(|check| *arm.events.entry(check).or_insert(0) += 1);
-        let took = slowest_us.map(|latency_us| Took { latency_us, whole });
         match took {
             Some(took) if took.whole => {
                 record(&mut arm.latency_us, took.latency_us);
@@ -153,13 +173,14 @@ impl Tally {
 
     /// The batch's observation, and the traces that are its examples.
     pub(crate) fn finish(
-        self,
+        mut self,
         batch: u64,
         batch_ms: u64,
         left_out: PerEnvironment<u64>,
         (subjects, roots): (&mut SubjectsEver, &mut Roots),
         words: &Vocabulary,
     ) -> (Observation, Vec<Example>) {
+        self.count_new_dependencies(subjects);
         let (findings, mut examples, omitted_findings) = self.findings.finish(words);
         let (blind_spots, unseen, omitted_subjects) = self.subjects.finish(subjects, words);
         examples.extend(unseen);
@@ -185,8 +206,28 @@ impl Tally {
             blind_spots,
             operations: self.operations.into_iter().filter_map(OperationTally::counts).collect(),
             omitted: omitted_findings + omitted_subjects,
+            // Of the verifier, which alone knows it.
+            verified: BasisPoints::ALL,
         };
         (observation, examples)
+    }
+
+    /// An edge that came out of a trace in which it was not sent is new if it was sent in no other trace so far.
+    fn count_new_dependencies(&mut self, ever: &SubjectsEver) {
+        let mut last = None;
+        for UnsentEdge { from, span, place } in std::mem::take(&mut self.unsent_edges) {
+            let edge = SubjectId::Edge { from, to: span.service };
+            if self.subjects.has(edge) || ever.has(edge) {
+                continue;
+            }
+            self.findings.note(Check::NewDependency, &span, Key::Edge { from }, place);
+            let trace = (place.environment, place.position);
+            if last != Some(trace) {
+                last = Some(trace);
+                let arm = self.arm_of(place.environment, place.is_odd);
+                *arm.events.entry(Check::NewDependency).or_insert(0) += 1;
+            }
+        }
     }
 
     /// Counts what a trace of this root operation took, if that operation is chosen; else the root, for the choice.
@@ -201,9 +242,13 @@ impl Tally {
 
     /// Where the trace is counted. The lowest bit of its mark says nothing of its bucket, nor of whether it is verified.
     fn arm(&mut self, closing: &Closing) -> &mut ArmCounts {
-        match closing.environment {
-            Environment::Blue if closing.trace.hash & 1 == 1 => &mut self.odd_blue,
-            environment @ (Environment::Blue | Environment::Green) => &mut self.arms[environment],
+        self.arm_of(closing.environment, closing.trace.hash & 1 == 1)
+    }
+
+    fn arm_of(&mut self, environment: Environment, is_odd: bool) -> &mut ArmCounts {
+        match environment {
+            Environment::Blue if is_odd => &mut self.odd_blue,
+            Environment::Blue | Environment::Green => &mut self.arms[environment],
         }
     }
 
@@ -230,7 +275,7 @@ impl Tally {
     fn judge_content(
         &mut self,
         span: &Span,
-        parents: &ById<'_>,
+        tree: &ById<'_>,
         place: Place,
         words: &Vocabulary,
         shown: &mut BTreeSet<Check>,
@@ -239,34 +284,56 @@ impl Tally {
             shown.insert(check);
             self.findings.note(check, span, key, place);
         };
-        if span.came_out.parent != span.sent.parent {
+        if span.came_out().parent != span.sent().parent {
             note(Check::Reparented, Key::None);
         }
-        if let Some(parent) = lost_parent(span, parents) {
+        if let Some(parent) = tree.lost_parent(span) {
             note(Check::Orphan, Key::Parent { service: parent.service, operation: parent.operation });
         }
-        words.missing_keys(span.sent.keys, span.came_out.keys, |key| {
-            note(Check::MissingAttribute, Key::Attribute(key.into()));
-        });
-        words.changed_attributes(span.sent.resource, span.came_out.resource, |key| {
-            note(Check::ChangedResource, Key::Attribute(key.into()));
+        content::differences(span, tree.is_skewed(span), words, note);
+    }
+
+    /// What can be told from all spans that came out together, where one of them hangs elsewhere.
+    fn judge_structure(&mut self, trace: &Trace, tree: &ById<'_>, place: Place, shown: &mut BTreeSet<Check>) {
+        let hangs_elsewhere =
+            |span: &&Span| span.judged && span.is_out() && span.came_out().parent != span.sent().parent;
+        if !trace.spans.iter().any(|span| hangs_elsewhere(&span)) {
+            return;
+        }
+        let is_root = |span: &&Span| span.is_out() && span.came_out().parent == SpanId::NONE;
+        let roots = trace.spans.iter().filter(is_root).count();
+        for span in trace.spans.iter().filter(hangs_elsewhere) {
+            if is_root(&span) && roots > 1 {
+                shown.insert(Check::ManyRoots);
+                self.findings.note(Check::ManyRoots, span, Key::None, place);
+            }
+            if let Some(parent) = tree.parent_out(span)
+                && parent.service != span.service
+                && self.unsent_edges.len() < MAX_UNSENT_EDGES
+            {
+                self.unsent_edges.push(UnsentEdge { from: parent.service, span: *span, place });
+            }
+        }
+        tree.cycles(|span| {
+            shown.insert(Check::Cycle);
+            self.findings.note(Check::Cycle, span, Key::None, place);
         });
     }
 
     /// The operation of an acknowledged span, and the edge from its parent's service.
-    fn collect_subjects(&mut self, span: &Span, parents: &ById<'_>) {
+    fn collect_subjects(&mut self, span: &Span, tree: &ById<'_>) {
         let operation = SubjectId::Operation { service: span.service, operation: span.operation, kind: span.kind };
         self.sent_subjects.push((operation, span.is_out()));
-        if span.sent.parent == SpanId::NONE {
+        if span.sent().parent == SpanId::NONE {
             return;
         }
-        let candidates = parents.get(span.sent.parent).filter(|parent| parent.judged && parent.acknowledged);
+        let candidates = tree.get(span.sent().parent).filter(|parent| parent.judged && parent.acknowledged);
         // Where client and server share the parent's id, the one in the span's own service is its parent.
         let Some(parent) = candidates.clone().next() else { return };
         if candidates.clone().any(|parent| parent.service == span.service) {
             return;
         }
-        let linked = span.is_out() && span.came_out.parent == span.sent.parent;
+        let linked = span.is_out() && span.came_out().parent == span.sent().parent;
         let edge = SubjectId::Edge { from: parent.service, to: span.service };
         self.sent_subjects.push((edge, linked && candidates.clone().any(Span::is_out)));
     }
@@ -280,6 +347,14 @@ struct Took {
 }
 
 impl Took {
+    /// Takes one acknowledged span of the trace.
+    fn add(took: &mut Option<Took>, span: &Span) {
+        let latency_us = span.out_us.saturating_sub(span.handed_over_us);
+        let of_trace = took.get_or_insert(Took { latency_us, whole: true });
+        of_trace.latency_us = of_trace.latency_us.max(latency_us);
+        of_trace.whole &= span.is_out();
+    }
+
     /// Keeps the trace as an example if it is slower than the one that is kept.
     fn keep_slowest(self, slowest: &mut Option<(SlowTrace, Place)>, place: Place) {
         if slowest.as_ref().is_none_or(|(known, _)| self.latency_us > known.latency_us) {
@@ -311,14 +386,7 @@ impl OperationTally {
     }
 }
 
-/// The parent of a span that came out, if it was sent in time and nothing with its id came out.
-fn lost_parent<'a>(span: &Span, parents: &ById<'a>) -> Option<&'a Span> {
-    if span.came_out.parent == SpanId::NONE {
-        return None;
-    }
-    let candidates = parents.get(span.came_out.parent);
-    if candidates.clone().any(Span::is_out) {
-        return None;
-    }
-    candidates.clone().find(|parent| parent.judged)
+/// Whether the pipeline took spans of the trace, and nothing of it came out.
+fn is_sampled_out(trace: &Trace) -> bool {
+    trace.spans.iter().any(|span| span.acknowledged) && !trace.spans.iter().any(Span::is_out)
 }

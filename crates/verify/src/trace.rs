@@ -1,14 +1,15 @@
 //! One trace in one environment, while it is in flight: what was sent of it and what came out.
 
+use crate::digest::{Differences, Digests};
 use crate::keyed::{Keyed, Map};
 use crate::vocabulary::{KeysId, NameId, ResourceId};
 use model::{SpanId, UnixMillis};
 use std::collections::BTreeMap;
 
-/// From this many spans on a trace gets an index. Up to here a scan over 32 spans of 80 bytes is as fast.
+/// From this many spans on a trace gets an index. Up to here a scan over 32 spans of 104 bytes is as fast.
 const INDEX_FROM: usize = 32;
 
-/// Spans of one trace that are kept; a larger trace is left out. 65,536 spans of 80 bytes are 5 MiB.
+/// Spans of one trace that are kept; a larger trace is left out. 65,536 spans of 104 bytes are 6.5 MiB.
 pub(crate) const MAX_SPANS_PER_TRACE: usize = 65_536;
 
 /// Why a trace is in the table.
@@ -35,6 +36,8 @@ pub(crate) struct Trace {
     /// Its first hand-over was told of in time, and before anything left it out.
     pub(crate) is_assigned: bool,
     pub(crate) spans: Vec<Span>,
+    /// What the spans' times count from: the start of the span that was known first, nanoseconds since the epoch.
+    pub(crate) begins_ns: u64,
     index: Option<Box<Map<(SpanId, u8), u32>>>,
     /// Hand-overs without an answer so far, by the span's position and the time in microseconds, and how many there
     /// are. Empty but for a pipeline that hangs, so they are kept here and do not make every span larger.
@@ -49,14 +52,45 @@ pub(crate) struct Content {
     pub(crate) resource: ResourceId,
 }
 
-/// One span: 80 bytes.
-#[derive(Clone, Copy, Debug, Default)]
+/// When a span was, beside the beginning of its trace; times that are further away are as far as can be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// Microseconds from the trace's beginning.
+    pub(crate) start_us: i32,
+    pub(crate) duration_us: u32,
+}
+
+impl Times {
+    pub(crate) fn end_us(self) -> i64 {
+        i64::from(self.start_us) + i64::from(self.duration_us)
+    }
+}
+
+/// What is known of the side of a span that came second.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Second {
+    /// Nothing yet: the first one's digests wait for it.
+    Awaited(Digests),
+    /// What is kept of it, and what of it differs from the first.
+    Compared {
+        content: Content,
+        differences: Differences,
+        /// By how many microseconds it starts later than the first.
+        shift_us: i32,
+        /// It is as long as the first.
+        is_as_long: bool,
+    },
+}
+
+/// One span: 104 bytes.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     pub(crate) span: SpanId,
-    /// As it was first sent; meaningless if `hand_overs` is 0.
-    pub(crate) sent: Content,
-    /// As it first came out; meaningless if `outs` is 0.
-    pub(crate) came_out: Content,
+    /// Of the side that was known first: as it was first sent, or first came out.
+    pub(crate) first: Content,
+    pub(crate) second: Second,
+    /// Of the side that was known first.
+    pub(crate) times: Times,
     /// When it was first handed over without being refused.
     pub(crate) handed_over_us: u64,
     /// When it first came out.
@@ -68,6 +102,8 @@ pub(crate) struct Span {
     pub(crate) hand_overs: u16,
     pub(crate) outs: u16,
     pub(crate) kind: u8,
+    /// The side that was known first is what came out.
+    pub(crate) out_first: bool,
     pub(crate) error: bool,
     /// Handed over in time at least once.
     pub(crate) judged: bool,
@@ -77,7 +113,7 @@ pub(crate) struct Span {
     pub(crate) failed: bool,
 }
 
-const _: () = assert!(size_of::<Span>() == 80, "the bounds on memory reckon with it");
+const _: () = assert!(size_of::<Span>() == 104, "the bounds on memory reckon with it");
 
 impl Span {
     pub(crate) fn is_sent(&self) -> bool {
@@ -91,13 +127,83 @@ impl Span {
     pub(crate) fn out_at(&self) -> UnixMillis {
         UnixMillis(self.out_us / 1_000)
     }
+
+    /// A span of which nothing is known yet.
+    pub(crate) fn new(span: SpanId, kind: u8) -> Span {
+        Span {
+            span,
+            first: Content::default(),
+            second: Second::Awaited(Digests::default()),
+            times: Times::default(),
+            handed_over_us: 0,
+            out_us: 0,
+            service: NameId::default(),
+            operation: NameId::default(),
+            hand_overs: 0,
+            outs: 0,
+            kind,
+            out_first: false,
+            error: false,
+            judged: false,
+            acknowledged: false,
+            failed: false,
+        }
+    }
+
+    /// As it was first sent; nothing if it was not.
+    pub(crate) fn sent(&self) -> Content {
+        if self.out_first { self.second_content() } else { self.first }
+    }
+
+    /// As it first came out; nothing if it did not.
+    pub(crate) fn came_out(&self) -> Content {
+        if self.out_first { self.first } else { self.second_content() }
+    }
+
+    fn second_content(&self) -> Content {
+        match self.second {
+            Second::Awaited(_) => Content::default(),
+            Second::Compared { content, .. } => content,
+        }
+    }
+
+    /// Between what was sent and what came out; none before both are known.
+    pub(crate) fn differences(&self) -> Differences {
+        match self.second {
+            Second::Awaited(_) => Differences::default(),
+            Second::Compared { differences, .. } => differences,
+        }
+    }
+
+    /// Whether it came out as long as it was sent.
+    pub(crate) fn is_as_long(&self) -> bool {
+        matches!(self.second, Second::Compared { is_as_long: true, .. })
+    }
+
+    /// When it was as it was sent, if it came out as long.
+    pub(crate) fn sent_times(&self) -> Times {
+        if self.out_first { self.second_times() } else { self.times }
+    }
+
+    /// When it was as it came out, if it came out as long.
+    pub(crate) fn out_times(&self) -> Times {
+        if self.out_first { self.times } else { self.second_times() }
+    }
+
+    fn second_times(&self) -> Times {
+        let shift_us = match self.second {
+            Second::Awaited(_) => 0,
+            Second::Compared { shift_us, .. } => shift_us,
+        };
+        Times { start_us: self.times.start_us.saturating_add(shift_us), ..self.times }
+    }
 }
 
 impl Trace {
     pub(crate) fn new(standing: Standing, batch: u64, assigned: UnixMillis, hash: u64) -> Trace {
         let is_assigned = standing == Standing::Assigned;
         let (spans, unanswered) = (Vec::new(), BTreeMap::new());
-        Trace { standing, batch, assigned, hash, is_assigned, spans, index: None, unanswered }
+        Trace { standing, batch, assigned, hash, is_assigned, spans, begins_ns: 0, index: None, unanswered }
     }
 
     /// What it counts against the bound on spans in flight: one for itself, one for each span, and one for each
@@ -155,6 +261,19 @@ impl Trace {
         match &self.index {
             Some(index) => index.get(&(span, kind)).map(|position| *position as usize),
             None => self.spans.iter().position(|known| known.span == span && known.kind == kind),
+        }
+    }
+
+    /// Times beside the trace's beginning, which is the first start that is asked for.
+    pub(crate) fn times(&mut self, start_ns: u64, end_ns: u64) -> Times {
+        if self.begins_ns == 0 {
+            self.begins_ns = start_ns;
+        }
+        let start_us = (i128::from(start_ns) - i128::from(self.begins_ns)) / 1_000;
+        let duration_us = end_ns.saturating_sub(start_ns) / 1_000;
+        Times {
+            start_us: start_us.clamp(i32::MIN.into(), i32::MAX.into()) as i32,
+            duration_us: u32::try_from(duration_us).unwrap_or(u32::MAX),
         }
     }
 

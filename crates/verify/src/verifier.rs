@@ -1,5 +1,6 @@
 //! The traces in flight, and the batches that they belong to.
 
+use crate::digest::Digests;
 use crate::example::{ExampleTrace, Examples, example};
 use crate::fact::{Delivery, SpanFact};
 use crate::keyed::{Keyed, Map};
@@ -7,8 +8,10 @@ use crate::memory::Memory;
 use crate::pace::Pace;
 use crate::root::Roots;
 use crate::share::{Distinct, Share};
+use crate::stray::Strays;
 use crate::subject::SubjectsEver;
-use crate::trace::{Content, MAX_SPANS_PER_TRACE, Span, Standing, Trace};
+use crate::trace::{Content, MAX_SPANS_PER_TRACE, Second, Span, Standing, Trace};
+use crate::transformation::{Side, Transformations};
 use crate::vocabulary::{Bounds, Vocabulary};
 use model::{Environment, PerEnvironment, RouteKey, TraceId, UnixMillis};
 use std::collections::BTreeMap;
@@ -30,7 +33,7 @@ pub struct Config {
     /// How long a pipeline may take to put a span out. With the linger it must be longer than the gateway waits before it
     /// tells of a hand-over without an answer (1 s): what is first told after its batch has closed is left out.
     pub horizon_ms: u64,
-    /// Spans in flight at most, in both environments; a trace counts as one more. At about 100 bytes each.
+    /// Spans in flight at most, in both environments; a trace counts as one more. At about 130 bytes each.
     pub max_spans: usize,
     /// Spans a second that are joined at most, those that were sent and those that came out. At some 1.7 us each.
     pub max_rate: u64,
@@ -45,6 +48,8 @@ pub struct Config {
 pub struct Verifier {
     config: Config,
     keyed: Keyed,
+    /// What each environment's pipeline is meant to change.
+    meant: PerEnvironment<Transformations>,
     words: Vocabulary,
     traces: PerEnvironment<Map<TraceId, Trace>>,
     /// The batches that are open and have traces, or had.
@@ -52,6 +57,7 @@ pub struct Verifier {
     /// The last batch that was closed.
     closed_through: Option<u64>,
     closed: PerEnvironment<Memory>,
+    strays: PerEnvironment<Strays>,
     share: Share,
     /// Views were lost, or not yet taken, before this.
     views_from: UnixMillis,
@@ -74,6 +80,8 @@ struct Batch {
     traces: PerEnvironment<Vec<TraceId>>,
     /// Traces over the bound on memory.
     over_bound: PerEnvironment<Distinct>,
+    /// The least share that was verified while it was open, in parts of 2^32; none if that never changed.
+    least_share: Option<u64>,
 }
 
 /// Counts since the start.
@@ -116,6 +124,11 @@ impl Verifier {
         Verifier::bounded(config, started, Bounds::FULL)
     }
 
+    /// The same, where the pipelines are meant to change something.
+    pub fn with(self, meant: PerEnvironment<Transformations>) -> Verifier {
+        Verifier { meant, ..self }
+    }
+
     fn bounded(config: Config, started: UnixMillis, bounds: Bounds) -> Verifier {
         assert!(config.batch_ms > 0, "a batch of 0 ms holds no trace: batch_ms must be 1 or more");
         let keyed = Keyed(config.key);
@@ -128,11 +141,13 @@ impl Verifier {
         Verifier {
             config,
             keyed,
+            meant: PerEnvironment::default(),
             words: Vocabulary::new(keyed, bounds),
             traces: PerEnvironment::from_fn(|_| Map::with_hasher(keyed)),
             batches: BTreeMap::new(),
             closed_through: None,
             closed: PerEnvironment::from_fn(memory),
+            strays: PerEnvironment::from_fn(|_| Strays::new(keyed)),
             share: Share::whole(started),
             views_from: started.plus_ms(age_ms),
             missed_through: None,
@@ -335,13 +350,14 @@ impl Verifier {
             Delivery::Acknowledged | Delivery::Refused | Delivery::Unknown => trace.answered(position, handed_over_us),
         };
         self.spans -= waited_for.unwrap_or(0);
-        let span = &mut trace.spans[position];
-        if !span.is_sent() {
-            span.sent = content(&mut self.words, fact, span.is_out().then_some(span.came_out));
+        if !trace.spans[position].is_sent() {
+            take_side(&mut self.words, self.keyed, &self.meant[environment], trace, position, Side::Sent, fact);
+            let span = &mut trace.spans[position];
             span.service = self.words.name(fact.service);
             span.operation = self.words.name(fact.operation);
-            span.error = fact.error;
+            span.error = fact.status.is_error();
         }
+        let span = &mut trace.spans[position];
         if waited_for.is_none() {
             span.hand_overs = span.hand_overs.saturating_add(1);
         }
@@ -371,21 +387,23 @@ impl Verifier {
             self.counted.late_outs[environment] += 1;
             return;
         };
-        let span = &mut trace.spans[position];
-        if !span.is_out() {
-            span.came_out = content(&mut self.words, fact, span.is_sent().then_some(span.sent));
+        if !trace.spans[position].is_out() {
+            take_side(&mut self.words, self.keyed, &self.meant[environment], trace, position, Side::Out, fact);
+            let span = &mut trace.spans[position];
             span.out_us = at_us;
             if !span.is_sent() {
                 span.service = self.words.name(fact.service);
                 span.operation = self.words.name(fact.operation);
             }
         }
-        span.outs = span.outs.saturating_add(1);
+        let outs = &mut trace.spans[position].outs;
+        *outs = outs.saturating_add(1);
     }
 
     /// Halves the share that is verified until what is in flight fits.
     fn keep_within_bound(&mut self) {
         while self.spans > self.config.max_spans && self.share.halve(self.latest) {
+            self.note_share();
             self.leave_out_beyond_share();
         }
     }
@@ -396,7 +414,16 @@ impl Verifier {
             && rate > self.config.max_rate
         {
             self.share.cut(self.config.max_rate, rate, now);
+            self.note_share();
             self.leave_out_beyond_share();
+        }
+    }
+
+    /// After the share became less, or before it becomes more.
+    fn note_share(&mut self) {
+        let parts = self.share.parts();
+        for batch in self.batches.values_mut() {
+            batch.least_share = Some(batch.least_share.map_or(parts, |least| least.min(parts)));
         }
     }
 
@@ -433,13 +460,52 @@ impl Verifier {
     }
 }
 
-/// What is compared of a fact, which is probably like what is known of the span from the other side.
-fn content(words: &mut Vocabulary, fact: &SpanFact<'_>, likely: Option<Content>) -> Content {
-    Content {
-        parent: fact.parent,
-        keys: words.keys(fact.keys, likely.map(|content| content.keys)),
-        resource: words.resource(fact.resource, likely.map(|content| content.resource)),
-    }
+/// Takes what is compared of one side of a span: the first time its digests, the second time what differs.
+fn take_side(
+    words: &mut Vocabulary,
+    keyed: Keyed,
+    meant: &Transformations,
+    trace: &mut Trace,
+    position: usize,
+    side: Side,
+    fact: &SpanFact<'_>,
+) {
+    meant.apply(side, fact, |fact| {
+        let times = trace.times(meant.times.cut(fact.start_ns), meant.times.cut(fact.end_ns));
+        let span = &mut trace.spans[position];
+        let is_second = match side {
+            Side::Sent => span.is_out(),
+            Side::Out => span.is_sent(),
+        };
+        // What one side has is probably what the other has.
+        let likely = is_second.then_some(span.first);
+        let content = Content {
+            parent: fact.parent,
+            keys: words.keys(fact.attributes, likely.map(|content| content.keys)),
+            resource: words.resource(fact.resource, likely.map(|content| content.resource)),
+        };
+        match span.second {
+            Second::Awaited(digests) if is_second => {
+                let keys = words.attributes_of(span.first.keys);
+                let mut differences = digests.compare(keys, keyed, fact, meant);
+                let shift_us = times.start_us.saturating_sub(span.times.start_us);
+                let is_as_long = times.duration_us == span.times.duration_us;
+                if shift_us != 0 || !is_as_long {
+                    // What is known to the microsecond needs no luck with sixteen bits.
+                    differences.note_times();
+                }
+                span.second = Second::Compared { content, differences, shift_us, is_as_long };
+            }
+            Second::Awaited(_) => {
+                span.first = content;
+                span.second = Second::Awaited(Digests::of(keyed, fact, meant));
+                span.times = times;
+                span.out_first = side == Side::Out;
+            }
+            // Each side is taken once.
+            Second::Compared { .. } => {}
+        }
+    });
 }
 
 /// Until when spans of a batch's traces are judged.
@@ -457,7 +523,7 @@ fn found_or_added(trace: &mut Trace, fact: &SpanFact<'_>, keyed: Keyed, spans: &
         }
         None => {
             *spans += 1;
-            Some(trace.add(Span { span: fact.span, kind: fact.kind, ..Span::default() }, keyed))
+            Some(trace.add(Span::new(fact.span, fact.kind), keyed))
         }
     }
 }

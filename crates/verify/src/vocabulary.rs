@@ -33,6 +33,9 @@ pub(crate) struct ResourceId(u32);
 
 type Attribute = (Box<str>, Box<[u8]>);
 
+/// A span's attribute keys, sorted, each with the type of its value as [`type_of`] tells it.
+pub(crate) type Attributes = [(Box<str>, u8)];
+
 /// How many entries each table keeps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
@@ -50,7 +53,7 @@ impl Bounds {
 pub(crate) struct Vocabulary {
     keyed: Keyed,
     names: Table<str>,
-    key_sets: Table<[Box<str>]>,
+    key_sets: Table<Attributes>,
     resources: Table<[Attribute]>,
 }
 
@@ -78,17 +81,30 @@ impl Vocabulary {
         NameId(self.names.intern(None, hash, name.len(), |known| *known == *name, || name.into()).unwrap_or(NOT_KEPT))
     }
 
-    /// The id of a key set. `likely` is what it probably is: comparing is four times as fast as hashing.
-    pub(crate) fn keys(&mut self, keys: &[&str], likely: Option<KeysId>) -> KeysId {
+    /// The id of a span's keys and their types. `likely` is what it probably is: comparing is four times as fast as
+    /// hashing.
+    pub(crate) fn keys(&mut self, attributes: &[(&str, &[u8])], likely: Option<KeysId>) -> KeysId {
         let keyed = self.keyed;
-        let hash = || keyed.of(keys.iter().map(|key| key.as_bytes()));
-        let bytes = keys.iter().map(|key| key.len()).sum();
-        let same = |known: &[Box<str>]| {
-            known.len() == keys.len() && known.iter().zip(keys).all(|(known, key)| **known == **key)
+        let types: [[u8; 1]; 32] = std::array::from_fn(|kind| [kind as u8]);
+        let hash = || {
+            keyed.of(attributes.iter().flat_map(|(key, value)| [key.as_bytes(), &types[usize::from(type_of(value))]]))
         };
-        let make = || keys.iter().map(|key| (*key).into()).collect();
+        let bytes = attributes.iter().map(|(key, _)| key.len() + 1).sum();
+        let same = |known: &Attributes| {
+            known.len() == attributes.len()
+                && known
+                    .iter()
+                    .zip(attributes)
+                    .all(|(known, (key, value))| *known.0 == **key && known.1 == type_of(value))
+        };
+        let make = || attributes.iter().map(|(key, value)| ((*key).into(), type_of(value))).collect();
         let id = self.key_sets.intern(likely.map(|id| id.0), hash, bytes, same, make);
-        KeysId(id.unwrap_or_else(|_| signature(keyed, keys.iter().copied())))
+        KeysId(id.unwrap_or_else(|_| signature(keyed, attributes.iter().map(|(key, _)| *key))))
+    }
+
+    /// The keys and types of an id, if they are kept.
+    pub(crate) fn attributes_of(&self, keys: KeysId) -> Option<&Attributes> {
+        self.key_sets.get(keys.0)
     }
 
     /// The id of a resource. `likely` is what it probably is.
@@ -121,12 +137,26 @@ impl Vocabulary {
         }
         match (self.key_sets.get(sent.0), self.key_sets.get(out.0)) {
             (Some(sent), Some(out)) => {
-                sent.iter().filter(|key| out.binary_search(key).is_err()).for_each(|key| each(key));
+                let lacks = |(key, _): &&(Box<str>, u8)| out.binary_search_by(|known| known.0.cmp(key)).is_err();
+                sent.iter().filter(lacks).for_each(|(key, _)| each(key));
             }
             (Some(_) | None, Some(_) | None) => {
                 if self.signature_of(sent) & !self.signature_of(out) != 0 {
                     each(OTHER);
                 }
+            }
+        }
+    }
+
+    /// Calls `each` with every key that both have with values of different types, as far as both are kept.
+    pub(crate) fn changed_types<'a>(&'a self, sent: KeysId, out: KeysId, mut each: impl FnMut(&'a str)) {
+        if sent == out {
+            return;
+        }
+        let (Some(sent), Some(out)) = (self.attributes_of(sent), self.attributes_of(out)) else { return };
+        for (key, kind) in sent {
+            if out.binary_search_by(|known| known.0.cmp(key)).is_ok_and(|at| out[at].1 != *kind) {
+                each(key);
             }
         }
     }
@@ -188,7 +218,7 @@ impl Vocabulary {
 
     fn signature_of(&self, keys: KeysId) -> u32 {
         match self.key_sets.get(keys.0) {
-            Some(known) => signature(self.keyed, known.iter().map(|key| &**key)),
+            Some(known) => signature(self.keyed, known.iter().map(|(key, _)| &**key)),
             None => keys.0,
         }
     }
@@ -216,6 +246,12 @@ fn mark(used: &mut [bool], id: u32) {
     if let Some(used) = used.get_mut(id as usize) {
         *used = true;
     }
+}
+
+/// The type of an `AnyValue` by its wire bytes: the field number of its first field (1 string, 2 bool, 3 int, 4 double, 5
+/// array, 6 map, 7 bytes), 0 if it has none, below 32.
+pub(crate) fn type_of(value: &[u8]) -> u8 {
+    value.first().map_or(0, |key| key >> 3)
 }
 
 fn signature<'a>(keyed: Keyed, keys: impl Iterator<Item = &'a str>) -> u32 {

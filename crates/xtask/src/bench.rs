@@ -13,7 +13,7 @@ use crate::workspace::Workspace;
 use anyhow::Result;
 use clap::Subcommand;
 use std::env::consts::EXE_SUFFIX;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 #[derive(Subcommand)]
@@ -49,6 +49,25 @@ pub enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Real traces, divided at random, with each fault injected into green's half at several rates: precision, recall and
+    /// whether the cause is named; halves without a fault; and the join's spans a second and bytes a span. Some minutes
+    Verify {
+        /// A few seeds of everything: to see that it runs
+        #[arg(long)]
+        quick: bool,
+        /// Only these parts: faults, no-fault, speed
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// The first seed
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The folder of the Nezha traces
+        #[arg(long, value_name = "DIR")]
+        nezha: Option<PathBuf>,
+        /// One JSON value a row; the tables go to standard error
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Runs one benchmark with release binaries of the tree as it stands.
@@ -64,22 +83,37 @@ pub fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
         }
         Bench::Gateway(options) => gateway::run(workspace, options),
         Bench::Judge { quick, only, seed, nezha, json } => {
-            let mut command = Command::new(release_binary(workspace, "bench")?);
-            command.args(["judge", "--seed", &seed.to_string()]);
-            for (flag, set) in [("--quick", quick), ("--json", json)] {
-                if *set {
-                    command.arg(flag);
-                }
-            }
-            if !only.is_empty() {
-                command.args(["--only", &only.join(",")]);
-            }
-            if let Some(folder) = nezha {
-                command.arg("--nezha").arg(folder);
-            }
-            process::run(&mut command)
+            on_seeds(workspace, "judge", (*quick, *json), only, *seed, nezha.as_deref())
+        }
+        Bench::Verify { quick, only, seed, nezha, json } => {
+            on_seeds(workspace, "verify", (*quick, *json), only, *seed, nezha.as_deref())
         }
     }
+}
+
+/// A part of the `bench` binary that runs on seeds and on real traces.
+fn on_seeds(
+    workspace: &Workspace,
+    part: &str,
+    (quick, json): (bool, bool),
+    only: &[String],
+    seed: u64,
+    nezha: Option<&Path>,
+) -> Result<()> {
+    let mut command = Command::new(release_binary(workspace, "bench")?);
+    command.args([part, "--seed", &seed.to_string()]);
+    for (flag, set) in [("--quick", quick), ("--json", json)] {
+        if set {
+            command.arg(flag);
+        }
+    }
+    if !only.is_empty() {
+        command.args(["--only", &only.join(",")]);
+    }
+    if let Some(folder) = nezha {
+        command.arg("--nezha").arg(folder);
+    }
+    process::run(&mut command)
 }
 
 /// Builds a package's binary of the same name. One package at a time: together their dependencies' features would differ

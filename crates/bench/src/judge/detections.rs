@@ -19,9 +19,19 @@ pub(super) struct Row {
     /// The table's median and 95th percentile, where it has one; traces in total.
     pub(super) table: (u64, Option<u64>),
     pub(super) runs: u64,
-    /// Traces in total, in order; of the runs that came to their end.
+    /// What the form takes that the table has: R and L look for a regression from the first batch on, but for the row
+    /// that says otherwise.
+    pub(super) as_in_table: Ends,
+    /// What the judge takes, which looks for a late onset with half of its evidence.
+    pub(super) as_judged: Ends,
+}
+
+/// The ends of the runs that came to one, in order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ends {
+    /// Traces in total.
     pub(super) traces: Vec<u64>,
-    /// Green's, in order.
+    /// Green's.
     pub(super) green: Vec<u64>,
 }
 
@@ -33,7 +43,7 @@ impl Row {
 
     /// Our median over the table's.
     pub(super) fn ratio(&self) -> Option<f64> {
-        Some(self.quantile(&self.traces, 0.5)? as f64 / self.table.0 as f64)
+        Some(self.quantile(&self.as_in_table.traces, 0.5)? as f64 / self.table.0 as f64)
     }
 }
 
@@ -44,7 +54,7 @@ enum Scene {
     Rate { base: f64, worse: f64 },
     /// L.
     Latency(Slowness),
-    /// R, nothing wrong for three hours; counted from then on. The plain form alone, or the whole.
+    /// R, nothing wrong for three hours; counted from then on. Without late onset in the table, or with it.
     Late { plain: bool },
     /// NI for a rate of 0.1 %, equal in both.
     NotWorse { psi0: f64 },
@@ -128,13 +138,24 @@ fn row(seeds: &Seeds, place: u64, (name, scene): (&'static str, Scene), weight: 
     let ends = all_runs(seeds.detections, |run| {
         let random = Random::of_run(seeds.first.wrapping_add((1_000 + place) << 32), run);
         let mut traffic = Traffic { random, batch, weight, traces: 0, green: 0 };
-        traffic.until_the_end(scene, most).then_some((traffic.traces, traffic.green))
+        traffic.until_the_end(scene, most)
     });
-    let mut traces: Vec<u64> = ends.iter().flatten().map(|(traces, _)| *traces).collect();
-    let mut green: Vec<u64> = ends.iter().flatten().map(|(_, green)| *green).collect();
-    traces.sort_unstable();
-    green.sort_unstable();
-    Row { name, weight, table, runs: seeds.detections, traces, green }
+    let [as_in_table, as_judged] = [0, 1].map(|form| {
+        let of = |ends: &[Option<End>; 2]| ends[form];
+        let mut traces: Vec<u64> = ends.iter().filter_map(of).map(|end| end.traces).collect();
+        let mut green: Vec<u64> = ends.iter().filter_map(of).map(|end| end.green).collect();
+        traces.sort_unstable();
+        green.sort_unstable();
+        Ends { traces, green }
+    });
+    Row { name, weight, table, runs: seeds.detections, as_in_table, as_judged }
+}
+
+/// When a form's evidence reached the threshold.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    traces: u64,
+    green: u64,
 }
 
 struct Traffic {
@@ -147,15 +168,15 @@ struct Traffic {
 }
 
 impl Traffic {
-    /// Whether evidence reached the threshold within so many traces.
-    fn until_the_end(&mut self, scene: Scene, most: u64) -> bool {
+    /// When the table's form and the judge's reached the threshold; `None` for one that did not within so many traces.
+    fn until_the_end(&mut self, scene: Scene, most: u64) -> [Option<End>; 2] {
         let hazard = hazard(self.batch);
         match scene {
             Scene::Rate { base, worse } => {
                 let mut form = Worse::rate();
                 self.go_on(most, |random, green, blue| {
                     form.observe(counts(random, green, worse), counts(random, blue, base), hazard);
-                    form.log_evidence()
+                    [form.log_plain(), form.log_evidence()]
                 })
             }
             Scene::Latency(slowness) => {
@@ -164,7 +185,7 @@ impl Traffic {
                 self.go_on(most, |random, green, blue| {
                     let (green, blue) = (beyond(random, green, &slow), beyond(random, blue, &usual));
                     form.observe(green.into_iter().zip(blue), hazard);
-                    form.log_evidence()
+                    [form.log_plain(), form.log_evidence()]
                 })
             }
             Scene::Late { plain } => self.late(plain, most),
@@ -172,43 +193,45 @@ impl Traffic {
                 let mut form = NotWorse::new(psi0);
                 self.go_on(most, |random, green, blue| {
                     form.observe(counts(random, green, 0.001), counts(random, blue, 0.001));
-                    form.log_evidence()
+                    [form.log_evidence(); 2]
                 })
             }
             Scene::NotSlower { margin } => self.not_slower(margin, most),
         }
     }
 
-    fn go_on(&mut self, most: u64, mut observe: impl FnMut(&mut Random, u64, u64) -> f64) -> bool {
-        while self.traces < most {
+    /// Batch after batch until both forms have reached the threshold.
+    fn go_on(&mut self, most: u64, mut observe: impl FnMut(&mut Random, u64, u64) -> [f64; 2]) -> [Option<End>; 2] {
+        let mut ends = [None; 2];
+        while self.traces < most && ends.iter().any(Option::is_none) {
             let (green, blue) = split(&mut self.random, self.batch, self.weight);
             self.traces += self.batch;
             self.green += green;
-            if observe(&mut self.random, green, blue) >= LOG_THRESHOLD {
-                return true;
+            for (end, log_evidence) in ends.iter_mut().zip(observe(&mut self.random, green, blue)) {
+                if log_evidence >= LOG_THRESHOLD {
+                    end.get_or_insert(End { traces: self.traces, green: self.green });
+                }
             }
         }
-        false
+        ends
     }
 
     /// Three hours of 0.1 % in both, then 1 % in green. What alarms before counts as at once.
-    fn late(&mut self, plain: bool, most: u64) -> bool {
+    fn late(&mut self, plain: bool, most: u64) -> [Option<End>; 2] {
         let (mut form, hazard) = (Worse::rate(), hazard(self.batch));
         let mut observe = |random: &mut Random, green: u64, blue: u64, worse: f64| {
             form.observe(counts(random, green, worse), counts(random, blue, 0.001), hazard);
-            if plain { form.log_plain() } else { form.log_evidence() }
+            [if plain { form.log_plain() } else { form.log_evidence() }, form.log_evidence()]
         };
         let three_hours = 3 * 3_600 * TRACES_PER_S;
-        if self.go_on(three_hours, |random, green, blue| observe(random, green, blue, 0.001)) {
-            (self.traces, self.green) = (0, 0);
-            return true;
-        }
+        let before = self.go_on(three_hours, |random, green, blue| observe(random, green, blue, 0.001));
         (self.traces, self.green) = (0, 0);
-        self.go_on(most, |random, green, blue| observe(random, green, blue, 0.01))
+        let after = self.go_on(most, |random, green, blue| observe(random, green, blue, 0.01));
+        [0, 1].map(|form| before[form].map_or(after[form], |_| Some(End { traces: 0, green: 0 })))
     }
 
     /// Each quantile by itself, the weakest counts.
-    fn not_slower(&mut self, margin: f64, most: u64) -> bool {
+    fn not_slower(&mut self, margin: f64, most: u64) -> [Option<End>; 2] {
         const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
         let (with_margin, without) =
             (exceedances(Slowness::None, &QUANTILES, margin), exceedances(Slowness::None, &QUANTILES, 1.0));
@@ -218,7 +241,7 @@ impl Traffic {
             for ((form, green), blue) in forms.iter_mut().zip(green).zip(blue) {
                 form.observe(green, blue);
             }
-            forms.iter().map(NotSlower::log_evidence).fold(f64::INFINITY, f64::min)
+            [forms.iter().map(NotSlower::log_evidence).fold(f64::INFINITY, f64::min); 2]
         })
     }
 }

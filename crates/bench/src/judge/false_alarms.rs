@@ -50,8 +50,8 @@ pub(super) fn rows(seeds: &Seeds, told: impl Fn(String)) -> Vec<Row> {
         row(name, ["2.3-3.6%", "0.5-0.75%"], &|random| rate(random, hours(6), |_| weight, |_| BASE));
     }
     for weight in [0.5, 0.1, 0.01] {
-        let name = format!("L, {}% green, 1 h", weight * 100.0);
-        row(name, ["2.5-4%", "0-1.3%"], &|random| latency(random, hours(1), weight));
+        let name = format!("L, {}% green, 6 h", weight * 100.0);
+        row(name, ["2.5-4%", "0-1.3%"], &|random| latency(random, hours(6), weight));
     }
     let ramp = |part: f64| [0.01, 0.05, 0.25, 0.5][((part * 4.0) as usize).min(3)];
     row("R, ramp 1, 5, 25, 50% in 2 h, base doubling".to_owned(), ["3.5%", "0.9%"], &|random| {

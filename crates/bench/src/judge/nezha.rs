@@ -7,20 +7,16 @@
 //! edges, and e-Holm names the one.
 
 mod edges;
-mod read;
 
 use super::{ALPHAS, Seeds, all_runs};
-use anyhow::{Context, Result};
+use crate::nezha::{SYSTEMS, Trace, traces as read_traces};
+use anyhow::Result;
 use edges::{Edge, delayed, edge_times};
 use judge::Counts;
 use judge::forms::{QUANTILES, Slower, log_mean, worse_by_themselves};
 use judge::simulate::{Random, upper_bound};
-use read::Trace;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-/// The two systems whose traces there are, by their folders.
-const SYSTEMS: [&str; 2] = ["online-boutique-2022-08-22", "train-ticket-2023-01-29"];
+use std::path::Path;
 
 /// A batch of assignment time.
 const BATCH_NS: u64 = 6_000_000_000;
@@ -66,24 +62,10 @@ impl Shown {
     }
 }
 
-/// The traces' folder: as told, beside the repository, or the sample in it.
-pub(super) fn folder(told: Option<&Path>) -> Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let choices = match told {
-        Some(folder) => vec![folder.to_owned()],
-        None => vec![root.join("../shared/data/nezha"), root.join("e2e/data/nezha")],
-    };
-    let found = choices.iter().find(|folder| SYSTEMS.iter().all(|system| folder.join(system).is_dir()));
-    found.cloned().with_context(|| {
-        let looked: Vec<String> = choices.iter().map(|folder| folder.display().to_string()).collect();
-        format!("no Nezha traces in {}; name their folder with --nezha", looked.join(" or "))
-    })
-}
-
 pub(super) fn run(folder: &Path, seeds: &Seeds, told: impl Fn(String)) -> Result<Vec<Shown>> {
     let show = |system: &&str| {
         told(format!("nezha: {system} of {}", folder.display()));
-        let traces = read::traces(&folder.join(system))?;
+        let traces = read_traces(&folder.join(system))?;
         let data = Data::of(&traces);
         if data.edges.is_empty() {
             told(format!("nezha: {system} is left out: none of its edges has {TRACES_OF_AN_EDGE} traces there"));

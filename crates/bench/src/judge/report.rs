@@ -55,28 +55,36 @@ pub(super) fn false_alarms(rows: &[false_alarms::Row], json: bool) {
 pub(super) fn detections(rows: &[detections::Row], json: bool) {
     say(
         json,
-        "\nTraces until evidence reaches 100 (alpha 0.01), in total: median / 95%, beside the table's [of them green]",
+        "\nTraces until evidence reaches 100 (alpha 0.01), in total: median / 95% [of them green], beside the table's; then \
+         the judge's own, which looks for a late onset as well",
     );
-    say(json, "row                    green     ours              table             ours/table   [green]");
+    say(
+        json,
+        "row                    green     ours              [green]   table             ours/table     judge's own",
+    );
     for row in rows {
-        let (median, p95) = (row.quantile(&row.traces, 0.5), row.quantile(&row.traces, 0.95));
-        let green = row.quantile(&row.green, 0.5);
+        let (as_in_table, as_judged) = (&row.as_in_table, &row.as_judged);
+        let [median, p95] = [0.5, 0.95].map(|share| row.quantile(&as_in_table.traces, share));
+        let [own_median, own_p95] = [0.5, 0.95].map(|share| row.quantile(&as_judged.traces, share));
+        let green = row.quantile(&as_in_table.green, 0.5);
         let (ratio, (table, table_p95)) = (row.ratio(), row.table);
         let shown = |figure: Option<u64>| figure.map_or("-".to_owned(), short);
         let notable = ratio.is_none_or(|ratio| (ratio - 1.0).abs() > NOTABLE);
         say(
             json,
             &format!(
-                "{:<22} {:>5}   {:>7} /{:>7}  {:>7} /{:>7}   {:>8}{}  [{}]",
+                "{:<22} {:>5}   {:>7} /{:>7}  {:<8}  {:>7} /{:>7}   {:>8}{}  {:>7} /{:>7}",
                 row.name,
                 percent(row.weight),
                 shown(median),
                 shown(p95),
+                format!("[{}]", shown(green)),
                 short(table),
                 shown(table_p95),
                 ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}")),
                 if notable { " *" } else { "  " },
-                shown(green)
+                shown(own_median),
+                shown(own_p95),
             ),
         );
         if json {
@@ -84,8 +92,9 @@ pub(super) fn detections(rows: &[detections::Row], json: bool) {
                 "{}",
                 json!({
                     "part": "detections", "row": row.name, "weight": row.weight, "runs": row.runs,
-                    "ended": row.traces.len(), "median": median, "p95": p95, "greenMedian": green,
+                    "ended": as_in_table.traces.len(), "median": median, "p95": p95, "greenMedian": green,
                     "table": { "median": table, "p95": table_p95 }, "ratio": ratio,
+                    "asJudged": { "ended": as_judged.traces.len(), "median": own_median, "p95": own_p95 },
                 })
             );
         }

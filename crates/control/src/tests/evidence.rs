@@ -1,7 +1,7 @@
 //! What is kept of a rollout's findings, and what goes when there is too much of it.
 
 use super::*;
-use model::{Finding, TraceId};
+use model::{BasisPoints, Finding, TraceId};
 use rollout::{DeletedBecause, FindingName, Record, RolloutId};
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -40,6 +40,7 @@ fn observation(batch: u64, traces: &[u8]) -> Box<Observation> {
         blind_spots: vec![],
         operations: vec![],
         omitted: 0,
+        verified: BasisPoints::ALL,
     })
 }
 

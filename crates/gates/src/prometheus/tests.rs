@@ -1,91 +1,17 @@
 use super::*;
+use crate::server::answering::{Answer, Answering, http, once};
 use certs::{Authority, Validity};
 use model::{PerEnvironment, UnixMillis};
 use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 use tls::{Server, ServerFiles};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
-
-/// A server that gives each connection its next answer, whatever it is asked, and tells what it was asked.
-struct Answering {
-    url: String,
-    asked: mpsc::UnboundedReceiver<String>,
-}
-
-/// What one connection gets.
-#[derive(Clone)]
-enum Answer {
-    /// These bytes, then the end of the connection.
-    Bytes(Vec<u8>),
-    /// The end of the connection.
-    Nothing,
-    /// Neither.
-    Silence,
-}
 
 impl Answering {
-    async fn with(answers: Vec<Answer>, secure: Option<Arc<Server>>) -> Answering {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let scheme = if secure.is_some() { "https://localhost" } else { "http://127.0.0.1" };
-        let url = format!("{scheme}:{}", listener.local_addr().unwrap().port());
-        let (tell, asked) = mpsc::unbounded_channel();
-        tokio::spawn(async move {
-            for answer in answers {
-                let (stream, _) = listener.accept().await.unwrap();
-                let tell = tell.clone();
-                match &secure {
-                    None => drop(tokio::spawn(converse(stream, answer, tell))),
-                    Some(server) => {
-                        let Ok(stream) = server.accept(stream).await else { continue };
-                        tokio::spawn(converse(stream, answer, tell));
-                    }
-                }
-            }
-        });
-        Answering { url, asked }
-    }
-
-    async fn once(answer: &str) -> Answering {
-        Answering::with(vec![Answer::Bytes(answer.as_bytes().to_vec())], None).await
-    }
-
     fn prometheus(&self, token_file: Option<PathBuf>) -> Prometheus {
         Prometheus::new(&self.url, &ClientTls::default(), token_file, queries()).unwrap()
     }
-}
-
-async fn converse(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    answer: Answer,
-    tell: mpsc::UnboundedSender<String>,
-) {
-    let mut request = Vec::new();
-    while !is_whole(&request) {
-        let mut piece = [0; 4_096];
-        match stream.read(&mut piece).await {
-            Ok(read) if read > 0 => request.extend_from_slice(&piece[..read]),
-            _ => break,
-        }
-    }
-    tell.send(String::from_utf8(request).unwrap()).unwrap();
-    match answer {
-        Answer::Bytes(bytes) => {
-            // It may have heard enough before the end.
-            let _ = stream.write_all(&bytes).await;
-            let _ = stream.shutdown().await;
-        }
-        Answer::Nothing => {}
-        Answer::Silence => std::future::pending().await,
-    }
-}
-
-/// Whether a request has come with its body.
-fn is_whole(request: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(request);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-    let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
-    body.len() >= length.unwrap_or(0)
 }
 
 fn queries() -> Queries {
@@ -93,20 +19,11 @@ fn queries() -> Queries {
     Queries { events: text("errors_total"), total: text("requests_total") }
 }
 
-fn http(status: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
-}
-
 /// A good answer, as Prometheus gives it.
 fn counters() -> String {
     let element = |(part, value)| format!(r#"{{"metric":{{"verdigris":"{part}"}},"value":[1700000000,"{value}"]}}"#);
     let parts = [("blueEvents", 1), ("blueTotal", 100), ("greenEvents", 2), ("greenTotal", 50)].map(element).join(",");
     http("200 OK", &format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{parts}]}}}}"#))
-}
-
-/// One attempt that nothing of the machine's keeps from its end.
-fn once() -> Patience {
-    Patience { attempt: Duration::from_secs(60), pauses: Vec::new() }
 }
 
 async fn failed(prometheus: &Prometheus, patience: &Patience) -> String {

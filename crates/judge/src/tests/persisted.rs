@@ -71,7 +71,7 @@ fn the_state_is_bounded() {
     assert!(bytes > 100_000, "128 subjects are kept: {bytes}");
     assert!(bytes <= Judge::MAX_STATE_BYTES, "{bytes}");
     let without_subjects = Judge::new(config());
-    assert!(serde_json::to_string(&without_subjects).unwrap().len() < 16_384);
+    assert!(serde_json::to_string(&without_subjects).unwrap().len() < 32_768);
 }
 
 #[test]

@@ -200,6 +200,18 @@ fn a_failure_says_how_large_the_difference_is_and_what_it_took() {
     assert!(effect.at_least > 3.0, "{effect:?}");
     let words = failure.reasons.join("\n");
     assert!(words.contains("95 % sure that at least") && words.contains("it took "), "{words}");
+    assert!(!words.contains("were verified"), "{words}");
+    // Where not all can be followed it says so.
+    let mut judge = Judge::new(config());
+    (0..60).for_each(|number| {
+        let verified = BasisPoints::new(if number == 3 { 2_500 } else { 10_000 }).unwrap();
+        judge.observe(&Observation { verified, ..traffic.batch(0.5) }, None);
+    });
+    let assessment = judge.assess();
+    let Verdict::Fail(failure) = &assessment.verdict else { panic!("{assessment:?}") };
+    assert_eq!(assessment.verified.get(), 2_500);
+    let words = failure.reasons.join("\n");
+    assert!(words.contains("at the least 25% of the traces were verified"), "{words}");
     // In the bake there is nothing to compare with: the share itself.
     let mut traffic = Traffic::new(20, 300, healthy(), healthy());
     let mut judge = Judge::new(config());
@@ -300,6 +312,7 @@ fn hostile_observation() -> impl Strategy<Value = Observation> {
             blind_spots,
             operations: vec![],
             omitted: 0,
+            verified: BasisPoints::ALL,
         }
     })
 }

@@ -67,6 +67,26 @@ const fn message(message: &'static Message) -> Kind {
 pub(super) static TRACES: Message =
     Message { name: "an ExportTraceServiceRequest", fields: &[many("resourceSpans", 1, message(&RESOURCE_SPANS))] };
 
+/// What trace stores answer: see `stored.rs`. The numbers above 1 are our own, but for Tempo's `status`.
+pub(super) static STORED: Message = Message {
+    name: "a stored trace",
+    fields: &[
+        many("resourceSpans", 1, message(&RESOURCE_SPANS)),
+        many("batches", 1, message(&RESOURCE_SPANS)),
+        one("result", 2, message(&STORED_SPANS)),
+        one("trace", 2, message(&STORED_SPANS)),
+        one("status", 3, Kind::Enum(&[("COMPLETE", 0), ("PARTIAL", 1)])),
+        one("error", 4, message(&STORED_FAILURE)),
+    ],
+};
+
+static STORED_SPANS: Message = Message {
+    name: "a stored trace",
+    fields: &[many("resourceSpans", 1, message(&RESOURCE_SPANS)), many("batches", 1, message(&RESOURCE_SPANS))],
+};
+
+static STORED_FAILURE: Message = Message { name: "an error object", fields: &[one("message", 1, Text)] };
+
 pub(super) static METRICS: Message = Message {
     name: "an ExportMetricsServiceRequest",
     fields: &[many("resourceMetrics", 1, message(&RESOURCE_METRICS))],

@@ -11,6 +11,7 @@
 //! - Warnings become `@jaeger@warnings`, as Jaeger itself keeps them in OTLP.
 //! - A span may end before it starts (clocks are set back), if both times are after 1970.
 
+pub(super) mod json;
 pub(super) mod proto;
 pub(super) mod thrift;
 

@@ -24,16 +24,13 @@ mod lenient;
 use super::LegacyError;
 use super::attributes::{AnyValue, Attributes};
 use super::groups::Groups;
+use super::ids::{padded, quoted};
 use super::span::{Failure, Kind, Link, Span};
-use crate::json::hexadecimal;
 use annotation::Parsed;
 use lenient::{Flag, Micros, Text};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::fmt;
-
-/// Bytes of a refused text that its error repeats.
-const MAX_QUOTED_LEN: usize = 64;
 
 /// The namespaces of OpenTelemetry's resource attributes that are hardly ever a span's own. `faas.*`, `device.*` and
 /// `aws.*` are both, and stay with the span.
@@ -252,17 +249,6 @@ impl Endpoint {
 fn needed_id<const N: usize>(field: &str, found: Option<&Text>) -> Result<[u8; N], String> {
     let id = padded(field, found.map_or("", |found| &found.0))?;
     if id == [0; N] { Err(format!("{field}: found zeros alone, which OTLP takes for no id")) } else { Ok(id) }
-}
-
-/// An id of up to `2 * N` hexadecimal digits.
-fn padded<const N: usize>(field: &str, found: &str) -> Result<[u8; N], String> {
-    let digits = format!("{found:0>width$}", width = 2 * N);
-    let id = hexadecimal(&digits).filter(|_| !found.is_empty()).and_then(|id| id.try_into().ok());
-    id.ok_or_else(|| format!("{field}: found {:?}; expected 1 to {} hexadecimal digits", quoted(found), 2 * N))
-}
-
-fn quoted(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_QUOTED_LEN)]
 }
 
 fn nanoseconds(field: &str, us: u64) -> Result<u64, String> {

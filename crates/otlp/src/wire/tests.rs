@@ -11,6 +11,7 @@ fn check(bytes: &[u8], expected: &str) {
                 let value = match field.value {
                     Value::Varint(value) => format!("varint {value}"),
                     Value::Fixed64(value) => format!("fixed64 {value}"),
+                    Value::Fixed32(value) => format!("fixed32 {value}"),
                     Value::Bytes(bytes) => format!("bytes {bytes:?}"),
                     Value::Skipped => "skipped".to_owned(),
                 };
@@ -30,7 +31,7 @@ fn every_wire_type_is_read() {
     check(&[0x08, 0x96, 0x01], "1: varint 150 at 0..3");
     check(&[0x09, 1, 0, 0, 0, 0, 0, 0, 0, 0x10, 0], "1: fixed64 1 at 0..9; 2: varint 0 at 9..11");
     check(&[0x12, 2, 7, 8], "2: bytes [7, 8] at 0..4");
-    check(&[0x1d, 1, 2, 3, 4], "3: skipped at 0..5");
+    check(&[0x1d, 1, 2, 3, 4], "3: fixed32 67305985 at 0..5");
     check(&[0x0b, 0x13, 0x08, 1, 0x14, 0x0c, 0x08, 2], "1: skipped at 0..6; 1: varint 2 at 6..8");
     check(&[0xf8, 0xff, 0xff, 0xff, 0x0f, 1], "536870911: varint 1 at 0..6");
     check(&[0x88, 0x80, 0x00, 1], "1: varint 1 at 0..4");

@@ -102,11 +102,16 @@ fn prometheus() {
 }
 
 #[test]
+fn backends() {
+    run_all("backends");
+}
+
+#[test]
 fn every_target_is_here_and_in_fuzz() {
     let targets: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
     assert_eq!(
         targets,
-        ["grpc", "gunzip", "hostile", "json", "prometheus", "spans", "split"].map(str::to_owned).into()
+        ["backends", "grpc", "gunzip", "hostile", "json", "prometheus", "spans", "split"].map(str::to_owned).into()
     );
     assert_eq!(targets, names(&fuzz().join("seeds")));
     let files = targets.iter().map(|name| format!("{name}.rs")).collect();

@@ -3,12 +3,13 @@
 use super::{Decider, GATE_LIMIT_MS, SILENCE_GRACE_MS};
 use crate::event::{Cause, Decision, HoldReason};
 use crate::evidence::JudgeEvidence;
+use crate::found::{self, Group};
 use crate::plan::GateName;
 use crate::state::{Halt, Phase, Stage, State};
 use judge::{Failure, Guard, NoiseAssessment, Verdict};
 use model::{
-    BlindSpotCount, Check, Environment, Finding, MAX_OPERATIONS_PER_OBSERVATION, Observation, OperationCounts,
-    RootOperation, SlowTrace, Subject, UnixMillis,
+    BlindSpotCount, Check, Environment, MAX_OPERATIONS_PER_OBSERVATION, Observation, OperationCounts, RootOperation,
+    SlowTrace, Subject, UnixMillis,
 };
 
 impl Decider {
@@ -16,7 +17,7 @@ impl Decider {
         self.state.heard_at = self.now;
         self.state.observations += 1;
         let weight = self.state.steady.during(observation);
-        merge_findings(&mut self.state.findings, &observation.findings);
+        found::merge(&mut self.state.findings, &observation.findings);
         merge_blind_spots(&mut self.state.blind_spots, &observation.blind_spots);
         self.state.slowest = observation.arms[Environment::Green].slowest.or(self.state.slowest);
         keep_slowest(&mut self.state.slowest_of, &observation.operations);
@@ -114,30 +115,6 @@ pub(crate) fn silence_limit_ms(state: &State) -> u64 {
     2 * state.plan.analysis.batch_ms + verification.linger_ms + verification.horizon_ms + SILENCE_GRACE_MS
 }
 
-fn merge_findings(known: &mut Vec<Finding>, new: &[Finding]) {
-    for finding in new {
-        let same = |known: &&mut Finding| {
-            known.check == finding.check
-                && known.service == finding.service
-                && known.operation == finding.operation
-                && known.key == finding.key
-        };
-        if let Some(known) = known.iter_mut().find(same) {
-            for environment in Environment::BOTH {
-                known.traces[environment] = known.traces[environment].saturating_add(finding.traces[environment]);
-                known.spans[environment] = known.spans[environment].saturating_add(finding.spans[environment]);
-            }
-            known.first_seen = known.first_seen.min(finding.first_seen);
-            known.last_seen = known.last_seen.max(finding.last_seen);
-            if finding.traces[Environment::Green] > 0 && finding.example.is_some() {
-                known.example = finding.example;
-            }
-        } else if known.len() < State::MAX_FINDINGS {
-            known.push(finding.clone());
-        }
-    }
-}
-
 fn merge_blind_spots(known: &mut Vec<BlindSpotCount>, new: &[BlindSpotCount]) {
     for spot in new {
         if let Some(known) = known.iter_mut().find(|known| known.subject == spot.subject) {
@@ -189,7 +166,8 @@ fn cause_of(state: &State, failure: &Failure) -> Cause {
             format!("{}{of} in green", failure.check.words())
         }
     };
-    let example = spot.and_then(|spot| spot.example).or_else(|| finding.and_then(|finding| finding.example));
+    let example =
+        spot.and_then(|spot| spot.example).or_else(|| finding.and_then(|finding| finding.examples.first().copied()));
     let first_seen: Option<UnixMillis> = finding.map(|finding| finding.first_seen);
     // A blind spot shows as span loss first; the guard that the plan has for it is the one to name.
     let guard = match failure.check {
@@ -220,8 +198,8 @@ fn metric_cause(metric: &str, failure: &Failure) -> Cause {
 
 /// The finding of the candidate that the active environment explains least: its traces beyond what the other
 /// environment shows.
-fn worst_finding<'s>(state: &'s State, check: Check, subject: Option<&Subject>) -> Option<&'s Finding> {
-    let of_subject = |finding: &&Finding| match (check, subject) {
+fn worst_finding<'s>(state: &'s State, check: Check, subject: Option<&Subject>) -> Option<&'s Group> {
+    let of_subject = |finding: &&Group| match (check, subject) {
         (Check::BlindSpot, Some(Subject::Operation { service, operation, .. })) => {
             finding.check == Check::LostSpan && finding.service == *service && finding.operation == *operation
         }
@@ -235,10 +213,10 @@ fn worst_finding<'s>(state: &'s State, check: Check, subject: Option<&Subject>) 
         .iter()
         .filter(of_subject)
         .filter(|finding| finding.traces[Environment::Green] > 0)
-        .max_by_key(|finding| finding.traces[Environment::Green].saturating_sub(finding.traces[Environment::Blue]))
+        .max_by_key(|finding| finding.beyond_blue())
 }
 
-fn finding_words(finding: &Finding) -> String {
+fn finding_words(finding: &Group) -> String {
     let place = match (finding.service.as_str(), finding.operation.as_str()) {
         ("", operation) => operation.to_owned(),
         (service, "") => service.to_owned(),

@@ -4,7 +4,8 @@ use super::endpoint::{self, Endpoint};
 use super::problems::{Place, Problems};
 use super::quantity::{MAX_PATH_CHARACTERS, digest, line, name, same_endpoint};
 use super::raw::{RawConfigSource, RawEnvironment, RawEnvironments, Section};
-use super::{ConfigSource, EnvironmentPlan};
+use super::transformations::transformations;
+use super::{ConfigSource, EnvironmentPlan, query};
 use model::{Environment, PerEnvironment, Transport, Upstream};
 
 /// Characters of a version; a container tag has at most 128.
@@ -17,6 +18,7 @@ struct Read {
     tap: Place,
     whole: Place,
     backend: Option<Place>,
+    query: Option<Place>,
 }
 
 /// Both, if they differ.
@@ -29,7 +31,7 @@ pub(super) fn environments(
     let mut read = |colour: Environment, raw| environment(problems, &at, colour, raw);
     let (blue, green) = (read(Environment::Blue, &raw.blue), read(Environment::Green, &raw.green));
     let (blue, green) = (blue?, green?);
-    let differ = two(problems, &blue, &green) & no_loop(problems, &blue, &green);
+    let differ = two(problems, &blue, &green) & no_loop(problems, &blue, &green) & two_stores(problems, &blue, &green);
     differ.then_some(PerEnvironment { blue: blue.plan, green: green.plan })
 }
 
@@ -47,11 +49,15 @@ fn environment(
     let tap = problems.or(&at, "tap", &raw.tap, colour.name().to_owned(), name);
     let backend = endpoint::backend(problems, &at, &raw.backend);
     let config = config(problems, &at, &raw.config);
+    let query = query::query(problems, &at, &raw.query, raw.tap.is_none());
+    let transformations = transformations(problems, &at, &raw.transformations);
     let (Some(version), Some(artifact), Some((protocol, otlp, others)), Some(tap), Some(backend), Some(config)) =
         (version, artifact, otlp, tap, backend, config)
     else {
         return None;
     };
+    let query = query?;
+    let transformations = transformations?;
     let (backend_at, backend, backend_transport) = match backend {
         Some(Endpoint { at, url, transport }) => (Some(at), Some(url), transport),
         None => (None, None, Transport::default()),
@@ -59,10 +65,11 @@ fn environment(
     let upstream =
         Upstream { endpoint: otlp.url, others, protocol, transport: otlp.transport, tap, backend, backend_transport };
     Some(Read {
-        plan: EnvironmentPlan { version, artifact, upstream, config },
+        plan: EnvironmentPlan { version, artifact, upstream, config, query, transformations },
         otlp: otlp.at,
         tap: raw.tap.as_ref().map_or_else(|| at.missing("tap"), |tap| at.key("tap", tap)),
         backend: backend_at,
+        query: raw.query.as_ref().map(|section| at.key("query", section)),
         whole: at,
     })
 }
@@ -122,4 +129,26 @@ fn no_loop(problems: &mut Problems, blue: &Read, green: &Read) -> bool {
         }
     }
     !looped
+}
+
+/// Both or neither are looked at in their stores, and in two of them: what is measured in two ways differs by the
+/// measuring, and what lies in one place cannot be told apart.
+fn two_stores(problems: &mut Problems, blue: &Read, green: &Read) -> bool {
+    let query = |read: &'_ Read| read.plan.query.clone();
+    let replaces_tap = |read: &Read| query(read).is_some_and(|query| query.replaces_tap);
+    for (one, other) in [(blue, green), (green, blue)] {
+        let Some(at) = one.query.as_ref().filter(|_| replaces_tap(one) && !replaces_tap(other)) else { continue };
+        let help = "what came out of one environment would be measured otherwise than what came out of the other";
+        let expected = "`query` without `tap` in both environments, or a `tap` here";
+        problems.refuse_because(at, "`query` without `tap` in one environment", expected, help);
+        return false;
+    }
+    if let (Some(b), Some(g), Some(at)) = (query(blue), query(green), &green.query)
+        && same_endpoint(&b.url, &g.url)
+    {
+        let help = "what came out of green could not be told from what came out of blue";
+        problems.refuse_because(at, format!("{}, blue's trace store", g.url), "a store of its own", help);
+        return false;
+    }
+    true
 }

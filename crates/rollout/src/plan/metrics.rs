@@ -7,7 +7,7 @@ use super::quantity::{MAX_PATH_CHARACTERS, duration_ms, line, name, share, url_w
 use super::raw::{RawMetric, RawPair, RawPrometheus, Section};
 use super::text_or::TextOr;
 use super::typed::word;
-use super::{MetricSource, OnError, PrometheusServer};
+use super::{MetricFrom, MetricSource, OnError, PrometheusServer, StoreCheck};
 use judge::MetricGuard;
 use model::{Environment, PerEnvironment};
 use serde_saphyr::Spanned;
@@ -64,30 +64,45 @@ pub(super) fn metrics(
 fn metric(problems: &mut Problems, at: &Place, raw: &RawMetric) -> Option<(MetricGuard, MetricSource)> {
     let wanted = "a name for the metric, such as checkout-errors";
     let name = problems.needed(at, "name", &raw.name, wanted, name);
-    let server = prometheus(problems, at, &raw.prometheus);
-    let events = queries(problems, at, "events", &raw.events);
-    let total = queries(problems, at, "total", &raw.total);
+    let from = from(problems, at, raw);
     let every = problems.or(at, "every", &raw.every, DEFAULT_EVERY_MS, |text| duration_ms(text, EVERY_MS));
     let wanted = "a percentage with its sign, such as 0.5%";
     let worse =
         problems.needed(at, "worseThanActiveBy", &raw.worse_than_active_by, wanted, |text| share(text, 50, "0.5%"));
     let words = [OnError::Hold, OnError::Rollback, OnError::Ignore].map(|on| (on.name(), on));
     let on_error = problems.or(at, "onError", &raw.on_error, OnError::default(), |text| word(text, &words));
+    // What a store's traces show needs a proof only if that is asked for: they are few.
+    let critical = raw.stores.is_none();
     let critical =
-        problems.or(at, "critical", &raw.critical, true, |text| word(text, &[("true", true), ("false", false)]));
-    let (Some(name), Some(prometheus), Some(events), Some(total)) = (name, server, events, total) else { return None };
-    let (Some(every_ms), Some(worse_than_active_by), Some(on_error), Some(critical)) =
-        (every, worse, on_error, critical)
-    else {
-        return None;
-    };
+        problems.or(at, "critical", &raw.critical, critical, |text| word(text, &[("true", true), ("false", false)]));
+    let (Some(name), Some(from), Some(every_ms)) = (name, from, every) else { return None };
+    let (Some(worse_than_active_by), Some(on_error), Some(critical)) = (worse, on_error, critical) else { return None };
+    let source = MetricSource { metric: name.clone(), from, on_error };
+    Some((MetricGuard { name, worse_than_active_by, critical, every_ms }, source))
+}
+
+/// A Prometheus with its queries, or what is counted of the trace stores.
+fn from(problems: &mut Problems, at: &Place, raw: &RawMetric) -> Option<MetricFrom> {
+    if raw.stores.is_some() {
+        let words = StoreCheck::ALL.map(|check| (check.name(), check));
+        let check = problems.needed(at, "stores", &raw.stores, "what is counted", |text| word(text, &words))?;
+        if raw.prometheus.is_some() || raw.events.is_some() || raw.total.is_some() {
+            let found = "`stores` beside `prometheus`, `events` or `total`";
+            problems.refuse(at, found, "either `stores`, or `prometheus` with `events` and `total`");
+            return None;
+        }
+        return Some(MetricFrom::Stores(check));
+    }
+    let server = prometheus(problems, at, &raw.prometheus);
+    let events = queries(problems, at, "events", &raw.events);
+    let total = queries(problems, at, "total", &raw.total);
+    let (Some(server), Some(events), Some(total)) = (server, events, total) else { return None };
     if events == total {
         let help = "every unit would have the event";
         problems.refuse_because(&at.missing("events"), "the query of `total`", "a part of what `total` counts", help);
         return None;
     }
-    let source = MetricSource { metric: name.clone(), prometheus, events, total, on_error };
-    Some((MetricGuard { name, worse_than_active_by, critical, every_ms }, source))
+    Some(MetricFrom::Prometheus { server, events, total })
 }
 
 fn prometheus(problems: &mut Problems, parent: &Place, raw: &Section<RawPrometheus>) -> Option<PrometheusServer> {
@@ -109,7 +124,7 @@ fn prometheus(problems: &mut Problems, parent: &Place, raw: &Section<RawPromethe
     Some(PrometheusServer { url, tls, bearer_token_file })
 }
 
-fn is_on_this_machine(url: &str) -> bool {
+pub(super) fn is_on_this_machine(url: &str) -> bool {
     ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"].iter().any(|start| url.starts_with(start))
 }
 

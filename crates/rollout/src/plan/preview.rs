@@ -5,7 +5,7 @@ mod forecast;
 mod outside;
 mod words;
 
-use super::{GateName, OnInconclusive, Plan, Step};
+use super::{GateName, OnInconclusive, Plan, Step, StoreQuery};
 use crate::decide::{APPLY_LIMIT_MS, GATE_LIMIT_MS, MAX_EXTENSIONS, MIN_BATCHES};
 use forecast::{Forecast, provable_margin};
 use model::{BasisPoints, Environment, PerEnvironment, Protocol, ShortDuration};
@@ -56,12 +56,18 @@ pub struct EnvironmentPreview {
     pub endpoint: String,
     /// What it takes there.
     pub protocol: Protocol,
-    /// The name of its tap.
+    /// The name of its tap; `-` if a trace store takes its place.
     pub tap: String,
     /// Where the tap hands on to.
     pub backend: Option<String>,
+    /// Which trace store is asked, for which share of the traces and when, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
     /// Where its configuration lies.
     pub config: Vec<String>,
+    /// What its pipeline is meant to change of the spans, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub transformations: Vec<String>,
 }
 
 /// One step.
@@ -151,10 +157,21 @@ fn environment_preview(plan: &Plan, environment: Environment) -> EnvironmentPrev
         artifact: environment.artifact.clone(),
         endpoint: environment.upstream.endpoints().collect::<Vec<_>>().join(", "),
         protocol: environment.upstream.protocol,
-        tap: environment.upstream.tap.clone(),
+        tap: match &environment.query {
+            Some(query) if query.replaces_tap => "-".to_owned(),
+            Some(_) | None => environment.upstream.tap.clone(),
+        },
+        query: environment.query.as_ref().map(query),
         backend: environment.upstream.backend.clone(),
         config: environment.config.iter().map(|source| source.files.clone()).collect(),
+        transformations: environment.transformations.in_words(),
     }
+}
+
+fn query(query: &StoreQuery) -> String {
+    let StoreQuery { api, url, settle_ms, share, replaces_tap, .. } = query;
+    let place = if *replaces_tap { ", in place of the tap" } else { "" };
+    format!("{} {url}, {share}, {} after{place}", api.name(), ShortDuration(*settle_ms))
 }
 
 fn preview_step(plan: &Plan, forecast: &mut Forecast<'_>, index: usize, step: Step) -> StepPreview {
@@ -176,6 +193,7 @@ fn preview_step(plan: &Plan, forecast: &mut Forecast<'_>, index: usize, step: St
             None
         }
         Step::Mirror { for_ms } => {
+            warnings.extend(compares_nothing(plan, for_ms));
             forecast.mirror();
             forecast.pass(for_ms);
             None
@@ -201,6 +219,19 @@ fn preview_step(plan: &Plan, forecast: &mut Forecast<'_>, index: usize, step: St
         }
     };
     StepPreview { number: index + 1, does: step.to_string(), effects, evidence, warnings, shortest_ms, longest_ms }
+}
+
+/// Blue is compared with blue by the observations that close while green has only copies.
+fn compares_nothing(plan: &Plan, for_ms: u64) -> Option<String> {
+    let first_ms = observation_delay_ms(plan);
+    (for_ms < first_ms).then(|| {
+        format!(
+            "this mirror ends before its first observation, after {} (horizon {}): blue is not compared with blue before \
+             green serves. Mirror longer, or lower spec.verification.horizon if your exporters give up earlier",
+            ShortDuration(first_ms),
+            ShortDuration(plan.verification.horizon_ms)
+        )
+    })
 }
 
 /// An observation closes when its batch, the horizon and the linger are over, and an analysis needs some of its own.
@@ -394,6 +425,12 @@ fn notes(plan: &Plan) -> Vec<String> {
             "nothing can be proved, so that every analysis and the bake end inconclusive: add spanLoss, errorRate or \
              latency to spec.guards"
                 .to_owned()
+        }),
+        (plan.verified_share() < BasisPoints::ALL).then(|| {
+            format!(
+                "what comes out is read from the trace stores, for {} of the traces: the forecast reckons with these alone",
+                plan.verified_share()
+            )
         }),
         plan.guards.judged.blind_spots.as_ref().map(|_| {
             "how long blindSpots takes depends on how often each operation is called; the forecast leaves it out"

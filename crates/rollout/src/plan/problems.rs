@@ -30,6 +30,11 @@ impl Place {
         Place { path: self.path_to(key), line: value.referenced.line(), column: value.referenced.column() }
     }
 
+    /// Below a key of which only the path is known.
+    pub(super) fn child(&self, key: &str) -> Place {
+        self.missing(key)
+    }
+
     /// Where an item of this list stands.
     pub(super) fn item<T>(&self, index: usize, value: &Spanned<T>) -> Place {
         let path = format!("{}[{index}]", self.path);

@@ -4,6 +4,7 @@
 use super::text_or::TextOr;
 use serde::Deserialize;
 use serde_saphyr::{Error, Options, Spanned};
+use std::collections::BTreeMap;
 
 /// A scalar, as it is spelled.
 pub(super) type Text = Option<Spanned<String>>;
@@ -15,8 +16,8 @@ pub(super) fn read(yaml: &str) -> Result<Spanned<RawPlan>, Error> {
     serde_saphyr::from_str_with_options(yaml, options())
 }
 
-/// Bounds of what a plan may hold. 64 steps of at most 8 nodes and 200 expected differences of 5 are 1,512; 20,000
-/// leave room and end an anchor bomb early. Nothing in a plan is nested more than 8 deep.
+/// Bounds of what a plan may hold. 64 steps of at most 8 nodes, 200 expected differences of 5, and 1,400 nodes of names in
+/// each environment's transformations are 4,312; 20,000 leave room and end an anchor bomb early. Nothing in a plan is nested more than 8 deep.
 pub(super) fn options() -> Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
@@ -75,7 +76,23 @@ raw! {
         otlp: Section<RawOtlp>,
         tap: Text,
         backend: Section<TextOr<RawBackend>>,
+        query: Section<RawQuery>,
         config: Section<Vec<Spanned<RawConfigSource>>>,
+        transformations: Section<RawTransformations>,
+    }
+    RawTransformations {
+        reason: Text,
+        attributes: Section<RawAttributeChanges>,
+        resource: Section<Vec<Spanned<String>>>,
+        parts: Section<Vec<Spanned<String>>>,
+        times: Text,
+        samples: Text,
+    }
+    RawAttributeChanges {
+        added: Section<Vec<Spanned<String>>>,
+        removed: Section<Vec<Spanned<String>>>,
+        renamed: Section<BTreeMap<String, Spanned<String>>>,
+        changed: Section<Vec<Spanned<String>>>,
     }
     RawOtlp {
         grpc: Text,
@@ -83,6 +100,16 @@ raw! {
         others: Section<Vec<Spanned<String>>>,
         tls: Section<RawTls>,
         compression: Text,
+    }
+    RawQuery {
+        jaeger: Text,
+        jaeger_v2: Text,
+        tempo: Text,
+        zipkin: Text,
+        settle: Text,
+        share: Text,
+        tls: Section<RawTls>,
+        bearer_token_file: Text,
     }
     RawBackend { grpc: Text, tls: Section<RawTls>, compression: Text }
     RawTls { ca: Text, cert: Text, key: Text, server_name: Text }
@@ -117,6 +144,7 @@ raw! {
     RawMetric {
         name: Text,
         prometheus: Section<RawPrometheus>,
+        stores: Text,
         events: Section<TextOr<RawPair>>,
         total: Section<TextOr<RawPair>>,
         every: Text,

@@ -87,7 +87,7 @@ fn gate_name(text: &str) -> Result<GateName, Expected> {
     word(text, &GateName::ALL.map(|gate| (gate.name(), gate)))
 }
 
-fn weight(text: &str) -> Result<BasisPoints, Expected> {
+pub(super) fn weight(text: &str) -> Result<BasisPoints, Expected> {
     let weight = text.parse().ok().filter(|weight| *weight > BasisPoints::ZERO);
     weight.ok_or_else(|| {
         "a percentage above 0% and up to 100% with its sign and at most two decimals, such as 1% or 0.25%".to_owned()

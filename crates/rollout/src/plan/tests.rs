@@ -2,8 +2,10 @@
 
 mod endpoints;
 mod metrics;
+mod query;
 mod refused;
 mod refused_values;
+mod transformations;
 
 use super::*;
 use judge::{BlindSpots, ErrorRate, Latency, SpanLoss};
@@ -257,4 +259,11 @@ proptest! {
             holds(&plan);
         }
     }
+}
+
+#[test]
+fn a_mirror_that_ends_before_its_first_observation_is_said_to_compare_nothing() {
+    let compares_nothing = |edits| previewed(edits).to_string().contains("blue is not compared with blue");
+    assert!(compares_nothing(&[]), "two minutes, and a horizon of 335 s");
+    assert!(!compares_nothing(&[("mirror: { for: 2m }", "mirror: { for: 10m }")]));
 }

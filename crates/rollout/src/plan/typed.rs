@@ -5,7 +5,7 @@ use super::error::{PlanErrors, nearest, one_of};
 use super::problems::{Expected, Place, Problems};
 use super::quantity::{DAY_MS, chance, duration_ms, line, name, prose, rate_per_s, share};
 use super::raw::{RawAnalysis, RawMetadata, RawPlan, RawSpec, RawTraffic, RawVerification, Section};
-use super::{Analysis, OnInconclusive, Plan, Subject, Traffic, Verification, environments, gates, strategy};
+use super::{Analysis, OnInconclusive, Plan, Subject, Traffic, Verification, environments, gates, query, strategy};
 use serde_saphyr::Spanned;
 
 const API_VERSION: &str = "verdigris.dev/v1alpha1";
@@ -79,6 +79,7 @@ fn spec(problems: &mut Problems, at: &Place, raw: &RawSpec, metadata: Option<Met
     else {
         return None;
     };
+    query::fits(problems, at, raw, &environments, &verification, &guards.sources)?;
     let Metadata { name, change, reason, impact } = metadata?;
     Some(Plan {
         name,

@@ -96,3 +96,18 @@ fn the_same_seed_rehearses_the_same() {
     assert_eq!(rehearsed(PLAN, 3, lossy(), None), rehearsed(PLAN, 3, lossy(), None));
     assert_ne!(rehearsed(PLAN, 3, lossy(), None), rehearsed(PLAN, 4, lossy(), None));
 }
+
+#[test]
+fn where_trace_stores_take_the_place_of_taps_their_share_is_all_there_is() {
+    let even = BasisPoints::new(5_000);
+    let query = |port: u16| format!("query: {{ tempo: 'http://127.0.0.1:{port}', share: 10%, settle: 1s }}, config");
+    let thin = PLAN.replacen("config", &query(3200), 1).replacen(
+        ", config: [{ files: ./green",
+        &format!(", {}: [{{ files: ./green", query(3201)),
+        1,
+    );
+    let thin = thin.replace("horizon: 1500ms", "horizon: 31s");
+    let traces = |plan: &str| rehearsed(plan, 0, healthy(), even).end.traces as f64;
+    let share = traces(&thin) / traces(PLAN);
+    assert!((0.08..0.12).contains(&share), "{share}");
+}

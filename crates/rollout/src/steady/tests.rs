@@ -28,6 +28,7 @@ fn batch(from: u64, until: u64) -> Observation {
         blind_spots: vec![],
         operations: vec![],
         omitted: 0,
+        verified: BasisPoints::ALL,
     }
 }
 

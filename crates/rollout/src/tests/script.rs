@@ -263,6 +263,7 @@ impl Run {
                 operation("GET /cart", if kind == "slow" { 12 } else { 0 }, 90_000),
             ],
             omitted: 0,
+            verified: model::BasisPoints::ALL,
         })
     }
 }

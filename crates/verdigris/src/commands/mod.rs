@@ -6,3 +6,4 @@ pub mod ledger;
 pub mod plan;
 pub mod rollout;
 pub mod trace;
+pub mod verify;

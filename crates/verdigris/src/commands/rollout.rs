@@ -8,7 +8,7 @@ use crate::describe::{Exit, Failed, printable, say, say_as_is, timestamp};
 use crate::view::{Flow, View};
 use control::RolloutSummary;
 use model::ShortDuration;
-use rollout::{Command, Progress, Report};
+use rollout::{Command, GroupReport, Progress, Report};
 use std::path::Path;
 use std::time::Duration;
 use web::StartRequest;
@@ -131,6 +131,9 @@ fn show(report: &Report, format: Format) -> Result<Exit, Failed> {
     Ok(Exit::Done)
 }
 
+/// Findings that a status lists, those that green shows and blue does not, the most telling first.
+const MAX_FINDINGS_SHOWN: usize = 5;
+
 /// A report as text.
 pub fn status_text(report: &Report) -> String {
     let mut lines = vec![
@@ -162,6 +165,8 @@ pub fn status_text(report: &Report) -> String {
     if let Some(noise) = &report.noise {
         lines.push(format!("  noise floor  {}", printable(&noise.words)));
     }
+    let shown = report.findings.iter().filter(|found| found.group.beyond_blue() > 0).take(MAX_FINDINGS_SHOWN);
+    lines.extend(shown.map(|found| format!("  found        {}", printable(&found_words(found)))));
     if let Some(cause) = &report.cause {
         lines.push(format!("  cause        {}: {}", cause.guard, printable(&cause.finding)));
         lines.extend(cause.reasons.iter().map(|reason| format!("               {}", printable(reason))));
@@ -177,6 +182,25 @@ pub fn status_text(report: &Report) -> String {
         lines.push(format!("  {mark} {:>2} {}", index + 1, printable(&step.does)));
     }
     lines.join("\n") + "\n"
+}
+
+/// One group of findings, in a line.
+fn found_words(found: &GroupReport) -> String {
+    let GroupReport { group, share } = found;
+    let key = group.key.as_ref().map_or(String::new(), |key| format!(" `{key}`"));
+    let (green, blue) = (&share.green, &share.blue);
+    let percent = |share: f64| format!("{:.2} %", share * 100.0);
+    let until = green.at_most.map_or("no upper end".to_owned(), percent);
+    let example = group.examples.first().map_or(String::new(), |trace| format!(", as in {trace}"));
+    format!(
+        "{}{key} in {} / {}: {} of green's traces ({} to {until}), {} of blue's{example}",
+        group.check.words(),
+        group.service,
+        group.operation,
+        percent(green.estimate),
+        percent(green.at_least),
+        percent(blue.estimate)
+    )
 }
 
 #[cfg(test)]

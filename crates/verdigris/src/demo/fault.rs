@@ -4,7 +4,7 @@
 use super::random::SplitMix64;
 use super::server::refused;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::any_value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use otlp::reply::{Status, code};
 use std::collections::{BTreeMap, VecDeque};
@@ -26,6 +26,13 @@ pub enum Fault {
     },
     /// Removes one attribute from the spans of one service.
     AttributeDrop {
+        /// `service.name`.
+        service: String,
+        /// The attribute's key.
+        key: String,
+    },
+    /// Writes asterisks over the value of one attribute of one service's spans, as a redaction that goes too far does.
+    Mask {
         /// `service.name`.
         service: String,
         /// The attribute's key.
@@ -63,8 +70,8 @@ pub enum Refusal {
 
 impl Fault {
     /// The names that [`Fault::by_name`] knows, as `verdigris demo --fault` takes them.
-    pub const NAMES: [&'static str; 8] =
-        ["none", "blind-spot", "span-loss", "attribute-drop", "reparent", "slow", "errors", "crash"];
+    pub const NAMES: [&'static str; 9] =
+        ["none", "blind-spot", "span-loss", "attribute-drop", "mask", "reparent", "slow", "errors", "crash"];
 
     /// The demo's fault of this name, with the values that suit the shop.
     pub fn by_name(name: &str) -> Option<Fault> {
@@ -73,6 +80,7 @@ impl Fault {
             "blind-spot" => Some(Fault::BlindSpot { service: "payment".into() }),
             "span-loss" => Some(Fault::SpanLoss { share: 0.01 }),
             "attribute-drop" => Some(Fault::AttributeDrop { service: "frontend".into(), key: "http.route".into() }),
+            "mask" => Some(Fault::Mask { service: "frontend".into(), key: "http.route".into() }),
             "reparent" => Some(Fault::Reparent { service: "catalogue".into() }),
             "slow" => Some(Fault::Slow { ms: 1_500 }),
             "errors" => Some(Fault::Errors { share: 0.2, refusal: Refusal::InvalidArgument }),
@@ -87,6 +95,8 @@ impl Fault {
 pub struct Damage {
     /// Spans taken out.
     pub dropped: u64,
+    /// Attributes written over.
+    pub masked: u64,
     /// Attributes taken off spans.
     pub attributes_removed: u64,
     /// Spans given another parent.
@@ -103,6 +113,7 @@ impl Damage {
     pub fn add(&mut self, other: Damage) {
         self.dropped += other.dropped;
         self.attributes_removed += other.attributes_removed;
+        self.masked += other.masked;
         self.reparented += other.reparented;
     }
 }
@@ -153,6 +164,15 @@ impl Saboteur {
                     let before = span.attributes.len();
                     span.attributes.retain(|attribute| attribute.key != *key);
                     damage.attributes_removed += (before - span.attributes.len()) as u64;
+                }
+            }
+            Fault::Mask { service, key } => {
+                for span in of_service(batch, service).flat_map(spans_mut) {
+                    for attribute in span.attributes.iter_mut().filter(|attribute| attribute.key == *key) {
+                        let value = Some(any_value::Value::StringValue("***".to_owned()));
+                        attribute.value = Some(AnyValue { value });
+                        damage.masked += 1;
+                    }
                 }
             }
             Fault::Reparent { service } => {

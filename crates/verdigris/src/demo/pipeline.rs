@@ -132,6 +132,7 @@ impl Pipeline {
             | Fault::BlindSpot { .. }
             | Fault::SpanLoss { .. }
             | Fault::AttributeDrop { .. }
+            | Fault::Mask { .. }
             | Fault::Reparent { .. }
             | Fault::Errors { .. }
             | Fault::Crash => 0,

@@ -114,6 +114,10 @@ fn fault(fault: cli::Fault) -> (Fault, &'static str) {
             Fault::AttributeDrop { service: "frontend".to_owned(), key: "http.route".to_owned() },
             "green drops http.route from the spans of frontend",
         ),
+        cli::Fault::Mask => (
+            Fault::Mask { service: "frontend".to_owned(), key: "http.route".to_owned() },
+            "green writes asterisks over http.route in the spans of frontend",
+        ),
         cli::Fault::Reparent => (
             Fault::Reparent { service: "catalogue".to_owned() },
             "green hangs catalogue's spans onto their grandparents",

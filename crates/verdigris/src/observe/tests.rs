@@ -1,5 +1,5 @@
 use super::*;
-use model::RouteKey;
+use model::{PerEnvironment, RouteKey};
 use rollout::RolloutId;
 
 fn watching(taken_back: u32) -> Option<Watching> {
@@ -10,7 +10,10 @@ fn watching(taken_back: u32) -> Option<Watching> {
         linger_ms: 1_000,
         horizon_ms: 1_000,
         route_key: RouteKey([0; 16]),
+        queries: PerEnvironment::default(),
+        counted: Vec::new(),
         taken_back,
+        transformations: PerEnvironment::default(),
     })
 }
 
@@ -35,6 +38,8 @@ async fn verification_begins_when_the_process_before_has_gone_and_anew_after_ano
         share,
         alone,
         current: None,
+        stores: None,
+        asking: tokio::runtime::Handle::current(),
         max_rate: 1_000_000,
     };
     assert_eq!(verifies(&mut observer), None, "what passes the other process is not seen here");

@@ -88,11 +88,14 @@ type Failed = DrawingAreaErrorKind<std::io::Error>;
 fn panel_into(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel, axis: &Axis) -> Result<(), Failed> {
     let (end, _) = rounded_up(axis.end);
     let small = |ink: Pair| ("sans-serif", 12).into_font().color(&colour(ink));
+    // So near to the axis a line would show nothing.
+    let promised = panel.promised.filter(|promised| (0.02 * panel.top..=panel.top).contains(promised));
+    let dashed = if promised.is_some() { " (dashed: what the plan allows)" } else { "" };
     let mut chart = ChartBuilder::on(area)
         .margin_left(14)
         .margin_right(26)
         .margin_top(8)
-        .caption(&panel.title, ("sans-serif", 14).into_font().color(&colour(INK)))
+        .caption(format!("{}{dashed}", panel.title), ("sans-serif", 14).into_font().color(&colour(INK)))
         .x_label_area_size(42)
         .y_label_area_size(46)
         .build_cartesian_2d(0.0..end, 0.0..panel.top)?;
@@ -108,7 +111,7 @@ fn panel_into(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel, axis: &A
         .axis_desc_style(small(FAINT_INK))
         .label_style(small(FAINT_INK))
         .draw()?;
-    if let Some(promised) = panel.promised.filter(|promised| *promised <= panel.top) {
+    if let Some(promised) = promised {
         let line = [(0.0, promised), (end, promised)];
         chart.draw_series(DashedLineSeries::new(line, 5, 4, colour(FAINT_INK).stroke_width(1)))?;
     }

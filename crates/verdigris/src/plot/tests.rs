@@ -9,7 +9,7 @@ fn plot() -> Plot {
         title: "A plan & its <judge>".to_owned(),
         subtitle: "10 runs".to_owned(),
         axis: Axis { label: "minutes".to_owned(), end: 47.0 },
-        panels: vec![panel("rolled back", Some(0.01)), panel("promoted", None)],
+        panels: vec![panel("rolled back", Some(0.05)), panel("promoted", None)],
     }
 }
 
@@ -40,6 +40,7 @@ fn the_picture_is_complete_and_fits_light_and_dark() {
     let svg = plot().svg();
     assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"), "{svg}");
     assert!(svg.contains("A plan &amp; its &lt;judge&gt;") && svg.contains("errors:x10"));
+    assert_eq!(svg.matches("what the plan allows").count(), 1, "5 % is promised of the upper panel alone");
     assert!(svg.contains("prefers-color-scheme: dark"));
     for attribute in ["fill=\"#", "stroke=\"#"] {
         for (at, _) in svg.match_indices(attribute) {

@@ -8,6 +8,7 @@
 mod bad_input;
 mod e2e;
 mod following;
+mod learning;
 mod ledger_files;
 mod load;
 mod operators;
@@ -18,5 +19,7 @@ mod requests;
 mod server;
 mod stage;
 mod tls;
+mod trace_store;
 mod traces;
 mod wait;
+mod without_tap;

@@ -23,16 +23,19 @@ pub(crate) struct Environment {
     /// More keys of `otlp`, from a comma on.
     pub(crate) more: String,
     pub(crate) backend: Option<String>,
+    /// What its `query` holds.
+    pub(crate) query: Option<String>,
 }
 
 impl Environment {
     pub(crate) fn at(grpc: &str) -> Environment {
-        Environment { grpc: grpc.to_owned(), more: String::new(), backend: None }
+        Environment { grpc: grpc.to_owned(), more: String::new(), backend: None, query: None }
     }
 
     fn yaml(&self, version: &str) -> String {
         let backend = self.backend.as_ref().map(|backend| format!(", backend: \"{backend}\"")).unwrap_or_default();
-        format!("{{ version: \"{version}\", otlp: {{ grpc: \"{}\"{} }}{backend} }}", self.grpc, self.more)
+        let query = self.query.as_ref().map(|query| format!(", query: {{ {query} }}")).unwrap_or_default();
+        format!("{{ version: \"{version}\", otlp: {{ grpc: \"{}\"{} }}{backend}{query} }}", self.grpc, self.more)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Closing batches: what was in flight becomes an observation.
 
 use super::{Batch, Verifier, lingers_until};
+use crate::share::Share;
 use crate::tally::{Closing, Tally};
 use crate::trace::{Span, Standing, Trace};
 use model::{Environment, Observation, PerEnvironment, UnixMillis};
@@ -44,7 +45,6 @@ impl Verifier {
 
     fn close(&mut self, number: u64, batch: Batch) -> Observation {
         let mut left_out = PerEnvironment::from_fn(|environment| batch.over_bound[environment].count());
-        let mut tally = Tally::new(self.keyed, &self.roots);
         let mut judged: Vec<Closing> = Vec::new();
         let mut assigned = PerEnvironment::<u64>::default();
         let begins = UnixMillis(number.saturating_mul(self.config.batch_ms));
@@ -62,27 +62,41 @@ impl Verifier {
                 // What began while not everything was told may be a trace that began before.
                 assigned[environment] += u64::from(closing.trace.is_assigned && closing.known_from <= begins);
                 match fate(&closing, self.missed_through) {
-                    Fate::Judged => {
-                        tally.judge(judged.len(), &closing, &self.words);
-                        judged.push(closing);
-                    }
+                    Fate::Judged => judged.push(closing),
                     Fate::LeftOut => left_out[environment] += 1,
                     Fate::Done => {}
                 }
             }
             self.counted.left_out[environment] += left_out[environment];
         }
+        self.remember_lost(number, &judged);
+        let mut tally = Tally::new(self.keyed, &self.roots);
+        for (position, closing) in judged.iter().enumerate() {
+            let environment = closing.environment;
+            tally.judge(position, closing, &self.strays[environment], self.meant[environment].samples, &self.words);
+        }
         let ever = (&mut self.subjects, &mut self.roots);
         let (mut observation, examples) = tally.finish(number, self.config.batch_ms, left_out, ever, &self.words);
         for environment in Environment::BOTH {
             observation.arms[environment].assigned = assigned[environment];
         }
+        observation.verified = Share::basis_points(batch.least_share.unwrap_or(self.share.parts()));
         for place in examples {
             let closing = &judged[place.position];
             self.examples.note(place.environment, place.trace, &closing.trace, &self.words);
         }
         judged.into_iter().for_each(|closing| self.keep_residue(closing));
         observation
+    }
+
+    /// Before any trace is judged: what is lost in one may have come out in another of the same batch.
+    fn remember_lost(&mut self, number: u64, judged: &[Closing]) {
+        Environment::BOTH.into_iter().for_each(|environment| self.strays[environment].begin(number));
+        for closing in judged {
+            for span in closing.trace.spans.iter().filter(|span| span.acknowledged && !span.is_out()) {
+                self.strays[closing.environment].lose(closing.id, span.span, span.kind);
+            }
+        }
     }
 
     fn closing(&self, environment: Environment, id: model::TraceId, mut trace: Trace) -> Closing {
@@ -104,6 +118,7 @@ impl Verifier {
         let waits = |span: &&Span| !span.is_sent() && span.out_at() > unsent_until;
         let Some(last) = trace.spans.iter().filter(waits).map(Span::out_at).max() else { return };
         let mut residue = Trace::new(Standing::Residue, self.batch_of(last), last, trace.hash);
+        residue.begins_ns = trace.begins_ns;
         for span in trace.spans.iter().filter(waits) {
             residue.add(*span, self.keyed);
         }
@@ -117,6 +132,7 @@ impl Verifier {
         Environment::BOTH.into_iter().for_each(|environment| self.closed[environment].advance(now));
         // Twice a quarter is half of the bound: the share does not swing.
         if self.spans < self.config.max_spans / 4 && self.pace.rate() < self.config.max_rate / 4 {
+            self.note_share();
             self.share.double(now, self.age_ms(), self.config.batch_ms);
         }
         if !self.words.wants_sweep() {
@@ -129,7 +145,7 @@ impl Verifier {
         for span in traces.flat_map(|trace| &trace.spans) {
             used.name(span.service);
             used.name(span.operation);
-            for content in [&span.sent, &span.came_out] {
+            for content in [span.sent(), span.came_out()] {
                 used.keys(content.keys);
                 used.resource(content.resource);
             }

@@ -1,13 +1,16 @@
 use super::*;
+use crate::fact::Status;
 use model::{Observation, RouteKey, SpanId, Subject};
 use std::fmt::Write as _;
 
 mod answers;
 mod assigned;
 mod bounds;
+mod content;
 mod reference;
 mod roots;
 mod script;
+mod structure;
 
 use script::{Event, Line, parse};
 
@@ -255,19 +258,22 @@ fn a_child_without_its_parent_is_an_orphan() {
 fn another_parent_than_was_sent_is_reparented() {
     check(
         "10000 green ack a1\n 10000 green ack a2 parent=1\n 10001 green out a1\n 10001 green out a2",
-        "10 green: traces 1, 2/2 out, 1 timed, Reparented 1
-         - Reparented shop pay traces 0:1 spans 0:1 like a",
+        "10 green: traces 1, 2/2 out, 1 timed, Reparented 1, ManyRoots 1
+         - Reparented shop pay traces 0:1 spans 0:1 like a
+         - ManyRoots shop pay traces 0:1 spans 0:1 like a",
     );
 }
 
 #[test]
 fn an_edge_is_seen_only_through_both_ends_and_their_link() {
-    let sent = "10000 green ack a1 service=web op=get\n 10000 green ack a2 parent=1\n 10001 green out a1\n";
+    let sent =
+        "10000 green ack a1 service=web op=get\n 10000 green ack a2 parent=1\n 10001 green out a1 service=web op=get\n";
     check(&format!("{sent} 10001 green out a2 parent=1"), "10 green: traces 1, 2/2 out, 1 timed");
     check(
         &format!("{sent} 10001 green out a2"),
-        "10 green: traces 1, 2/2 out, 1 timed, Reparented 1
+        "10 green: traces 1, 2/2 out, 1 timed, Reparented 1, ManyRoots 1
          - Reparented shop pay traces 0:1 spans 0:1 like a
+         - ManyRoots shop pay traces 0:1 spans 0:1 like a
          - unseen web -> shop 0/0:1/1 ever 0/0:1/1 like a",
     );
 }
@@ -277,8 +283,9 @@ fn a_key_that_was_sent_must_come_out() {
     check(
         "10000 green ack a1 keys=x,y,z\n 10000 blue ack b1 keys=x,y,z
          10001 green out a1 keys=w,y\n 10001 blue out b1 keys=w,x,y,z",
-        "10 blue: traces 1, 1/1 out, 1 timed
-         10 green: traces 1, 1/1 out, 1 timed, MissingAttribute 1
+        "10 blue: traces 1, 1/1 out, 1 timed, AddedAttribute 1
+         10 green: traces 1, 1/1 out, 1 timed, MissingAttribute 1, AddedAttribute 1
+         - AddedAttribute shop pay [w] traces 1:1 spans 1:1 like a
          - MissingAttribute shop pay [x] traces 0:1 spans 0:1 like a
          - MissingAttribute shop pay [z] traces 0:1 spans 0:1 like a",
     );
@@ -451,7 +458,7 @@ fn examples_say_what_was_sent_and_what_came_out() {
         .collect();
     let expected = [(1, 0, true, 0, String::new()), (2, 1, true, 1, "x".to_owned()), (3, 0, false, 1, String::new())];
     assert_eq!(spans, expected);
-    let nine = SpanId([0, 0, 0, 0, 0, 0, 0, 9]);
+    let nine = SpanId([b'a', 0, 0, 0, 0, 0, 0, 9]);
     assert_eq!(example.spans[1].came_out_parent, Some(nine));
     assert_eq!(example.spans[0].came_out_parent, None);
 }

@@ -5,8 +5,11 @@ const TINY: Bounds = Bounds { names: 2, key_sets: 1, resources: 1 };
 /// What is found missing and changed between what was sent and what came out.
 fn check(bounds: Bounds, sent: (&[&str], &[(&str, &[u8])]), out: (&[&str], &[(&str, &[u8])]), expected: &str) {
     let mut words = Vocabulary::new(Keyed([7; 16]), bounds);
-    let (sent_keys, sent_resource) = (words.keys(sent.0, None), words.resource(sent.1, None));
-    let (out_keys, out_resource) = (words.keys(out.0, Some(sent_keys)), words.resource(out.1, Some(sent_resource)));
+    let [sent_attributes, out_attributes] =
+        [sent.0, out.0].map(|keys| keys.iter().map(|key| (*key, &b""[..])).collect::<Vec<_>>());
+    let (sent_keys, sent_resource) = (words.keys(&sent_attributes, None), words.resource(sent.1, None));
+    let out_keys = words.keys(&out_attributes, Some(sent_keys));
+    let out_resource = words.resource(out.1, Some(sent_resource));
     let mut found = Vec::new();
     words.missing_keys(sent_keys, out_keys, |key| found.push(format!("-{key}")));
     words.changed_attributes(sent_resource, out_resource, |key| found.push(format!("~{key}")));
@@ -66,6 +69,6 @@ fn a_sweep_makes_room_and_keeps_what_is_in_use() {
 fn oversized_sets_are_not_kept() {
     let mut words = Vocabulary::new(Keyed([7; 16]), Bounds::FULL);
     let long = "k".repeat(MAX_ENTRY_BYTES + 1);
-    let keys = words.keys(&[&long], None);
-    assert_eq!((words.keys(&[&long], None), words.not_kept()), (keys, 2));
+    let keys = words.keys(&[(&long, b"")], None);
+    assert_eq!((words.keys(&[(&long, b"")], None), words.not_kept()), (keys, 2));
 }

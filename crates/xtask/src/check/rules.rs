@@ -14,6 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("xtask", &[]),
     ("otlp", &["model"]),
     ("prometheus", &["model"]),
+    ("backends", &["model", "otlp"]),
     ("verify", &["model"]),
     ("judge", &["model"]),
     ("rollout", &["judge", "model"]),
@@ -21,23 +22,23 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("certs", &[]),
     ("tls", &["model"]),
     ("gateway", &["otlp", "model", "spool", "tls"]),
-    ("gates", &["otlp", "model", "prometheus", "tls"]),
+    ("gates", &["backends", "otlp", "model", "prometheus", "tls"]),
     ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model"]),
     ("web", &["control", "model"]),
     ("sim", PURE),
-    ("bench", &["judge", "model", "otlp"]),
-    ("fuzz-targets", &["model", "otlp", "prometheus"]),
+    ("bench", &["judge", "model", "otlp", "verify"]),
+    ("fuzz-targets", &["backends", "model", "otlp", "prometheus"]),
     (
         "verdigris",
         &[
             "model", "otlp", "verify", "judge", "rollout", "ledger", "store", "gateway", "gates", "control", "web",
-            "spool", "tls",
+            "spool", "tls", "backends",
         ],
     ),
 ];
 
 /// The crates without clock, randomness, I/O, async and logging.
-const PURE: &[&str] = &["model", "otlp", "prometheus", "verify", "judge", "rollout", "ledger"];
+const PURE: &[&str] = &["model", "otlp", "prometheus", "backends", "verify", "judge", "rollout", "ledger"];
 
 /// What a pure crate must not depend on, these and the crates named after them (`tokio-util`, `rand_core`).
 const IMPURE: &[&str] = &["tokio", "hyper", "tracing", "getrandom", "rand", "rustix"];

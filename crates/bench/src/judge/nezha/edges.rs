@@ -1,6 +1,6 @@
 //! Calls between services: what they take beside the callee, and what a delay on one of them does to a trace.
 
-use super::read::{Span, Trace};
+use crate::nezha::{Span, Trace};
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -1,8 +1,9 @@
-use super::read::Span;
 use super::*;
+use crate::nezha::{Span, traces as read_traces};
 
 fn span(parent: Option<usize>, service: &str, (start_us, end_us): (u64, u64)) -> Span {
-    Span { parent, service: service.to_owned(), start_ns: start_us * 1_000, end_ns: end_us * 1_000 }
+    let (pod, operation) = (String::new(), String::new());
+    Span { parent, service: service.to_owned(), pod, operation, start_ns: start_us * 1_000, end_ns: end_us * 1_000 }
 }
 
 /// a calls b, which calls c, and then a calls d.
@@ -52,7 +53,7 @@ fn the_name_needs_evidence_of_its_own() {
 #[test]
 fn random_halves_of_real_traces_are_quiet_and_a_delayed_edge_is_named() {
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../e2e/data/nezha").join(SYSTEMS[0]);
-    let traces = read::traces(&sample).unwrap();
+    let traces = read_traces(&sample).unwrap();
     assert_eq!(traces.len(), 1_992, "as e2e/data/nezha/README.md says");
     let data = Data::of(&traces);
     let runs = 20;

@@ -76,7 +76,8 @@ impl<'p> Forecast<'p> {
     }
 
     fn per_ms(&self) -> Option<f64> {
-        self.plan.traffic.expected_traces_per_s.map(|per_s| per_s / 1_000.0)
+        let share = self.plan.verified_share().share();
+        self.plan.traffic.expected_traces_per_s.map(|per_s| per_s * share / 1_000.0)
     }
 
     /// What a step that looks at evidence for `within_ms` would see and prove. `None` where the traffic is not known.

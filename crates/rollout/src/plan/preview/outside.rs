@@ -2,7 +2,7 @@
 //! forecast in units.
 
 use super::words::{Number, Percent};
-use crate::plan::{MetricSource, OnError, Plan};
+use crate::plan::{MetricFrom, MetricSource, OnError, Plan};
 use judge::MetricGuard;
 use judge::planning::traces_to_prove_rate;
 use model::ShortDuration;
@@ -15,15 +15,17 @@ fn metrics(plan: &Plan) -> impl Iterator<Item = (&MetricGuard, &MetricSource)> {
 pub(super) fn rolls_back(plan: &Plan) -> Vec<String> {
     let line = |(guard, source): (&MetricGuard, &MetricSource)| {
         let (name, by) = (&guard.name, Percent(guard.worse_than_active_by));
-        let (url, every) = (&source.prometheus.url, ShortDuration(guard.every_ms));
+        let every = ShortDuration(guard.every_ms);
         let failing = match source.on_error {
             OnError::Hold => "; if that fails, the rollout is held until it is back",
             OnError::Rollback => ", or that fails",
             OnError::Ignore => "; if that fails, the metric is left out until it is back",
         };
-        format!(
-            "metrics.{name}: its share in green beyond blue's by more than {by}; asked of {url} every {every}{failing}"
-        )
+        let counted = match &source.from {
+            MetricFrom::Prometheus { server, .. } => format!("asked of {} every {every}", server.url),
+            MetricFrom::Stores(check) => format!("{}, counted every {every}", check.words()),
+        };
+        format!("metrics.{name}: its share in green beyond blue's by more than {by}; {counted}{failing}")
     };
     metrics(plan).map(line).collect()
 }

@@ -1,7 +1,7 @@
 //! A preview as people read it.
 
 use super::{EnvironmentPreview, Preview, StepPreview};
-use model::{Protocol, ShortDuration};
+use model::{Environment, PerEnvironment, Protocol, ShortDuration};
 use std::fmt;
 
 /// Characters of an artifact's digest that the table shows; the JSON has all of them.
@@ -44,6 +44,7 @@ impl fmt::Display for Preview {
         }
         writeln!(f)?;
         environments(f, &self.environments.blue, &self.environments.green)?;
+        transformations(f, &self.environments)?;
         writeln!(f, "\nWhat happens")?;
         self.steps.iter().try_for_each(|step| self::step(f, step))?;
         writeln!(f, "\nRolls back on")?;
@@ -83,7 +84,7 @@ fn step(f: &mut fmt::Formatter<'_>, step: &StepPreview) -> fmt::Result {
 }
 
 fn environments(f: &mut fmt::Formatter<'_>, blue: &EnvironmentPreview, green: &EnvironmentPreview) -> fmt::Result {
-    let cells = |environment: &EnvironmentPreview| -> [String; 7] {
+    let cells = |environment: &EnvironmentPreview| -> [String; 8] {
         let none = || "-".to_owned();
         let protocol = match environment.protocol {
             Protocol::Grpc => "grpc",
@@ -96,10 +97,11 @@ fn environments(f: &mut fmt::Formatter<'_>, blue: &EnvironmentPreview, green: &E
             format!("{protocol} {}", environment.endpoint),
             environment.tap.clone(),
             environment.backend.clone().unwrap_or_else(none),
+            environment.query.clone().unwrap_or_else(none),
             if environment.config.is_empty() { none() } else { environment.config.join(", ") },
         ]
     };
-    let labels = ["", "version", "artifact", "otlp", "tap", "backend", "config"];
+    let labels = ["", "version", "artifact", "otlp", "tap", "backend", "query", "config"];
     let (mut blue, mut green) = (cells(blue), cells(green));
     (blue[0], green[0]) = ("blue".to_owned(), "green".to_owned());
     let width = blue.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
@@ -112,4 +114,16 @@ fn environments(f: &mut fmt::Formatter<'_>, blue: &EnvironmentPreview, green: &E
 fn shortened(digest: &str) -> String {
     let shown: String = digest.chars().take(SHOWN_DIGEST_CHARACTERS).collect();
     format!("{shown}…")
+}
+
+fn transformations(f: &mut fmt::Formatter<'_>, environments: &PerEnvironment<EnvironmentPreview>) -> fmt::Result {
+    let declared = |environment: &Environment| !environments[*environment].transformations.is_empty();
+    if Environment::BOTH.iter().any(declared) {
+        writeln!(f, "\nMeant to change, so that it is no finding")?;
+    }
+    for environment in Environment::BOTH {
+        let lines = &environments[environment].transformations;
+        lines.iter().try_for_each(|line| writeln!(f, "  {:<6} {line}", environment.name()))?;
+    }
+    Ok(())
 }

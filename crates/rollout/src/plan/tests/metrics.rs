@@ -2,7 +2,7 @@
 
 use super::refused::check;
 use super::{accepted, previewed};
-use crate::plan::{MetricSource, OnError, PlanError, PrometheusServer, parse};
+use crate::plan::{MetricFrom, MetricSource, OnError, PlanError, PrometheusServer, parse};
 use judge::MetricGuard;
 use model::{ClientTls, PerEnvironment};
 
@@ -41,16 +41,14 @@ fn a_metric_means_what_it_says() {
         every_ms: 10_000,
     };
     assert_eq!(guards.judged.metrics, [guard]);
-    let prometheus = PrometheusServer {
+    let server = PrometheusServer {
         url: "http://127.0.0.1:9090".to_owned(),
         tls: ClientTls::default(),
         bearer_token_file: None,
     };
     let source = MetricSource {
         metric: "checkout-errors".to_owned(),
-        prometheus,
-        events: sums(",code=~\"5..\""),
-        total: sums(""),
+        from: MetricFrom::Prometheus { server, events: sums(",code=~\"5..\""), total: sums("") },
         on_error: OnError::Hold,
     };
     assert_eq!(guards.sources, [source]);
@@ -71,9 +69,10 @@ fn every_key_is_read() {
     assert_eq!((guard.every_ms, guard.critical, guard.worse_than_active_by), (30_000, false, 0.02));
     assert_eq!(source.on_error, OnError::Ignore);
     let total = ["sum(old_requests_total)", "sum(requests_total)"].map(str::to_owned);
-    assert_eq!([&source.total.blue, &source.total.green], [&total[0], &total[1]]);
-    assert_eq!(source.prometheus.url, "https://prometheus.example:443/prometheus");
-    let under = source.prometheus.under("/plans".as_ref());
+    let MetricFrom::Prometheus { server, total: read, .. } = &source.from else { panic!("{source:?}") };
+    assert_eq!([&read.blue, &read.green], [&total[0], &total[1]]);
+    assert_eq!(server.url, "https://prometheus.example:443/prometheus");
+    let under = server.under("/plans".as_ref());
     let (ca, token) = (under.tls.ca.as_deref(), under.bearer_token_file.as_deref());
     assert_eq!((ca, token), (Some("/plans/ca.pem"), Some("/plans/token")));
     // A rollback on error, and a plan whose only guard is a metric.

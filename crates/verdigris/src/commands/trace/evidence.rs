@@ -1,7 +1,7 @@
 //! Example traces of the evidence store: what was sent of a trace beside what an environment put out.
 
 use super::told::{Told, Which};
-use model::{Environment, SpanId, TraceId};
+use model::{Check, Environment, SpanId, TraceId};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,8 +32,46 @@ struct RawSpan {
     out: u32,
     missing_keys: Vec<String>,
     came_out_parent: Option<SpanId>,
+    #[serde(default)]
+    differences: Vec<RawDifference>,
+    // When it was, beside the trace's first span: a tree of times that are the same on both sides says nothing.
+    #[serde(default, rename = "startUs")]
+    _start_us: i32,
+    #[serde(default, rename = "durationUs")]
+    _duration_us: u32,
     #[serde(flatten)]
     more: BTreeMap<String, Value>,
+}
+
+/// What else differed of a span. Examples keep no values.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawDifference {
+    check: Check,
+    #[serde(default)]
+    key: Option<String>,
+}
+
+impl RawDifference {
+    fn noted(self) -> Difference {
+        let (place, what) = match self.check {
+            Check::ChangedResource => (Place::Resource, "resource"),
+            Check::ChangedContext => (Place::Field, "trace context"),
+            Check::ChangedTime | Check::ClockSkew => (Place::Field, "start and end"),
+            // The parts of a span that verification names are no attributes' keys: they have spaces, or are OTLP's own.
+            Check::ChangedValue if self.key.as_deref().is_some_and(is_part) => (Place::Field, "part"),
+            _ => (Place::Attribute, "attribute"),
+        };
+        let key = self.key.unwrap_or_else(|| what.to_owned());
+        match self.check {
+            Check::AddedAttribute => Difference::Added { place, key, b: None },
+            _ => Difference::Changed { place, key, a: None, b: None },
+        }
+    }
+}
+
+fn is_part(key: &str) -> bool {
+    matches!(key, "span name" | "status" | "events and links" | "instrumentation scope")
 }
 
 /// One comparison for each environment.
@@ -62,7 +100,12 @@ fn one(example: RawExample) -> Result<Told, String> {
         let missing = |key| Difference::Missing { place: Place::Attribute, key, a: None };
         let came_out = Span {
             parent: span.came_out_parent.unwrap_or(span.parent),
-            noted: span.missing_keys.into_iter().map(missing).collect(),
+            noted: span
+                .missing_keys
+                .into_iter()
+                .map(missing)
+                .chain(span.differences.into_iter().map(RawDifference::noted))
+                .collect(),
             ..known.clone()
         };
         out.extend(std::iter::repeat_n(came_out, span.out as usize));

@@ -3,6 +3,7 @@ use crate::demo::fault::{Refusal, service_name};
 use crate::demo::shop::request;
 use crate::demo::shop::topology::Service;
 use crate::demo::shop::trace::TraceSeed;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use std::collections::BTreeMap;
@@ -156,6 +157,23 @@ async fn an_attribute_drop_takes_one_key_off_one_service() {
     let removed = attributes(&flat(&run.sent)) - attributes(&run.out);
     assert!(removed > 0);
     assert_eq!(run.stats.damage, Damage { attributes_removed: removed as u64, ..Damage::default() });
+}
+
+#[tokio::test]
+async fn a_mask_writes_over_one_key_of_one_service() {
+    let run = run(Fault::Mask { service: "catalogue".into(), key: "db.system.name".into() }).await;
+    let mask = |mut span: Span| {
+        for attribute in span.attributes.iter_mut().filter(|attribute| attribute.key == "db.system.name") {
+            let value = Some(any_value::Value::StringValue("***".to_owned()));
+            attribute.value = Some(AnyValue { value });
+        }
+        Some(span)
+    };
+    let out = expected(&run.sent, "catalogue", mask);
+    assert_eq!(run.out, out);
+    let masked = flat(&run.sent).iter().zip(&out).filter(|(sent, out)| sent != out).count() as u64;
+    assert!(masked > 0);
+    assert_eq!(run.stats.damage, Damage { masked, ..Damage::default() });
 }
 
 #[tokio::test]

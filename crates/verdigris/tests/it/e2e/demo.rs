@@ -172,6 +172,13 @@ fn a_dropped_attribute_is_rolled_back_and_named() {
     assert!(said["cause"]["finding"].as_str().is_some_and(|finding| finding.contains("http.route")), "{said}");
 }
 
+#[test]
+fn a_masked_value_is_rolled_back_and_named() {
+    let said = check("mask", &["findings"]);
+    let finding = said["cause"]["finding"].as_str().unwrap_or_default();
+    assert!(finding.starts_with("changed values `http.route` in frontend"), "{said}");
+}
+
 /// A call whose callee hangs onto another parent is seen no more either: the changed parent is the cause.
 #[test]
 fn changed_parents_are_rolled_back_and_named() {

@@ -14,7 +14,7 @@ fn number(trace: u64) -> TraceId {
 fn fact(trace: u64, span: u8, operation: &str) -> SpanFact<'_> {
     let parent = if span == 1 { SpanId::NONE } else { script::span(1) };
     let (trace, span) = (number(trace), script::span(span));
-    SpanFact { trace, span, parent, kind: 2, error: false, service: "shop", operation, keys: &[], resource: &[] }
+    SpanFact { trace, span, parent, kind: 2, service: "shop", operation, ..SpanFact::default() }
 }
 
 struct Traces {

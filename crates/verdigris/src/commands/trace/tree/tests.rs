@@ -37,6 +37,9 @@ fn blob() -> Vec<ExampleTrace> {
         out,
         missing_keys: Vec::new(),
         came_out_parent: (out > 0).then_some(id(parent)),
+        start_us: 0,
+        duration_us: 0,
+        differences: Vec::new(),
     };
     let twice = ExampleSpan { missing_keys: vec!["http.route".into()], ..span(3, 2, "GET /b", true, 2) };
     let spans =

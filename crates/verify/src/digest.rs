@@ -1,0 +1,178 @@
+//! Values in 32 bytes a span: what is compared by hash of what was sent and what came out.
+//!
+//! Whichever side comes first leaves its digests; when the other comes they are compared, and what differs is all that
+//! stays. Sixteen bits let one change in 65,536 pass, of one span in one trace: a change that shows in a share of the spans
+//! shows in all but that part of it.
+
+use crate::fact::SpanFact;
+use crate::keyed::Keyed;
+use crate::transformation::{Part, Transformations};
+use crate::vocabulary::{Attributes, type_of};
+use foldhash::quality::FixedState;
+use std::hash::{BuildHasher, Hasher};
+
+/// Parts of a span with a place of their own, times first.
+const PARTS: usize = 6;
+/// Places for attributes: by their position among the span's keys, so that up to so many can be told apart.
+pub(crate) const ATTRIBUTE_PLACES: usize = 10;
+
+/// What is compared of a span beside ids, keys and resource.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Digests {
+    parts: [u16; PARTS],
+    attributes: [u16; ATTRIBUTE_PLACES],
+}
+
+/// What of a span came out otherwise than it was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Differences(u16);
+
+const TIMES: usize = 0;
+
+fn place(part: Part) -> usize {
+    match part {
+        Part::Name => 1,
+        Part::Status => 2,
+        Part::Events => 3,
+        Part::Context => 4,
+        Part::Scope => 5,
+    }
+}
+
+impl Differences {
+    pub(crate) fn times(self) -> bool {
+        self.has(TIMES)
+    }
+
+    pub(crate) fn note_times(&mut self) {
+        self.set(TIMES, true);
+    }
+
+    pub(crate) fn part(self, part: Part) -> bool {
+        self.has(place(part))
+    }
+
+    pub(crate) fn any_attribute(self) -> bool {
+        self.0 >> PARTS != 0
+    }
+
+    /// Whether an attribute at this position among the keys of the side that came first may differ.
+    pub(crate) fn attribute(self, position: usize) -> bool {
+        self.has(PARTS + position % ATTRIBUTE_PLACES)
+    }
+
+    fn has(self, bit: usize) -> bool {
+        self.0 >> bit & 1 == 1
+    }
+
+    fn set(&mut self, bit: usize, differs: bool) {
+        self.0 |= u16::from(differs) << bit;
+    }
+}
+
+/// Hashes quickly. It need not withstand anybody: who could choose values by their hash had 65,536 to choose from.
+#[derive(Debug)]
+struct Hash(FixedState);
+
+impl Hash {
+    fn new(keyed: Keyed) -> Hash {
+        let (eight, _) = keyed.0.as_chunks();
+        Hash(FixedState::with_seed(u64::from_le_bytes(eight[0])))
+    }
+
+    /// Each piece with its length, so that no two lists of pieces are written alike.
+    fn of<'a>(&self, pieces: impl Iterator<Item = &'a [u8]>) -> u16 {
+        let mut hasher = self.0.build_hasher();
+        for piece in pieces {
+            hasher.write_usize(piece.len());
+            hasher.write(piece);
+        }
+        hasher.finish() as u16
+    }
+
+    fn of_attribute(&self, key: &str, value: &[u8]) -> u16 {
+        let mut hasher = self.0.build_hasher();
+        hasher.write_usize(key.len() << 8 | usize::from(type_of(value)));
+        hasher.write(key.as_bytes());
+        hasher.write(value);
+        hasher.finish() as u16
+    }
+}
+
+impl Digests {
+    /// The digests of a fact that has been transformed.
+    pub(crate) fn of(keyed: Keyed, fact: &SpanFact<'_>, meant: &Transformations) -> Digests {
+        let hash = Hash::new(keyed);
+        let mut digests = Digests::default();
+        let [start, end] = [fact.start_ns, fact.end_ns].map(|ns| meant.times.cut(ns).to_le_bytes());
+        digests.parts[TIMES] = hash.of([&start[..], &end].into_iter());
+        let mut note = |part: Part, digest: u16| {
+            if !meant.parts.contains(&part) {
+                digests.parts[place(part)] = digest;
+            }
+        };
+        note(Part::Name, hash.of([fact.operation.as_bytes()].into_iter()));
+        let code = fact.status.code.to_le_bytes();
+        note(Part::Status, hash.of([&code[..], fact.status.message.as_bytes()].into_iter()));
+        let [attributes, events, links] = fact.dropped.map(u32::to_le_bytes);
+        let counts = [&attributes[..], &events, &links, &(fact.events.len() as u64).to_le_bytes()];
+        let all = counts.into_iter().chain(fact.events.iter().copied()).chain(fact.links.iter().copied());
+        note(Part::Events, hash.of(all));
+        let flags = fact.flags.to_le_bytes();
+        note(Part::Context, hash.of([&flags[..], fact.trace_state.as_bytes()].into_iter()));
+        note(Part::Scope, hash.of(fact.scope.iter().map(|text| text.as_bytes())));
+        for (position, (key, value)) in fact.attributes.iter().enumerate() {
+            let place = &mut digests.attributes[position % ATTRIBUTE_PLACES];
+            *place = place.wrapping_add(hash.of_attribute(key, value));
+        }
+        digests
+    }
+
+    /// What differs between the side that came first, with its attributes where they are kept, and the fact of the other.
+    pub(crate) fn compare(
+        &self,
+        first: Option<&Attributes>,
+        keyed: Keyed,
+        second: &SpanFact<'_>,
+        meant: &Transformations,
+    ) -> Differences {
+        let other = Digests::of(keyed, second, meant);
+        let mut differences = Differences::default();
+        for place in 0..PARTS {
+            differences.set(place, self.parts[place] != other.parts[place]);
+        }
+        let same_keys = |first: &Attributes| {
+            first.len() == second.attributes.len()
+                && first.iter().zip(second.attributes).all(|(known, (key, _))| *known.0 == **key)
+        };
+        match first {
+            Some(first) if !same_keys(first) => self.compare_common(first, keyed, second, &mut differences),
+            Some(_) => {
+                for place in 0..ATTRIBUTE_PLACES {
+                    differences.set(PARTS + place, self.attributes[place] != other.attributes[place]);
+                }
+            }
+            // Keys that are not kept cannot be told from each other.
+            None => {}
+        }
+        differences
+    }
+
+    /// Compares the places all of whose keys the other side has, whatever else it has.
+    fn compare_common(&self, first: &Attributes, keyed: Keyed, second: &SpanFact<'_>, differences: &mut Differences) {
+        let hash = Hash::new(keyed);
+        for (place, digest) in self.attributes.iter().enumerate() {
+            let keys = || first.iter().skip(place).step_by(ATTRIBUTE_PLACES);
+            let value = |key: &str| {
+                let found = second.attributes.binary_search_by_key(&key, |(key, _)| *key);
+                found.ok().map(|at| second.attributes[at].1)
+            };
+            let sum =
+                keys().try_fold(0u16, |sum, (key, _)| Some(sum.wrapping_add(hash.of_attribute(key, value(key)?))));
+            differences.set(PARTS + place, sum.is_some_and(|sum| sum != *digest));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
