@@ -63,6 +63,8 @@ pub struct Span {
     pub operation: String,
     /// When it began and ended.
     pub times: Option<Times>,
+    /// The same, where only the trace's first span is known to begin at 0. It is shown, and not compared.
+    pub since: Option<Since>,
     /// How it ended.
     pub status: Option<Status>,
     /// Its attributes.
@@ -87,6 +89,16 @@ pub struct Times {
     /// `end_time_unix_nano`.
     #[serde(serialize_with = "as_text")]
     pub end_unix_ns: u64,
+}
+
+/// Microseconds from the start of the trace's first span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Since {
+    /// Until it began.
+    pub start_us: i64,
+    /// From then on until it ended.
+    pub duration_us: u64,
 }
 
 fn as_text<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
@@ -248,6 +260,9 @@ pub struct Seen {
     /// When it began and ended (of several copies the first), if that is known.
     #[serde(flatten)]
     pub times: Option<Times>,
+    /// The same, if only that is known.
+    #[serde(flatten)]
+    pub since: Option<Since>,
 }
 
 /// One span of the tree.
@@ -332,7 +347,8 @@ pub fn compare(a: &Side, b: &Side, by: By) -> Comparison {
         let node = &nodes[at];
         let first = node.first(a, b);
         let seen = |of: &[usize], spans: &[Span]| {
-            of.first().map(|first| Seen { copies: of.len(), times: spans[*first].times })
+            let first = &spans[*of.first()?];
+            Some(Seen { copies: of.len(), times: first.times, since: first.since })
         };
         Row {
             depth,

@@ -18,8 +18,8 @@ pub enum Trace {
 /// `verdigris trace diff`.
 #[derive(Debug, Args)]
 pub struct Diff {
-    /// A trace: OTLP in JSON (one request, or one after the other) or in protobuf, or Zipkin v2 spans in JSON; or a blob of
-    /// evidence. `-` is standard input.
+    /// A trace: OTLP in JSON (one request, or one after the other) or in protobuf, or as Jaeger, Tempo or Zipkin answer it;
+    /// or a blob of evidence. `-` is standard input.
     pub a: PathBuf,
     /// The trace that it is compared with. Without it A is a blob of evidence.
     pub b: Option<PathBuf>,

@@ -120,7 +120,8 @@ impl Store3 {
         let mut evidence = Evidence::open(&folder.path().join("evidence"), retention).expect("a folder");
         let digests = ["11", "22", "33"].map(|trace| {
             let span = json!({ "span": "00000000000000a1", "parent": "0000000000000000", "kind": 2, "service": "cart",
-                "operation": "GET /", "sent": true, "out": 0, "missingKeys": [], "cameOutParent": null });
+                "operation": "GET /", "sent": true, "out": 0, "missingKeys": [], "cameOutParent": null, "startUs": 0,
+                "durationUs": 1500, "differences": [] });
             let blob = json!([{ "trace": trace.repeat(16), "environment": "green", "spans": [span], "omitted": 0 }]);
             evidence.keep(blob.to_string().as_bytes(), 1_700_000_000_000).expect("room")
         });
@@ -201,7 +202,7 @@ fn the_evidence_store_is_listed_and_a_trace_of_it_is_shown() {
     for which in [&*"11".repeat(16), "111111", &store.digests[0], &store.digests[0][7..20]] {
         let shown = store.run(&["trace", "show", which]).expect(0).stdout;
         assert!(shown.contains("a  sent to green: 1 span(s)\n  b  out of green: 0 span(s)\n  1 lost\n"), "{shown}");
-        assert!(shown.ends_with("- cart: GET / (server)  lost\n"), "{shown}");
+        assert!(shown.ends_with("- cart: GET / (server, 1.50ms)  lost\n"), "{shown}");
     }
     let blob = store.blob(0).display().to_string();
     let json = run(&["trace", "diff", &blob, "--format", "json"]).expect(1).json();

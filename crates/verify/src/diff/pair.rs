@@ -56,8 +56,8 @@ fn sort(nodes: &mut [Node], a: &[Span], b: &[Span]) {
         let span = node.first(a, b);
         // Where no start is known the order in which they came says most; what b alone has comes behind.
         let position = node.a.first().copied().unwrap_or_else(|| a.len() + node.b[0]);
-        let start = span.times.map(|times| times.start_unix_ns);
-        (start, if start.is_some() { 0 } else { position }, span.span, span.kind)
+        let start = (span.times.map(|times| times.start_unix_ns), span.since.map(|since| since.start_us));
+        (start, if start == (None, None) { position } else { 0 }, span.span, span.kind)
     });
 }
 

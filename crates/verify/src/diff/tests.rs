@@ -128,6 +128,10 @@ fn siblings_stand_by_their_start() {
     };
     let side = Side::new(vec![at(4, 30), at(3, 10), at(2, 30), bare(1, 0)]).unwrap();
     assert_eq!(outline(&by_id(&side, &side)), "1\n  3\n  2\n  4\n");
+    // What is known from the start of the trace on alone orders them too, and makes no difference.
+    let since = |span, start_us| Span { since: Some(Since { start_us, duration_us: 5 }), ..bare(span, 1) };
+    let side = |moved: i64| Side::new(vec![since(4, 30), since(3, -10), since(2, 20 + moved), bare(1, 0)]).unwrap();
+    assert_eq!(outline(&by_id(&side(0), &side(1))), "1\n  3\n  2\n  4\n");
 }
 
 #[test]

@@ -85,6 +85,7 @@ fn span(span: OtlpSpan, service: &str, resource: &Arc<Values>, scope: &Arc<Value
         service: service.to_owned(),
         operation: span.name,
         times: Some(Times { start_unix_ns: span.start_time_unix_nano, end_unix_ns: span.end_time_unix_nano }),
+        since: None,
         status: Some(Status { code: status.code, message: status.message }),
         attributes: Some(attributes(span.attributes)),
         resource: Some(resource.clone()),

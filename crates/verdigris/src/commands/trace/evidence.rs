@@ -5,7 +5,7 @@ use model::{Check, Environment, SpanId, TraceId};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use verify::diff::{Difference, MAX_SPANS, Place, Side, Span};
+use verify::diff::{Difference, MAX_SPANS, Place, Side, Since, Span};
 
 /// A trace of a blob, as `verify::ExampleTrace` is written. Members that this program does not know are named, and not
 /// compared.
@@ -34,11 +34,8 @@ struct RawSpan {
     came_out_parent: Option<SpanId>,
     #[serde(default)]
     differences: Vec<RawDifference>,
-    // When it was, beside the trace's first span: a tree of times that are the same on both sides says nothing.
-    #[serde(default, rename = "startUs")]
-    _start_us: i32,
-    #[serde(default, rename = "durationUs")]
-    _duration_us: u32,
+    start_us: i32,
+    duration_us: u32,
     #[serde(flatten)]
     more: BTreeMap<String, Value>,
 }
@@ -95,6 +92,7 @@ fn one(example: RawExample) -> Result<Told, String> {
             kind: span.kind,
             service: span.service,
             operation: span.operation,
+            since: Some(Since { start_us: span.start_us.into(), duration_us: span.duration_us.into() }),
             ..Span::default()
         };
         let missing = |key| Difference::Missing { place: Place::Attribute, key, a: None };

@@ -9,7 +9,7 @@ use crate::commands::evidence::gone;
 use crate::describe::Failed;
 use anyhow::anyhow;
 use model::TraceId;
-use otlp::legacy::Format;
+use otlp::legacy::{Format, jaeger_answer_to_otlp};
 use otlp::{Signal, Splitter, Unit};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -29,8 +29,8 @@ const MAX_TRACE_BYTES: usize = 32 << 20;
 const MAX_NAMED: usize = 5;
 
 /// What was expected of a file that is none of these.
-const EXPECTED: &str = "expected OTLP in JSON (objects with `resourceSpans`) or in protobuf, a list of Zipkin v2 spans in \
-                        JSON, or a blob of evidence";
+const EXPECTED: &str = "expected OTLP in JSON (objects with `resourceSpans`) or in protobuf, a trace as Jaeger, Tempo or \
+                        Zipkin answer it in JSON, or a blob of evidence";
 
 /// What a file is called.
 #[derive(Clone, Debug)]
@@ -215,11 +215,15 @@ fn list(bytes: &[u8]) -> Result<Contents, String> {
     }
 }
 
-/// What tells objects apart.
+/// What tells objects apart: OTLP's, what Jaeger's API v3 and Tempo put around it, and Jaeger's own.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Object {
     resource_spans: Option<IgnoredAny>,
+    result: Option<IgnoredAny>,
+    batches: Option<IgnoredAny>,
+    trace: Option<IgnoredAny>,
+    data: Option<IgnoredAny>,
 }
 
 /// One request, or one a line as the Collector's file exporter writes them. Their bytes one after the other are a request
@@ -230,18 +234,40 @@ fn objects(bytes: &[u8]) -> Result<Contents, String> {
         number += 1;
         let refused = |why: String| format!("value {number}, from byte {at} on: {why}");
         let mut values = serde_json::Deserializer::from_slice(&bytes[at..]).into_iter::<Object>();
-        match values.next() {
-            Some(Ok(Object { resource_spans: Some(_) })) => {}
-            Some(Ok(_)) => return Err(refused(format!("an object without `resourceSpans`; {EXPECTED}"))),
+        let found = match values.next() {
+            Some(Ok(found)) => found,
             Some(Err(error)) => return Err(refused(error.to_string())),
             None => break,
-        }
+        };
         let end = at + values.byte_offset();
-        let request = otlp::json::request_to_protobuf(Signal::Traces, &bytes[at..end]);
-        message.extend(request.map_err(|error| refused(error.to_string()))?);
+        message.extend(object(&found, &bytes[at..end]).map_err(refused)?);
         at = end;
     }
     Ok(Contents::Spans(message))
+}
+
+/// The bytes of an `ExportTraceServiceRequest`.
+fn object(found: &Object, json: &[u8]) -> Result<Vec<u8>, String> {
+    match found {
+        Object { resource_spans: Some(_), .. } => {
+            otlp::json::request_to_protobuf(Signal::Traces, json).map_err(|error| error.to_string())
+        }
+        Object { result: Some(_), .. } | Object { batches: Some(_), .. } | Object { trace: Some(_), .. } => {
+            let stored = otlp::json::stored_to_protobuf(json).map_err(|error| error.to_string())?;
+            match stored.failure {
+                Some(failure) => Err(format!("the store answered with an error: {failure:?}")),
+                // What is missing would be taken for lost.
+                None if stored.is_partial => {
+                    Err("the store says that it answered a part of the trace alone".to_owned())
+                }
+                None => Ok(stored.request),
+            }
+        }
+        Object { data: Some(_), .. } => jaeger_answer_to_otlp(json, MAX_FILE_BYTES).map_err(|error| error.to_string()),
+        Object { resource_spans: None, result: None, batches: None, trace: None, data: None } => {
+            Err(format!("an object without `resourceSpans`; {EXPECTED}"))
+        }
+    }
 }
 
 #[cfg(test)]

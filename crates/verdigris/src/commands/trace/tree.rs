@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
-use verify::diff::{By, Difference, Place, Row, Seen, Stands, Status};
+use verify::diff::{By, Difference, Place, Row, Seen, Stands, Status, Times};
 
 /// Spans up to which a trace is shown whole: two screens.
 const MAX_WHOLE: usize = 100;
@@ -267,10 +267,11 @@ impl Drawing {
 /// Kind and duration, as far as they are known.
 fn details(row: &Row) -> String {
     let kind = ["", "internal", "server", "client", "producer", "consumer"].get(usize::from(row.kind)).copied();
-    let of = |seen: Option<Seen>| seen.and_then(|seen| seen.times);
-    let took = |seen: Option<Seen>| {
-        let times = of(seen)?;
-        times.end_unix_ns.checked_sub(times.start_unix_ns).filter(|_| times.start_unix_ns > 0).map(duration)
+    let took = |seen: Option<Seen>| match seen? {
+        Seen { times: Some(Times { start_unix_ns, end_unix_ns }), .. } => {
+            end_unix_ns.checked_sub(start_unix_ns).filter(|_| start_unix_ns > 0).map(duration)
+        }
+        Seen { since, .. } => since.map(|since| duration(since.duration_us.saturating_mul(1_000))),
     };
     let took = match (took(row.a), took(row.b)) {
         (Some(a), Some(b)) if a != b => Some(format!("{a} -> {b}")),
@@ -363,9 +364,9 @@ fn words(name: &str) -> &str {
         "start" => "start changed",
         "end" => "end changed",
         "status" => "status changed",
-        "missing" => "key missing",
-        "added" => "key added",
-        "changed" => "value changed",
+        "missing" => "key(s) missing",
+        "added" => "key(s) added",
+        "changed" => "value(s) changed",
         other => other,
     }
 }

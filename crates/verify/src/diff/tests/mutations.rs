@@ -65,6 +65,7 @@ fn trace() -> impl Strategy<Value = Vec<Span>> {
                     service,
                     operation,
                     times: Some(Times { start_unix_ns, end_unix_ns: start_unix_ns + 10 }),
+                    since: None,
                     status: Some(Status { code, message: String::new() }),
                     attributes,
                     resource: resource.map(Arc::new),

@@ -48,6 +48,22 @@ fn a_file_is_known_by_what_is_in_it() {
 }
 
 #[test]
+fn what_stores_answer_is_read_too() {
+    let one = "0af7651916cd43dd8448eb211c80319c";
+    check(format!(r#"{{"result": {ONE}}}"#).as_bytes(), &[one]);
+    check(format!(r#"{{"trace": {ONE}, "status": "COMPLETE"}}"#).as_bytes(), &[one]);
+    // Tempo has ids in base64.
+    let tempo = ONE.replace("resourceSpans", "batches").replace(one, "CvdlGRbNQ92ESOshHIAxnA==");
+    check(tempo.replace("00f067aa0ba902b7", "APBnqgupArc=").as_bytes(), &[one]);
+    let jaeger = format!(
+        r#"{{"data": [{{"traceID": "{one}", "spans": [{{"traceID": "{one}", "spanID": "00f067aa0ba902b7",
+            "operationName": "GET /", "startTime": 1, "duration": 2, "processID": "p1"}}],
+            "processes": {{"p1": {{"serviceName": "shop"}}}}}}], "errors": null}}"#
+    );
+    check(jaeger.as_bytes(), &[one]);
+}
+
+#[test]
 fn protobuf_that_begins_like_json_is_protobuf() {
     // The length of the first field is 123, an opening brace.
     let length = |name: &str| {
@@ -64,7 +80,10 @@ fn what_is_none_is_refused_with_what_was_expected() {
         ("", "no spans in it; expected OTLP"),
         ("[]", "no spans in it; expected OTLP"),
         ("hello", "expected OTLP in JSON"),
-        (r#"{"data": [{"traceID": "1"}]}"#, "value 1, from byte 0 on: an object without `resourceSpans`"),
+        (r#"{"spans": []}"#, "value 1, from byte 0 on: an object without `resourceSpans`"),
+        (r#"{"data": [{"spans": [{"traceID": "x", "spanID": "1"}]}]}"#, "value 1, from byte 0 on: span 0: traceID: found"),
+        (r#"{"trace": {"resourceSpans": []}, "status": "PARTIAL"}"#, "a part of the trace alone"),
+        (r#"{"result": {}, "error": {"message": "no"}}"#, "the store answered with an error: \"no\""),
         (r#"{"resourceSpans": []} {"resourceSpans": 5}"#, "value 2, from byte 21 on: the body is no OTLP/JSON"),
         (r#"{"resourceSpans": ["#, "value 1, from byte 0 on: EOF while parsing"),
         (r#"[{"traceId": "1"}]"#, "span 0: id"),

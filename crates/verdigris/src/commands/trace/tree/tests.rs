@@ -2,9 +2,10 @@ use super::super::evidence;
 use super::super::read::{Contents, spans, understand};
 use super::super::told::json;
 use super::*;
+use model::Check;
 use std::path::PathBuf;
 use verify::diff::{MAX_SPANS, Side, Span, Times};
-use verify::{ExampleSpan, ExampleTrace};
+use verify::{ExampleDifference, ExampleSpan, ExampleTrace};
 
 const PIPE: Style = Style { on_terminal: false, all: false };
 const TERMINAL: Style = Style { on_terminal: true, all: false };
@@ -37,11 +38,23 @@ fn blob() -> Vec<ExampleTrace> {
         out,
         missing_keys: Vec::new(),
         came_out_parent: (out > 0).then_some(id(parent)),
-        start_us: 0,
-        duration_us: 0,
+        start_us: i32::try_from(span * 1_000).unwrap(),
+        duration_us: 1_500,
         differences: Vec::new(),
     };
-    let twice = ExampleSpan { missing_keys: vec!["http.route".into()], ..span(3, 2, "GET /b", true, 2) };
+    let difference = |check, key: Option<&str>| ExampleDifference { check, key: key.map(str::to_owned) };
+    let twice = ExampleSpan {
+        missing_keys: vec!["http.route".into()],
+        differences: vec![
+            difference(Check::AddedAttribute, Some("a")),
+            difference(Check::ChangedType, Some("b")),
+            difference(Check::ChangedValue, Some("status")),
+            difference(Check::ChangedContext, None),
+            difference(Check::ChangedTime, None),
+            difference(Check::ChangedResource, Some("host.name")),
+        ],
+        ..span(3, 2, "GET /b", true, 2)
+    };
     let spans =
         vec![span(1, 0, "GET /", true, 1), span(2, 1, "GET /a", true, 0), twice, span(4, 1, "GET /c", false, 1)];
     let green =
