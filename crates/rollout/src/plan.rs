@@ -352,7 +352,6 @@ pub struct MetricSource {
 }
 
 /// Who counts a metric's units and events.
-#[expect(clippy::large_enum_variant, reason = "a plan has 16 of them at most")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum MetricFrom {
