@@ -53,6 +53,8 @@ pub struct Watching {
     pub taken_back: u32,
     /// What each environment's pipeline is meant to change.
     pub transformations: PerEnvironment<Transformations>,
+    /// Whether calls and operations of services are timed.
+    pub times_services: bool,
 }
 
 /// A metric that is counted of trace stores.
@@ -90,6 +92,7 @@ impl Watching {
             transformations: PerEnvironment::from_fn(|environment| {
                 state.plan.environments[environment].transformations.clone()
             }),
+            times_services: guards.judged.service_latency.is_some(),
         }
     }
 }

@@ -11,6 +11,7 @@ mod measurement;
 mod observation;
 mod operation;
 mod route;
+mod service;
 mod transport;
 mod unit;
 
@@ -28,5 +29,8 @@ pub use operation::{
     OperationLatency, RootOperation,
 };
 pub use route::{BUCKETS, Bucket, MAX_ENDPOINTS, Pins, Protocol, RouteKey, RouteTable, Upstream};
+pub use service::{
+    MAX_CALLS, MAX_TIMED_CALLS, MAX_TIMED_NAME_BYTES, MAX_TIMED_OPERATIONS, ServiceTimes, ShortHistogram, US_FOR_A_CALL,
+};
 pub use transport::{ClientTls, Compression, TlsIdentity, Transport};
 pub use unit::{BasisPoints, ParseUnitError, ShortDuration, UnixMillis, parse_duration_ms};

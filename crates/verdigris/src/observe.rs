@@ -149,7 +149,9 @@ impl Observer {
                 route_key: watching.route_key,
             };
             let meant = meant::meant(&watching);
-            (watching, Verifier::new(config, clock::now()).with(meant))
+            let verifier = Verifier::new(config, clock::now()).with(meant);
+            let verifier = if watching.times_services { verifier.with_service_times() } else { verifier };
+            (watching, verifier)
         });
         self.share.set(u64::MAX);
     }
@@ -218,7 +220,8 @@ impl Observer {
             let unseen = observation.blind_spots.iter().filter_map(|spot| spot.example);
             let slowest = Environment::BOTH.into_iter().filter_map(|it| Some(observation.arms[it].slowest?.trace));
             let slow = observation.operations.iter().filter_map(|operation| Some(operation.slowest?.trace));
-            for trace in found.chain(unseen).chain(slowest).chain(slow) {
+            let in_services = observation.services.iter().filter_map(|times| Some(times.slowest?.trace));
+            for trace in found.chain(unseen).chain(slowest).chain(slow).chain(in_services) {
                 let seen = Environment::BOTH.map(|environment| verifier.example(environment, trace));
                 let seen: Vec<_> = seen.into_iter().flatten().collect();
                 match serde_json::to_value(&seen) {

@@ -6,10 +6,10 @@ use crate::fact::{Delivery, SpanFact};
 use crate::keyed::{Keyed, Map};
 use crate::memory::Memory;
 use crate::pace::Pace;
-use crate::root::Roots;
+use crate::service::TimedServices;
 use crate::share::{Distinct, Share};
 use crate::stray::Strays;
-use crate::subject::SubjectsEver;
+use crate::tally::Ever;
 use crate::trace::{Content, MAX_SPANS_PER_TRACE, Second, Span, Standing, Trace};
 use crate::transformation::{Side, Transformations};
 use crate::vocabulary::{Bounds, Vocabulary};
@@ -63,8 +63,7 @@ pub struct Verifier {
     views_from: UnixMillis,
     /// Traces of batches up to this one are left out, since views were lost.
     missed_through: Option<u64>,
-    subjects: SubjectsEver,
-    roots: Roots,
+    ever: Ever,
     examples: Examples,
     spans: usize,
     pace: Pace,
@@ -129,6 +128,12 @@ impl Verifier {
         Verifier { meant, ..self }
     }
 
+    /// The same, that times calls and operations of services.
+    pub fn with_service_times(mut self) -> Verifier {
+        self.ever.services = Some(TimedServices::new(self.keyed));
+        self
+    }
+
     fn bounded(config: Config, started: UnixMillis, bounds: Bounds) -> Verifier {
         assert!(config.batch_ms > 0, "a batch of 0 ms holds no trace: batch_ms must be 1 or more");
         let keyed = Keyed(config.key);
@@ -151,8 +156,7 @@ impl Verifier {
             share: Share::whole(started),
             views_from: started.plus_ms(age_ms),
             missed_through: None,
-            subjects: SubjectsEver::new(keyed),
-            roots: Roots::new(keyed),
+            ever: Ever::new(keyed),
             examples: Examples::default(),
             spans: 0,
             pace: Pace::new(started),
@@ -277,7 +281,7 @@ impl Verifier {
             bytes: self.spans * size_of::<Span>()
                 + traces * trace_bytes
                 + remembered * 9
-                + self.subjects.len() * 80
+                + self.ever.subjects.len() * 80
                 + self.words.bytes(),
             share_verified: self.share.parts(),
             left_out: self.counted.left_out,
@@ -285,7 +289,7 @@ impl Verifier {
             late_outs: self.counted.late_outs,
             missed: self.counted.missed,
             words_not_kept: self.words.not_kept(),
-            subjects_not_kept: self.subjects.not_kept(),
+            subjects_not_kept: self.ever.subjects.not_kept(),
         }
     }
 

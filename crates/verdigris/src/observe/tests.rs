@@ -14,6 +14,7 @@ fn watching(taken_back: u32) -> Option<Watching> {
         counted: Vec::new(),
         taken_back,
         transformations: PerEnvironment::default(),
+        times_services: false,
     })
 }
 

@@ -70,13 +70,13 @@ impl Verifier {
             self.counted.left_out[environment] += left_out[environment];
         }
         self.remember_lost(number, &judged);
-        let mut tally = Tally::new(self.keyed, &self.roots);
+        let mut tally = Tally::new(self.keyed, &self.ever);
         for (position, closing) in judged.iter().enumerate() {
             let environment = closing.environment;
             tally.judge(position, closing, &self.strays[environment], self.meant[environment].samples, &self.words);
         }
-        let ever = (&mut self.subjects, &mut self.roots);
-        let (mut observation, examples) = tally.finish(number, self.config.batch_ms, left_out, ever, &self.words);
+        let (mut observation, examples) =
+            tally.finish(number, self.config.batch_ms, left_out, &mut self.ever, &self.words);
         for environment in Environment::BOTH {
             observation.arms[environment].assigned = assigned[environment];
         }
@@ -139,8 +139,7 @@ impl Verifier {
             return;
         }
         let mut used = self.words.nothing_in_use();
-        self.subjects.mark(&mut used);
-        self.roots.mark(&mut used);
+        self.ever.mark(&mut used);
         let traces = Environment::BOTH.into_iter().flat_map(|environment| self.traces[environment].values());
         for span in traces.flat_map(|trace| &trace.spans) {
             used.name(span.service);

@@ -10,6 +10,7 @@ mod content;
 mod reference;
 mod roots;
 mod script;
+mod services;
 mod structure;
 
 use script::{Event, Line, parse};

@@ -82,6 +82,7 @@ impl Scene {
             counted: counted.to_vec(),
             transformations: PerEnvironment::default(),
             taken_back: 0,
+            times_services: false,
         };
         let config = verify::Config {
             batch_ms: watching.batch_ms,

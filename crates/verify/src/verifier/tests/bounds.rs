@@ -170,7 +170,7 @@ fn findings_and_subjects_that_do_not_fit_are_counted() {
     let observation = &verifier.advance(UnixMillis(18_000))[0];
     assert_eq!(observation.findings.len(), MAX_FINDINGS_PER_OBSERVATION);
     assert_eq!(observation.blind_spots.len(), MAX_SUBJECTS_PER_OBSERVATION);
-    assert_eq!(observation.omitted, 60 + 60);
+    assert_eq!(observation.omitted, 68 + 76);
     assert_eq!(observation.findings[0].operation, "op 99", "the most frequent first");
     assert_eq!(observation.blind_spots[0].unseen.green, 2);
     assert_eq!(observation.arms.green.events(Check::LostSpan), 101, "nothing is left out of the counts");
@@ -249,12 +249,12 @@ fn json_bytes(value: &impl serde::Serialize) -> usize {
 }
 
 /// As much as a batch can tell: names that take twice their length in JSON, every check in both environments, latencies
-/// all over a day, and eight operations.
+/// all over a day, eight operations, and as many calls and operations of services as are timed.
 #[test]
 fn the_largest_observation_fits_into_a_record() {
     const DAY_MS: u64 = 86_400_000;
     let config = Config { batch_ms: 6_000, horizon_ms: DAY_MS, max_spans: 1 << 20, ..CONFIG };
-    let mut verifier = Verifier::new(config, UnixMillis(0));
+    let mut verifier = Verifier::new(config, UnixMillis(0)).with_service_times();
     let name = |of: u64| format!("{of:03}{}", "\"\\".repeat(100));
     let resource: &[(&str, &[u8])] = &[("host.name", b"a")];
     let mut next = 0;
@@ -270,6 +270,16 @@ fn the_largest_observation_fits_into_a_record() {
             verifier.sent(environment, Delivery::Acknowledged, at_us, &sent);
             let refused = SpanFact { status: Status { code: 2, message: "" }, span: script::span(2), ..child };
             verifier.sent(environment, Delivery::Refused, at_us, &refused);
+            // A call that takes anything from a microsecond to a minute, once or many times.
+            let end_ns = (1u64 << (10 + of * 37 % 26)) + 1_000;
+            for call in 0..=(of % 3 * 35) as u8 {
+                let client =
+                    SpanFact { span: script::span(50 + call), parent: sent.span, start_ns: 1_000, end_ns, ..sent };
+                verifier.sent(environment, Delivery::Acknowledged, at_us, &client);
+                let (called, span) = (name(300 + of % 7), script::span(150 + call));
+                let server = SpanFact { service: &called, span, parent: client.span, end_ns: 1_000, ..client };
+                verifier.sent(environment, Delivery::Acknowledged, at_us, &server);
+            }
             if of % 5 == 0 {
                 let lost = SpanFact { span: script::span(3), ..child };
                 verifier.sent(environment, Delivery::Acknowledged, at_us, &lost);
@@ -296,6 +306,11 @@ fn the_largest_observation_fits_into_a_record() {
     assert!(observation.blind_spots.iter().all(|spot| json_bytes(spot) <= 550));
     assert!(observation.operations.iter().all(|operation| json_bytes(operation) <= 1_090));
     assert_eq!(observation.operations.len(), model::MAX_OPERATIONS_PER_OBSERVATION);
+    let calls = observation.services.iter().filter(|times| times.calls.is_some());
+    assert_eq!(calls.clone().count(), model::MAX_TIMED_CALLS);
+    assert!(calls.clone().all(|times| json_bytes(times) > 400), "they have times");
+    assert_eq!(observation.services.len(), model::MAX_TIMED_CALLS + model::MAX_TIMED_OPERATIONS);
+    assert!(observation.services.iter().all(|times| json_bytes(times) <= 1_180));
     let bytes = json_bytes(&observation);
     assert!(bytes < 64_000, "{bytes} bytes leave no room for the record around them");
 }
