@@ -15,7 +15,7 @@ mod service;
 mod transport;
 mod unit;
 
-pub use causes::with_causes;
+pub use causes::{quoted, with_causes};
 pub use environment::{Environment, PerEnvironment};
 pub use gate::{GateResult, GateVerdict};
 pub use id::{ParseIdError, SpanId, TraceId};
