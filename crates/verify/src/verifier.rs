@@ -83,6 +83,16 @@ struct Batch {
     least_share: Option<u64>,
 }
 
+/// What became of a span that was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Added {
+    Done,
+    /// Its trace is not known.
+    Unknown,
+    /// Its trace came out and was not sent so far.
+    NotAssigned,
+}
+
 /// Counts since the start.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counted {
@@ -171,24 +181,22 @@ impl Verifier {
     pub fn sent(&mut self, environment: Environment, delivery: Delivery, handed_over_us: u64, fact: &SpanFact<'_>) {
         let at = UnixMillis(handed_over_us / 1_000);
         self.latest = self.latest.max(at);
-        let Some(trace) = self.traces[environment].get(&fact.trace) else {
-            let hash = self.config.route_key.mark(fact.trace);
-            if self.closed[environment].contains(hash) {
-                self.closed[environment].insert(hash);
-                self.counted.late_spans[environment] += 1;
-            } else if self.begin(environment, fact.trace, hash, Standing::Assigned, at) {
+        match self.add_sent(environment, delivery, handed_over_us, fact) {
+            Added::Done => self.keep_within_bound(),
+            Added::NotAssigned => {
+                self.assign(environment, fact.trace, at);
                 self.sent(environment, delivery, handed_over_us, fact);
             }
-            return;
-        };
-        self.pace.count();
-        match trace.standing {
-            Standing::LeftOut => return,
-            Standing::Held => self.assign(environment, fact.trace, at),
-            Standing::Assigned | Standing::Residue => {}
+            Added::Unknown => {
+                let hash = self.config.route_key.mark(fact.trace);
+                if self.closed[environment].contains(hash) {
+                    self.closed[environment].insert(hash);
+                    self.counted.late_spans[environment] += 1;
+                } else if self.begin(environment, fact.trace, hash, Standing::Assigned, at) {
+                    self.sent(environment, delivery, handed_over_us, fact);
+                }
+            }
         }
-        self.add_sent(environment, delivery, handed_over_us, fact);
-        self.keep_within_bound();
     }
 
     /// The same for a span that comes from the disk, where it waited until the environment took it. Its trace is judged by
@@ -236,19 +244,16 @@ impl Verifier {
     pub fn out(&mut self, environment: Environment, at_us: u64, fact: &SpanFact<'_>) {
         let at = UnixMillis(at_us / 1_000);
         self.latest = self.latest.max(at);
-        let Some(trace) = self.traces[environment].get(&fact.trace) else {
-            let hash = self.config.route_key.mark(fact.trace);
-            if self.closed[environment].contains(hash) {
-                self.counted.late_outs[environment] += 1;
-            } else if self.share.includes(hash) && self.begin(environment, fact.trace, hash, Standing::Held, at) {
-                self.out(environment, at_us, fact);
+        match self.add_out(environment, at_us, fact) {
+            Added::Done | Added::NotAssigned => self.keep_within_bound(),
+            Added::Unknown => {
+                let hash = self.config.route_key.mark(fact.trace);
+                if self.closed[environment].contains(hash) {
+                    self.counted.late_outs[environment] += 1;
+                } else if self.share.includes(hash) && self.begin(environment, fact.trace, hash, Standing::Held, at) {
+                    self.out(environment, at_us, fact);
+                }
             }
-            return;
-        };
-        self.pace.count();
-        if trace.standing != Standing::LeftOut {
-            self.add_out(environment, at_us, fact);
-            self.keep_within_bound();
         }
     }
 
@@ -328,9 +333,22 @@ impl Verifier {
         }
     }
 
-    fn add_sent(&mut self, environment: Environment, delivery: Delivery, handed_over_us: u64, fact: &SpanFact<'_>) {
+    fn add_sent(
+        &mut self,
+        environment: Environment,
+        delivery: Delivery,
+        handed_over_us: u64,
+        fact: &SpanFact<'_>,
+    ) -> Added {
         let config = self.config;
-        let Some(trace) = self.traces[environment].get_mut(&fact.trace) else { return };
+        let Some(trace) = self.traces[environment].get_mut(&fact.trace) else { return Added::Unknown };
+        if trace.standing == Standing::Held {
+            return Added::NotAssigned;
+        }
+        self.pace.count();
+        if trace.standing == Standing::LeftOut {
+            return Added::Done;
+        }
         let in_time = match trace.standing {
             Standing::Assigned => handed_over_us / 1_000 <= lingers_until(config, trace.batch).0,
             Standing::Held | Standing::LeftOut | Standing::Residue => false,
@@ -341,11 +359,11 @@ impl Verifier {
             Standing::Held | Standing::LeftOut => None,
             Standing::Assigned => found_or_added(trace, fact, self.keyed, &mut self.spans),
         };
-        let Some(position) = position else { return };
+        let Some(position) = position else { return Added::Done };
         let waited_for = match delivery {
             Delivery::Unanswered if trace.waits_for_enough() => {
                 self.spans -= trace.leave_out();
-                return;
+                return Added::Done;
             }
             Delivery::Unanswered => {
                 self.spans += trace.wait_for_answer(position, handed_over_us);
@@ -366,30 +384,32 @@ impl Verifier {
             span.hand_overs = span.hand_overs.saturating_add(1);
         }
         if !in_time {
-            return;
+            return Added::Done;
         }
         span.judged = true;
         match delivery {
             Delivery::Acknowledged => span.acknowledged = true,
             Delivery::Refused | Delivery::Unknown => span.failed = true,
             // Whether it failed is told by the answer, or by the closing of the batch.
-            Delivery::Unanswered => return,
+            Delivery::Unanswered => return Added::Done,
         }
         if delivery != Delivery::Refused && span.handed_over_us == 0 {
             span.handed_over_us = handed_over_us;
         }
+        Added::Done
     }
 
-    fn add_out(&mut self, environment: Environment, at_us: u64, fact: &SpanFact<'_>) {
-        let Some(trace) = self.traces[environment].get_mut(&fact.trace) else { return };
+    fn add_out(&mut self, environment: Environment, at_us: u64, fact: &SpanFact<'_>) -> Added {
+        let Some(trace) = self.traces[environment].get_mut(&fact.trace) else { return Added::Unknown };
+        self.pace.count();
         let position = match trace.standing {
+            Standing::LeftOut => return Added::Done,
             Standing::Residue => trace.find(fact.span, fact.kind),
-            Standing::LeftOut => None,
             Standing::Held | Standing::Assigned => found_or_added(trace, fact, self.keyed, &mut self.spans),
         };
         let Some(position) = position else {
             self.counted.late_outs[environment] += 1;
-            return;
+            return Added::Done;
         };
         if !trace.spans[position].is_out() {
             take_side(&mut self.words, self.keyed, &self.meant[environment], trace, position, Side::Out, fact);
@@ -402,6 +422,7 @@ impl Verifier {
         }
         let outs = &mut trace.spans[position].outs;
         *outs = outs.saturating_add(1);
+        Added::Done
     }
 
     /// Halves the share that is verified until what is in flight fits.
