@@ -25,6 +25,7 @@ mod memory;
 mod pace;
 mod path;
 mod service;
+mod settled;
 mod share;
 mod stray;
 mod structure;

@@ -178,6 +178,9 @@ impl Tally {
             self.judge_structure(trace, &tree, place, &mut shown);
         }
 
+        if let Some(took) = &mut took {
+            took.latency_us = took.latency_us.max(trace.settled_latency_us);
+        }
         let arm = self.arm(place);
         arm.traces += 1;
         shown.into_iter().for_each(|check| *arm.events.entry(check).or_insert(0) += 1);

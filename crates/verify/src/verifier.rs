@@ -10,7 +10,7 @@ use crate::service::TimedServices;
 use crate::share::{Distinct, Share};
 use crate::stray::Strays;
 use crate::tally::Ever;
-use crate::trace::{Content, MAX_SPANS_PER_TRACE, Second, Span, Standing, Trace};
+use crate::trace::{Content, MAX_SPANS_PER_TRACE, SPAN_WEIGHT, Second, Span, Standing, Trace};
 use crate::transformation::{Side, Transformations};
 use crate::vocabulary::{Bounds, Vocabulary};
 use model::{Environment, PerEnvironment, RouteKey, TraceId, UnixMillis};
@@ -33,7 +33,8 @@ pub struct Config {
     /// How long a pipeline may take to put a span out. With the linger it must be longer than the gateway waits before it
     /// tells of a hand-over without an answer (1 s): what is first told after its batch has closed is left out.
     pub horizon_ms: u64,
-    /// Spans in flight at most, in both environments; a trace counts as one more. At about 130 bytes each.
+    /// Spans in flight at most, in both environments, at 104 bytes each; a trace counts as one more. Of those that came out as
+    /// they were sent, 32 bytes each, three and a quarter count as one.
     pub max_spans: usize,
     /// Spans a second that are joined at most, those that were sent and those that came out. At some 1.7 us each.
     pub max_rate: u64,
@@ -65,7 +66,8 @@ pub struct Verifier {
     missed_through: Option<u64>,
     ever: Ever,
     examples: Examples,
-    spans: usize,
+    /// Of all traces in flight.
+    weight: usize,
     pace: Pace,
     /// The latest time that any call told.
     latest: UnixMillis,
@@ -107,8 +109,10 @@ struct Counted {
 pub struct Stats {
     /// Traces in flight; those to be left out are among them.
     pub traces_in_flight: PerEnvironment<usize>,
-    /// Spans and traces in flight: what `Config::max_spans` bounds.
+    /// Spans in flight; those of traces to be left out are not known.
     pub spans_in_flight: usize,
+    /// As how many spans they count, and the traces, where `Config::max_spans` bounds them.
+    pub counted_spans: usize,
     /// About how many bytes the tables take.
     pub bytes: usize,
     /// The share of traces that is verified, in parts of 2^32.
@@ -168,7 +172,7 @@ impl Verifier {
             missed_through: None,
             ever: Ever::new(keyed),
             examples: Examples::default(),
-            spans: 0,
+            weight: 0,
             pace: Pace::new(started),
             latest: started,
             counted: Counted::default(),
@@ -221,7 +225,7 @@ impl Verifier {
         self.latest = self.latest.max(at);
         let hash = self.config.route_key.mark(trace);
         match self.traces[environment].get_mut(&trace) {
-            Some(known) => self.spans -= known.leave_out(),
+            Some(known) => self.weight -= known.leave_out(),
             None if self.closed[environment].contains(hash) => {}
             None => {
                 self.begin(environment, trace, hash, Standing::LeftOut, at);
@@ -263,7 +267,7 @@ impl Verifier {
         if let Some(noted) = self.examples.get(environment, trace) {
             return Some(noted.clone());
         }
-        let open = self.traces[environment].get(&trace).filter(|open| !open.spans.is_empty())?;
+        let open = self.traces[environment].get(&trace).filter(|open| open.len() > 0)?;
         Some(example(environment, trace, open, &self.words))
     }
 
@@ -277,13 +281,16 @@ impl Verifier {
     pub fn stats(&self) -> Stats {
         let traces_in_flight = PerEnvironment::from_fn(|environment| self.traces[environment].len());
         let traces = traces_in_flight.blue + traces_in_flight.green;
+        let all_traces = Environment::BOTH.into_iter().flat_map(|environment| self.traces[environment].values());
+        let spans_in_flight = all_traces.map(Trace::len).sum();
         let remembered = self.closed.blue.len() + self.closed.green.len();
         // A trace's place in the map is at most half empty, and it is listed in its batch.
         let trace_bytes = 2 * size_of::<(TraceId, Trace)>() + size_of::<TraceId>();
         Stats {
             traces_in_flight,
-            spans_in_flight: self.spans,
-            bytes: self.spans * size_of::<Span>()
+            spans_in_flight,
+            counted_spans: self.weight.div_ceil(SPAN_WEIGHT),
+            bytes: (self.weight - traces * SPAN_WEIGHT) * (size_of::<Span>() / SPAN_WEIGHT)
                 + traces * trace_bytes
                 + remembered * 9
                 + self.ever.subjects.len() * 80
@@ -313,7 +320,7 @@ impl Verifier {
         };
         entry.traces[environment].push(id);
         self.traces[environment].insert(id, Trace::new(standing, batch, at, hash));
-        self.spans += 1;
+        self.weight += SPAN_WEIGHT;
         true
     }
 
@@ -329,7 +336,7 @@ impl Verifier {
             self.batches.entry(batch).or_default().traces[environment].push(id);
         }
         if !is_open {
-            self.spans -= trace.leave_out();
+            self.weight -= trace.leave_out();
         }
     }
 
@@ -357,21 +364,21 @@ impl Verifier {
         let position = match trace.standing {
             Standing::Residue => trace.find(fact.span, fact.kind),
             Standing::Held | Standing::LeftOut => None,
-            Standing::Assigned => found_or_added(trace, fact, self.keyed, &mut self.spans),
+            Standing::Assigned => found_or_added(trace, fact, self.keyed, &mut self.weight),
         };
         let Some(position) = position else { return Added::Done };
         let waited_for = match delivery {
             Delivery::Unanswered if trace.waits_for_enough() => {
-                self.spans -= trace.leave_out();
+                self.weight -= trace.leave_out();
                 return Added::Done;
             }
             Delivery::Unanswered => {
-                self.spans += trace.wait_for_answer(position, handed_over_us);
+                self.weight += trace.wait_for_answer(position, handed_over_us);
                 None
             }
             Delivery::Acknowledged | Delivery::Refused | Delivery::Unknown => trace.answered(position, handed_over_us),
         };
-        self.spans -= waited_for.unwrap_or(0);
+        self.weight -= waited_for.unwrap_or(0);
         if !trace.spans[position].is_sent() {
             take_side(&mut self.words, self.keyed, &self.meant[environment], trace, position, Side::Sent, fact);
             let span = &mut trace.spans[position];
@@ -396,6 +403,7 @@ impl Verifier {
         if delivery != Delivery::Refused && span.handed_over_us == 0 {
             span.handed_over_us = handed_over_us;
         }
+        self.weight -= trace.settle(position);
         Added::Done
     }
 
@@ -405,7 +413,7 @@ impl Verifier {
         let position = match trace.standing {
             Standing::LeftOut => return Added::Done,
             Standing::Residue => trace.find(fact.span, fact.kind),
-            Standing::Held | Standing::Assigned => found_or_added(trace, fact, self.keyed, &mut self.spans),
+            Standing::Held | Standing::Assigned => found_or_added(trace, fact, self.keyed, &mut self.weight),
         };
         let Some(position) = position else {
             self.counted.late_outs[environment] += 1;
@@ -422,12 +430,13 @@ impl Verifier {
         }
         let outs = &mut trace.spans[position].outs;
         *outs = outs.saturating_add(1);
+        self.weight -= trace.settle(position);
         Added::Done
     }
 
     /// Halves the share that is verified until what is in flight fits.
     fn keep_within_bound(&mut self) {
-        while self.spans > self.config.max_spans && self.share.halve(self.latest) {
+        while self.weight > self.config.max_spans.saturating_mul(SPAN_WEIGHT) && self.share.halve(self.latest) {
             self.note_share();
             self.leave_out_beyond_share();
         }
@@ -454,11 +463,11 @@ impl Verifier {
 
     fn leave_out_beyond_share(&mut self) {
         for environment in Environment::BOTH {
-            let (share, batches, spans) = (&self.share, &mut self.batches, &mut self.spans);
+            let (share, batches, weight) = (&self.share, &mut self.batches, &mut self.weight);
             self.traces[environment].retain(|_, trace| {
                 let keep = share.includes(trace.hash);
                 if !keep {
-                    *spans -= trace.weight();
+                    *weight -= trace.weight();
                     batches.entry(trace.batch).or_default().over_bound[environment].insert(trace.hash);
                 }
                 keep
@@ -539,15 +548,19 @@ fn lingers_until(config: Config, batch: u64) -> UnixMillis {
 }
 
 /// The position of the fact's span in the trace; `None` if the trace is too large, and is left out from now on.
-fn found_or_added(trace: &mut Trace, fact: &SpanFact<'_>, keyed: Keyed, spans: &mut usize) -> Option<usize> {
+fn found_or_added(trace: &mut Trace, fact: &SpanFact<'_>, keyed: Keyed, weight: &mut usize) -> Option<usize> {
+    let before = trace.weight();
     match trace.find(fact.span, fact.kind) {
-        Some(position) => Some(position),
-        None if trace.spans.len() >= MAX_SPANS_PER_TRACE => {
-            *spans -= trace.leave_out();
+        Some(position) => {
+            *weight += trace.weight() - before;
+            Some(position)
+        }
+        None if trace.len() >= MAX_SPANS_PER_TRACE => {
+            *weight -= trace.leave_out();
             None
         }
         None => {
-            *spans += 1;
+            *weight += SPAN_WEIGHT;
             Some(trace.add(Span::new(fact.span, fact.kind), keyed))
         }
     }

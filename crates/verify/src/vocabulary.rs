@@ -26,6 +26,20 @@ const NOT_KEPT: u32 = 1 << 31;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NameId(u32);
 
+impl NameId {
+    /// In 16 bits, and whether the name was kept.
+    pub(crate) fn packed(self) -> Option<(u16, bool)> {
+        match self.0 {
+            NOT_KEPT => Some((0, false)),
+            id => u16::try_from(id).ok().map(|id| (id, true)),
+        }
+    }
+
+    pub(crate) fn unpacked(id: u16, is_kept: bool) -> NameId {
+        NameId(if is_kept { id.into() } else { NOT_KEPT })
+    }
+}
+
 /// A set of attribute keys. If it was not kept, the id is a signature: one of 31 bits for each key. A bit that is
 /// missing in another set's signature proves that a key is missing; keys that share a bit can hide each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
