@@ -5,6 +5,7 @@
 //! that the machine has a part in, for on a shared one that is a test that fails at random.
 
 mod cpu;
+mod edges;
 mod judge;
 mod judge_speed;
 mod load;

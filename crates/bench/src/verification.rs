@@ -1,5 +1,5 @@
 //! `bench verify`: real traces (Nezha), divided at random into blue and green, with each way of lying injected into green
-//! at several rates; the same without a fault; and how fast spans are joined, in how many bytes.
+//! at several rates; the same without a fault; calls that are slow in green's services; and how fast spans are joined, in how many bytes.
 //!
 //! What is found is counted span by span against what was injected. What is named is the judge's: the failure that ends a
 //! rollout, and the place of its worst finding.
@@ -7,6 +7,7 @@
 mod faults;
 mod report;
 mod runs;
+mod services;
 mod speed;
 
 use crate::nezha::{self, Trace};
@@ -16,6 +17,7 @@ use clap::{Args, ValueEnum};
 use faults::Fault;
 use judge::simulate::Random;
 use runs::{Divided, Seen};
+use services::Service;
 
 #[derive(Args, Debug)]
 pub struct Options {
@@ -32,6 +34,8 @@ enum Part {
     Faults,
     /// Halves without a fault
     NoFault,
+    /// Calls that are slow in green's services
+    Services,
     /// Spans a second, and bytes a span
     Speed,
 }
@@ -57,7 +61,7 @@ pub fn run(options: &Options) -> Result<()> {
     let mut broken = Vec::new();
     let folder = options.seeded.nezha()?;
     for system in nezha::SYSTEMS {
-        if !wanted(Part::Faults) && !wanted(Part::NoFault) {
+        if ![Part::Faults, Part::NoFault, Part::Services].into_iter().any(wanted) {
             break;
         }
         let divided = Divided::of(enough(nezha::traces(&folder.join(system))?));
@@ -80,6 +84,17 @@ pub fn run(options: &Options) -> Result<()> {
                 }
             }
             broken.extend(report::faults(&rows, options.seeded.json));
+        }
+        if wanted(Part::Services) {
+            let (traces, seed) = (&divided.traces, options.seeded.seed);
+            progress(&format!("{system}: {halves} halves of services that are as fast"));
+            let alarms = all_runs(halves, |run| services::alarms(traces, &mut Random::of_run(seed, run)));
+            let rows = Service::all(traces).into_iter().map(|service| {
+                progress(&format!("{system}: {}", service.words()));
+                let seen = all_runs(runs, |run| service.judged(traces, &mut Random::of_run(seed, run)));
+                (service.words(), seen)
+            });
+            broken.extend(report::services(system, &alarms, &rows.collect::<Vec<_>>(), options.seeded.json));
         }
     }
     if wanted(Part::Speed) {

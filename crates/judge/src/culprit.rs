@@ -242,22 +242,31 @@ fn slow_failure(judge: &Judge, (slow, alarm): (&Metric, &Metric), metrics: &[Met
 }
 
 /// What of the services to name: of all that alarm the one with most evidence. Each has its own time alone, so that a caller
-/// is not slow by what it calls; others that are surely slow are told besides.
+/// is not slow by what it calls. But an operation that does nothing else than to call is slow by its call, which says to
+/// whom. Others that are surely slow are told besides.
 fn slow_service_failure(judge: &Judge, metrics: &[Metric], alarmed: &[&Metric], first: &Metric) -> Failure {
+    let clearest = |a: &&Metric, b: &&Metric| a.log_against.total_cmp(&b.log_against);
     let of_services = alarmed.iter().copied().filter(|metric| metric.guard == Guard::ServiceLatency);
-    let worst = of_services.max_by(|a, b| a.log_against.total_cmp(&b.log_against)).unwrap_or(first);
-    let also = |metric: &&Metric| {
-        metric.guard == Guard::ServiceLatency
-            && is_slow(metric)
-            && metric.log_against >= LOG_SURE
-            && (metric.check, &metric.subject) != (worst.check, &worst.subject)
-    };
-    let others: Vec<String> = metrics.iter().filter(also).map(Metric::words).collect();
-    let mut named = failure(judge, worst, worst, alarmed, vec![]);
+    let worst = of_services.max_by(clearest).unwrap_or(first);
+    let surely =
+        |metric: &&Metric| metric.guard == Guard::ServiceLatency && is_slow(metric) && metric.log_against >= LOG_SURE;
+    let calls = metrics.iter().filter(surely).filter(|metric| metric.check == Check::SlowCall);
+    let named = calls.filter(|call| is_by(worst, call)).max_by(clearest).unwrap_or(worst);
+    let also = |metric: &&Metric| (metric.check, &metric.subject) != (named.check, &named.subject);
+    let others: Vec<String> = metrics.iter().filter(surely).filter(also).map(Metric::words).collect();
+    let mut failure = failure(judge, named, worst, alarmed, vec![]);
     if !others.is_empty() {
-        named.reasons.push(format!("besides: {}", others.join(", ")));
+        failure.reasons.push(format!("besides: {}", others.join(", ")));
     }
-    named
+    failure
+}
+
+/// Whether it is an operation of the service that makes the call.
+fn is_by(operation: &Metric, call: &Metric) -> bool {
+    match (&operation.subject, &call.subject) {
+        (Some(Subject::Operation { service, .. }), Some(Subject::Edge { from, .. })) => service == from,
+        (Some(Subject::Operation { .. } | Subject::Edge { .. }) | None, _) => false,
+    }
 }
 
 fn of(metric: &Metric) -> Option<String> {

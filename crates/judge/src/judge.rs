@@ -56,9 +56,9 @@ impl Judge {
     /// What the state is as JSON, at most, in bytes. A number takes at most 25 with its comma. 9 rates have 3 processes of 17
     /// numbers, a likelihood of 48 and 20 more: 27,000 bytes. Latency has 9 thresholds of 27 numbers, 48 and some 40 for
     /// proofs and sums: 9,000, or, before its quantiles are known, 521 buckets of 28 bytes: 15,000; so have the 8 operations,
-    /// with a name of 400 each: 124,000, and the 16 timings of services: 245,000. 64 weights of 100 bytes, 128 blind-spot subjects of at most 1,000, and a plan's 16
+    /// with a name of 400 each: 124,000, and the 32 timings of services: 490,000. 64 weights of 100 bytes, 128 blind-spot subjects of at most 1,000, and a plan's 16
     /// metrics from outside, each as a rate and with its source's reason: 90,000.
-    pub const MAX_STATE_BYTES: usize = 640 * 1024;
+    pub const MAX_STATE_BYTES: usize = 896 * 1024;
 
     /// Traces judged so far, in each environment.
     pub fn traces(&self) -> PerEnvironment<u64> {
@@ -215,12 +215,11 @@ fn inconsistency(observation: &Observation) -> Option<String> {
         for service in &observation.services {
             let counted = service.time_us[environment].count();
             let calls = service.calls.as_ref().map_or(counted, |calls| calls[environment].count());
-            if counted > arm.traces || calls != counted {
+            if counted > MAX_TRACES_PER_BATCH || calls != counted {
                 return Some(format!(
-                    "batch {batch} has {counted} traces with times of {} and {calls} with numbers of it among {} in \
-                     {environment}; expected as many of both, and at most as many as there are",
-                    subject_words(&service.subject),
-                    arm.traces
+                    "batch {batch} has {counted} traces with times of {} and {calls} with numbers of it in {environment}; \
+                     expected as many of both, and at most {MAX_TRACES_PER_BATCH}",
+                    subject_words(&service.subject)
                 ));
             }
         }

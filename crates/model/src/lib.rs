@@ -30,7 +30,8 @@ pub use operation::{
 };
 pub use route::{BUCKETS, Bucket, MAX_ENDPOINTS, Pins, Protocol, RouteKey, RouteTable, Upstream};
 pub use service::{
-    MAX_CALLS, MAX_TIMED_CALLS, MAX_TIMED_NAME_BYTES, MAX_TIMED_OPERATIONS, ServiceTimes, ShortHistogram, US_FOR_A_CALL,
+    MAX_CALLS, MAX_TIMED_CALLS, MAX_TIMED_NAME_BYTES, MAX_TIMED_OPERATIONS, ServiceTimes, ShortHistogram,
+    TIMED_OVER_OBSERVATIONS, US_FOR_A_CALL,
 };
 pub use transport::{ClientTls, Compression, TlsIdentity, Transport};
 pub use unit::{BasisPoints, ParseUnitError, ShortDuration, UnixMillis, parse_duration_ms};

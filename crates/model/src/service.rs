@@ -4,14 +4,18 @@ use crate::operation::dense;
 use crate::{ExponentialHistogram, PerEnvironment, SlowTrace, Subject};
 use serde::{Deserialize, Serialize};
 
-/// Calls between services whose times an observation tells, at most. Each takes 1,180 bytes at most: two names of
-/// [`MAX_TIMED_NAME_BYTES`] as they stand in JSON, 170 of keys, an example of 100, two histograms of 72 counts of up to 3
-/// digits with their commas, and two of 25 such counts. With the operations that is 10,920: what findings, subjects, arms
-/// and root operations leave ([`MAX_SUBJECTS_PER_OBSERVATION`](crate::MAX_SUBJECTS_PER_OBSERVATION)).
-pub const MAX_TIMED_CALLS: usize = 6;
+/// Observations over which all that is timed is told, each of them a part: so twice as much is timed as fits into one.
+pub const TIMED_OVER_OBSERVATIONS: u64 = 2;
 
-/// Operations whose time on the critical path an observation tells, at most. Each takes 960 bytes at most.
-pub const MAX_TIMED_OPERATIONS: usize = 4;
+/// Calls between services that are timed, at most; an observation tells half of them. Each takes 1,180 bytes at most: two names of
+/// [`MAX_TIMED_NAME_BYTES`] as they stand in JSON, 170 of keys, an example of 100, two histograms of 72 counts of up to 3
+/// digits with their commas, and two of 25 such counts. Six, with four operations, are 10,920: what findings, subjects, arms
+/// and root operations leave ([`MAX_SUBJECTS_PER_OBSERVATION`](crate::MAX_SUBJECTS_PER_OBSERVATION)).
+pub const MAX_TIMED_CALLS: usize = 12;
+
+/// Operations whose time on the critical path is timed, at most; an observation tells half of them. Each takes 960 bytes at
+/// most.
+pub const MAX_TIMED_OPERATIONS: usize = 8;
 
 /// What is kept of a name here.
 pub const MAX_TIMED_NAME_BYTES: usize = 64;
@@ -22,7 +26,8 @@ pub const MAX_CALLS: u64 = 64;
 /// One call is written as 128 us would be: [`OPERATION_BUCKETS`](crate::OPERATION_BUCKETS) begin there.
 pub const US_FOR_A_CALL: u64 = 128;
 
-/// What one call between services, or one operation, took in the traces of one batch, as they were sent.
+/// What one call between services, or one operation, took in the traces of one batch and of those before it that did not
+/// tell, as they were sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ServiceTimes {

@@ -5,7 +5,7 @@ use crate::finding::{Example, Findings, Key, Place};
 use crate::frequent::Frequent;
 use crate::histogram::{record, record_of_operation};
 use crate::keyed::Keyed;
-use crate::service::{ServiceTally, TimedServices};
+use crate::service::TimedServices;
 use crate::stray::Strays;
 use crate::structure::ById;
 use crate::subject::{RootId, SubjectId, Subjects, SubjectsEver};
@@ -53,8 +53,6 @@ pub(crate) struct Tally {
     roots: Vec<RootId>,
     findings: Findings,
     subjects: Subjects,
-    /// Where the plan guards it.
-    services: Option<ServiceTally>,
     unsent_edges: Vec<UnsentEdge>,
     // Kept between traces, so that judging a trace allocates nothing where nothing is wrong.
     by_id: Vec<(SpanId, u32)>,
@@ -66,6 +64,7 @@ pub(crate) struct Tally {
 pub(crate) struct Ever {
     pub(crate) subjects: SubjectsEver,
     pub(crate) roots: Frequent<RootId>,
+    /// Where the plan guards it.
     pub(crate) services: Option<TimedServices>,
 }
 
@@ -113,7 +112,6 @@ impl Tally {
             roots: Vec::new(),
             findings: Findings::new(keyed),
             subjects: Subjects::new(keyed),
-            services: ever.services.as_ref().map(|services| ServiceTally::new(keyed, services)),
             unsent_edges: Vec::new(),
             by_id: Vec::new(),
             sent_subjects: Vec::new(),
@@ -128,6 +126,7 @@ impl Tally {
         closing: &Closing,
         strays: &Strays,
         samples: bool,
+        services: Option<&mut TimedServices>,
         words: &Vocabulary,
     ) {
         let trace = &closing.trace;
@@ -194,7 +193,7 @@ impl Tally {
         }
         if let Some((at, root)) = root {
             self.count_root(RootId { service: root.service, operation: root.operation }, took, place);
-            if let Some(services) = &mut self.services {
+            if let Some(services) = services {
                 services.judge(trace, &tree, at, place);
             }
         }
@@ -226,8 +225,8 @@ impl Tally {
         let mut seen = self.roots;
         seen.sort_unstable();
         ever.roots.count(seen.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u64)), words);
-        let timed = self.services.zip(ever.services.as_mut());
-        let (services, slow) = timed.map(|(batch, ever)| batch.finish(ever, words)).unwrap_or_default();
+        let timed = ever.services.as_mut();
+        let (services, slow) = timed.map(|services| services.finish(batch, words)).unwrap_or_default();
         examples.extend(slow);
         let observation = Observation {
             batch,

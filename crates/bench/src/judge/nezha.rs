@@ -6,13 +6,11 @@
 //! thresholds are blue's quantiles, frozen when enough of its traces have passed; the alarm is the average over the
 //! edges, and e-Holm names the one.
 
-mod edges;
-
 use super::{ALPHAS, Seeds};
+use crate::edges::{Edge, delayed, edge_times};
 use crate::nezha::{SYSTEMS, Trace, traces as read_traces};
 use crate::seeded::all_runs;
 use anyhow::Result;
-use edges::{Edge, delayed, edge_times};
 use judge::Counts;
 use judge::forms::{QUANTILES, Slower, log_mean, worse_by_themselves};
 use judge::simulate::{Random, upper_bound};

@@ -1,6 +1,7 @@
 //! The rows as tables, and as one JSON value each; and what of them is not as the issue requires.
 
 use super::runs::{Divided, Seen};
+use super::services::Named;
 use super::speed::Speed;
 use super::{RATES, Row};
 use crate::seeded::say;
@@ -40,6 +41,39 @@ pub(super) fn no_fault(
         );
     }
     (with_findings + rolled_back > 0).then(|| format!("{system} without a fault: {seen:?}"))
+}
+
+/// Alarms where nothing is slower than a chance of 1 % makes, four deviations up; and calls that are timed, slow, and not
+/// named.
+pub(super) fn services(system: &str, alarms: &[bool], rows: &[(String, Vec<Named>)], json: bool) -> Vec<String> {
+    let alarmed = alarms.iter().filter(|alarmed| **alarmed).count();
+    let mean = alarms.len() as f64 * 0.01;
+    let mut broken = Vec::new();
+    if alarmed as f64 > mean + 4.0 * mean.sqrt() {
+        broken.push(format!("{system}: {alarmed} of {} halves with the same services alarm", alarms.len()));
+    }
+    say(json, &format!("\n{system}: of {} halves with the same services {alarmed} are rolled back", alarms.len()));
+    say(json, "a call that takes 25 ms longer                            runs  timed  rolled back  named  its caller");
+    for (call, seen) in rows {
+        let count = |what: fn(&Named) -> bool| seen.iter().filter(|named| what(named)).count();
+        let (timed, rolled_back, named) = (count(|it| it.timed), count(|it| it.rolled_back), count(|it| it.named));
+        let by_caller = count(|it| it.named_by_caller);
+        say(json, &format!("{call:<55} {:>6} {timed:>6} {rolled_back:>12} {named:>6} {by_caller:>11}", seen.len()));
+        if json {
+            println!(
+                "{}",
+                json!({
+                    "part": "services", "system": system, "call": call, "runs": seen.len(), "timed": timed,
+                    "rolledBack": rolled_back, "named": named, "namedByCaller": by_caller,
+                })
+            );
+        }
+        if ((named + by_caller) as f64) < NAMED_FIRST * rolled_back as f64 {
+            broken
+                .push(format!("{system}: {call}: named in {named}, or by its caller in {by_caller}, of {rolled_back}"));
+        }
+    }
+    broken
 }
 
 pub(super) fn faults(rows: &[Row], json: bool) -> Vec<String> {

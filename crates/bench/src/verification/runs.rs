@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use verify::{Config, Delivery, SpanFact, Transformations, Verifier};
 
 /// Traces come one after another, a hundred a second.
-const EVERY_US: u64 = 10_000;
+pub(super) const EVERY_US: u64 = 10_000;
 /// How long a pipeline takes.
 const THROUGH_US: u64 = 5_000;
 /// When the first trace comes: past what was in flight when verification began.
-const FROM_US: u64 = 20_000_000;
+pub(super) const FROM_US: u64 = 20_000_000;
 
-const CONFIG: Config = Config {
+pub(super) const CONFIG: Config = Config {
     batch_ms: 1_000,
     linger_ms: 500,
     horizon_ms: 1_000,
@@ -204,12 +204,12 @@ fn worst<'f>(findings: impl Iterator<Item = &'f Finding>) -> Option<(String, Str
     Some((service.to_owned(), operation.to_owned()))
 }
 
-fn times(span: &Span) -> SpanFact<'static> {
+pub(super) fn times(span: &Span) -> SpanFact<'static> {
     SpanFact { start_ns: span.start_ns, end_ns: span.end_ns, ..SpanFact::default() }
 }
 
 /// Gives a fact with the attributes that such a span has, and with what the fault makes of them.
-fn with_fact(span: &Span, ids: SpanFact<'_>, out: Option<&Out>, then: impl FnOnce(&SpanFact<'_>)) {
+pub(super) fn with_fact(span: &Span, ids: SpanFact<'_>, out: Option<&Out>, then: impl FnOnce(&SpanFact<'_>)) {
     let text = |text: &str| [&[0x0a, text.len().min(127) as u8], &text.as_bytes()[..text.len().min(127)]].concat();
     let is = |what: fn(&Out) -> bool| out.is_some_and(what);
     let status = if is(|out| out.as_text) { text("200") } else { vec![0x18, 0xc8, 0x01] };

@@ -73,7 +73,9 @@ impl Verifier {
         let mut tally = Tally::new(self.keyed, &self.ever);
         for (position, closing) in judged.iter().enumerate() {
             let environment = closing.environment;
-            tally.judge(position, closing, &self.strays[environment], self.meant[environment].samples, &self.words);
+            let samples = self.meant[environment].samples;
+            let services = self.ever.services.as_mut();
+            tally.judge(position, closing, &self.strays[environment], samples, services, &self.words);
         }
         let (mut observation, examples) =
             tally.finish(number, self.config.batch_ms, left_out, &mut self.ever, &self.words);

@@ -39,7 +39,14 @@ fn observed(verifier: &mut Verifier) -> Vec<ServiceTimes> {
         trace(verifier, Environment::Blue, id, 11_000, 1_000);
         trace(verifier, Environment::Green, id, 11_000, 60_000);
     }
-    services.extend(verifier.advance(UnixMillis(19_000)).pop().unwrap().services);
+    // Every second call and every second operation is told by one observation, the others by the next.
+    for from in [19_000, 20_000] {
+        let observation = verifier.advance(UnixMillis(from)).pop().unwrap();
+        assert!(observation.services.len() < 4);
+        services.extend(observation.services);
+    }
+    assert_eq!(verifier.advance(UnixMillis(22_000)).iter().map(|it| it.services.len()).sum::<usize>(), 0, "told once");
+    services.sort_by(|a, b| b.calls.is_some().cmp(&a.calls.is_some()).then(a.subject.cmp(&b.subject)));
     services
 }
 

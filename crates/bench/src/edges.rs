@@ -6,9 +6,9 @@ use std::fmt;
 
 /// Calls from one service to another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Edge {
-    pub(super) from: String,
-    pub(super) to: String,
+pub(crate) struct Edge {
+    pub(crate) from: String,
+    pub(crate) to: String,
 }
 
 impl fmt::Display for Edge {
@@ -19,7 +19,7 @@ impl fmt::Display for Edge {
 
 /// The exclusive time of a trace's client spans in microseconds, summed by edge: the time of a span that calls another
 /// service, without the time that its children cover.
-pub(super) fn edge_times(trace: &Trace) -> BTreeMap<Edge, u64> {
+pub(crate) fn edge_times(trace: &Trace) -> BTreeMap<Edge, u64> {
     let children = children(trace);
     let mut times = BTreeMap::new();
     for (index, span) in trace.spans.iter().enumerate() {
@@ -64,7 +64,7 @@ fn exclusive_ns(trace: &Trace, span: &Span, children: &[usize]) -> u64 {
 
 /// The same trace as it would be if every call of an edge arrived later: the callee and what is beneath it begin later,
 /// the caller and everything above it end later, and so does what began after the call.
-pub(super) fn delayed(trace: &Trace, edge: &Edge, delay_ns: u64) -> Trace {
+pub(crate) fn delayed(trace: &Trace, edge: &Edge, delay_ns: u64) -> Trace {
     let children = children(trace);
     let calls = |index: &usize| called(trace, &trace.spans[*index], &children[*index]).as_ref() == Some(edge);
     let clients: Vec<usize> = (0..trace.spans.len()).filter(calls).collect();
