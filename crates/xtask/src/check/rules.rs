@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("verify", &["model"]),
     ("judge", &["model"]),
     ("rollout", &["judge", "model"]),
+    ("audit", &["judge", "ledger", "model", "rollout"]),
     ("store", &["ledger"]),
     ("certs", &[]),
     ("tls", &["model"]),
@@ -32,13 +33,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "verdigris",
         &[
             "model", "otlp", "verify", "judge", "rollout", "ledger", "store", "gateway", "gates", "control", "web",
-            "spool", "tls", "backends",
+            "spool", "tls", "backends", "audit",
         ],
     ),
 ];
 
 /// The crates without clock, randomness, I/O, async and logging.
-const PURE: &[&str] = &["model", "otlp", "prometheus", "backends", "verify", "judge", "rollout", "ledger"];
+const PURE: &[&str] = &["model", "otlp", "prometheus", "backends", "verify", "judge", "rollout", "ledger", "audit"];
 
 /// What a pure crate must not depend on, these and the crates named after them (`tokio-util`, `rand_core`).
 const IMPURE: &[&str] = &["tokio", "hyper", "tracing", "getrandom", "rand", "rustix"];

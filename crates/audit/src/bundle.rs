@@ -1,0 +1,59 @@
+//! What a bundle holds.
+
+use ledger::{Hash, LogProof};
+use rollout::RolloutId;
+use std::collections::BTreeMap;
+
+/// A rollout's part of a ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bundle {
+    /// Of which rollout.
+    pub rollout: RolloutId,
+    /// The signed note (C2SP tlog-checkpoint) that all proofs lead to.
+    pub checkpoint: String,
+    /// Its entries, and the server's own among them, by their index.
+    pub entries: BTreeMap<u64, Entry>,
+    /// Blobs that the records name, by the 64 hexadecimal digits of their SHA-256.
+    pub evidence: BTreeMap<String, Vec<u8>>,
+}
+
+/// One entry of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What of it is shown.
+    pub content: EntryContent,
+    /// The inclusion proof (RFC 6962, section 2.1.1), from the leaf upward.
+    pub proof: Vec<Hash>,
+}
+
+/// What is shown of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryContent {
+    /// All of it: the record as canonical JSON.
+    Shown(Vec<u8>),
+    /// That it is there: the hash of its leaf.
+    Hidden(Hash),
+}
+
+impl Entry {
+    /// The hash of its leaf.
+    pub fn leaf(&self) -> Hash {
+        match &self.content {
+            EntryContent::Shown(record) => Hash::of_leaf(record),
+            EntryContent::Hidden(leaf) => *leaf,
+        }
+    }
+
+    /// The same with its content hidden.
+    pub fn hidden(self) -> Entry {
+        Entry { content: EntryContent::Hidden(self.leaf()), ..self }
+    }
+}
+
+impl Bundle {
+    /// The proof that an entry is in the ledger, as anybody can check it (C2SP tlog-proof).
+    pub(crate) fn proof_text(&self, index: u64, entry: &Entry) -> Option<String> {
+        let checkpoint = self.checkpoint.parse().ok()?;
+        Some(LogProof { index, extra: None, hashes: entry.proof.clone(), checkpoint }.to_string())
+    }
+}

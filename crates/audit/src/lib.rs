@@ -1,0 +1,18 @@
+//! What an auditor takes away of a rollout: one file with its records, their proofs, the signed checkpoint and the evidence,
+//! which is checked and replayed by whoever has it and the ledger's public key, with nothing else.
+//!
+//! Pure: bytes in, bytes out. A bundle is a function of what it is of, so the same bundle has the same bytes; and whatever
+//! of it is not proved by itself is written again from what is, and compared. So no byte of a bundle can be changed unseen.
+
+mod bundle;
+mod files;
+mod replay;
+mod verify;
+
+pub use bundle::{Bundle, Entry, EntryContent};
+pub use files::{MAX_BUNDLE_BYTES, ReadBundleError};
+pub use replay::{ReplayBundleError, Replayed};
+pub use verify::{Sequence, Verified, VerifyBundleError, is_measurement};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! Whatever is changed is found.
+
+use super::*;
+use crate::ReadBundleError;
+use proptest::prelude::*;
+
+fn refused(bundle: &Bundle, key: &SignerKey) -> String {
+    match Bundle::verify(&bundle.to_bytes(), key.verifier()) {
+        Ok(_) => panic!("it holds"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn indexes(ledger: &Ledger) -> Vec<u64> {
+    ledger.bundle().entries.into_keys().collect()
+}
+
+/// Each byte of the file, each file with one more and one less, headers and padding among them.
+#[test]
+fn no_byte_can_be_changed() {
+    let mut ledger = Ledger::of_a_rollback();
+    // Small: one verdict's blob is most of it, and is covered by its digest as a whole.
+    let blob = ledger.evidence.values_mut().next().unwrap();
+    let (from, until) = (blob.len() / 2, blob.len());
+    let bytes = ledger.bundle().to_bytes();
+    let verifier = ledger.key.verifier();
+    assert!(Bundle::verify(&bytes, verifier).is_ok());
+    let in_blob =
+        bytes.windows(64).position(|window| window == &ledger.evidence.values().next().unwrap()[..64]).unwrap();
+    let left_out = in_blob + 64..in_blob + from.max(until - 64);
+    for at in (0..bytes.len()).filter(|at| !left_out.contains(at) || at % 997 == 0) {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1 << (at % 8);
+        assert!(Bundle::verify(&changed, verifier).is_err(), "byte {at} was changed to {}", changed[at]);
+    }
+    for length in [0, 1, 511, 512, bytes.len() - 1_024, bytes.len() - 1] {
+        assert!(Bundle::verify(&bytes[..length], verifier).is_err(), "cut to {length} bytes");
+    }
+    let longer = [&bytes[..], &[0]].concat();
+    assert!(matches!(Bundle::verify(&longer, verifier), Err(VerifyBundleError::OtherBytes { .. })));
+}
+
+#[test]
+fn entries_cannot_be_left_out_exchanged_or_added() {
+    let ledger = Ledger::of_a_rollback();
+    let all = indexes(&ledger);
+    let (first, last) = (all[0], all[all.len() - 1]);
+    // In the midst.
+    let mut bundle = ledger.bundle();
+    bundle.entries.remove(&all[2]);
+    assert_eq!(
+        refused(&bundle, &ledger.key),
+        format!("entry {} is missing: a bundle has all entries from the first of its rollout to the last", all[2])
+    );
+    // The first: its sequence number is not 0.
+    let mut bundle = ledger.bundle();
+    bundle.entries.remove(&first);
+    let expected = format!("entry {} has the sequence number 1, expected 0: a record is missing", first + 1);
+    assert_eq!(refused(&bundle, &ledger.key), expected);
+    // Two exchanged.
+    let mut bundle = ledger.bundle();
+    let (one, other) = (bundle.entries[&first].clone(), bundle.entries[&last].clone());
+    bundle.entries.insert(first, other);
+    bundle.entries.insert(last, one);
+    assert_eq!(refused(&bundle, &ledger.key), format!("entry {first} is not in the ledger: its proof does not hold"));
+    // One more, with the proof of another.
+    let mut bundle = ledger.bundle();
+    let last_entry = bundle.entries[&last].clone();
+    bundle.entries.insert(last + 1, last_entry);
+    assert_eq!(
+        refused(&bundle, &ledger.key),
+        format!("entry {} is not in the ledger: its proof does not hold", last + 1)
+    );
+    bundle.entries.clear();
+    assert_eq!(refused(&bundle, &ledger.key), "there is no entry in it");
+}
+
+#[test]
+fn a_ledger_that_was_written_with_a_gap_is_found() {
+    let mut ledger = Ledger::of_a_rollback();
+    let at = ledger.records.iter().position(|record| record.sequence == 3 && record.rollout.is_some()).unwrap();
+    ledger.records.remove(at);
+    let error = refused(&ledger.bundle(), &ledger.key);
+    assert_eq!(error, format!("entry {at} has the sequence number 4, expected 3: a record is missing"));
+    let mut ledger = Ledger::of_a_rollback();
+    ledger.records[at].rollout = Some(RolloutId("other.1".into()));
+    assert_eq!(refused(&ledger.bundle(), &ledger.key), format!("entry {at} is of other.1, and the bundle of demo.1"));
+}
+
+#[test]
+fn evidence_cannot_be_changed_or_added() {
+    let ledger = Ledger::of_a_rollback();
+    let mut bundle = ledger.bundle();
+    let digest = bundle.evidence.keys().next().unwrap().clone();
+    bundle.evidence.get_mut(&digest).unwrap().push(b' ');
+    assert_eq!(refused(&bundle, &ledger.key), format!("evidence {digest}: what is in it has another digest"));
+    let mut bundle = ledger.bundle();
+    let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    bundle.evidence.insert(empty.to_owned(), Vec::new());
+    assert_eq!(refused(&bundle, &ledger.key), format!("evidence {empty}: no record that is shown names it"));
+}
+
+#[test]
+fn a_checkpoint_that_others_signed_as_well_is_refused_without_their_keys() {
+    let ledger = Ledger::of_a_rollback();
+    let mut bundle = ledger.bundle();
+    let other = SignerKey::new(KeyName::new("other.example").unwrap(), &[9; 32]);
+    let note: ledger::Note = bundle.checkpoint.parse().unwrap();
+    bundle.checkpoint = format!("{note}{}\n", other.sign(note.text()));
+    let expected = "the checkpoint is signed by other.example as well, whose key is not known";
+    assert_eq!(refused(&bundle, &ledger.key), expected);
+}
+
+#[test]
+fn what_is_no_bundle_is_told_by_what_is_wrong() {
+    let empty_tar = vec![0; 1_024];
+    let error = Bundle::from_bytes(&empty_tar).unwrap_err();
+    assert_eq!(error.to_string(), "bundle.json is missing");
+    let error = Bundle::from_bytes(&[1; 700]).unwrap_err();
+    assert!(matches!(error, ReadBundleError::Tar(_)), "{error}");
+    let bytes = Ledger::of_a_rollback().bundle().to_bytes();
+    let text = |from: &str, to: &str| {
+        let at = bytes.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+        let mut changed = bytes.clone();
+        changed[at..at + to.len()].copy_from_slice(to.as_bytes());
+        Bundle::from_bytes(&changed).unwrap_err().to_string()
+    };
+    let expected = "bundle.json: found the format \"verdigris.dev/bundle/v2\", expected \"verdigris.dev/bundle/v1\"; it \
+                    was written by another version";
+    assert_eq!(text("bundle/v1", "bundle/v2"), expected);
+}
+
+proptest! {
+    #[test]
+    fn hostile_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..2_000), at in any::<prop::sample::Index>()) {
+        prop_assert!(Bundle::from_bytes(&bytes).is_err());
+        // And in the midst of a good one.
+        let good = Ledger::of_a_rollback().bundle().to_bytes();
+        let from = at.index(good.len());
+        let mut changed = good.clone();
+        let until = (from + bytes.len()).min(good.len());
+        changed[from..until].copy_from_slice(&bytes[..until - from]);
+        let verified = Bundle::verify(&changed, key(1).verifier());
+        prop_assert!(verified.is_err() || changed == good);
+    }
+}

@@ -1,0 +1,225 @@
+//! Whether a bundle holds: from the public key down, by nothing that anybody says.
+
+use crate::bundle::{Bundle, Entry, EntryContent};
+use crate::files::ReadBundleError;
+use ledger::{Checkpoint, Note, ParseNoteError, ProofError, VerifierKey, verify_inclusion};
+use rollout::{Body, Decision, Event, Record, RolloutId};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+
+/// A bundle that does not hold.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyBundleError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadBundleError),
+    /// The checkpoint is no note.
+    #[error("the checkpoint is no signed note")]
+    Note(#[from] ParseNoteError),
+    /// The checkpoint is not the log's.
+    #[error("the checkpoint does not hold")]
+    Checkpoint(#[from] ledger::OpenCheckpointError),
+    /// A signature of the checkpoint is of a key that was not named.
+    #[error("the checkpoint is signed by {name} as well, whose key is not known")]
+    UnknownSignature {
+        /// As the note says.
+        name: String,
+    },
+    /// An entry's proof does not lead to the checkpoint.
+    #[error("entry {index} is not in the ledger: its proof does not hold")]
+    Proof {
+        /// Which.
+        index: u64,
+        /// Why.
+        source: ProofError,
+    },
+    /// There is no entry.
+    #[error("there is no entry in it")]
+    Empty,
+    /// Entries between the first and the last are missing.
+    #[error("entry {index} is missing: a bundle has all entries from the first of its rollout to the last")]
+    Gap {
+        /// The first that is.
+        index: u64,
+    },
+    /// An entry is not one of our records.
+    #[error("entry {index} is no record: {source}")]
+    Record {
+        /// Which.
+        index: u64,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// An entry is of another rollout.
+    #[error("entry {index} is of {found}, and the bundle of {expected}")]
+    OtherRollout {
+        /// Which.
+        index: u64,
+        /// Whose it is.
+        found: RolloutId,
+        /// Whose bundle.
+        expected: RolloutId,
+    },
+    /// A sequence number is not the next.
+    #[error("entry {index} has the sequence number {found}, expected {expected}: a record is missing")]
+    OutOfSequence {
+        /// Which.
+        index: u64,
+        /// What it has.
+        found: u64,
+        /// What follows from those before.
+        expected: u64,
+    },
+    /// A blob is not what its name says.
+    #[error("evidence {digest}: what is in it has another digest")]
+    Blob {
+        /// As it is called.
+        digest: String,
+    },
+    /// No record that is shown names a blob.
+    #[error("evidence {digest}: no record that is shown names it")]
+    UnnamedBlob {
+        /// Which.
+        digest: String,
+    },
+    /// All of it holds, and yet these are other bytes than such a bundle has.
+    #[error("byte {at} is not as a bundle has it: something was changed that no proof covers")]
+    OtherBytes {
+        /// The first that differs.
+        at: usize,
+    },
+}
+
+/// Which of the rollout's records there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sequence {
+    /// Records of the rollout that are shown.
+    pub shown: u64,
+    /// Those that are hidden.
+    pub hidden: u64,
+    /// The server's own between them.
+    pub of_server: u64,
+}
+
+/// What was proved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verified {
+    /// The signed head of the ledger that all of it is in.
+    pub checkpoint: Checkpoint,
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// How complete it is.
+    pub sequence: Sequence,
+    /// The records that are shown, by their index: the rollout's, and the server's own between them.
+    pub records: Vec<(u64, Record)>,
+    /// Blobs that are named by a record and not in the bundle: deleted by retention, or left out.
+    pub missing_evidence: Vec<String>,
+}
+
+impl Bundle {
+    /// Checks a file against the ledger's key: the checkpoint's signature, each entry's proof, that none is missing, each
+    /// record, each blob's digest, and that the file has no byte that does not follow from these.
+    pub fn verify(bytes: &[u8], key: &VerifierKey) -> Result<(Bundle, Verified), VerifyBundleError> {
+        let bundle = Bundle::from_bytes(bytes)?;
+        let note: Note = bundle.checkpoint.parse()?;
+        let checkpoint = Checkpoint::open_note(&note, key)?;
+        if let Some(other) = note.signatures().iter().find(|signature| signature.id != key.id()) {
+            return Err(VerifyBundleError::UnknownSignature { name: other.name.to_string() });
+        }
+        for (index, entry) in &bundle.entries {
+            verify_inclusion(entry.leaf(), *index, checkpoint.size(), &entry.proof, checkpoint.root())
+                .map_err(|source| VerifyBundleError::Proof { index: *index, source })?;
+        }
+        let (sequence, records) = bundle.records()?;
+        let missing_evidence = bundle.evidence_of(&records)?;
+        let same = bundle.to_bytes();
+        if same != bytes {
+            let differs = same.iter().zip(bytes).position(|(same, found)| same != found);
+            return Err(VerifyBundleError::OtherBytes { at: differs.unwrap_or(same.len().min(bytes.len())) });
+        }
+        let rollout = bundle.rollout.clone();
+        Ok((bundle, Verified { checkpoint, rollout, sequence, records, missing_evidence }))
+    }
+
+    /// The records, each in its place.
+    fn records(&self) -> Result<(Sequence, Vec<(u64, Record)>), VerifyBundleError> {
+        let (first, last) = match (self.entries.first_key_value(), self.entries.last_key_value()) {
+            (Some((first, _)), Some((last, _))) => (*first, *last),
+            _ => return Err(VerifyBundleError::Empty),
+        };
+        let mut sequence = Sequence { shown: 0, hidden: 0, of_server: 0 };
+        let (mut next, mut next_of_server) = (0, None);
+        let mut records = Vec::new();
+        for index in first..=last {
+            let Some(Entry { content, .. }) = self.entries.get(&index) else {
+                return Err(VerifyBundleError::Gap { index });
+            };
+            let EntryContent::Shown(bytes) = content else {
+                // The server's own records are always shown, so it is one of the rollout's.
+                sequence.hidden += 1;
+                next += 1;
+                continue;
+            };
+            let record: Record =
+                serde_json::from_slice(bytes).map_err(|source| VerifyBundleError::Record { index, source })?;
+            let expected = match &record.rollout {
+                None => {
+                    sequence.of_server += 1;
+                    let expected = next_of_server.unwrap_or(record.sequence);
+                    next_of_server = Some(expected + 1);
+                    expected
+                }
+                Some(found) if *found == self.rollout => {
+                    sequence.shown += 1;
+                    next += 1;
+                    next - 1
+                }
+                Some(found) => {
+                    let (found, expected) = (found.clone(), self.rollout.clone());
+                    return Err(VerifyBundleError::OtherRollout { index, found, expected });
+                }
+            };
+            if record.sequence != expected {
+                return Err(VerifyBundleError::OutOfSequence { index, found: record.sequence, expected });
+            }
+            records.push((index, record));
+        }
+        Ok((sequence, records))
+    }
+
+    /// Checks the blobs, and says which are missing.
+    fn evidence_of(&self, records: &[(u64, Record)]) -> Result<Vec<String>, VerifyBundleError> {
+        let mut named: BTreeSet<&str> = records.iter().filter_map(|(_, record)| named_by(record)).collect();
+        for (digest, blob) in &self.evidence {
+            let found = Sha256::digest(blob).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+            if found != *digest {
+                return Err(VerifyBundleError::Blob { digest: digest.clone() });
+            }
+            if !named.remove(digest.as_str()) {
+                return Err(VerifyBundleError::UnnamedBlob { digest: digest.clone() });
+            }
+        }
+        Ok(named.into_iter().map(str::to_owned).collect())
+    }
+}
+
+/// The digest of the blob that a record names, without `sha256:`.
+pub(crate) fn named_by(record: &Record) -> Option<&str> {
+    let digest = match &record.body {
+        Body::EvidenceKept { digest, .. } => digest,
+        Body::Decided(decision) => match &**decision {
+            Decision::Judged { evidence: Some(digest), .. } => digest,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    digest.strip_prefix("sha256:")
+}
+
+/// Whether a record may be hidden from who needs only the decisions: what was measured is most of a ledger.
+pub fn is_measurement(record: &Record) -> bool {
+    match &record.body {
+        Body::Happened(event) => matches!(**event, Event::Observed(_) | Event::Measured { .. }),
+        _ => false,
+    }
+}
