@@ -7,12 +7,14 @@
 mod bundle;
 mod files;
 mod replay;
+mod report;
 mod verify;
 
 pub use bundle::{Bundle, Entry, EntryContent};
 pub use files::{MAX_BUNDLE_BYTES, ReadBundleError};
 pub use replay::{ReplayBundleError, Replayed};
-pub use verify::{Sequence, Verified, VerifyBundleError, is_measurement};
+pub use report::Words;
+pub use verify::{Sequence, Verified, VerifyBundleError, is_measurement, named_by};
 
 #[cfg(test)]
 mod tests;

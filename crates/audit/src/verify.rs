@@ -19,11 +19,11 @@ pub enum VerifyBundleError {
     /// The checkpoint is not the log's.
     #[error("the checkpoint does not hold")]
     Checkpoint(#[from] ledger::OpenCheckpointError),
-    /// A signature of the checkpoint is of a key that was not named.
-    #[error("the checkpoint is signed by {name} as well, whose key is not known")]
-    UnknownSignature {
+    /// The checkpoint has other signatures than one of the ledger's key: nothing would say if these were changed.
+    #[error("the checkpoint has the signatures of {names}, expected one of the ledger's key alone")]
+    OtherSignatures {
         /// As the note says.
-        name: String,
+        names: String,
     },
     /// An entry's proof does not lead to the checkpoint.
     #[error("entry {index} is not in the ledger: its proof does not hold")]
@@ -123,8 +123,9 @@ impl Bundle {
         let bundle = Bundle::from_bytes(bytes)?;
         let note: Note = bundle.checkpoint.parse()?;
         let checkpoint = Checkpoint::open_note(&note, key)?;
-        if let Some(other) = note.signatures().iter().find(|signature| signature.id != key.id()) {
-            return Err(VerifyBundleError::UnknownSignature { name: other.name.to_string() });
+        if note != note.signed_only_by(key) {
+            let signers: Vec<String> = note.signatures().iter().map(|signature| signature.name.to_string()).collect();
+            return Err(VerifyBundleError::OtherSignatures { names: signers.join(", ") });
         }
         for (index, entry) in &bundle.entries {
             verify_inclusion(entry.leaf(), *index, checkpoint.size(), &entry.proof, checkpoint.root())
@@ -204,7 +205,7 @@ impl Bundle {
 }
 
 /// The digest of the blob that a record names, without `sha256:`.
-pub(crate) fn named_by(record: &Record) -> Option<&str> {
+pub fn named_by(record: &Record) -> Option<&str> {
     let digest = match &record.body {
         Body::EvidenceKept { digest, .. } => digest,
         Body::Decided(decision) => match &**decision {

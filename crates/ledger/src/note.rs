@@ -110,6 +110,13 @@ impl Note {
         &self.signatures
     }
 
+    /// The same text with the first signature that this key made, and no other.
+    pub fn signed_only_by(&self, key: &VerifierKey) -> Note {
+        let is_signer = |signature: &&NoteSignature| *key.name() == signature.name && key.id() == signature.id;
+        let signatures = self.signatures.iter().find(is_signer).cloned().into_iter().collect();
+        Note { text: self.text.clone(), signatures }
+    }
+
     /// The known keys that signed this text. Signatures of other keys are ignored; a known key's signature that does not
     /// fit, or no signature of a known key, is an error.
     pub fn verify<'key>(&self, known: &[&'key VerifierKey]) -> Result<Vec<&'key VerifierKey>, VerifyNoteError> {

@@ -125,7 +125,8 @@ impl Reader {
         self.signed_checkpoint(key).map(|(checkpoint, _)| checkpoint)
     }
 
-    fn signed_checkpoint(&self, key: &VerifierKey) -> Result<(Checkpoint, Note), ReadCheckpointError> {
+    /// The same with the note that it was signed as.
+    pub fn signed_checkpoint(&self, key: &VerifierKey) -> Result<(Checkpoint, Note), ReadCheckpointError> {
         let bytes = self.disk.read(CHECKPOINT, MAX_NOTE_BYTES)?;
         let bytes = bytes.ok_or_else(|| ReadCheckpointError::Missing { dir: self.dir.clone() })?;
         let refused = |source| ReadCheckpointError::Open { dir: self.dir.clone(), source };

@@ -1,9 +1,11 @@
 //! The command line, as DESIGN.md has it.
 
+mod audit;
 mod judge;
 mod trace;
 mod verify;
 
+pub use audit::{Audit, BundleAt, Export};
 pub use judge::{Axis, Effect, Judge, Replay, Simulate};
 pub use trace::{Diff, Look, Show, Trace};
 pub use verify::{Learn, Verify};
@@ -48,6 +50,9 @@ pub enum Command {
     /// The ledger: needs no server.
     #[command(subcommand)]
     Ledger(Ledger),
+    /// Bundles that `ledger export` wrote: offline, by the ledger's key alone.
+    #[command(subcommand)]
+    Audit(Audit),
     /// The judge by itself: on simulated traffic, and again on recorded evidence.
     #[command(subcommand)]
     Judge(Judge),
@@ -263,6 +268,8 @@ pub enum Ledger {
         /// Which ledger.
         at: LedgerAt,
     },
+    /// One rollout as a file for an auditor: records, proofs, checkpoint and evidence.
+    Export(Export),
     /// A proof that an entry is in the ledger (C2SP tlog-proof).
     Proof {
         /// The entry.

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         | Command::Plan(_)
         | Command::Rollout(_)
         | Command::Ledger(_)
+        | Command::Audit(_)
         | Command::Judge(_)
         | Command::Trace(_)
         | Command::Verify(_) => "error",
@@ -49,6 +50,7 @@ fn run(cli: Cli) -> Result<Exit, Failed> {
     match cli.command {
         Command::Plan(command) => commands::plan::run(&command, cli.format),
         Command::Ledger(command) => commands::ledger::run(command, cli.format),
+        Command::Audit(command) => commands::audit::run(&command, cli.format),
         Command::Judge(command) => commands::judge::run(command, cli.format),
         Command::Verify(command) => commands::verify::run(&command, cli.format),
         Command::Trace(command) => commands::trace::run(command, cli.format),

@@ -107,7 +107,8 @@ fn a_checkpoint_that_others_signed_as_well_is_refused_without_their_keys() {
     let other = SignerKey::new(KeyName::new("other.example").unwrap(), &[9; 32]);
     let note: ledger::Note = bundle.checkpoint.parse().unwrap();
     bundle.checkpoint = format!("{note}{}\n", other.sign(note.text()));
-    let expected = "the checkpoint is signed by other.example as well, whose key is not known";
+    let expected = "the checkpoint has the signatures of verdigris.example/ledger, other.example, expected one of the \
+                    ledger's key alone";
     assert_eq!(refused(&bundle, &ledger.key), expected);
 }
 

@@ -20,6 +20,7 @@ pub fn run(command: Ledger, format: Format) -> Result<Exit, Failed> {
     match command {
         Ledger::Show { at, from, most, decisions } => show(&at, from, most, decisions, format),
         Ledger::Verify { at } => verify(&at, format),
+        Ledger::Export(command) => super::audit::export(&command, format),
         Ledger::Proof { index, at } => proof(&at, index, format),
     }
 }
@@ -34,17 +35,26 @@ pub(super) struct Opened {
 
 pub(super) fn open(at: &LedgerAt) -> Result<Opened, Failed> {
     let beside = at.dir.parent().unwrap_or(Path::new(".")).join("ledger.key.pub");
-    let text = match &at.key {
-        Some(key) if key.contains('+') => key.clone(),
-        Some(file) => read_text(Path::new(file), MAX_KEY_BYTES)?,
-        None => read_text(&beside, MAX_KEY_BYTES).map_err(|failed| {
+    let key = match &at.key {
+        Some(key) => verifier_key(key)?,
+        None => parsed(&read_text(&beside, MAX_KEY_BYTES).map_err(|failed| {
             Failed::usage(format!("{failed}; name the verifier key with --key, as `verdigris serve` prints it"))
-        })?,
+        })?)?,
     };
-    let key = text.trim().parse::<VerifierKey>();
-    let key = key.map_err(|error| Failed::usage(format!("the verifier key: {error}")))?;
     let reader = Reader::open(&at.dir).map_err(|error| Failed::not_verified(anyhow!(error)))?;
     Ok(Opened { reader, key, pinned: at.key.is_some() })
+}
+
+/// A verifier key, or that in a file.
+pub(super) fn verifier_key(key: &str) -> Result<VerifierKey, Failed> {
+    match key.contains('+') {
+        true => parsed(key),
+        false => parsed(&read_text(Path::new(key), MAX_KEY_BYTES)?),
+    }
+}
+
+fn parsed(text: &str) -> Result<VerifierKey, Failed> {
+    text.trim().parse().map_err(|error| Failed::usage(format!("the verifier key: {error}")))
 }
 
 fn show(at: &LedgerAt, from: u64, most: Option<u64>, decisions: bool, format: Format) -> Result<Exit, Failed> {
@@ -153,7 +163,7 @@ fn proof(at: &LedgerAt, index: u64, format: Format) -> Result<Exit, Failed> {
 }
 
 /// A record in words.
-fn words(body: &Body) -> String {
+pub(super) fn words(body: &Body) -> String {
     match body {
         Body::ServerStarted { version } => format!("the server started (verdigris {version})"),
         Body::ServerStopped => "the server stopped".to_owned(),

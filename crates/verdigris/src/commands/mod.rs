@@ -1,5 +1,6 @@
 //! One module a command.
 
+pub mod audit;
 mod evidence;
 pub mod judge;
 pub mod ledger;

@@ -1,0 +1,80 @@
+//! What an auditor takes away of a rollout holds without the server, and says so when it was changed.
+
+use crate::process::run;
+use crate::stage::Stage;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+/// A rollout that a person rolled back, on a server that goes on; the ledger's key as it was handed over.
+struct Audited {
+    stage: Stage,
+    key: String,
+}
+
+impl Audited {
+    fn new() -> Audited {
+        let stage = Stage::set();
+        stage.start(&stage.plan(&["setWeight: 10%", "pause: {}", "setWeight: 100%", "bake: { for: 1s }"])).expect(0);
+        stage.server.rollout(&["rollback", "--reason", "<b>because</b>"]).expect(0);
+        stage.server.rollout(&["watch"]).expect(3);
+        let key = stage.server.folder().join("data/ledger.key.pub").display().to_string();
+        Audited { stage, key }
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.stage.server.folder().join(name).display().to_string()
+    }
+
+    fn export(&self, name: &str, more: &[&str]) -> String {
+        let out = self.file(name);
+        self.stage.server.ledger_command(&[&["export", "e2e.1", "--out", &out], more].concat()).expect(0);
+        out
+    }
+}
+
+#[test]
+fn a_bundle_is_exported_checked_replayed_and_reported() {
+    let audited = Audited::new();
+    let bundle = audited.export("demo.tar", &[]);
+    assert_eq!(fs::metadata(&bundle).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read(&bundle).unwrap(), fs::read(audited.export("again.tar", &[])).unwrap(), "the same bytes");
+    let audit = |what: &str, bundle: &str| run(&["audit", what, bundle, "--key", &audited.key, "--format", "json"]);
+    let verified = audit("verify", &bundle).expect(0).json();
+    assert_eq!((verified["hidden"].as_u64(), verified["decisions"].is_null()), (Some(0), true), "{verified}");
+    let replayed = audit("replay", &bundle).expect(0).json();
+    assert!(replayed["decisions"].as_u64().is_some_and(|decisions| decisions >= 5), "{replayed}");
+    let page = audited.file("report.html");
+    run(&["audit", "report", &bundle, "--key", &audited.key, "--out", &page]).expect(0);
+    let page = fs::read_to_string(PathBuf::from(page)).unwrap();
+    assert!(page.contains("rolled back") && page.contains("&lt;b&gt;because&lt;/b&gt;"), "{page}");
+    assert!(!page.contains("<b>"), "{page}");
+    // Some records alone: still proved, and no decision can be made again.
+    let decisions = audited.export("decisions.tar", &["--decisions", "--without-evidence"]);
+    audit("verify", &decisions).expect(0);
+}
+
+#[test]
+fn a_bundle_that_was_changed_or_is_anothers_does_not_hold() {
+    let audited = Audited::new();
+    let bundle = audited.export("demo.tar", &[]);
+    let mut bytes = fs::read(&bundle).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    fs::write(&bundle, &bytes).unwrap();
+    let refused = run(&["audit", "verify", &bundle, "--key", &audited.key]).expect(5);
+    assert!(refused.stderr.contains("demo.tar: "), "{}", refused.stderr);
+    bytes[at] ^= 1;
+    fs::write(&bundle, &bytes).unwrap();
+    let other = "verdigris.local/ledger+4f3b2c1d+AZu6yEdJ0dHDnGnHxY3mSVs9lqnTn4bqLYSVwT9U0aeq";
+    let refused = run(&["audit", "verify", &bundle, "--key", other]);
+    assert!([2, 5].contains(&refused.code), "{}", refused.stderr);
+    // What is there is not written over, and what is not there is told.
+    let again = audited.stage.server.ledger_command(&["export", "e2e.1", "--out", &bundle]).expect(2);
+    assert!(again.stderr.contains("demo.tar"), "{}", again.stderr);
+    assert_eq!(fs::read(&bundle).unwrap(), bytes);
+    let none = audited.file("none.tar");
+    let unknown = audited.stage.server.ledger_command(&["export", "other.7", "--out", &none]).expect(2);
+    assert!(unknown.stderr.contains("it has e2e.1"), "{}", unknown.stderr);
+    assert!(!PathBuf::from(none).exists());
+}
