@@ -112,7 +112,7 @@ impl Ledger {
         let of_rollout = |(_, record): &(usize, &Record)| record.rollout.is_some();
         let indexed = || self.records.iter().enumerate();
         let first = indexed().find(of_rollout).unwrap().0;
-        let last = indexed().filter(of_rollout).last().unwrap().0;
+        let last = indexed().rfind(of_rollout).unwrap().0;
         let checkpoint = Checkpoint::new(self.key.verifier().name(), leaves.len() as u64, root(&leaves));
         let entry = |index: usize| {
             let content = EntryContent::Shown(encoded(&self.records[index]));
