@@ -50,7 +50,7 @@ fn run(cli: Cli) -> Result<Exit, Failed> {
         Command::Plan(command) => commands::plan::run(&command, cli.format),
         Command::Ledger(command) => commands::ledger::run(command, cli.format),
         Command::Judge(command) => commands::judge::run(command, cli.format),
-        Command::Verify(command) => commands::verify::run(&command, cli.format),
+        Command::Verify(command) => runtime()?.block_on(commands::verify::run(&command, cli.format)),
         Command::Trace(command) => commands::trace::run(command, cli.format),
         Command::Rollout(command) => runtime()?.block_on(commands::rollout::run(command, cli.format)),
         Command::Serve(command) => {
