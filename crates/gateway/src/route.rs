@@ -98,11 +98,11 @@ fn split(
 ) -> Result<Parts, Malformed> {
     let shared = &running.shared;
     let parts = if snapshot.candidate().is_none() && snapshot.table.pins == Pins::Keep {
-        let items = match signal {
-            Signal::Traces => count_items(signal, message)?,
-            Signal::Metrics | Signal::Logs => 0,
+        let (items, shown) = match signal {
+            Signal::Traces => running.share.show_unrouted(message, &snapshot.table.key)?,
+            Signal::Metrics | Signal::Logs => (0, Shown::Nothing),
         };
-        let part = Part { signal, message: message.clone(), items, shown: Shown::Nothing, packed: None };
+        let part = Part { signal, message: message.clone(), items, shown, packed: None };
         Parts::One(snapshot.table.active, part)
     } else {
         let mut routing = Routing::new(running, snapshot, now_us);

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use model::{RouteKey, TraceId};
-use otlp::{Malformed, Part, Signal, Splitter, Unit};
+use otlp::{Malformed, Part, Signal, Splitter, Unit, count_items};
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// A message larger than this gets a splitter of its own, which goes with it: scratch memory is at most 7 times its
 /// message, so what a thread keeps is at most 7 MiB.
@@ -14,25 +14,45 @@ thread_local! {
     static SPLITTER: RefCell<Splitter> = RefCell::default();
 }
 
-/// The largest [`RouteKey::mark`] of a trace that views show; all of them at first.
+/// The largest [`RouteKey::mark`] of a trace that views show, all of them at first; and whether anything is shown while no
+/// rollout runs, which is nothing at first.
 #[derive(Debug)]
-pub struct ViewShare(AtomicU64);
+pub struct ViewShare {
+    ceiling: AtomicU64,
+    always: AtomicBool,
+}
 
 impl Default for ViewShare {
     fn default() -> ViewShare {
-        ViewShare(AtomicU64::new(u64::MAX))
+        ViewShare { ceiling: AtomicU64::new(u64::MAX), always: AtomicBool::new(false) }
     }
 }
 
 impl ViewShare {
     /// From the next request on, views show the traces up to this mark.
     pub fn set(&self, ceiling: u64) {
-        self.0.store(ceiling, Relaxed);
+        self.ceiling.store(ceiling, Relaxed);
+    }
+
+    /// From the next request on, there are views also while the route table has no candidate, or not.
+    pub fn show_always(&self, always: bool) {
+        self.always.store(always, Relaxed);
     }
 
     /// What applies to one request.
     pub(crate) fn ceiling(&self) -> u64 {
-        self.0.load(Relaxed)
+        self.ceiling.load(Relaxed)
+    }
+
+    /// How many spans a request has, and what of it is shown, where no rollout needs its trace ids: what cannot be read
+    /// that far passes as it would if nobody looked (invariant 5).
+    pub(crate) fn show_unrouted(&self, message: &Bytes, key: &RouteKey) -> Result<(u64, Shown), Malformed> {
+        if self.always.load(Relaxed)
+            && let Ok(shown) = show(message, key, self.ceiling())
+        {
+            return Ok(shown);
+        }
+        Ok((count_items(Signal::Traces, message)?, Shown::Nothing))
     }
 }
 

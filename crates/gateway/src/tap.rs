@@ -58,10 +58,10 @@ fn read(
     if signal != Signal::Traces {
         return Ok((0, Shown::Nothing));
     }
-    let watched = snapshot.filter(|snapshot| snapshot.candidate().is_some());
-    match (watched, running.share.ceiling()) {
-        (None, _) => Ok((count_items(signal, message)?, Shown::Nothing)),
+    let Some(snapshot) = snapshot else { return Ok((count_items(signal, message)?, Shown::Nothing)) };
+    match (snapshot.candidate(), running.share.ceiling()) {
+        (None, _) => running.share.show_unrouted(message, &snapshot.table.key),
         (Some(_), u64::MAX) => Ok((count_items(signal, message)?, Shown::Spans(message.clone()))),
-        (Some(snapshot), ceiling) => show(message, &snapshot.table.key, ceiling),
+        (Some(_), ceiling) => show(message, &snapshot.table.key, ceiling),
     }
 }

@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 /// spans of 500 bytes this is a second's.
 pub const MAX_VIEW_BYTES: u64 = 16 << 20;
 
-/// One thing that passed the gateway: spans alone, only while the route table has a candidate, and of the traces that
-/// [`ViewShare`](crate::ViewShare) includes.
+/// One thing that passed the gateway: spans alone, of the traces that [`ViewShare`](crate::ViewShare) includes, and only
+/// while the route table has a candidate, unless that says always.
 #[derive(Clone, Debug)]
 pub enum View {
     /// Part of a request that was handed over a second ago, and is not answered yet. Its `Sent` comes later, with the

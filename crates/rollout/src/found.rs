@@ -90,6 +90,13 @@ impl Group {
     }
 }
 
+/// The groups of findings of a rollout's observations, ranked as its report ranks them.
+pub fn ranked_groups<'f>(findings: impl IntoIterator<Item = &'f [Finding]>) -> Vec<Group> {
+    let mut groups = Vec::new();
+    findings.into_iter().for_each(|findings| merge(&mut groups, findings));
+    ranked(&groups).into_iter().cloned().collect()
+}
+
 /// Adds an observation's findings.
 pub(crate) fn merge(known: &mut Vec<Group>, new: &[Finding]) {
     for finding in new {
@@ -167,6 +174,13 @@ mod tests {
         }
         merge(&mut known, &[finding(Check::ErrorSpan, 500, 500, 1)]);
         let order: Vec<Check> = ranked(&known).into_iter().map(|group| group.check).collect();
+        let findings = |check, green| [finding(check, green, 0, 1)];
+        let (few, many) = (findings(Check::LostSpan, 1), findings(Check::LostSpan, 70));
+        let groups = ranked_groups([&findings(Check::Orphan, 69)[..], &few, &many]);
+        assert_eq!(
+            groups.iter().map(|group| (group.check, group.traces.green)).collect::<Vec<_>>(),
+            [(Check::LostSpan, 71), (Check::Orphan, 69)]
+        );
         let expected = [Check::ChangedTime, Check::SplitTrace, Check::LostSpan, Check::Orphan, Check::ErrorSpan];
         assert_eq!(order, expected);
     }

@@ -21,7 +21,7 @@ mod steady;
 pub use decide::{Step, judge_config, start, step};
 pub use event::{Action, Cause, Command, Decision, Event, HoldReason, Outcome, Principal, RolloutId, Shift, Start};
 pub use evidence::{JudgeEvidence, JudgeEvidenceError};
-pub use found::{Group, GroupReport};
+pub use found::{Group, GroupReport, ranked_groups};
 pub use judge;
 pub use model::{GateResult, GateVerdict};
 pub use record::{Body, DeletedBecause, FindingName, MAX_DELETED, Record, Replay, ReplayError, replay};

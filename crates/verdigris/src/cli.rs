@@ -8,7 +8,7 @@ mod verify;
 pub use audit::{Audit, BundleAt, Export};
 pub use judge::{Axis, Effect, Judge, Replay, Simulate};
 pub use trace::{Diff, Look, Show, Trace};
-pub use verify::{Learn, Verify};
+pub use verify::{Learn, Verify, Watch, Which};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -56,7 +56,7 @@ pub enum Command {
     /// The judge by itself: on simulated traffic, and again on recorded evidence.
     #[command(subcommand)]
     Judge(Judge),
-    /// Verification by itself, on recorded spans: needs no server.
+    /// Verification by itself: on recorded spans, or on a running server's traffic.
     #[command(subcommand)]
     Verify(Verify),
     /// Traces side by side: two files, or what was sent beside what came out.

@@ -11,6 +11,7 @@ pub mod config;
 pub mod demo;
 pub mod demonstrate;
 pub mod describe;
+pub mod learned;
 pub mod notify;
 pub mod observe;
 pub mod plot;

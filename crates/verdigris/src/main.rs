@@ -52,7 +52,7 @@ fn run(cli: Cli) -> Result<Exit, Failed> {
         Command::Ledger(command) => commands::ledger::run(command, cli.format),
         Command::Audit(command) => commands::audit::run(&command, cli.format),
         Command::Judge(command) => commands::judge::run(command, cli.format),
-        Command::Verify(command) => commands::verify::run(&command, cli.format),
+        Command::Verify(command) => runtime()?.block_on(commands::verify::run(&command, cli.format)),
         Command::Trace(command) => commands::trace::run(command, cli.format),
         Command::Rollout(command) => runtime()?.block_on(commands::rollout::run(command, cli.format)),
         Command::Serve(command) => {

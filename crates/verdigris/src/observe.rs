@@ -1,14 +1,17 @@
 //! From what passes the gateway to observations: a thread of its own, so that verification never blocks traffic
 //! (invariant 5). What comes out of an environment without a tap is read from its trace store ([`stores`]).
 
+mod learning;
+mod meant;
 mod parity;
 mod stores;
 
-mod meant;
+pub use learning::{Learning, Taught};
 
 use crate::clock;
 use control::{Handle, Input, Watching};
 use gateway::{Outcome, Role, View, ViewShare};
+use learning::Lessons;
 use model::{Environment, TraceId, UnixMillis};
 use otlp::for_each_span;
 use std::collections::VecDeque;
@@ -69,6 +72,7 @@ pub fn spawn(
     examples: Examples,
     share: Arc<ViewShare>,
     alone: watch::Receiver<bool>,
+    taught: Taught,
 ) -> std::io::Result<oneshot::Receiver<Infallible>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let (ending, ended) = oneshot::channel();
@@ -77,8 +81,9 @@ pub fn spawn(
     // Stores are asked where the traffic is served: this thread may wait for nobody.
     let asking = tokio::runtime::Handle::current();
     std::thread::Builder::new().name("verify".to_owned()).spawn(move || {
-        let (current, stores) = (None, None);
-        let observer = Observer { views, watching, handle, examples, share, alone, current, stores, asking, max_rate };
+        let (current, stores, lessons) = (None, None, Lessons::new(taught, max_rate));
+        let observer =
+            Observer { views, watching, handle, examples, share, alone, current, stores, asking, max_rate, lessons };
         runtime.block_on(observer.run());
         drop(ending);
     })?;
@@ -97,6 +102,7 @@ struct Observer {
     stores: Option<Stores>,
     asking: tokio::runtime::Handle,
     max_rate: u64,
+    lessons: Lessons,
 }
 
 impl Observer {
@@ -122,6 +128,10 @@ impl Observer {
                         Some(at) if !self.views.is_empty() => self.advance(at).await,
                         _ => tokio::time::sleep(GATHER).await,
                     }
+                }
+                asked = self.lessons.asked() => {
+                    self.lessons.begin(asked, clock::now());
+                    self.show();
                 }
                 _ = ticks.tick() => {
                     if self.views.is_empty() {
@@ -154,22 +164,24 @@ impl Observer {
             let verifier = if watching.times_services { verifier.with_service_times() } else { verifier };
             (watching, verifier)
         });
-        self.share.set(u64::MAX);
+        self.show();
+    }
+
+    /// Has the views show what is followed.
+    fn show(&mut self) {
+        let stores = self.stores.as_ref().map_or(u64::MAX, Stores::ceiling);
+        let verified = self.current.as_ref().map(|(_, verifier)| verifier.ceiling().min(stores));
+        self.lessons.show(&self.share, verified, clock::now());
     }
 
     fn take(&mut self, view: &View) {
+        self.lessons.take(view);
         let Some((_, verifier)) = &mut self.current else { return };
         let stores = &mut self.stores;
         let read = match view {
             View::Sent { environment, role, message, handed_over_us, outcome, .. } => {
-                let delivery = match outcome {
-                    Outcome::Acknowledged(partial) if partial.rejected == 0 => Delivery::Acknowledged,
-                    // A partial success does not say which spans were rejected.
-                    Outcome::Acknowledged(_) | Outcome::Unknown { .. } => Delivery::Unknown,
-                    Outcome::Refused(_) => Delivery::Refused,
-                };
-                let handed_over =
-                    HandedOver { environment: *environment, role: *role, delivery, at_us: *handed_over_us };
+                let (delivery, at_us) = (delivery(outcome), *handed_over_us);
+                let handed_over = HandedOver { environment: *environment, role: *role, delivery, at_us };
                 for_each_span(message, |span| handed_over.tell(verifier, stores.as_mut(), span))
             }
             View::Unanswered { environment, role, message, handed_over_us, .. } => {
@@ -206,7 +218,8 @@ impl Observer {
     }
 
     async fn advance(&mut self, now: UnixMillis) {
-        let Some((watching, verifier)) = &mut self.current else { return };
+        self.lessons.advance(now);
+        let Some((watching, verifier)) = &mut self.current else { return self.show() };
         if let Some(stores) = &mut self.stores {
             // Before batches are closed over what the stores have answered.
             for (metric, measurement) in stores.advance(clock::now(), verifier) {
@@ -215,7 +228,8 @@ impl Observer {
             }
         }
         let observations = verifier.advance(now);
-        self.share.set(verifier.ceiling().min(self.stores.as_ref().map_or(u64::MAX, Stores::ceiling)));
+        let ceiling = verifier.ceiling().min(self.stores.as_ref().map_or(u64::MAX, Stores::ceiling));
+        self.lessons.show(&self.share, Some(ceiling), clock::now());
         for observation in observations {
             let found = observation.findings.iter().filter_map(|finding| finding.example);
             let unseen = observation.blind_spots.iter().filter_map(|spot| spot.example);
@@ -244,6 +258,16 @@ fn time_of(view: &View) -> Option<UnixMillis> {
         View::Unanswered { handed_over_us, .. } => Some(UnixMillis(handed_over_us / 1_000)),
         View::Out { at_us, .. } => Some(UnixMillis(at_us / 1_000)),
         View::NotMirrored { .. } | View::Missed { .. } => None,
+    }
+}
+
+/// What became of a hand-over, as verification takes it.
+fn delivery(outcome: &Outcome) -> Delivery {
+    match outcome {
+        Outcome::Acknowledged(partial) if partial.rejected == 0 => Delivery::Acknowledged,
+        // A partial success does not say which spans were rejected.
+        Outcome::Acknowledged(_) | Outcome::Unknown { .. } => Delivery::Unknown,
+        Outcome::Refused(_) => Delivery::Refused,
     }
 }
 

@@ -114,7 +114,10 @@ impl Server {
 
     fn new(command: &Serve, config: Config, system: System, listening: Listening, door: Door) -> Server {
         let (named, watched) = watch::channel(config.principals.clone());
-        let api = Api { handle: system.handle.clone(), status: status(&system), principals: principals(watched) };
+        let learning = system.learning.clone();
+        let learn: web::Learn = Arc::new(move |request, by| learning.begin(request, &by));
+        let (handle, status) = (system.handle.clone(), status(&system));
+        let api = Api { handle, status, principals: principals(watched), learn };
         let mut api = Answering { listening: Arc::new(listening), api, task: None };
         api.start();
         Server { file: command.config.clone(), config, system, api, named, door, lent: None }
@@ -300,7 +303,7 @@ fn address_json(addresses: &Addresses) -> Value {
 }
 
 fn status(system: &System) -> web::Status {
-    let (gateway, spools) = (system.gateway.clone(), system.spools.clone());
+    let (gateway, spools, learning) = (system.gateway.clone(), system.spools.clone(), system.learning.clone());
     let ledger = json!({ "dir": system.ledger_dir, "verifierKey": system.verifier_key.to_string() });
     Arc::new(move || {
         json!({
@@ -310,6 +313,7 @@ fn status(system: &System) -> web::Status {
             "gateway": stats_json(&gateway.stats()),
             "endpoints": endpoints_json(&gateway),
             "spool": spools_json(&spools),
+            "learning": learning.status(),
         })
     })
 }

@@ -2,7 +2,7 @@
 //! same system.
 
 use crate::clock;
-use crate::observe::{self, Examples, MAX_VIEWS};
+use crate::observe::{self, Examples, Learning, MAX_VIEWS};
 use crate::spools;
 use anyhow::Context;
 use control::{Controller, Handle, Input, OpenStore, Outlook, Settings};
@@ -73,6 +73,8 @@ impl Inherited {
 pub struct System {
     /// To talk to the controller.
     pub handle: Handle,
+    /// To have learned what a pipeline changes.
+    pub learning: Learning,
     /// The gateway's counters.
     pub gateway: Gateway,
     /// What waits on the disk.
@@ -135,7 +137,8 @@ impl System {
             None => Spools::default(),
         };
         let share = Arc::new(ViewShare::default());
-        let verified = observe::spawn(views, watching, handle.clone(), noted, share.clone(), inherited.gone);
+        let (learning, taught) = Learning::new(table.clone(), watching.clone(), inherited.gone.clone());
+        let verified = observe::spawn(views, watching, handle.clone(), noted, share.clone(), inherited.gone, taught);
         let verified = verified.context("the verification thread")?;
         let controller = spawn_controller(controller)?;
         let (stop_gateway, stopping) = oneshot::channel();
@@ -154,6 +157,7 @@ impl System {
         let telling = tokio::spawn(tell_applied(applied, gateway.clone(), handle.clone()));
         Ok(System {
             handle,
+            learning,
             gateway,
             spools,
             ledger_dir: opened.dir,

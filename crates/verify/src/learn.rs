@@ -3,7 +3,12 @@
 //! It counts and proposes; nothing is declared by it. What shows too seldom is named as left out, for a rare difference is
 //! a finding, and no transformation.
 
+mod kept;
+mod live;
 mod text;
+
+pub use kept::Kept;
+pub use live::{LiveConfig, LiveLearner, Watched};
 
 use crate::fact::SpanFact;
 use crate::transformation::{Part, Precision, Transformations};

@@ -39,6 +39,6 @@ mod vocabulary;
 pub use example::{ExampleDifference, ExampleSpan, ExampleTrace};
 pub use fact::{Delivery, SpanFact, Status};
 pub use histogram::record;
-pub use learn::{Change, Difference, Learned, Learner, Least};
+pub use learn::{Change, Difference, Kept, Learned, Learner, Least, LiveConfig, LiveLearner, Watched};
 pub use transformation::{Part, Precision, Transformations};
 pub use verifier::{Config, Stats, Verifier};

@@ -3,11 +3,12 @@
 //! Who asks is the user at the other end of the socket, as the kernel says (SO_PEERCRED): a name that cannot be forged,
 //! and no secret to keep.
 
+mod learning;
 mod problem;
-
 mod routes;
 mod socket;
 
+pub use learning::{LEARN_FOR_MS, Learn, LearnError, LearnRequest};
 pub use problem::{PlanProblem, Problem};
 pub use routes::StartRequest;
 pub use socket::{Hidden, ListenError, Listening};
@@ -34,6 +35,8 @@ pub struct Api {
     pub status: Status,
     /// Who is who.
     pub principals: Principals,
+    /// What watches the traffic to learn from it.
+    pub learn: Learn,
 }
 
 /// The user at the other end, if the kernel says who it is.

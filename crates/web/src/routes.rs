@@ -1,9 +1,10 @@
 //! What can be asked, and by whom.
 
+use crate::learning::{Stops, learn};
 use crate::problem::Problem;
 use crate::{Api, Peer};
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRef, Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -26,15 +27,35 @@ pub struct StartRequest {
     pub base_dir: String,
 }
 
-pub(crate) fn router(api: Api) -> Router {
+/// What every route may need.
+#[derive(Clone)]
+struct Served {
+    api: Api,
+    stops: Stops,
+}
+
+impl FromRef<Served> for Api {
+    fn from_ref(served: &Served) -> Api {
+        served.api.clone()
+    }
+}
+
+impl FromRef<Served> for Stops {
+    fn from_ref(served: &Served) -> Stops {
+        served.stops.clone()
+    }
+}
+
+pub(crate) fn router(api: Api, stops: Stops) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/rollouts", get(list).post(start))
         .route("/v1/rollouts/{rollout}", get(report))
         .route("/v1/rollouts/{rollout}/commands", post(command))
+        .route("/v1/learning", post(learn))
         .fallback(async || Problem::new("unknown", StatusCode::NOT_FOUND, "there is nothing at this path"))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(api)
+        .with_state(Served { api, stops })
 }
 
 async fn status(State(api): State<Api>) -> Json<serde_json::Value> {
@@ -81,13 +102,13 @@ fn named(rollout: &str) -> Option<RolloutId> {
     (rollout != LAST).then(|| RolloutId(rollout.to_owned()))
 }
 
-fn principal(api: &Api, peer: &Peer) -> Result<Principal, Problem> {
+pub(crate) fn principal(api: &Api, peer: &Peer) -> Result<Principal, Problem> {
     let uid = peer.0.ok_or_else(|| {
         Problem::new("refused", StatusCode::FORBIDDEN, "the operating system does not say who is asking")
     })?;
     Ok((api.principals)(uid))
 }
 
-fn bad_request(rejection: JsonRejection) -> Problem {
+pub(crate) fn bad_request(rejection: JsonRejection) -> Problem {
     Problem::new("bad-request", rejection.status(), rejection.body_text())
 }

@@ -1,5 +1,6 @@
 //! Where the API listens: a socket in the file system that nobody but its owner may open.
 
+use crate::learning::Stops;
 use crate::{Api, Peer, routes};
 use std::future::Future;
 use std::io;
@@ -8,6 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How long requests that are under way hold up a stop. The controller answers within milliseconds.
 const FINISH_LIMIT: Duration = Duration::from_secs(5);
@@ -113,17 +115,16 @@ impl Listening {
         let listener = self.listener.try_clone()?;
         listener.set_nonblocking(true)?;
         let listener = tokio::net::UnixListener::from_std(listener)?;
-        let service = routes::router(api).into_make_service_with_connect_info::<Peer>();
-        let (stopping, stopped) = tokio::sync::oneshot::channel();
-        let serving = axum::serve(listener, service).with_graceful_shutdown(async {
+        let (stopping, mut stopped) = watch::channel(false);
+        let service = routes::router(api, Stops(stopped.clone())).into_make_service_with_connect_info::<Peer>();
+        let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
             stop.await;
-            // Nobody waits for it if serving has ended.
-            let _ = stopping.send(());
+            stopping.send_replace(true);
         });
         tokio::select! {
             served = serving => served,
             () = async {
-                let _ = stopped.await;
+                let _ = stopped.wait_for(|stops| *stops).await;
                 tokio::time::sleep(FINISH_LIMIT).await;
             } => Ok(()),
         }

@@ -127,7 +127,12 @@ pub(super) fn faults(rows: &[Row], json: bool) -> Vec<String> {
             let rolled_back = seen.iter().filter(|seen| seen.rolled_back).count();
             say(
                 json,
-                &format!("at {}%: of {rolled_back} rollbacks {:.1}% name the cause first", rate * 100.0, named * 100.0),
+                &format!(
+                    "at {}%: of {rolled_back} rollbacks {:.1}% name the cause first, {:.1}% have it among their first three",
+                    rate * 100.0,
+                    named * 100.0,
+                    figures.among_three.unwrap_or_default() * 100.0
+                ),
             );
             if named < NAMED_FIRST {
                 broken.push(format!("at {}% the cause is named first in {:.1}%", rate * 100.0, named * 100.0));

@@ -5,8 +5,12 @@ use crate::nezha::{Span, Trace};
 use judge::simulate::Random;
 use judge::{BlindSpots, Config as Judging, Findings, Guards, Judge, SpanLoss, Verdict};
 use model::{Check, Environment, Finding, Observation, PerEnvironment, RouteKey, SpanId, UnixMillis};
+use rollout::{Group, ranked_groups};
 use std::collections::{BTreeMap, BTreeSet};
 use verify::{Config, Delivery, SpanFact, Transformations, Verifier};
+
+/// Groups of findings that a person reads first.
+const FIRST_GROUPS: usize = 3;
 
 /// Traces come one after another, a hundred a second.
 pub(super) const EVERY_US: u64 = 10_000;
@@ -44,7 +48,8 @@ pub(super) struct Seen {
     pub(super) found: u64,
     /// Checks that green shows, and that are neither it nor a consequence.
     pub(super) others: BTreeSet<Check>,
-    /// Whether the judge rolled back; whether it named the fault and its place first; and among the first three.
+    /// Whether the judge rolled back; whether it named the fault and its place first; and whether these are among the first
+    /// three groups of what was found until then, ranked as the rollout's report ranks them.
     pub(super) rolled_back: bool,
     pub(super) named: bool,
     pub(super) among_three: bool,
@@ -75,7 +80,7 @@ impl Divided {
 
     /// The checks that either environment shows where nothing is wrong, and whether the judge rolls back.
     pub(super) fn without_fault(&self, random: &mut Random) -> (BTreeSet<Check>, bool) {
-        let (observations, verdict) = self.pass(random, false, |number, trace, _| as_sent(number, trace));
+        let (observations, verdict, _) = self.pass(random, false, |number, trace, _| as_sent(number, trace));
         let findings = observations.iter().flat_map(|observation| &observation.findings);
         (findings.map(|finding| finding.check).collect(), matches!(verdict, Verdict::Fail(_)))
     }
@@ -84,7 +89,7 @@ impl Divided {
     pub(super) fn with_fault(&self, fault: Fault, rate: f64, number: usize, random: &mut Random) -> Option<Seen> {
         let victim = &self.victims[number % self.victims.len()];
         let mut injected = 0;
-        let (observations, verdict) = self.pass(random, fault == Fault::Sampled, |number, trace, random| {
+        let (observations, verdict, judged) = self.pass(random, fault == Fault::Sampled, |number, trace, random| {
             let (outs, count) = inject(fault, (victim, &self.edges), rate, number, trace, random);
             injected += count;
             outs
@@ -120,27 +125,30 @@ impl Divided {
                 (None, _) => worst == Some((victim.service.clone(), cut(&victim.operation))),
             };
             named = fault.may_be_named(failure.check) && place_is_right;
-            among_three = named || failure.alarmed.iter().take(3).any(|check| fault.may_be_named(*check));
+            let ranked = ranked_groups(observations[..judged].iter().map(|observation| &observation.findings[..]));
+            among_three = ranked.iter().take(FIRST_GROUPS).any(|group| is_of(group, fault, victim));
         }
         Some(Seen { injected, found, others, rolled_back, named, among_three })
     }
 
-    /// Sends each trace to one of the environments, and lets come out of green what `green` makes of it.
+    /// Sends each trace to one of the environments, and lets come out of green what `green` makes of it. Gives all
+    /// observations, the verdict, and upon how many of them it was made.
     fn pass(
         &self,
         random: &mut Random,
         samples: bool,
         mut green: impl FnMut(usize, &Trace, &mut Random) -> Vec<Out>,
-    ) -> (Vec<Observation>, Verdict) {
+    ) -> (Vec<Observation>, Verdict, usize) {
         let meant = PerEnvironment::from_fn(|_| Transformations { samples, ..Transformations::default() });
         let mut verifier = Verifier::new(CONFIG, UnixMillis(0)).with(meant);
         let mut judge = Judge::new(judging());
-        let (mut observations, mut verdict) = (Vec::new(), None);
+        let (mut observations, mut verdict, mut upon) = (Vec::new(), None, 0);
         let mut judged = |observation: Observation| {
             // The first failure ends a rollout.
             if !matches!(verdict, Some(Verdict::Fail(_))) {
                 judge.observe(&observation, None);
                 verdict = Some(judge.assess().verdict);
+                upon = observations.len() + 1;
             }
             observations.push(observation);
         };
@@ -169,8 +177,20 @@ impl Divided {
         }
         let end = UnixMillis(FROM_US / 1_000 + self.traces.len() as u64 * EVERY_US / 1_000 + 10_000);
         verifier.advance(end).into_iter().for_each(&mut judged);
-        (observations, verdict.expect("there are batches"))
+        (observations, verdict.expect("there are batches"), upon)
     }
+}
+
+/// Whether a group says what the fault is, and where.
+fn is_of(group: &Group, fault: Fault, victim: &Victim) -> bool {
+    let place_is_right = match fault {
+        Fault::Lost | Fault::Sampled => true,
+        Fault::ClockSkew => group.service == victim.service,
+        // An orphan stands where its parent was lost.
+        Fault::LostParents if group.check == Check::Orphan => true,
+        _ => group.service == victim.service && group.operation == cut(&victim.operation),
+    };
+    fault.may_be_named(group.check) && place_is_right
 }
 
 fn judging() -> Judging {

@@ -119,3 +119,38 @@ async fn verification_is_shown_the_share_that_it_can_follow() {
     }
     assert_eq!(fixture.stats().environments.green.tap_spans, 600);
 }
+
+#[tokio::test]
+async fn without_a_rollout_nothing_is_shown_until_somebody_learns_and_nothing_is_refused_for_it() {
+    let (blue, _green) = both().await;
+    let mut fixture = Fixture::start(table(&blue, None, 0)).await;
+    let client = fixture.client(Protocol::Grpc);
+    let tap = crate::client(&fixture.addresses.taps["blue"], Protocol::Grpc);
+    let traces: Vec<u64> = (0..100).collect();
+    let all = request(traces.iter().map(|trace| (*trace, 1)));
+    // A span whose own bytes are none: it can be counted, and its trace id cannot be read.
+    let torn = Bytes::from_static(&[0x0a, 5, 0x12, 3, 0x12, 1, 0xff]);
+    // Whether anything is shown, and up to which mark.
+    for (always, ceiling) in [(false, u64::MAX), (true, u64::MAX), (true, u64::MAX / 4), (false, u64::MAX)] {
+        fixture.share.set(ceiling);
+        fixture.share.show_always(always);
+        let included = traces.iter().filter(|trace| always && KEY.mark(trace_id(**trace)) <= ceiling);
+        let expected = spans_of([&request(included.map(|trace| (*trace, 1)))]);
+        for message in [&all, &torn] {
+            assert_eq!(client.export(Signal::Traces, message.clone()).await, Outcome::TAKEN);
+            assert_eq!(tap.export(Signal::Traces, message.clone()).await, Outcome::TAKEN);
+            assert_eq!(blue.messages().last(), Some(message), "the original bytes");
+        }
+        let (mut sent, mut out) = (Vec::new(), Vec::new());
+        while let Ok(view) = fixture.views.try_recv() {
+            match view {
+                View::Sent { environment: Environment::Blue, message, .. } => sent.push(message),
+                View::Out { environment: Environment::Blue, message, .. } => out.push(message),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((spans_of(&sent), spans_of(&out)), (expected.clone(), expected), "{always} {ceiling}");
+    }
+    let counts = fixture.stats().environments.blue;
+    assert_eq!((counts.tap_spans, counts.spans_acknowledged), (404, 404));
+}

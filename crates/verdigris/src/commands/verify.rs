@@ -1,16 +1,16 @@
-//! `verdigris verify …`: needs no server.
+//! `verdigris verify …`: on recordings, which need no server, or on a server's traffic.
 
 mod files;
-mod kept;
+mod live;
 
 use crate::cli::{Format, Learn, Verify};
 use crate::describe::{Exit, Failed, say, say_as_is, thousands};
+use crate::learned::{Told, unexplained};
 use crate::observe::fact;
-use kept::Kept;
 use model::{SpanId, TraceId};
 use otlp::SpanView;
 use std::collections::BTreeMap;
-use verify::{Learned, Learner, Least};
+use verify::{Kept, Learner, Least};
 
 /// Spans that are held, as they were sent, until they come out: at about 2 kB each 400 MB. Of a longer recording the traces
 /// that come first are learned from.
@@ -19,8 +19,9 @@ const MAX_SPANS: usize = 200_000;
 const MAX_BYTES: usize = 256 << 20;
 
 /// Runs it.
-pub fn run(command: &Verify, format: Format) -> Result<Exit, Failed> {
+pub async fn run(command: &Verify, format: Format) -> Result<Exit, Failed> {
     match command {
+        Verify::Learn(command) if command.sent.is_empty() => live::learn(command, format).await,
         Verify::Learn(command) => learn(command, format),
     }
 }
@@ -41,26 +42,18 @@ fn learn(command: &Learn, format: Format) -> Result<Exit, Failed> {
             thousands(seen.sent)
         )));
     }
-    let learned = learner.finish();
+    let told = Told { learned: &learner.finish(), notes: seen.notes() };
     match format {
-        Format::Text => say_as_is(format_args!("{learned}{seen}")),
-        Format::Json => say(json(&learned, &seen)),
+        Format::Text => say_as_is(told.yaml()),
+        Format::Json => {
+            let Seen { sent, paired, lost, unsent, is_full } = seen;
+            let mut json = told.json();
+            json["spans"] = serde_json::json!({ "sent": sent, "compared": paired, "lost": lost, "unsent": unsent });
+            json["isWhole"] = (!is_full).into();
+            say(json);
+        }
     }
     Ok(Exit::Done)
-}
-
-fn json(learned: &Learned, seen: &Seen) -> serde_json::Value {
-    let told = |differences: &[verify::Difference]| -> Vec<serde_json::Value> {
-        let one = |it: &verify::Difference| serde_json::json!({ "what": it.change.to_string(), "shown": it.shown, "of": it.of });
-        differences.iter().map(one).collect()
-    };
-    serde_json::json!({
-        "yaml": learned.to_string(),
-        "declared": told(&learned.declared),
-        "leftOut": told(&learned.left_out),
-        "spans": { "sent": seen.sent, "compared": seen.paired, "lost": seen.lost, "unsent": seen.unsent },
-        "isWhole": !seen.is_full,
-    })
 }
 
 type Key = (TraceId, SpanId, u8);
@@ -68,10 +61,16 @@ type Key = (TraceId, SpanId, u8);
 /// The spans that were sent, by trace.
 #[derive(Default)]
 struct Sent {
-    spans: BTreeMap<Key, Kept>,
+    spans: BTreeMap<Key, Side>,
     bytes: usize,
     unsent: u64,
     is_full: bool,
+}
+
+/// A span that was sent, and whether it came out.
+struct Side {
+    sent: Kept,
+    came_out: bool,
 }
 
 /// How many spans there were, and what no declaration explains.
@@ -92,18 +91,18 @@ impl Sent {
         if self.is_full || self.spans.contains_key(&key) {
             return;
         }
-        let kept = Kept::of(&fact(span));
-        self.bytes += kept.bytes();
-        self.spans.insert(key, kept);
+        let sent = Kept::of(&fact(span));
+        self.bytes += sent.bytes();
+        self.spans.insert(key, Side { sent, came_out: false });
     }
 
     fn pair(&mut self, span: &SpanView<'_>, learner: &mut Learner) {
         match self.spans.get_mut(&(span.trace_id, span.span_id, span.kind)) {
             // What comes out twice is compared once, as verification does it.
-            Some(sent) if sent.came_out => {}
-            Some(sent) => {
-                sent.came_out = true;
-                sent.with(|sent| learner.pair(sent, &fact(span)));
+            Some(side) if side.came_out => {}
+            Some(side) => {
+                side.came_out = true;
+                side.sent.with(|sent| learner.pair(sent, &fact(span)));
             }
             None => self.unsent += 1,
         }
@@ -112,7 +111,7 @@ impl Sent {
     /// Tells of the traces that came out, and of those that did not.
     fn finish(self, learner: &mut Learner) -> Seen {
         let spans: Vec<(TraceId, bool)> =
-            self.spans.iter().map(|((trace, ..), kept)| (*trace, kept.came_out)).collect();
+            self.spans.iter().map(|((trace, ..), side)| (*trace, side.came_out)).collect();
         let count = |spans: &[(TraceId, bool)]| spans.iter().filter(|(_, came_out)| *came_out).count();
         let (mut lost, paired) = (0, count(&spans) as u64);
         for trace in spans.chunk_by(|one, other| one.0 == other.0) {
@@ -126,21 +125,13 @@ impl Sent {
     }
 }
 
-impl std::fmt::Display for Seen {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Seen { sent, lost, unsent, .. } = self;
-        for (count, what) in [(lost, "did not come out of traces that did"), (unsent, "came out and were not sent")] {
-            if *count > 0 {
-                writeln!(f, "      # No declaration explains {} spans that {what}.", thousands(*count))?;
-            }
-        }
+impl Seen {
+    fn notes(&self) -> Vec<String> {
+        let mut notes = unexplained(self.lost, self.unsent);
         if self.is_full {
-            writeln!(
-                f,
-                "      # The recording is longer: only its first {} spans were learned from.",
-                thousands(*sent)
-            )?;
+            let sent = thousands(self.sent);
+            notes.push(format!("The recording is longer: only its first {sent} spans were learned from."));
         }
-        Ok(())
+        notes
     }
 }

@@ -1,8 +1,23 @@
 use super::*;
-use model::{PerEnvironment, RouteKey};
+use model::{BasisPoints, PerEnvironment, Pins, Protocol, RouteKey, RouteTable, Upstream};
 use rollout::RolloutId;
 
-fn watching(taken_back: u32) -> Option<Watching> {
+/// One that blue serves by; green is there while a rollout runs.
+pub(super) fn table(green: bool) -> RouteTable {
+    let reached = |tap: &str| Upstream::plain("http://127.0.0.1:1", Protocol::Grpc, tap);
+    RouteTable {
+        generation: 1,
+        active: Environment::Blue,
+        weight: BasisPoints::ZERO,
+        mirror: false,
+        pins: Pins::Keep,
+        pin_ms: 1_000,
+        key: RouteKey([7; 16]),
+        upstreams: PerEnvironment { blue: Some(reached("blue")), green: green.then(|| reached("green")) },
+    }
+}
+
+pub(super) fn watching(taken_back: u32) -> Option<Watching> {
     let rollout = RolloutId("a.1".to_owned());
     Some(Watching {
         rollout,
@@ -31,6 +46,8 @@ async fn verification_begins_when_the_process_before_has_gone_and_anew_after_ano
     let (gone, alone) = watch::channel(false);
     let (handle, _inputs) = Handle::new();
     let (examples, share) = (Examples::default(), Arc::default());
+    let table = watch::channel(Arc::new(table(false))).1;
+    let (_, taught) = Learning::new(table, watching_rollout.clone(), alone.clone());
     let mut observer = Observer {
         views,
         watching: watching_rollout,
@@ -42,6 +59,7 @@ async fn verification_begins_when_the_process_before_has_gone_and_anew_after_ano
         stores: None,
         asking: tokio::runtime::Handle::current(),
         max_rate: 1_000_000,
+        lessons: Lessons::new(taught, 1_000_000),
     };
     assert_eq!(verifies(&mut observer), None, "what passes the other process is not seen here");
     let out = View::Out { environment: Environment::Green, message: bytes::Bytes::new(), at_us: clock::now_us() };

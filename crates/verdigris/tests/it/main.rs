@@ -11,6 +11,7 @@ mod e2e;
 mod following;
 mod learning;
 mod ledger_files;
+mod lessons;
 mod load;
 mod operators;
 mod plan;

@@ -25,17 +25,23 @@ pub(crate) struct Environment {
     pub(crate) backend: Option<String>,
     /// What its `query` holds.
     pub(crate) query: Option<String>,
+    /// What its `transformations` are, as JSON.
+    pub(crate) transformations: Option<String>,
 }
 
 impl Environment {
     pub(crate) fn at(grpc: &str) -> Environment {
-        Environment { grpc: grpc.to_owned(), more: String::new(), backend: None, query: None }
+        Environment { grpc: grpc.to_owned(), more: String::new(), backend: None, query: None, transformations: None }
     }
 
     fn yaml(&self, version: &str) -> String {
         let backend = self.backend.as_ref().map(|backend| format!(", backend: \"{backend}\"")).unwrap_or_default();
         let query = self.query.as_ref().map(|query| format!(", query: {{ {query} }}")).unwrap_or_default();
-        format!("{{ version: \"{version}\", otlp: {{ grpc: \"{}\"{} }}{backend}{query} }}", self.grpc, self.more)
+        let declared = self.transformations.as_ref().map(|it| format!(", transformations: {it}")).unwrap_or_default();
+        format!(
+            "{{ version: \"{version}\", otlp: {{ grpc: \"{}\"{} }}{backend}{query}{declared} }}",
+            self.grpc, self.more
+        )
     }
 }
 

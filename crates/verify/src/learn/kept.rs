@@ -1,13 +1,13 @@
-//! A span that is held until its other side is read.
+//! A span that is held until its other side is seen.
 
+use crate::fact::{SpanFact, Status};
 use model::{SpanId, TraceId};
-use verify::{SpanFact, Status};
 
 type Attributes = Box<[(Box<str>, Box<[u8]>)]>;
 
 /// A [`SpanFact`] that owns what it has.
-pub(super) struct Kept {
-    pub(super) came_out: bool,
+#[derive(Debug)]
+pub struct Kept {
     trace: TraceId,
     span: SpanId,
     parent: SpanId,
@@ -25,14 +25,14 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn of(fact: &SpanFact<'_>) -> Kept {
+    /// A copy of all of it.
+    pub fn of(fact: &SpanFact<'_>) -> Kept {
         let attributes =
             |of: &[(&str, &[u8])]| of.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
         let list = |of: &[&[u8]]| of.iter().map(|bytes| (*bytes).into()).collect();
         let [scope, version, schema] = fact.scope;
         let (message, state) = (fact.status.message, fact.trace_state);
         Kept {
-            came_out: false,
             trace: fact.trace,
             span: fact.span,
             parent: fact.parent,
@@ -50,14 +50,15 @@ impl Kept {
     }
 
     /// About how many bytes it has.
-    pub(super) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         let of = |it: &Attributes| it.iter().map(|(key, value)| key.len() + value.len() + 32).sum::<usize>();
         let texts: usize = self.texts.iter().map(|text| text.len()).sum();
         let lists: usize = self.events.iter().chain(&self.links).map(|bytes| bytes.len() + 16).sum();
         size_of::<Kept>() + texts + lists + of(&self.attributes) + of(&self.resource)
     }
 
-    pub(super) fn with(&self, then: impl FnOnce(&SpanFact<'_>)) {
+    /// Shows it as what it is a copy of.
+    pub fn with(&self, then: impl FnOnce(&SpanFact<'_>)) {
         let [service, operation, message, state, scope, version, schema] = &self.texts;
         then(&SpanFact {
             trace: self.trace,
