@@ -135,7 +135,8 @@ impl System {
             None => Spools::default(),
         };
         let share = Arc::new(ViewShare::default());
-        let verified = observe::spawn(views, watching, handle.clone(), noted, share.clone(), inherited.gone);
+        let verified =
+            observe::spawn(views, watching, handle.clone(), noted, (gateway.clone(), share.clone()), inherited.gone);
         let verified = verified.context("the verification thread")?;
         let controller = spawn_controller(controller)?;
         let (stop_gateway, stopping) = oneshot::channel();

@@ -1,6 +1,8 @@
 use super::*;
+use gateway::Listen;
 use model::{PerEnvironment, RouteKey};
 use rollout::RolloutId;
+use std::net::{Ipv4Addr, SocketAddr};
 
 fn watching(taken_back: u32) -> Option<Watching> {
     let rollout = RolloutId("a.1".to_owned());
@@ -13,6 +15,7 @@ fn watching(taken_back: u32) -> Option<Watching> {
         queries: PerEnvironment::default(),
         counted: Vec::new(),
         taken_back,
+        canary_every_ms: None,
         transformations: PerEnvironment::default(),
     })
 }
@@ -30,15 +33,21 @@ async fn verification_begins_when_the_process_before_has_gone_and_anew_after_ano
     let (gone, alone) = watch::channel(false);
     let (handle, _inputs) = Handle::new();
     let (examples, share) = (Examples::default(), Arc::default());
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listen = Listen { grpc: any, http: any, tls: None };
+    let bound = Gateway::bind(gateway::Config { listen, ..gateway::Config::default() }).await.unwrap();
+    let gateway = bound.gateway();
     let mut observer = Observer {
         views,
         watching: watching_rollout,
         handle,
         examples,
+        gateway,
         share,
         alone,
         current: None,
         stores: None,
+        canaries: None,
         asking: tokio::runtime::Handle::current(),
         max_rate: 1_000_000,
     };

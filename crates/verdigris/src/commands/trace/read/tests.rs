@@ -81,7 +81,10 @@ fn what_is_none_is_refused_with_what_was_expected() {
         ("[]", "no spans in it; expected OTLP"),
         ("hello", "expected OTLP in JSON"),
         (r#"{"spans": []}"#, "value 1, from byte 0 on: an object without `resourceSpans`"),
-        (r#"{"data": [{"spans": [{"traceID": "x", "spanID": "1"}]}]}"#, "value 1, from byte 0 on: span 0: traceID: found"),
+        (
+            r#"{"data": [{"spans": [{"traceID": "x", "spanID": "1"}]}]}"#,
+            "value 1, from byte 0 on: span 0: traceID: found",
+        ),
         (r#"{"trace": {"resourceSpans": []}, "status": "PARTIAL"}"#, "a part of the trace alone"),
         (r#"{"result": {}, "error": {"message": "no"}}"#, "the store answered with an error: \"no\""),
         (r#"{"resourceSpans": []} {"resourceSpans": 5}"#, "value 2, from byte 21 on: the body is no OTLP/JSON"),
