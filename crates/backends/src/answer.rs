@@ -1,7 +1,7 @@
 //! Answers, whatever bytes they are.
 
 use crate::Api;
-use model::TraceId;
+use model::{TraceId, quoted};
 use otlp::json::{StoredError, stored_to_protobuf};
 use otlp::legacy::{Format, jaeger_answer_to_otlp};
 use otlp::{SpanView, for_each_span};
@@ -13,9 +13,6 @@ use std::collections::BTreeSet;
 pub const MAX_SPANS: usize = 20_000;
 /// Bytes that an answer may become as OTLP: JSON is several times as long as what it says.
 const MAX_OTLP_BYTES: usize = 32 << 20;
-/// Characters of what a server says that a message quotes.
-const MAX_QUOTED_CHARACTERS: usize = 160;
-
 /// What a store has of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stored {
@@ -256,19 +253,6 @@ fn listed<'f>(
 
 fn not_the_api(api: Api, status: u16, reason: &str) -> AnswerError {
     AnswerError::NotTheApi { api, status, reason: quoted(reason) }
-}
-
-/// Foreign text as a message may hold it: printable, and not too long.
-fn quoted(text: &str) -> String {
-    if text.trim().is_empty() {
-        return "nothing".to_owned();
-    }
-    let printable = |character: char| if character.is_control() { '\u{fffd}' } else { character };
-    let mut quoted: String = text.chars().take(MAX_QUOTED_CHARACTERS).map(printable).collect();
-    if text.chars().count() > MAX_QUOTED_CHARACTERS {
-        quoted.push('…');
-    }
-    quoted
 }
 
 #[cfg(test)]

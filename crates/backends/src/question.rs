@@ -2,7 +2,7 @@
 
 use crate::Api;
 use model::TraceId;
-use std::fmt::Write;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
 /// Nanoseconds of the units that stores count in.
 const NANOS_PER_MICRO: u64 = 1_000;
@@ -70,9 +70,12 @@ pub fn search_path(api: Api, search: &Search) -> String {
         Api::Zipkin => {
             let end_ms = up(NANOS_PER_MILLI);
             // Zipkin keeps service names in lower case.
-            let service = escaped(&service.to_lowercase());
+            let service = service.to_lowercase();
             let lookback_ms = end_ms - from_ns / NANOS_PER_MILLI;
-            format!("/api/v2/traces?serviceName={service}&endTs={end_ms}&lookback={lookback_ms}&limit={limit}")
+            format!(
+                "/api/v2/traces?serviceName={}&endTs={end_ms}&lookback={lookback_ms}&limit={limit}",
+                escaped(&service)
+            )
         }
     }
 }
@@ -91,16 +94,11 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
-/// Everything but letters, digits and `-._~` as `%XX` (RFC 3986, section 2.3).
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len() * 2);
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => escaped.push(char::from(byte)),
-            _ => write!(escaped, "%{byte:02X}").expect("a string takes everything"),
-        }
-    }
-    escaped
+/// What stands for itself: letters, digits and `-._~` (RFC 3986, section 2.3).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+fn escaped(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, UNRESERVED)
 }
 
 /// Microseconds since 1970 as RFC 3339 writes them in UTC, up to the year 586,524. The date by days since 0000-03-01 in

@@ -106,10 +106,12 @@ fn observe(judge: &mut Judge, observation: &mut Observation) {
 
 fn config(guard: Guard) -> Config {
     let mut guards = Guards::default();
+    let latency = || Some(Latency { quantile: 0.99, worse_than_active_by: 0.2 });
     match guard {
         Guard::SpanLoss => guards.span_loss = Some(SpanLoss { at_most: 0.001 }),
         Guard::ErrorRate => guards.error_rate = Some(ErrorRate { worse_than_active_by: 0.005 }),
-        Guard::Latency => guards.latency = Some(Latency { quantile: 0.99, worse_than_active_by: 0.2 }),
+        Guard::Latency => guards.latency = latency(),
+        Guard::ServiceLatency => guards.service_latency = latency(),
         Guard::Findings => guards.findings = Some(Findings { worse_than_active_by: 0.005 }),
         Guard::BlindSpots => guards.blind_spots = Some(judge::BlindSpots { at_most: 0 }),
         Guard::Metrics => {

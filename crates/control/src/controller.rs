@@ -55,6 +55,8 @@ pub struct Watching {
     pub canary_every_ms: Option<u64>,
     /// What each environment's pipeline is meant to change.
     pub transformations: PerEnvironment<Transformations>,
+    /// Whether calls and operations of services are timed.
+    pub times_services: bool,
 }
 
 /// A metric that is counted of trace stores.
@@ -93,6 +95,7 @@ impl Watching {
             transformations: PerEnvironment::from_fn(|environment| {
                 state.plan.environments[environment].transformations.clone()
             }),
+            times_services: guards.judged.service_latency.is_some(),
         }
     }
 }

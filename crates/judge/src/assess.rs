@@ -9,7 +9,7 @@ use crate::holm::Holm;
 use crate::judge::{Judge, tolerance};
 use crate::latency::{LatencyMetric, TRACES_TO_FREEZE, Terms};
 use crate::odds::Counts;
-use crate::operation::{self, PART_OF_ONE, PART_OVER_ALL};
+use crate::operation::{self, PART_OF_ONE, PART_OVER_ALL, Services, Timing};
 use crate::planning::traces_to_prove_rate;
 use crate::process::{LOG_FLOOR, clamp_log, log_add};
 use crate::rate::{LOG_SURE, Rate};
@@ -75,7 +75,8 @@ pub struct Failure {
     /// Which metric from outside, where `check` is [`Check::External`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub metric: Option<String>,
-    /// What is blind, where `check` is [`Check::BlindSpot`].
+    /// What is blind, where `check` is [`Check::BlindSpot`]; what is slow, or called more often, where it is one of
+    /// [`Guard::ServiceLatency`].
     pub subject: Option<Subject>,
     /// The traces that are slow, where `check` is [`Check::Slow`] and not all of them are.
     pub operation: Option<RootOperation>,
@@ -142,6 +143,8 @@ pub(crate) struct Metric {
     pub(crate) check: Check,
     /// The traces that it is of, if these are not all.
     pub(crate) operation: Option<RootOperation>,
+    /// The call or operation of a service that it is of, where it is of one.
+    pub(crate) subject: Option<Subject>,
     pub(crate) log_against: f64,
     /// Beyond what the plan tolerates, by estimate.
     pub(crate) material: bool,
@@ -165,27 +168,29 @@ fn suspicion(judge: &Judge, metrics: &[Metric], log_evidence: f64) -> Option<Str
 }
 
 impl Metric {
-    /// Whether it looks for this, in the traces of this operation, or in all.
-    pub(crate) fn is(&self, check: Check, operation: Option<&RootOperation>) -> bool {
-        self.check == check && self.operation.as_ref() == operation
+    /// Whether both look for the same, in the same place.
+    fn is(&self, other: &Metric) -> bool {
+        self.check == other.check && self.operation == other.operation && self.subject == other.subject
     }
 
     /// What it looks for.
     pub(crate) fn words(&self) -> String {
         let of = self.operation.as_ref().map_or(String::new(), |root| format!(" for {root}"));
-        format!("{}{of}", self.check.words())
+        let at = self.subject.as_ref().map_or(String::new(), |it| format!(": {}", words::subject_words(it)));
+        format!("{}{of}{at}", self.check.words())
     }
 }
 
-fn latency_metric(root: Option<&RootOperation>, latency: &LatencyMetric, terms: &Terms) -> Metric {
+fn latency_metric((guard, check): (Guard, Check), latency: &LatencyMetric, terms: &Terms) -> Metric {
     let (estimate, candidate, active) = match latency.judging() {
         None => (Estimate::default(), Counts::default(), Counts::default()),
         Some(judging) => (judging.estimate(terms), judging.candidate, judging.active),
     };
     Metric {
-        guard: Guard::Latency,
-        check: Check::Slow,
-        operation: root.cloned(),
+        guard,
+        check,
+        operation: None,
+        subject: None,
         log_against: latency.log_against(),
         material: estimate.candidate > estimate.active,
         estimate,
@@ -214,9 +219,10 @@ impl Judge {
             return Assessment { verdict, guards, log_evidence, log_threshold, traces, verified, assignment };
         }
         let metrics = self.metrics();
-        let log_evidence = self.log_weighted(metrics.iter());
+        let log_evidence = self.log_weighted(metrics.iter(), &Guard::ALL);
         let weighted = metrics.iter().map(|it| (self.weight(it), it.log_against));
-        let besides = [(self.unspent_weight(), 0.0), (external::weight_left_out(self), LOG_FLOOR)];
+        let unspent = Guard::ALL.into_iter().map(|guard| (self.unspent_weight(guard), 0.0));
+        let besides = unspent.chain([(external::weight_left_out(self), LOG_FLOOR)]);
         let holm = Holm::new(weighted.chain(besides), log_threshold);
         // What is worse by itself is worse together with all others; that is asked too, for the rounding's sake.
         let is_worse = |it: &&Metric| log_evidence >= log_threshold && holm.rejects(self.weight(it), it.log_against);
@@ -244,13 +250,18 @@ impl Judge {
         match (metric.check, &metric.operation) {
             (Check::Slow, None) => of_check * PART_OVER_ALL,
             (Check::Slow, Some(_)) => of_check * PART_OF_ONE,
-            (_, _) => of_check,
+            (check, _) => of_check * Timing::of(check).map_or(1.0, Timing::part),
         }
     }
 
-    /// The weight that is kept for operations which nothing is known of yet: evidence of 1.
-    fn unspent_weight(&self) -> f64 {
-        self.config.guards.metric_weight(Guard::Latency) * self.operations.unspent()
+    /// The guard's weight that is kept for operations and services which nothing is known of yet: evidence of 1.
+    fn unspent_weight(&self, guard: Guard) -> f64 {
+        let of_guard = self.config.guards.metric_weight(guard) * guard.checks().len() as f64;
+        match guard {
+            Guard::Latency => of_guard * self.operations.unspent(),
+            Guard::ServiceLatency => of_guard * self.services.as_ref().map_or(0.0, Services::unspent),
+            Guard::SpanLoss | Guard::ErrorRate | Guard::BlindSpots | Guard::Findings | Guard::Metrics => 0.0,
+        }
     }
 
     fn verdict_without_failure(&self, guards: &[GuardEvidence], suspicion: Option<String>) -> Verdict {
@@ -302,6 +313,7 @@ impl Judge {
                         guard,
                         check: *check,
                         operation: None,
+                        subject: None,
                         log_against: rate.log_against(),
                         material: rate.is_material(tolerance),
                         estimate,
@@ -313,6 +325,7 @@ impl Judge {
             }
         }
         metrics.extend(self.latency_metrics());
+        metrics.extend(self.service_metrics());
         metrics.extend(self.blind_spot_metric());
         metrics.extend(external::metrics(self));
         metrics
@@ -322,9 +335,30 @@ impl Judge {
     fn latency_metrics(&self) -> Vec<Metric> {
         let (Some(guard), Some(over_all)) = (&self.config.guards.latency, &self.latency) else { return vec![] };
         let (terms, of_operations) = (Terms::over_all(guard), operation::terms(guard));
-        let operations = self.operations.judged.iter().map(|it| (Some(&it.root), &it.latency, &of_operations));
+        let operations = self.operations.judged.iter().map(|it| (Some(&it.of), &it.latency, &of_operations));
         let all = std::iter::once((None, over_all, &terms)).chain(operations);
-        all.map(|(root, latency, terms)| latency_metric(root, latency, terms)).collect()
+        all.map(|(root, latency, terms)| Metric {
+            operation: root.cloned(),
+            ..latency_metric((Guard::Latency, Check::Slow), latency, terms)
+        })
+        .collect()
+    }
+
+    /// What each call and operation of a service takes, and how often it is called.
+    fn service_metrics(&self) -> Vec<Metric> {
+        let (Some(guard), Some(services)) = (&self.config.guards.service_latency, &self.services) else {
+            return vec![];
+        };
+        let terms = operation::terms(guard);
+        let judged = Timing::ALL.into_iter().flat_map(|timing| {
+            services.book(timing).judged.iter().map(move |it| (timing.check(), &it.of, &it.latency))
+        });
+        judged
+            .map(|(check, subject, latency)| Metric {
+                subject: Some(subject.clone()),
+                ..latency_metric((Guard::ServiceLatency, check), latency, &terms)
+            })
+            .collect()
     }
 
     fn blind_spot_metric(&self) -> Option<Metric> {
@@ -339,6 +373,7 @@ impl Judge {
             guard: Guard::BlindSpots,
             check: Check::BlindSpot,
             operation: None,
+            subject: None,
             log_against: self.blind_spots.log_against(),
             material: significant.len() > guard.at_most as usize,
             estimate: Estimate {
@@ -353,20 +388,11 @@ impl Judge {
         })
     }
 
-    /// ln of the weighted sum of the metrics' evidence.
-    fn log_weighted<'a>(&self, metrics: impl Iterator<Item = &'a Metric>) -> f64 {
-        let weighted = metrics.map(|it| self.log_part(it));
-        clamp_log(weighted.fold(LOG_FLOOR, log_add))
-    }
-
-    /// ln of the metric's evidence times its weight. What no operation has of the latency's weight yet goes with the latency
-    /// over all traces, as evidence of 1.
-    fn log_part(&self, metric: &Metric) -> f64 {
-        let log_part = metric.log_against + libm::log(self.weight(metric));
-        match (metric.check, &metric.operation) {
-            (Check::Slow, None) => log_add(log_part, libm::log(self.unspent_weight())),
-            (_, _) => log_part,
-        }
+    /// ln of the weighted sum of the evidence of these metrics, and of what their guards keep for others.
+    fn log_weighted<'a>(&self, metrics: impl Iterator<Item = &'a Metric>, guards: &[Guard]) -> f64 {
+        let weighted = metrics.map(|it| it.log_against + libm::log(self.weight(it)));
+        let unspent = guards.iter().map(|guard| self.unspent_weight(*guard)).filter(|weight| *weight > 0.0);
+        clamp_log(weighted.chain(unspent.map(libm::log)).fold(LOG_FLOOR, log_add))
     }
 
     fn guard_evidence(&self, guard: Guard, metrics: &[Metric], worse: &[&Metric]) -> GuardEvidence {
@@ -379,15 +405,18 @@ impl Judge {
         let log_threshold_for = clamp_log(-libm::log(self.config.false_promotion));
         let worse = worse.iter().filter(|metric| metric.guard == guard);
         let alarmed = worse.clone().any(|metric| metric.material);
-        let is_worse = |telling: &Metric| worse.clone().any(|it| it.is(telling.check, telling.operation.as_ref()));
-        let words = telling.map(|it| self.guard_words(guard, it, log_for, alarmed, is_worse(it)));
+        let is_worse = |telling: &Metric| worse.clone().any(|it| it.is(telling));
+        let words = match telling {
+            Some(telling) => self.guard_words(guard, telling, log_for, alarmed, is_worse(telling)),
+            None => "more traces, to know which calls and operations there are".to_owned(),
+        };
         let mut worse: Vec<Check> = worse.map(|metric| metric.check).collect();
         // Latency over all traces and of operations is one check, and stands together.
         worse.dedup();
         GuardEvidence {
             guard,
             metric: None,
-            log_against: clamp_log(self.log_weighted(own()) - log_weight),
+            log_against: clamp_log(self.log_weighted(own(), &[guard]) - log_weight),
             log_threshold_against: clamp_log(-libm::log(self.config.false_alarm) - log_weight),
             log_for,
             log_threshold_for,
@@ -396,7 +425,7 @@ impl Judge {
             alarmed,
             candidate: telling.map(|it| it.candidate).unwrap_or_default(),
             active: telling.map(|it| it.active).unwrap_or_default(),
-            words: words.unwrap_or_default(),
+            words,
         }
     }
 
@@ -432,14 +461,19 @@ impl Judge {
         match metric.check {
             Check::External => external::words(self, metric),
             Check::BlindSpot => self.blind_spot_words(),
-            Check::Slow => match self.slower_than_us(metric.operation.as_ref()) {
-                Some(us) => {
-                    let of = metric.operation.as_ref().map_or(String::new(), |root| format!("{root}: "));
-                    let (candidate, active) = (share(candidate), share(active));
-                    format!("{of}slower than {}: candidate {candidate}, active {active}", words::microseconds(us))
-                }
-                None => "the active environment's quantiles are not known yet".to_owned(),
-            },
+            Check::Slow | Check::SlowOperation | Check::SlowCall | Check::MoreCalls => {
+                let Some(us) = self.active_quantile_us(metric) else {
+                    return "the active environment's quantiles are not known yet".to_owned();
+                };
+                let of_traces = metric.operation.as_ref().map(ToString::to_string);
+                let of = of_traces.or_else(|| Some(words::subject_words(metric.subject.as_ref()?)));
+                let of = of.map_or(String::new(), |of| format!("{of}: "));
+                let beyond = match metric.check {
+                    Check::MoreCalls => format!("more than {} in a trace", words::calls(us)),
+                    _ => format!("slower than {}", words::microseconds(us)),
+                };
+                format!("{of}{beyond}: candidate {}, active {}", share(candidate), share(active))
+            }
             check if Guard::of(check) == Guard::Findings && candidate.events == 0 && active.events == 0 => {
                 format!("none in {} of the candidate", words::traces(candidate.traces))
             }
@@ -448,17 +482,22 @@ impl Judge {
     }
 
     /// The active environment's plan quantile in microseconds, once it is known.
-    fn slower_than_us(&self, operation: Option<&RootOperation>) -> Option<f64> {
-        let guard = self.config.guards.latency.as_ref()?;
-        let terms = if operation.is_some() { operation::terms(guard) } else { Terms::over_all(guard) };
-        Some(self.latency_of(operation)?.judging()?.quantile_us(&terms))
+    fn active_quantile_us(&self, metric: &Metric) -> Option<f64> {
+        let guards = &self.config.guards;
+        let terms = match (metric.guard, &metric.operation) {
+            (Guard::Latency, None) => Terms::over_all(guards.latency.as_ref()?),
+            (Guard::Latency, Some(_)) => operation::terms(guards.latency.as_ref()?),
+            (_, _) => operation::terms(guards.service_latency.as_ref()?),
+        };
+        Some(self.latency_of(metric)?.judging()?.quantile_us(&terms))
     }
 
-    /// The latency of an operation's traces, or of all.
-    pub(crate) fn latency_of(&self, operation: Option<&RootOperation>) -> Option<&LatencyMetric> {
-        match operation {
-            None => self.latency.as_ref(),
-            Some(root) => self.operations.judged.iter().find(|it| it.root == *root).map(|it| &it.latency),
+    /// The latency that the metric is of: of all traces, of an operation's, or of a service.
+    pub(crate) fn latency_of(&self, metric: &Metric) -> Option<&LatencyMetric> {
+        match (Timing::of(metric.check), &metric.operation) {
+            (Some(timing), _) => self.services.as_ref()?.book(timing).latency_of(metric.subject.as_ref()?),
+            (None, Some(root)) => self.operations.latency_of(root),
+            (None, None) => self.latency.as_ref(),
         }
     }
 
@@ -481,7 +520,7 @@ impl Judge {
             Guard::SpanLoss => self.loss_proof.as_ref().map(|proof| proof.log_for()),
             Guard::ErrorRate => self.error_proofs.values().map(|proof| proof.log_for()).reduce(f64::min),
             Guard::Latency => self.latency.as_ref().map(LatencyMetric::log_for),
-            Guard::BlindSpots | Guard::Findings | Guard::Metrics => None,
+            Guard::ServiceLatency | Guard::BlindSpots | Guard::Findings | Guard::Metrics => None,
         }
     }
 
@@ -495,7 +534,7 @@ impl Judge {
             Guard::SpanLoss => self.missing_for_loss(log_threshold),
             Guard::ErrorRate => self.missing_for_errors(log_threshold),
             Guard::Latency => self.missing_for_latency(log_for, log_threshold),
-            Guard::BlindSpots | Guard::Findings | Guard::Metrics => return Missing::Nothing,
+            Guard::ServiceLatency | Guard::BlindSpots | Guard::Findings | Guard::Metrics => return Missing::Nothing,
         })
     }
 

@@ -6,6 +6,7 @@
 use crate::odds::{Counts, Split, log_e};
 use crate::process::{Process, log_add};
 use crate::rate::{PSI, log_e_alone};
+use crate::words::subject_words;
 use model::{BlindSpotCount, Environment, PerEnvironment, Subject};
 use serde::{Deserialize, Serialize};
 
@@ -152,10 +153,7 @@ impl Tracked {
 
     /// The subject in words.
     pub(crate) fn words(&self) -> String {
-        match &self.subject {
-            Subject::Operation { service, operation, .. } => format!("operation {operation} of {service}"),
-            Subject::Edge { from, to } => format!("calls from {from} to {to}"),
-        }
+        subject_words(&self.subject)
     }
 
     fn is_never_seen(&self, candidate_traces: u64) -> bool {

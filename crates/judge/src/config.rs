@@ -28,6 +28,9 @@ pub struct Guards {
     pub error_rate: Option<ErrorRate>,
     /// How long the pipeline takes.
     pub latency: Option<Latency>,
+    /// How long services take, and how often they call each other, as their own spans say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_latency: Option<Latency>,
     /// Operations and edges of which nothing comes out.
     pub blind_spots: Option<BlindSpots>,
     /// Other differences between what was sent and what came out.
@@ -103,6 +106,8 @@ pub enum Guard {
     ErrorRate,
     /// [`Latency`].
     Latency,
+    /// [`Guards::service_latency`].
+    ServiceLatency,
     /// [`BlindSpots`].
     BlindSpots,
     /// [`Findings`].
@@ -114,7 +119,8 @@ pub enum Guard {
 impl Guard {
     /// All that look at traces, in the order of plans and reports. [`Guard::Metrics`] is as many guards as the plan has
     /// metrics, behind these.
-    pub const ALL: [Guard; 5] = [Guard::SpanLoss, Guard::ErrorRate, Guard::Latency, Guard::BlindSpots, Guard::Findings];
+    pub const ALL: [Guard; 6] =
+        [Guard::SpanLoss, Guard::ErrorRate, Guard::Latency, Guard::ServiceLatency, Guard::BlindSpots, Guard::Findings];
 
     /// In words, as a person would say it.
     pub fn words(self) -> &'static str {
@@ -122,6 +128,7 @@ impl Guard {
             Guard::SpanLoss => "span loss",
             Guard::ErrorRate => "error rate",
             Guard::Latency => "latency",
+            Guard::ServiceLatency => "service latency",
             Guard::BlindSpots => "blind spots",
             Guard::Findings => "findings",
             Guard::Metrics => "a metric from outside",
@@ -134,6 +141,7 @@ impl Guard {
             Guard::SpanLoss => "spanLoss",
             Guard::ErrorRate => "errorRate",
             Guard::Latency => "latency",
+            Guard::ServiceLatency => "serviceLatency",
             Guard::BlindSpots => "blindSpots",
             Guard::Findings => "findings",
             Guard::Metrics => "metrics",
@@ -146,6 +154,7 @@ impl Guard {
             Check::LostSpan => Guard::SpanLoss,
             Check::ErrorSpan | Check::ExportFailure => Guard::ErrorRate,
             Check::Slow => Guard::Latency,
+            Check::SlowOperation | Check::SlowCall | Check::MoreCalls => Guard::ServiceLatency,
             Check::BlindSpot => Guard::BlindSpots,
             Check::DuplicatedSpan
             | Check::FabricatedSpan
@@ -174,6 +183,7 @@ impl Guard {
             Guard::SpanLoss => &[Check::LostSpan],
             Guard::ErrorRate => &[Check::ErrorSpan, Check::ExportFailure],
             Guard::Latency => &[Check::Slow],
+            Guard::ServiceLatency => &[Check::SlowOperation, Check::SlowCall, Check::MoreCalls],
             Guard::BlindSpots => &[Check::BlindSpot],
             Guard::Findings => &[
                 Check::DuplicatedSpan,
@@ -206,6 +216,7 @@ impl Guards {
             Guard::SpanLoss => self.span_loss.is_some(),
             Guard::ErrorRate => self.error_rate.is_some(),
             Guard::Latency => self.latency.is_some(),
+            Guard::ServiceLatency => self.service_latency.is_some(),
             Guard::BlindSpots => self.blind_spots.is_some(),
             Guard::Findings => self.findings.is_some(),
             Guard::Metrics => !self.metrics.is_empty(),
@@ -223,8 +234,9 @@ impl Guards {
 impl Config {
     /// What makes the configuration unusable, for a person; `None` if it can be judged by.
     pub fn problem(&self) -> Option<String> {
-        let Guards { span_loss, error_rate, latency, blind_spots: _, findings, metrics } = &self.guards;
-        let probability = |name: &str, value: f64| {
+        let Guards { span_loss, error_rate, latency, service_latency, blind_spots: _, findings, metrics } =
+            &self.guards;
+        let probability = |name: std::fmt::Arguments<'_>, value: f64| {
             let usable = value > 0.0 && value < 1.0;
             (!usable).then(|| format!("{name} is {value}; expected more than 0 and less than 1"))
         };
@@ -232,16 +244,21 @@ impl Config {
             let value = value.filter(|value| !(0.0..=1.0).contains(value))?;
             Some(format!("{name} is {value}; expected a share from 0 to 1"))
         };
-        probability("falseAlarm", self.false_alarm)
-            .or_else(|| probability("falsePromotion", self.false_promotion))
+        probability(format_args!("falseAlarm"), self.false_alarm)
+            .or_else(|| probability(format_args!("falsePromotion"), self.false_promotion))
             .or_else(|| share("spanLoss.atMost", span_loss.as_ref().map(|guard| guard.at_most)))
             .or_else(|| share("errorRate.worseThanActiveBy", error_rate.as_ref().map(|it| it.worse_than_active_by)))
             .or_else(|| share("findings.worseThanActiveBy", findings.as_ref().map(|it| it.worse_than_active_by)))
-            .or_else(|| probability("latency.quantile", latency.as_ref()?.quantile))
             .or_else(|| {
-                let margin = latency.as_ref()?.worse_than_active_by;
-                let usable = (0.0..=MAX_LATENCY_MARGIN).contains(&margin);
-                (!usable).then(|| format!("latency.worseThanActiveBy is {margin}; expected 0 to {MAX_LATENCY_MARGIN}"))
+                [("latency", latency), ("serviceLatency", service_latency)].into_iter().find_map(|(name, guard)| {
+                    let Latency { quantile, worse_than_active_by: margin } = guard.as_ref()?;
+                    let usable = (0.0..=MAX_LATENCY_MARGIN).contains(margin);
+                    probability(format_args!("{name}.quantile"), *quantile).or_else(|| {
+                        (!usable).then(|| {
+                            format!("{name}.worseThanActiveBy is {margin}; expected 0 to {MAX_LATENCY_MARGIN}")
+                        })
+                    })
+                })
             })
             .or_else(|| {
                 metrics.iter().find_map(|it| {

@@ -17,7 +17,7 @@ use crate::words;
 use model::{BasisPoints, Check, Subject};
 
 /// The order in which alarmed checks are named.
-const ORDER: [Check; 23] = [
+const ORDER: [Check; 26] = [
     Check::ExportFailure,
     Check::BlindSpot,
     Check::LostSpan,
@@ -39,6 +39,9 @@ const ORDER: [Check; 23] = [
     Check::DuplicatedSpan,
     Check::FabricatedSpan,
     Check::ErrorSpan,
+    Check::MoreCalls,
+    Check::SlowCall,
+    Check::SlowOperation,
     Check::Slow,
     // It shows no trace, so that whatever else alarms says more.
     Check::External,
@@ -99,6 +102,9 @@ pub(crate) fn name<'a>(judge: &Judge, metrics: &'a [Metric], alarmed: &[&'a Metr
     if metric.check == Check::Slow {
         let slow = slow_to_name(metrics, alarmed).unwrap_or((metric, metric));
         return Some(slow_failure(judge, slow, metrics, alarmed));
+    }
+    if Guard::of(metric.check) == Guard::ServiceLatency {
+        return Some(slow_service_failure(judge, metrics, alarmed, metric));
     }
     if metric.check == Check::Orphan {
         let causes = [
@@ -215,7 +221,7 @@ fn explains_loss<'j>(judge: &'j Judge, blind: &[&'j Tracked], significant: bool)
 
 /// A failure by latency, unless unfinished traces make it and losses or failed exports make those.
 fn slow_failure(judge: &Judge, (slow, alarm): (&Metric, &Metric), metrics: &[Metric], alarmed: &[&Metric]) -> Failure {
-    let judging = judge.latency_of(slow.operation.as_ref()).and_then(|latency| latency.judging());
+    let judging = judge.latency_of(slow).and_then(|latency| latency.judging());
     let explained = judging.is_some_and(|judging| judging.explained_by_unfinished());
     let cause = [Check::ExportFailure, Check::LostSpan].into_iter().find_map(|check| leaning(metrics, check));
     match cause.filter(|_| explained) {
@@ -233,6 +239,25 @@ fn slow_failure(judge: &Judge, (slow, alarm): (&Metric, &Metric), metrics: &[Met
             named
         }
     }
+}
+
+/// What of the services to name: of all that alarm the one with most evidence. Each has its own time alone, so that a caller
+/// is not slow by what it calls; others that are surely slow are told besides.
+fn slow_service_failure(judge: &Judge, metrics: &[Metric], alarmed: &[&Metric], first: &Metric) -> Failure {
+    let of_services = alarmed.iter().copied().filter(|metric| metric.guard == Guard::ServiceLatency);
+    let worst = of_services.max_by(|a, b| a.log_against.total_cmp(&b.log_against)).unwrap_or(first);
+    let also = |metric: &&Metric| {
+        metric.guard == Guard::ServiceLatency
+            && is_slow(metric)
+            && metric.log_against >= LOG_SURE
+            && (metric.check, &metric.subject) != (worst.check, &worst.subject)
+    };
+    let others: Vec<String> = metrics.iter().filter(also).map(Metric::words).collect();
+    let mut named = failure(judge, worst, worst, alarmed, vec![]);
+    if !others.is_empty() {
+        named.reasons.push(format!("besides: {}", others.join(", ")));
+    }
+    named
 }
 
 fn of(metric: &Metric) -> Option<String> {
@@ -302,11 +327,12 @@ fn effect(judge: &Judge, metric: &Metric) -> Effect {
     if let Some(effect) = external::effect(judge, metric, weight) {
         return effect;
     }
-    let judging = judge.latency_of(metric.operation.as_ref()).and_then(LatencyMetric::judging);
-    match (metric.check, judging, judge.rates.get(&metric.check)) {
-        (Check::Slow, Some(judging), _) => judging.effect(weight),
-        (_, _, Some(rate)) => rate.effect(weight),
-        (_, _, None) => share_effect(metric.candidate, weight),
+    let judging = judge.latency_of(metric).and_then(LatencyMetric::judging);
+    let is_timed = matches!(metric.guard, Guard::Latency | Guard::ServiceLatency);
+    match (judging.filter(|_| is_timed), judge.rates.get(&metric.check)) {
+        (Some(judging), _) => judging.effect(weight),
+        (None, Some(rate)) => rate.effect(weight),
+        (None, None) => share_effect(metric.candidate, weight),
     }
 }
 
@@ -376,7 +402,7 @@ fn failure_of(
         guard: named.guard,
         check: named.check,
         metric: named_metric.map(str::to_owned),
-        subject: None,
+        subject: named.subject.clone(),
         operation: named.operation.clone(),
         estimate: named.estimate,
         effect,
@@ -402,9 +428,9 @@ fn tolerance_words(metric: &Metric) -> String {
             "lately {candidate_words} against {active_words}, and the plan tolerates a difference of {tolerated_words}{}",
             sure(candidate - active > tolerated)
         ),
-        Guard::Latency => format!(
-            "lately {candidate_words} of the candidate's traces are slower than that by more than {tolerated_words}, and \
-             {active_words} of the active environment's are slower than that at all"
+        Guard::Latency | Guard::ServiceLatency => format!(
+            "lately {candidate_words} of the candidate's traces are beyond that by more than {tolerated_words}, and \
+             {active_words} of the active environment's are beyond that at all"
         ),
         Guard::BlindSpots => format!("the plan tolerates {tolerated} blind spots"),
     }

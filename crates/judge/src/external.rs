@@ -150,6 +150,7 @@ pub(crate) fn metrics(judge: &Judge) -> impl Iterator<Item = Metric> {
                 guard: Guard::Metrics,
                 check: Check::External,
                 operation: None,
+                subject: None,
                 log_against: external.rate.log_against(),
                 material: external.rate.is_material(tolerance),
                 estimate: external.rate.recent.estimate(tolerance.share()),

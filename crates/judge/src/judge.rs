@@ -4,8 +4,9 @@ use crate::config::{Config, Guard};
 use crate::external::External;
 use crate::latency::{Latencies, LatencyMetric, Terms};
 use crate::odds::{Counts, Split};
-use crate::operation::OperationBook;
+use crate::operation::{RootOperations, Services};
 use crate::rate::{DifferenceProof, Rate, ShareProof, Tolerance};
+use crate::words::subject_words;
 use model::{ArmCounts, BasisPoints, Check, Environment, Observation, PerEnvironment};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -42,7 +43,10 @@ pub struct Judge {
     pub(crate) loss_proof: Option<ShareProof>,
     pub(crate) error_proofs: BTreeMap<Check, DifferenceProof>,
     pub(crate) latency: Option<LatencyMetric>,
-    pub(crate) operations: OperationBook,
+    pub(crate) operations: RootOperations,
+    /// Where the plan guards it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) services: Option<Services>,
     pub(crate) blind_spots: BlindSpotBook,
     /// The metrics from outside, as the configuration has them and in its order.
     pub(crate) externals: Vec<External>,
@@ -52,9 +56,9 @@ impl Judge {
     /// What the state is as JSON, at most, in bytes. A number takes at most 25 with its comma. 9 rates have 3 processes of 17
     /// numbers, a likelihood of 48 and 20 more: 27,000 bytes. Latency has 9 thresholds of 27 numbers, 48 and some 40 for
     /// proofs and sums: 9,000, or, before its quantiles are known, 521 buckets of 28 bytes: 15,000; so have the 8 operations,
-    /// with a name of 400 each: 124,000. 64 weights of 100 bytes, 128 blind-spot subjects of at most 1,000, and a plan's 16
+    /// with a name of 400 each: 124,000, and the 16 timings of services: 245,000. 64 weights of 100 bytes, 128 blind-spot subjects of at most 1,000, and a plan's 16
     /// metrics from outside, each as a rate and with its source's reason: 90,000.
-    pub const MAX_STATE_BYTES: usize = 384 * 1024;
+    pub const MAX_STATE_BYTES: usize = 640 * 1024;
 
     /// Traces judged so far, in each environment.
     pub fn traces(&self) -> PerEnvironment<u64> {
@@ -80,7 +84,8 @@ impl Judge {
             loss_proof: guards.span_loss.as_ref().map(|guard| ShareProof::new(guard.at_most)),
             error_proofs: guards.error_rate.iter().flat_map(|guard| error_proof(guard.worse_than_active_by)).collect(),
             latency: guards.latency.as_ref().map(|_| LatencyMetric::new()),
-            operations: OperationBook::default(),
+            operations: RootOperations::default(),
+            services: guards.service_latency.as_ref().map(|_| Services::default()),
             blind_spots: BlindSpotBook::default(),
             externals: guards.metrics.iter().map(External::new).collect(),
             config,
@@ -121,7 +126,14 @@ impl Judge {
         if let (Some(latency), Some(guard)) = (&mut self.latency, &self.config.guards.latency) {
             let [of_candidate, of_active] = [candidate, candidate.other()].map(|it| Latencies::from(&arms[it]));
             latency.observe(of_candidate, of_active, &Terms::over_all(guard), hazard);
-            self.operations.observe(&observation.operations, candidate, guard, hazard);
+            let batch = observation.operations.iter().map(|operation| {
+                let of = |environment| Latencies::from(&operation.latency[environment]);
+                (&operation.root, PerEnvironment::from_fn(of))
+            });
+            self.operations.observe(batch, RootOperations::room(), candidate, guard, hazard);
+        }
+        if let (Some(services), Some(guard)) = (&mut self.services, &self.config.guards.service_latency) {
+            services.observe(&observation.services, candidate, guard, hazard);
         }
         let alone = arms[candidate.other()].traces == 0;
         let candidate_traces = self.traces[candidate];
@@ -170,7 +182,7 @@ pub(crate) fn tolerance(config: &Config, check: Check) -> Option<Tolerance> {
         Guard::SpanLoss => guards.span_loss.as_ref().map(|guard| Tolerance::Share(guard.at_most)),
         Guard::ErrorRate => guards.error_rate.as_ref().map(|guard| Tolerance::Difference(guard.worse_than_active_by)),
         Guard::Findings => guards.findings.as_ref().map(|guard| Tolerance::Difference(guard.worse_than_active_by)),
-        Guard::BlindSpots | Guard::Latency | Guard::Metrics => None,
+        Guard::BlindSpots | Guard::Latency | Guard::ServiceLatency | Guard::Metrics => None,
     }
 }
 
@@ -197,6 +209,18 @@ fn inconsistency(observation: &Observation) -> Option<String> {
                     "batch {batch} has {traces} timed traces of {} among {timed} in {environment}; expected at most as \
                      many as there are",
                     operation.root
+                ));
+            }
+        }
+        for service in &observation.services {
+            let counted = service.time_us[environment].count();
+            let calls = service.calls.as_ref().map_or(counted, |calls| calls[environment].count());
+            if counted > arm.traces || calls != counted {
+                return Some(format!(
+                    "batch {batch} has {counted} traces with times of {} and {calls} with numbers of it among {} in \
+                     {environment}; expected as many of both, and at most as many as there are",
+                    subject_words(&service.subject),
+                    arm.traces
                 ));
             }
         }

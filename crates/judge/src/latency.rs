@@ -9,7 +9,7 @@ use crate::odds::{Counts, Split, log_e};
 use crate::process::{LOG_FLOOR, Process, Proof, log_mean};
 use crate::rate::log_e_alone;
 use crate::recent::{Estimate, Recent, RecentBatch};
-use model::{ArmCounts, ExponentialHistogram, OperationLatency};
+use model::{ArmCounts, ExponentialHistogram, OperationLatency, ShortHistogram};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -51,6 +51,12 @@ impl<'a> From<&'a ArmCounts> for Latencies<'a> {
 impl<'a> From<&'a OperationLatency> for Latencies<'a> {
     fn from(operation: &'a OperationLatency) -> Latencies<'a> {
         Latencies { histogram: &operation.latency_us, unfinished: operation.unfinished }
+    }
+}
+
+impl<'a> From<&'a ShortHistogram> for Latencies<'a> {
+    fn from(histogram: &'a ShortHistogram) -> Latencies<'a> {
+        Latencies { histogram: &histogram.0, unfinished: 0 }
     }
 }
 

@@ -4,14 +4,16 @@
 //! tenth of rollouts needs two to three times as much.
 
 use crate::config::{Config, Guard};
-use crate::operation::PART_OVER_ALL;
+use crate::operation::{PART_OVER_ALL, Timing};
 
 /// The false-alarm probability that one metric of a guard has to itself: the rollout's, times the metric's weight, and
 /// halved once for plain and late onset and once for comparison and bake. What [`traces_to_detect`] wants. 0 for a
-/// guard that the plan does not have. Of latency it is that over all traces, which has half of the guard's weight.
+/// guard that the plan does not have. Of latency it is that over all traces, which has half of the guard's weight; of
+/// service latency that of one call.
 pub fn alpha_of_metric(config: &Config, guard: Guard) -> f64 {
     let part = match guard {
         Guard::Latency => PART_OVER_ALL,
+        Guard::ServiceLatency => Timing::Calls.part(),
         Guard::SpanLoss | Guard::ErrorRate | Guard::BlindSpots | Guard::Findings | Guard::Metrics => 1.0,
     };
     config.false_alarm * config.guards.metric_weight(guard) * part / 4.0

@@ -7,6 +7,7 @@ mod naming;
 mod noise;
 mod operations;
 mod persisted;
+mod services;
 pub(crate) mod simulation;
 mod verdicts;
 

@@ -1,5 +1,7 @@
 //! Numbers as people read them.
 
+use model::{Subject, US_FOR_A_CALL};
+
 /// `1234567` as `1,234,567`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -82,4 +84,18 @@ pub(crate) fn units(number: u64) -> String {
 /// A part of a whole with its words: `1 trace`, `2 traces`.
 pub(crate) fn traces(number: u64) -> String {
     format!("{} {}", grouped(number), if number == 1 { "trace" } else { "traces" })
+}
+
+/// An operation, or the calls between two services.
+pub(crate) fn subject_words(subject: &Subject) -> String {
+    match subject {
+        Subject::Operation { service, operation, .. } => format!("operation {operation} of {service}"),
+        Subject::Edge { from, to } => format!("calls from {from} to {to}"),
+    }
+}
+
+/// How many calls, from a bucket's upper end in the microseconds that stand for them: `1 call`, `2 calls`.
+pub(crate) fn calls(us: f64) -> String {
+    let calls = (us / US_FOR_A_CALL as f64) as u64;
+    format!("{} {}", grouped(calls), if calls == 1 { "call" } else { "calls" })
 }

@@ -10,3 +10,19 @@ pub fn with_causes(error: &dyn Error) -> String {
     }
     words
 }
+
+/// Characters of foreign text that a message repeats.
+const MAX_QUOTED_CHARACTERS: usize = 160;
+
+/// Foreign text as a message may hold it: printable, not too long, and never empty.
+pub fn quoted(text: &str) -> String {
+    if text.trim().is_empty() {
+        return "(nothing)".to_owned();
+    }
+    let printable = |character: char| if character.is_control() { '\u{fffd}' } else { character };
+    let mut quoted: String = text.chars().take(MAX_QUOTED_CHARACTERS).map(printable).collect();
+    if text.chars().count() > MAX_QUOTED_CHARACTERS {
+        quoted.push('…');
+    }
+    quoted
+}

@@ -12,11 +12,12 @@ mod measurement;
 mod observation;
 mod operation;
 mod route;
+mod service;
 mod transport;
 mod unit;
 
 pub use canary::{Canary, CanaryFate, CanaryPlace, CanarySite, Leak, MAX_CANARY_KEY_CHARACTERS, Secret, SecretKind};
-pub use causes::with_causes;
+pub use causes::{quoted, with_causes};
 pub use environment::{Environment, PerEnvironment};
 pub use gate::{GateResult, GateVerdict};
 pub use id::{ParseIdError, SpanId, TraceId};
@@ -30,5 +31,8 @@ pub use operation::{
     OperationLatency, RootOperation,
 };
 pub use route::{BUCKETS, Bucket, MAX_ENDPOINTS, Pins, Protocol, RouteKey, RouteTable, Upstream};
+pub use service::{
+    MAX_CALLS, MAX_TIMED_CALLS, MAX_TIMED_NAME_BYTES, MAX_TIMED_OPERATIONS, ServiceTimes, ShortHistogram, US_FOR_A_CALL,
+};
 pub use transport::{ClientTls, Compression, TlsIdentity, Transport};
 pub use unit::{BasisPoints, ParseUnitError, ShortDuration, UnixMillis, parse_duration_ms};

@@ -1,18 +1,19 @@
 //! What the judge sees: counts of traces per environment and check, for one batch of assignment time.
 
-use crate::{BasisPoints, Environment, OperationCounts, PerEnvironment, TraceId, UnixMillis};
+use crate::{BasisPoints, Environment, OperationCounts, PerEnvironment, ServiceTimes, TraceId, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Grouped findings that one observation carries at most. A record must stay below the 65,535 bytes that a tlog-tiles
-/// entry holds: 40 findings of at most 600 bytes (two names of 128 bytes and a key of 64 as they stand in JSON, and 280
-/// besides) are 24,000 bytes.
-pub const MAX_FINDINGS_PER_OBSERVATION: usize = 40;
+/// entry holds: 32 findings of at most 600 bytes (two names of 128 bytes and a key of 64 as they stand in JSON, and 280
+/// besides) are 19,200 bytes.
+pub const MAX_FINDINGS_PER_OBSERVATION: usize = 32;
 
-/// Blind-spot subjects that one observation carries at most: 40 of at most 550 bytes (two names of 128, 170 of keys and
-/// eight counts of up to 15 digits) are 22,000 bytes. With the findings, three arms and half arms of at most 3,900 bytes
-/// (21 checks, and 293 buckets up to a day of at most 11 bytes) that is 56,500, and 9,000 are left.
-pub const MAX_SUBJECTS_PER_OBSERVATION: usize = 40;
+/// Blind-spot subjects that one observation carries at most: 24 of at most 550 bytes (two names of 128, 170 of keys and
+/// eight counts of up to 15 digits) are 13,200 bytes. With the findings, three arms and half arms of at most 3,900 bytes
+/// (21 checks, and 293 buckets up to a day of at most 11 bytes), root operations of 8,720 and service times of 10,920 that
+/// is 63,740, and 1,700 are left for the record around them.
+pub const MAX_SUBJECTS_PER_OBSERVATION: usize = 24;
 
 /// What can be wrong with a trace, checked span by span against what was sent (STATISTICS.md, "the checks").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -62,6 +63,12 @@ pub enum Check {
     BlindSpot,
     /// The pipeline took longer from taking a trace to putting it out.
     Slow,
+    /// A service's operation took longer on the critical path of its traces, as they were sent.
+    SlowOperation,
+    /// Calls of a service took longer, beside what the called service takes.
+    SlowCall,
+    /// A service was called more often in a trace.
+    MoreCalls,
     /// A unit of a metric from outside had its event. Never in an observation: such metrics come as measurements.
     External,
 }
@@ -92,12 +99,15 @@ impl Check {
             Check::ChangedResource => "changed resources",
             Check::BlindSpot => "blind spot",
             Check::Slow => "slow pipeline",
+            Check::SlowOperation => "slow operations",
+            Check::SlowCall => "slow calls",
+            Check::MoreCalls => "more calls",
             Check::External => "a metric from outside",
         }
     }
 }
 
-/// What a blind spot can hide.
+/// What a blind spot can hide, and what can be slow by itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Subject {
@@ -295,6 +305,9 @@ pub struct Observation {
     /// [`MAX_OPERATIONS_PER_OBSERVATION`](crate::MAX_OPERATIONS_PER_OBSERVATION), in an order that stays. Each stands once.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub operations: Vec<OperationCounts>,
+    /// What calls and operations of services took, where the plan guards that, in an order that stays. Each stands once.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub services: Vec<ServiceTimes>,
     /// How many findings and blind-spot subjects did not fit.
     pub omitted: u64,
     /// The share of the traces that is verified, chosen by a hash of their id, rounded down: all, unless there are more than
@@ -316,6 +329,7 @@ impl Observation {
             findings: vec![],
             blind_spots: vec![],
             operations: vec![],
+            services: vec![],
             omitted: 0,
             verified: BasisPoints::ALL,
         }

@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Root operations whose latency an observation tells by itself, at most. Each takes 1,090 bytes at most: names of 128
 /// bytes each as they stand in JSON, 160 of keys, an example of 100, and two histograms of 72 counts of up to 3 digits
-/// with their commas. 8 are below the 9,000 bytes that findings, subjects and arms leave
-/// ([`MAX_SUBJECTS_PER_OBSERVATION`](crate::MAX_SUBJECTS_PER_OBSERVATION)). The counts of 1,152 buckets have 3 digits on
+/// with their commas, so 8 take 8,720. The counts of 1,152 buckets have 3 digits on
 /// the average from 120,000 traces a batch on, as many as are verified in 6 s at most; ten times as many are 1,152 bytes
 /// more.
 pub const MAX_OPERATIONS_PER_OBSERVATION: usize = 8;
@@ -60,12 +59,12 @@ pub struct OperationLatency {
 
 /// A histogram as a list: the first bucket that has traces, and the counts from there on, as OTLP has it. A list of 72
 /// counts is less than half as long as their map. A bucket without traces is absent when it is read.
-mod dense {
+pub(crate) mod dense {
     use super::{ExponentialHistogram, OPERATION_BUCKETS};
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(histogram: &ExponentialHistogram, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(histogram: &ExponentialHistogram, to: S) -> Result<S::Ok, S::Error> {
         let buckets = &histogram.0;
         let (Some((first, _)), Some((last, _))) = (buckets.first_key_value(), buckets.last_key_value()) else {
             return [0u64; 0].serialize(to);
@@ -78,7 +77,7 @@ mod dense {
         to.collect_seq(std::iter::once(first.unsigned_abs().into()).chain(counts))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ExponentialHistogram, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ExponentialHistogram, D::Error> {
         let list = Vec::<u64>::deserialize(from)?;
         let Some((first, counts)) = list.split_first() else { return Ok(ExponentialHistogram::default()) };
         let first = i32::try_from(*first).ok().filter(|first| OPERATION_BUCKETS.contains(first));

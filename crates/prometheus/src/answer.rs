@@ -2,12 +2,9 @@
 
 use crate::question::part_of_line;
 use crate::{LABEL, Part};
-use model::{Counters, MAX_COUNTER, PerEnvironment, Reading, UnixMillis};
+use model::{Counters, MAX_COUNTER, PerEnvironment, Reading, UnixMillis, quoted};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-
-/// Characters of what a server says that a message quotes.
-const MAX_QUOTED_CHARACTERS: usize = 160;
 
 /// Milliseconds since 1970 that an answer may name: the year 9999, and exact as a float.
 const MAX_UNIX_MS: f64 = 253_402_300_799_999.0;
@@ -172,19 +169,6 @@ fn reading(elements: &[Element]) -> Result<Reading, AnswerError> {
 fn line_of(error: &str) -> Option<usize> {
     let place = error.strip_prefix("invalid parameter \"query\": ")?;
     place.split_once(':')?.0.parse().ok()
-}
-
-/// Foreign text as a message may hold it: printable, and not too long.
-fn quoted(text: &str) -> String {
-    if text.trim().is_empty() {
-        return "(nothing)".to_owned();
-    }
-    let printable = |character: char| if character.is_control() { '\u{fffd}' } else { character };
-    let mut quoted: String = text.chars().take(MAX_QUOTED_CHARACTERS).map(printable).collect();
-    if text.chars().count() > MAX_QUOTED_CHARACTERS {
-        quoted.push('…');
-    }
-    quoted
 }
 
 #[cfg(test)]

@@ -80,6 +80,7 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
         blind_spots: Vec::new(),
         slowest: None,
         slowest_of: Vec::new(),
+        slowest_in: Vec::new(),
         approvals: Vec::new(),
         gate_runs: 0,
         drift_guard: plan

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 /// The judge's whole state and what it said: whoever has it can ask the judge again, offline and byte for byte.
 ///
 /// Its bytes are canonical JSON (RFC 8785). The state is bounded: every process has a fixed number of logarithms, blind spots
-/// are at most 128 of at most a kilobyte each, and operations with a latency of their own at most eight.
+/// are at most 128 of at most a kilobyte each, and operations and calls with a latency of their own at most 24.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct JudgeEvidence {

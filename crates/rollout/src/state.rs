@@ -7,7 +7,8 @@ use crate::plan::{GateName, Plan};
 use crate::steady::SteadyWeights;
 use judge::{Assessment, Judge, NoiseFloor};
 use model::{
-    BasisPoints, BlindSpotCount, GateVerdict, Observation, Reading, RootOperation, RouteTable, SlowTrace, UnixMillis,
+    BasisPoints, BlindSpotCount, GateVerdict, Observation, Reading, RootOperation, RouteTable, SlowTrace, Subject,
+    UnixMillis,
 };
 use serde::Serialize;
 
@@ -63,6 +64,8 @@ pub struct State {
     /// The same of each root operation; bounded by [`MAX_OPERATIONS_PER_OBSERVATION`](model::MAX_OPERATIONS_PER_OBSERVATION),
     /// as the judge's are.
     pub slowest_of: Vec<(RootOperation, SlowTrace)>,
+    /// The same of each call and operation of a service; bounded as the judge's are.
+    pub slowest_in: Vec<(Subject, SlowTrace)>,
     /// Who approved.
     pub approvals: Vec<Approval>,
     /// How many times a gate was run.

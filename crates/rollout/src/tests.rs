@@ -77,6 +77,18 @@ fn a_slow_operation_is_named_with_a_trace_of_its_own() {
 }
 
 #[test]
+fn a_slow_call_is_named_by_the_service_that_is_called() {
+    let guard = "  guards:\n    serviceLatency: { quantile: 0.9, worseThanActiveBy: 20% }\n";
+    let plan = PLAN.replace("  guards:\n", guard);
+    let script = "apply; gate pass; approve bob; apply; good 9; slow-call 9; apply";
+    let slow =
+        "the call from shop to payment takes longer in green: lately up to 70 ms beside what payment itself takes";
+    check(&plan, script, &format!("rolled back: serviceLatency: {slow}"));
+    let transcript = transcript(&plan, script);
+    assert!(transcript.contains("for example Some(cececececececececececececececece)"), "{transcript}");
+}
+
+#[test]
 fn a_failed_gate_ends_it_before_any_traffic() {
     check(PLAN, "apply; gate fail; apply", "rolled back: probe: green does not answer");
 }

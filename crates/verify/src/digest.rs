@@ -7,7 +7,7 @@
 use crate::fact::SpanFact;
 use crate::keyed::Keyed;
 use crate::transformation::{Part, Transformations};
-use crate::vocabulary::{Attributes, type_of};
+use crate::vocabulary::Attributes;
 use foldhash::quality::FixedState;
 use std::hash::{BuildHasher, Hasher};
 
@@ -72,17 +72,30 @@ impl Differences {
 
 /// Hashes quickly. It need not withstand anybody: who could choose values by their hash had 65,536 to choose from.
 #[derive(Debug)]
-struct Hash(FixedState);
+struct Hash {
+    state: FixedState,
+    /// Odd, so that a product loses nothing.
+    factors: [u64; 2],
+}
 
 impl Hash {
     fn new(keyed: Keyed) -> Hash {
-        let (eight, _) = keyed.0.as_chunks();
-        Hash(FixedState::with_seed(u64::from_le_bytes(eight[0])))
+        let (eights, _) = keyed.0.as_chunks();
+        let [first, second] = [eights[0], eights[1]].map(u64::from_le_bytes);
+        Hash { state: FixedState::with_seed(first), factors: [first, second].map(|half| half | 1) }
+    }
+
+    /// Both times, to the nanosecond. A product's high bits depend on all of a factor's.
+    fn of_times(&self, [start, end]: [u64; 2]) -> u16 {
+        let high =
+            |time: u64, factor: u64| ((u128::from(time) * u128::from(factor)) >> 64) as u64 ^ time.wrapping_mul(factor);
+        let mixed = high(start, self.factors[0]).rotate_left(32) ^ high(end, self.factors[1]);
+        (mixed.wrapping_mul(self.factors[0]) >> 48) as u16
     }
 
     /// Each piece with its length, so that no two lists of pieces are written alike.
     fn of<'a>(&self, pieces: impl Iterator<Item = &'a [u8]>) -> u16 {
-        let mut hasher = self.0.build_hasher();
+        let mut hasher = self.state.build_hasher();
         for piece in pieces {
             hasher.write_usize(piece.len());
             hasher.write(piece);
@@ -90,12 +103,12 @@ impl Hash {
         hasher.finish() as u16
     }
 
-    fn of_attribute(&self, key: &str, value: &[u8]) -> u16 {
-        let mut hasher = self.0.build_hasher();
-        hasher.write_usize(key.len() << 8 | usize::from(type_of(value)));
-        hasher.write(key.as_bytes());
+    /// The value at a position among the keys of the side that came first. The key is not in it: keys are compared by
+    /// themselves, and two values in one place weigh differently, so that they cannot change places unseen.
+    fn of_value(&self, position: usize, value: &[u8]) -> u16 {
+        let mut hasher = self.state.build_hasher();
         hasher.write(value);
-        hasher.finish() as u16
+        (hasher.finish() as u16).wrapping_mul((position / ATTRIBUTE_PLACES * 2 + 1) as u16)
     }
 }
 
@@ -104,26 +117,33 @@ impl Digests {
     pub(crate) fn of(keyed: Keyed, fact: &SpanFact<'_>, meant: &Transformations) -> Digests {
         let hash = Hash::new(keyed);
         let mut digests = Digests::default();
-        let [start, end] = [fact.start_ns, fact.end_ns].map(|ns| meant.times.cut(ns).to_le_bytes());
-        digests.parts[TIMES] = hash.of([&start[..], &end].into_iter());
-        let mut note = |part: Part, digest: u16| {
-            if !meant.parts.contains(&part) {
-                digests.parts[place(part)] = digest;
+        digests.parts[TIMES] = hash.of_times([fact.start_ns, fact.end_ns].map(|ns| meant.times.cut(ns)));
+        // Most spans have none of most parts: nothing is 0 on both sides, and is not hashed.
+        let mut note = |part: Part, is_empty: bool, digest: &dyn Fn() -> u16| {
+            if !is_empty && !meant.parts.contains(&part) {
+                digests.parts[place(part)] = digest();
             }
         };
-        note(Part::Name, hash.of([fact.operation.as_bytes()].into_iter()));
-        let code = fact.status.code.to_le_bytes();
-        note(Part::Status, hash.of([&code[..], fact.status.message.as_bytes()].into_iter()));
-        let [attributes, events, links] = fact.dropped.map(u32::to_le_bytes);
-        let counts = [&attributes[..], &events, &links, &(fact.events.len() as u64).to_le_bytes()];
-        let all = counts.into_iter().chain(fact.events.iter().copied()).chain(fact.links.iter().copied());
-        note(Part::Events, hash.of(all));
-        let flags = fact.flags.to_le_bytes();
-        note(Part::Context, hash.of([&flags[..], fact.trace_state.as_bytes()].into_iter()));
-        note(Part::Scope, hash.of(fact.scope.iter().map(|text| text.as_bytes())));
-        for (position, (key, value)) in fact.attributes.iter().enumerate() {
+        note(Part::Name, false, &|| hash.of([fact.operation.as_bytes()].into_iter()));
+        let (code, message) = (fact.status.code, fact.status.message);
+        note(Part::Status, code == 0 && message.is_empty(), &|| {
+            hash.of([&code.to_le_bytes()[..], message.as_bytes()].into_iter())
+        });
+        let no_events = fact.dropped == [0; 3] && fact.events.is_empty() && fact.links.is_empty();
+        note(Part::Events, no_events, &|| {
+            let [attributes, events, links] = fact.dropped.map(u32::to_le_bytes);
+            let counts = [&attributes[..], &events, &links, &(fact.events.len() as u64).to_le_bytes()];
+            hash.of(counts.into_iter().chain(fact.events.iter().copied()).chain(fact.links.iter().copied()))
+        });
+        note(Part::Context, fact.flags == 0 && fact.trace_state.is_empty(), &|| {
+            hash.of([&fact.flags.to_le_bytes()[..], fact.trace_state.as_bytes()].into_iter())
+        });
+        note(Part::Scope, fact.scope.iter().all(|text| text.is_empty()), &|| {
+            hash.of(fact.scope.iter().map(|text| text.as_bytes()))
+        });
+        for (position, (_, value)) in fact.attributes.iter().enumerate() {
             let place = &mut digests.attributes[position % ATTRIBUTE_PLACES];
-            *place = place.wrapping_add(hash.of_attribute(key, value));
+            *place = place.wrapping_add(hash.of_value(position, value));
         }
         digests
     }
@@ -162,13 +182,14 @@ impl Digests {
     fn compare_common(&self, first: &Attributes, keyed: Keyed, second: &SpanFact<'_>, differences: &mut Differences) {
         let hash = Hash::new(keyed);
         for (place, digest) in self.attributes.iter().enumerate() {
-            let keys = || first.iter().skip(place).step_by(ATTRIBUTE_PLACES);
+            let keys = || first.iter().enumerate().skip(place).step_by(ATTRIBUTE_PLACES);
             let value = |key: &str| {
                 let found = second.attributes.binary_search_by_key(&key, |(key, _)| *key);
                 found.ok().map(|at| second.attributes[at].1)
             };
-            let sum =
-                keys().try_fold(0u16, |sum, (key, _)| Some(sum.wrapping_add(hash.of_attribute(key, value(key)?))));
+            let sum = keys().try_fold(0u16, |sum, (position, (key, _))| {
+                Some(sum.wrapping_add(hash.of_value(position, value(key)?)))
+            });
             differences.set(PARTS + place, sum.is_some_and(|sum| sum != *digest));
         }
     }

@@ -94,14 +94,15 @@ impl Examples {
 }
 
 pub(crate) fn example(environment: Environment, id: TraceId, trace: &Trace, words: &Vocabulary) -> ExampleTrace {
-    let omitted = trace.spans.len().saturating_sub(MAX_EXAMPLE_SPANS);
-    let mut kept: Vec<usize> = (0..trace.spans.len()).collect();
+    let omitted = trace.len().saturating_sub(MAX_EXAMPLE_SPANS);
+    let mut kept: Vec<Span> = trace.all_spans().collect();
     if omitted > 0 {
-        kept.sort_by_key(|at| !differs(&trace.spans[*at]));
+        kept.sort_by_key(|span| !differs(span));
         kept.truncate(MAX_EXAMPLE_SPANS);
-        kept.sort_unstable();
     }
-    let spans = kept.into_iter().map(|at| example_span(&trace.spans[at], words)).collect();
+    // Whichever came first, or was settled first.
+    kept.sort_unstable_by_key(|span| (span.times.start_us, span.span, span.kind));
+    let spans = kept.iter().map(|span| example_span(span, words)).collect();
     ExampleTrace { trace: id, environment, spans, omitted }
 }
 

@@ -56,6 +56,16 @@ impl<'a> ById<'a> {
         self.parent(span, span.came_out().parent, Span::is_out)
     }
 
+    /// The position of the parent of a span that was sent, among what was sent.
+    pub(crate) fn place_of_parent_sent(&self, span: &Span) -> Option<usize> {
+        if span.sent().parent == SpanId::NONE {
+            return None;
+        }
+        let spans = &self.trace.spans;
+        let sent = self.places(span.sent().parent).filter(|parent| spans[*parent].is_sent());
+        sent.min_by_key(|parent| nearness(span, &spans[*parent]))
+    }
+
     fn parent_sent(&self, span: &Span) -> Option<&'a Span> {
         self.parent(span, span.sent().parent, Span::is_sent)
     }

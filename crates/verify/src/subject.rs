@@ -2,9 +2,12 @@
 //! acknowledged, and of these the traces in which nothing of them came out.
 
 use crate::finding::{Example, Place, printable};
+use crate::frequent::Named;
 use crate::keyed::{Keyed, Map};
 use crate::vocabulary::{InUse, MAX_NAME_BYTES, NameId, Vocabulary};
-use model::{BlindSpotCount, MAX_SUBJECTS_PER_OBSERVATION, PerEnvironment, Subject};
+use model::{
+    BlindSpotCount, MAX_SUBJECTS_PER_OBSERVATION, MAX_TIMED_NAME_BYTES, PerEnvironment, RootOperation, Subject,
+};
 use std::cmp::Reverse;
 
 /// Subjects that are counted since the start: 16,384 of at most 80 bytes are 1.3 MB. One that does not fit has the counts
@@ -75,7 +78,7 @@ impl Subjects {
         for (subject, (seen, examples)) in all {
             let since_start = ever.add(subject, seen);
             if seen.unseen.blue + seen.unseen.green > 0 {
-                unseen.push((named(subject, words), seen, since_start, examples));
+                unseen.push((named(subject, words, MAX_NAME_BYTES), seen, since_start, examples));
             }
         }
         unseen.sort_by(|a, b| {
@@ -122,11 +125,7 @@ impl SubjectsEver {
 
     pub(crate) fn mark(&self, used: &mut InUse) {
         for subject in self.counts.keys() {
-            let names = match subject {
-                SubjectId::Operation { service, operation, kind: _ } => [*service, *operation],
-                SubjectId::Edge { from, to } => [*from, *to],
-            };
-            names.into_iter().for_each(|name| used.name(name));
+            subject.names().into_iter().for_each(|name| used.name(name));
         }
     }
 
@@ -144,12 +143,47 @@ impl SubjectsEver {
     }
 }
 
-fn named(subject: SubjectId, words: &Vocabulary) -> Subject {
-    let name = |id| printable(words.name_of(id), MAX_NAME_BYTES);
+fn named(subject: SubjectId, words: &Vocabulary, bytes: usize) -> Subject {
+    let name = |id| printable(words.name_of(id), bytes);
     match subject {
         SubjectId::Operation { service, operation, kind } => {
             Subject::Operation { service: name(service), operation: name(operation), kind }
         }
         SubjectId::Edge { from, to } => Subject::Edge { from: name(from), to: name(to) },
+    }
+}
+
+impl Named for SubjectId {
+    type Told = Subject;
+
+    fn names(self) -> [NameId; 2] {
+        match self {
+            SubjectId::Operation { service, operation, kind: _ } => [service, operation],
+            SubjectId::Edge { from, to } => [from, to],
+        }
+    }
+
+    fn told(self, words: &Vocabulary) -> Subject {
+        named(self, words, MAX_TIMED_NAME_BYTES)
+    }
+}
+
+/// Service and name of a root span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RootId {
+    pub(crate) service: NameId,
+    pub(crate) operation: NameId,
+}
+
+impl Named for RootId {
+    type Told = RootOperation;
+
+    fn names(self) -> [NameId; 2] {
+        [self.service, self.operation]
+    }
+
+    fn told(self, words: &Vocabulary) -> RootOperation {
+        let text = |id| printable(words.name_of(id), MAX_NAME_BYTES);
+        RootOperation { service: text(self.service), operation: text(self.operation) }
     }
 }

@@ -2,14 +2,15 @@
 
 use crate::content;
 use crate::finding::{Example, Findings, Key, Place};
+use crate::frequent::Frequent;
 use crate::histogram::{record, record_of_operation};
 use crate::keyed::Keyed;
-use crate::root::{RootId, Roots};
+use crate::service::{ServiceTally, TimedServices};
 use crate::stray::Strays;
 use crate::structure::ById;
-use crate::subject::{SubjectId, Subjects, SubjectsEver};
+use crate::subject::{RootId, SubjectId, Subjects, SubjectsEver};
 use crate::trace::{Span, Trace};
-use crate::vocabulary::{NameId, Vocabulary};
+use crate::vocabulary::{InUse, NameId, Vocabulary};
 use model::{
     ArmCounts, BasisPoints, Check, Environment, MAX_OPERATIONS_PER_OBSERVATION, Observation, OperationCounts,
     OperationLatency, PerEnvironment, RootOperation, SlowTrace, SpanId, TraceId, UnixMillis,
@@ -52,10 +53,33 @@ pub(crate) struct Tally {
     roots: Vec<RootId>,
     findings: Findings,
     subjects: Subjects,
+    /// Where the plan guards it.
+    services: Option<ServiceTally>,
     unsent_edges: Vec<UnsentEdge>,
     // Kept between traces, so that judging a trace allocates nothing where nothing is wrong.
     by_id: Vec<(SpanId, u32)>,
     sent_subjects: Vec<(SubjectId, bool)>,
+}
+
+/// What is counted, and what was chosen to be told by itself, since the start.
+#[derive(Debug)]
+pub(crate) struct Ever {
+    pub(crate) subjects: SubjectsEver,
+    pub(crate) roots: Frequent<RootId>,
+    pub(crate) services: Option<TimedServices>,
+}
+
+impl Ever {
+    pub(crate) fn new(keyed: Keyed) -> Ever {
+        let roots = Frequent::new(keyed, MAX_OPERATIONS_PER_OBSERVATION);
+        Ever { subjects: SubjectsEver::new(keyed), roots, services: None }
+    }
+
+    pub(crate) fn mark(&self, used: &mut InUse) {
+        self.subjects.mark(used);
+        self.roots.mark(used);
+        self.services.iter().for_each(|services| services.mark(used));
+    }
 }
 
 /// One chosen root operation in this batch.
@@ -76,7 +100,7 @@ struct UnsentEdge {
 }
 
 impl Tally {
-    pub(crate) fn new(keyed: Keyed, roots: &Roots) -> Tally {
+    pub(crate) fn new(keyed: Keyed, ever: &Ever) -> Tally {
         let operation = |(id, root): &(RootId, RootOperation)| {
             let (latency, slowest) = (PerEnvironment::default(), None);
             OperationTally { id: *id, root: root.clone(), latency, slowest }
@@ -85,10 +109,11 @@ impl Tally {
             arms: PerEnvironment::default(),
             odd_blue: ArmCounts::default(),
             slowest: PerEnvironment::default(),
-            operations: roots.chosen().iter().map(operation).collect(),
+            operations: ever.roots.chosen().iter().map(operation).collect(),
             roots: Vec::new(),
             findings: Findings::new(keyed),
             subjects: Subjects::new(keyed),
+            services: ever.services.as_ref().map(|services| ServiceTally::new(keyed, services)),
             unsent_edges: Vec::new(),
             by_id: Vec::new(),
             sent_subjects: Vec::new(),
@@ -118,8 +143,8 @@ impl Tally {
 
         let mut shown = BTreeSet::new();
         let mut took = None;
-        let mut root: Option<&Span> = None;
-        for span in &trace.spans {
+        let mut root: Option<(usize, &Span)> = None;
+        for (at, span) in trace.spans.iter().enumerate() {
             if closing.is_fabricated(span) {
                 let is_stray = strays.sent_in(span.span, span.kind).is_some_and(|sent_in| sent_in != closing.id);
                 let check = if is_stray { Check::SplitTrace } else { Check::FabricatedSpan };
@@ -129,14 +154,14 @@ impl Tally {
             // Of several roots the one with the lowest id, whichever came first and in either environment.
             if span.judged
                 && span.sent().parent == SpanId::NONE
-                && root.is_none_or(|root| (span.span, span.kind) < (root.span, root.kind))
+                && root.is_none_or(|(_, root)| (span.span, span.kind) < (root.span, root.kind))
             {
-                root = Some(span);
+                root = Some((at, span));
             }
         }
         if samples && is_sampled_out(trace) {
             shown.insert(Check::SampledOut);
-            if let Some(root) = root.or(trace.spans.first()) {
+            if let Some(root) = root.map(|(_, root)| root).or(trace.spans.first()) {
                 self.findings.note(Check::SampledOut, root, Key::None, place);
             }
         } else {
@@ -153,7 +178,10 @@ impl Tally {
             self.judge_structure(trace, &tree, place, &mut shown);
         }
 
-        let arm = self.arm(closing);
+        if let Some(took) = &mut took {
+            took.latency_us = took.latency_us.max(trace.settled_latency_us);
+        }
+        let arm = self.arm(place);
         arm.traces += 1;
         shown.into_iter().for_each(|check| *arm.events.entry(check).or_insert(0) += 1);
         match took {
@@ -164,8 +192,11 @@ impl Tally {
             Some(_) => arm.unfinished += 1,
             None => {}
         }
-        if let Some(root) = root {
-            self.count_root((root.service, root.operation), took, place);
+        if let Some((at, root)) = root {
+            self.count_root(RootId { service: root.service, operation: root.operation }, took, place);
+            if let Some(services) = &mut self.services {
+                services.judge(trace, &tree, at, place);
+            }
         }
         self.subjects.count(&mut self.sent_subjects, place);
         self.by_id = by_id;
@@ -177,12 +208,12 @@ impl Tally {
         batch: u64,
         batch_ms: u64,
         left_out: PerEnvironment<u64>,
-        (subjects, roots): (&mut SubjectsEver, &mut Roots),
+        ever: &mut Ever,
         words: &Vocabulary,
     ) -> (Observation, Vec<Example>) {
-        self.count_new_dependencies(subjects);
+        self.count_new_dependencies(&ever.subjects);
         let (findings, mut examples, omitted_findings) = self.findings.finish(words);
-        let (blind_spots, unseen, omitted_subjects) = self.subjects.finish(subjects, words);
+        let (blind_spots, unseen, omitted_subjects) = self.subjects.finish(&mut ever.subjects, words);
         examples.extend(unseen);
         let mut arms = self.arms;
         arms.blue.add(&self.odd_blue);
@@ -194,7 +225,10 @@ impl Tally {
         examples.extend(self.operations.iter().filter_map(|operation| operation.slowest.map(|(_, place)| place)));
         let mut seen = self.roots;
         seen.sort_unstable();
-        roots.count(seen.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u64)), words);
+        ever.roots.count(seen.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u64)), words);
+        let timed = self.services.zip(ever.services.as_mut());
+        let (services, slow) = timed.map(|(batch, ever)| batch.finish(ever, words)).unwrap_or_default();
+        examples.extend(slow);
         let observation = Observation {
             batch,
             assigned_from: UnixMillis(batch.saturating_mul(batch_ms)),
@@ -205,6 +239,7 @@ impl Tally {
             findings,
             blind_spots,
             operations: self.operations.into_iter().filter_map(OperationTally::counts).collect(),
+            services,
             omitted: omitted_findings + omitted_subjects,
             // Of the verifier, which alone knows it.
             verified: BasisPoints::ALL,
@@ -224,7 +259,7 @@ impl Tally {
             let trace = (place.environment, place.position);
             if last != Some(trace) {
                 last = Some(trace);
-                let arm = self.arm_of(place.environment, place.is_odd);
+                let arm = self.arm(place);
                 *arm.events.entry(Check::NewDependency).or_insert(0) += 1;
             }
         }
@@ -241,20 +276,16 @@ impl Tally {
     }
 
     /// Where the trace is counted. The lowest bit of its mark says nothing of its bucket, nor of whether it is verified.
-    fn arm(&mut self, closing: &Closing) -> &mut ArmCounts {
-        self.arm_of(closing.environment, closing.trace.hash & 1 == 1)
-    }
-
-    fn arm_of(&mut self, environment: Environment, is_odd: bool) -> &mut ArmCounts {
-        match environment {
-            Environment::Blue if is_odd => &mut self.odd_blue,
-            Environment::Blue | Environment::Green => &mut self.arms[environment],
+    fn arm(&mut self, place: Place) -> &mut ArmCounts {
+        match place.environment {
+            Environment::Blue if place.is_odd => &mut self.odd_blue,
+            Environment::Blue | Environment::Green => &mut self.arms[place.environment],
         }
     }
 
     /// What can be told from how often the span was handed over, with which answers, and how often it came out.
     fn judge_delivery(&mut self, span: &Span, closing: &Closing, place: Place, shown: &mut BTreeSet<Check>) {
-        let arm = self.arm(closing);
+        let arm = self.arm(place);
         arm.spans_acknowledged += u64::from(span.acknowledged);
         arm.spans_out += u64::from(span.acknowledged && span.is_out());
         // Where views were lost, a hand-over may be among them.

@@ -2,12 +2,22 @@
 
 use crate::digest::{Differences, Digests};
 use crate::keyed::{Keyed, Map};
+use crate::settled::Settled;
 use crate::vocabulary::{KeysId, NameId, ResourceId};
 use model::{SpanId, UnixMillis};
 use std::collections::BTreeMap;
 
-/// From this many spans on a trace gets an index. Up to here a scan over 32 spans of 104 bytes is as fast.
+/// From this many spans on a trace gets an index. Up to here a scan over 32 spans of at most 104 bytes is as fast.
 const INDEX_FROM: usize = 32;
+
+/// In the index: the span is among those that are settled.
+const SETTLED: u32 = 1 << 31;
+
+/// What a span weighs, and a trace besides its spans, and a hand-over that waits for its answer, which takes less: 8 bytes
+/// are 1.
+pub(crate) const SPAN_WEIGHT: usize = size_of::<Span>() / 8;
+/// What a span weighs that came out as it was sent.
+const SETTLED_WEIGHT: usize = size_of::<Settled>() / 8;
 
 /// Spans of one trace that are kept; a larger trace is left out. 65,536 spans of 104 bytes are 6.5 MiB.
 pub(crate) const MAX_SPANS_PER_TRACE: usize = 65_536;
@@ -35,7 +45,11 @@ pub(crate) struct Trace {
     pub(crate) hash: u64,
     /// Its first hand-over was told of in time, and before anything left it out.
     pub(crate) is_assigned: bool,
+    /// Those that are not settled; all of them once the trace is judged.
     pub(crate) spans: Vec<Span>,
+    settled: Vec<Settled>,
+    /// Microseconds from hand-over to coming out, of the slowest that was settled.
+    pub(crate) settled_latency_us: u64,
     /// What the spans' times count from: the start of the span that was known first, nanoseconds since the epoch.
     pub(crate) begins_ns: u64,
     index: Option<Box<Map<(SpanId, u8), u32>>>,
@@ -45,7 +59,7 @@ pub(crate) struct Trace {
 }
 
 /// What is compared between what was sent and what came out.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Content {
     pub(crate) parent: SpanId,
     pub(crate) keys: KeysId,
@@ -202,14 +216,29 @@ impl Span {
 impl Trace {
     pub(crate) fn new(standing: Standing, batch: u64, assigned: UnixMillis, hash: u64) -> Trace {
         let is_assigned = standing == Standing::Assigned;
-        let (spans, unanswered) = (Vec::new(), BTreeMap::new());
-        Trace { standing, batch, assigned, hash, is_assigned, spans, begins_ns: 0, index: None, unanswered }
+        Trace {
+            standing,
+            batch,
+            assigned,
+            hash,
+            is_assigned,
+            spans: Vec::new(),
+            settled: Vec::new(),
+            settled_latency_us: 0,
+            begins_ns: 0,
+            index: None,
+            unanswered: BTreeMap::new(),
+        }
     }
 
-    /// What it counts against the bound on spans in flight: one for itself, one for each span, and one for each
-    /// hand-over that waits for its answer, which takes less than a span.
+    /// What it counts against the bound on spans in flight.
     pub(crate) fn weight(&self) -> usize {
-        1 + self.spans.len() + self.unanswered.len()
+        SPAN_WEIGHT * (1 + self.spans.len() + self.unanswered.len()) + SETTLED_WEIGHT * self.settled.len()
+    }
+
+    /// Spans that are known.
+    pub(crate) fn len(&self) -> usize {
+        self.spans.len() + self.settled.len()
     }
 
     /// Keeps nothing of it but that it is left out. Returns by how much its weight became less.
@@ -221,6 +250,7 @@ impl Trace {
         self.index = None;
         self.unanswered.clear();
         self.spans = Vec::new();
+        self.settled = Vec::new();
         before - self.weight()
     }
 
@@ -231,10 +261,10 @@ impl Trace {
 
     /// The span at this position was handed over, and there is no answer yet. Returns by how much the weight grew.
     pub(crate) fn wait_for_answer(&mut self, position: usize, handed_over_us: u64) -> usize {
-        let before = self.unanswered.len();
+        let before = self.weight();
         let waiting = self.unanswered.entry((position as u32, handed_over_us)).or_insert(0);
         *waiting = waiting.saturating_add(1);
-        self.unanswered.len() - before
+        self.weight() - before
     }
 
     /// The answer to a hand-over that was waited for; `None` if it was not. Returns by how much the weight fell.
@@ -246,7 +276,7 @@ impl Trace {
             return Some(0);
         }
         self.unanswered.remove(&key);
-        Some(1)
+        Some(SPAN_WEIGHT)
     }
 
     /// Waits for no answer any more: of what was handed over until then, spans without one have failed.
@@ -256,12 +286,67 @@ impl Trace {
         }
     }
 
-    /// The position of a span among the trace's spans.
-    pub(crate) fn find(&self, span: SpanId, kind: u8) -> Option<usize> {
-        match &self.index {
-            Some(index) => index.get(&(span, kind)).map(|position| *position as usize),
-            None => self.spans.iter().position(|known| known.span == span && known.kind == kind),
+    /// The position of a span among those that are not settled; one that is settled is so no more.
+    pub(crate) fn find(&mut self, span: SpanId, kind: u8) -> Option<usize> {
+        let settled = match &self.index {
+            Some(index) => match index.get(&(span, kind))? {
+                settled if settled & SETTLED != 0 => (settled & !SETTLED) as usize,
+                position => return Some(*position as usize),
+            },
+            None => {
+                if let Some(position) = self.spans.iter().position(|known| known.span == span && known.kind == kind) {
+                    return Some(position);
+                }
+                self.settled.iter().position(|known| known.span == span && known.kind() == kind)?
+            }
+        };
+        Some(self.unsettle(settled))
+    }
+
+    /// Keeps of a span at a position only that it came out as it was sent, if that is all there is to it. Hand-overs that
+    /// wait for their answer are known by positions, so that these stay. Returns by how much the weight fell.
+    pub(crate) fn settle(&mut self, position: usize) -> usize {
+        let span = self.spans[position];
+        let Some(settled) = Settled::of(&span, self.assigned).filter(|_| self.unanswered.is_empty()) else { return 0 };
+        self.settled_latency_us = self.settled_latency_us.max(span.out_us.saturating_sub(span.handed_over_us));
+        self.spans.swap_remove(position);
+        self.settled.push(settled);
+        if let Some(index) = &mut self.index {
+            index.insert((span.span, span.kind), (self.settled.len() - 1) as u32 | SETTLED);
+            if let Some(moved) = self.spans.get(position) {
+                index.insert((moved.span, moved.kind), position as u32);
+            }
         }
+        if self.spans.is_empty() {
+            self.spans = Vec::new();
+            self.settled.shrink_to_fit();
+        }
+        SPAN_WEIGHT - SETTLED_WEIGHT
+    }
+
+    fn unsettle(&mut self, at: usize) -> usize {
+        let settled = self.settled.swap_remove(at);
+        let position = self.spans.len();
+        self.spans.push(settled.span(self.assigned));
+        if let Some(index) = &mut self.index {
+            index.insert((settled.span, settled.kind()), position as u32);
+            if let Some(moved) = self.settled.get(at) {
+                index.insert((moved.span, moved.kind()), at as u32 | SETTLED);
+            }
+        }
+        position
+    }
+
+    /// Has all spans among those that are judged.
+    pub(crate) fn unsettle_all(&mut self) {
+        self.index = None;
+        let assigned = self.assigned;
+        self.spans.extend(std::mem::take(&mut self.settled).iter().map(|settled| settled.span(assigned)));
+    }
+
+    /// All spans, whichever of them are settled.
+    pub(crate) fn all_spans(&self) -> impl Iterator<Item = Span> {
+        self.spans.iter().copied().chain(self.settled.iter().map(|settled| settled.span(self.assigned)))
     }
 
     /// Times beside the trace's beginning, which is the first start that is asked for.
@@ -281,13 +366,16 @@ impl Trace {
     pub(crate) fn add(&mut self, span: Span, keyed: Keyed) -> usize {
         let position = self.spans.len();
         self.spans.push(span);
+        let count = self.len();
         match &mut self.index {
             Some(index) => {
                 index.insert((span.span, span.kind), position as u32);
             }
-            None if position + 1 >= INDEX_FROM => {
+            None if count >= INDEX_FROM => {
                 let mut index = Map::with_hasher(keyed);
                 index.extend(self.spans.iter().enumerate().map(|(at, known)| ((known.span, known.kind), at as u32)));
+                let settled = self.settled.iter().enumerate();
+                index.extend(settled.map(|(at, known)| ((known.span, known.kind()), at as u32 | SETTLED)));
                 self.index = Some(Box::new(index));
             }
             None => {}

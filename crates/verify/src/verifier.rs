@@ -6,11 +6,11 @@ use crate::fact::{Delivery, SpanFact};
 use crate::keyed::{Keyed, Map};
 use crate::memory::Memory;
 use crate::pace::Pace;
-use crate::root::Roots;
+use crate::service::TimedServices;
 use crate::share::{Distinct, Share};
 use crate::stray::Strays;
-use crate::subject::SubjectsEver;
-use crate::trace::{Content, MAX_SPANS_PER_TRACE, Second, Span, Standing, Trace};
+use crate::tally::Ever;
+use crate::trace::{Content, MAX_SPANS_PER_TRACE, SPAN_WEIGHT, Second, Span, Standing, Trace};
 use crate::transformation::{Side, Transformations};
 use crate::vocabulary::{Bounds, Vocabulary};
 use model::{Environment, PerEnvironment, RouteKey, TraceId, UnixMillis};
@@ -33,7 +33,8 @@ pub struct Config {
     /// How long a pipeline may take to put a span out. With the linger it must be longer than the gateway waits before it
     /// tells of a hand-over without an answer (1 s): what is first told after its batch has closed is left out.
     pub horizon_ms: u64,
-    /// Spans in flight at most, in both environments; a trace counts as one more. At about 130 bytes each.
+    /// Spans in flight at most, in both environments, at 104 bytes each; a trace counts as one more. Of those that came out as
+    /// they were sent, 32 bytes each, three and a quarter count as one.
     pub max_spans: usize,
     /// Spans a second that are joined at most, those that were sent and those that came out. At some 1.7 us each.
     pub max_rate: u64,
@@ -63,10 +64,10 @@ pub struct Verifier {
     views_from: UnixMillis,
     /// Traces of batches up to this one are left out, since views were lost.
     missed_through: Option<u64>,
-    subjects: SubjectsEver,
-    roots: Roots,
+    ever: Ever,
     examples: Examples,
-    spans: usize,
+    /// Of all traces in flight.
+    weight: usize,
     pace: Pace,
     /// The latest time that any call told.
     latest: UnixMillis,
@@ -84,6 +85,16 @@ struct Batch {
     least_share: Option<u64>,
 }
 
+/// What became of a span that was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Added {
+    Done,
+    /// Its trace is not known.
+    Unknown,
+    /// Its trace came out and was not sent so far.
+    NotAssigned,
+}
+
 /// Counts since the start.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counted {
@@ -98,8 +109,10 @@ struct Counted {
 pub struct Stats {
     /// Traces in flight; those to be left out are among them.
     pub traces_in_flight: PerEnvironment<usize>,
-    /// Spans and traces in flight: what `Config::max_spans` bounds.
+    /// Spans in flight; those of traces to be left out are not known.
     pub spans_in_flight: usize,
+    /// As how many spans they count, and the traces, where `Config::max_spans` bounds them.
+    pub counted_spans: usize,
     /// About how many bytes the tables take.
     pub bytes: usize,
     /// The share of traces that is verified, in parts of 2^32.
@@ -129,6 +142,12 @@ impl Verifier {
         Verifier { meant, ..self }
     }
 
+    /// The same, that times calls and operations of services.
+    pub fn with_service_times(mut self) -> Verifier {
+        self.ever.services = Some(TimedServices::new(self.keyed));
+        self
+    }
+
     fn bounded(config: Config, started: UnixMillis, bounds: Bounds) -> Verifier {
         assert!(config.batch_ms > 0, "a batch of 0 ms holds no trace: batch_ms must be 1 or more");
         let keyed = Keyed(config.key);
@@ -151,10 +170,9 @@ impl Verifier {
             share: Share::whole(started),
             views_from: started.plus_ms(age_ms),
             missed_through: None,
-            subjects: SubjectsEver::new(keyed),
-            roots: Roots::new(keyed),
+            ever: Ever::new(keyed),
             examples: Examples::default(),
-            spans: 0,
+            weight: 0,
             pace: Pace::new(started),
             latest: started,
             counted: Counted::default(),
@@ -167,24 +185,22 @@ impl Verifier {
     pub fn sent(&mut self, environment: Environment, delivery: Delivery, handed_over_us: u64, fact: &SpanFact<'_>) {
         let at = UnixMillis(handed_over_us / 1_000);
         self.latest = self.latest.max(at);
-        let Some(trace) = self.traces[environment].get(&fact.trace) else {
-            let hash = self.config.route_key.mark(fact.trace);
-            if self.closed[environment].contains(hash) {
-                self.closed[environment].insert(hash);
-                self.counted.late_spans[environment] += 1;
-            } else if self.begin(environment, fact.trace, hash, Standing::Assigned, at) {
+        match self.add_sent(environment, delivery, handed_over_us, fact) {
+            Added::Done => self.keep_within_bound(),
+            Added::NotAssigned => {
+                self.assign(environment, fact.trace, at);
                 self.sent(environment, delivery, handed_over_us, fact);
             }
-            return;
-        };
-        self.pace.count();
-        match trace.standing {
-            Standing::LeftOut => return,
-            Standing::Held => self.assign(environment, fact.trace, at),
-            Standing::Assigned | Standing::Residue => {}
+            Added::Unknown => {
+                let hash = self.config.route_key.mark(fact.trace);
+                if self.closed[environment].contains(hash) {
+                    self.closed[environment].insert(hash);
+                    self.counted.late_spans[environment] += 1;
+                } else if self.begin(environment, fact.trace, hash, Standing::Assigned, at) {
+                    self.sent(environment, delivery, handed_over_us, fact);
+                }
+            }
         }
-        self.add_sent(environment, delivery, handed_over_us, fact);
-        self.keep_within_bound();
     }
 
     /// The same for a span that comes from the disk, where it waited until the environment took it. Its trace is judged by
@@ -209,7 +225,7 @@ impl Verifier {
         self.latest = self.latest.max(at);
         let hash = self.config.route_key.mark(trace);
         match self.traces[environment].get_mut(&trace) {
-            Some(known) => self.spans -= known.leave_out(),
+            Some(known) => self.weight -= known.leave_out(),
             None if self.closed[environment].contains(hash) => {}
             None => {
                 self.begin(environment, trace, hash, Standing::LeftOut, at);
@@ -232,19 +248,16 @@ impl Verifier {
     pub fn out(&mut self, environment: Environment, at_us: u64, fact: &SpanFact<'_>) {
         let at = UnixMillis(at_us / 1_000);
         self.latest = self.latest.max(at);
-        let Some(trace) = self.traces[environment].get(&fact.trace) else {
-            let hash = self.config.route_key.mark(fact.trace);
-            if self.closed[environment].contains(hash) {
-                self.counted.late_outs[environment] += 1;
-            } else if self.share.includes(hash) && self.begin(environment, fact.trace, hash, Standing::Held, at) {
-                self.out(environment, at_us, fact);
+        match self.add_out(environment, at_us, fact) {
+            Added::Done | Added::NotAssigned => self.keep_within_bound(),
+            Added::Unknown => {
+                let hash = self.config.route_key.mark(fact.trace);
+                if self.closed[environment].contains(hash) {
+                    self.counted.late_outs[environment] += 1;
+                } else if self.share.includes(hash) && self.begin(environment, fact.trace, hash, Standing::Held, at) {
+                    self.out(environment, at_us, fact);
+                }
             }
-            return;
-        };
-        self.pace.count();
-        if trace.standing != Standing::LeftOut {
-            self.add_out(environment, at_us, fact);
-            self.keep_within_bound();
         }
     }
 
@@ -254,7 +267,7 @@ impl Verifier {
         if let Some(noted) = self.examples.get(environment, trace) {
             return Some(noted.clone());
         }
-        let open = self.traces[environment].get(&trace).filter(|open| !open.spans.is_empty())?;
+        let open = self.traces[environment].get(&trace).filter(|open| open.len() > 0)?;
         Some(example(environment, trace, open, &self.words))
     }
 
@@ -268,16 +281,19 @@ impl Verifier {
     pub fn stats(&self) -> Stats {
         let traces_in_flight = PerEnvironment::from_fn(|environment| self.traces[environment].len());
         let traces = traces_in_flight.blue + traces_in_flight.green;
+        let all_traces = Environment::BOTH.into_iter().flat_map(|environment| self.traces[environment].values());
+        let spans_in_flight = all_traces.map(Trace::len).sum();
         let remembered = self.closed.blue.len() + self.closed.green.len();
         // A trace's place in the map is at most half empty, and it is listed in its batch.
         let trace_bytes = 2 * size_of::<(TraceId, Trace)>() + size_of::<TraceId>();
         Stats {
             traces_in_flight,
-            spans_in_flight: self.spans,
-            bytes: self.spans * size_of::<Span>()
+            spans_in_flight,
+            counted_spans: self.weight.div_ceil(SPAN_WEIGHT),
+            bytes: (self.weight - traces * SPAN_WEIGHT) * (size_of::<Span>() / SPAN_WEIGHT)
                 + traces * trace_bytes
                 + remembered * 9
-                + self.subjects.len() * 80
+                + self.ever.subjects.len() * 80
                 + self.words.bytes(),
             share_verified: self.share.parts(),
             left_out: self.counted.left_out,
@@ -285,7 +301,7 @@ impl Verifier {
             late_outs: self.counted.late_outs,
             missed: self.counted.missed,
             words_not_kept: self.words.not_kept(),
-            subjects_not_kept: self.subjects.not_kept(),
+            subjects_not_kept: self.ever.subjects.not_kept(),
         }
     }
 
@@ -304,7 +320,7 @@ impl Verifier {
         };
         entry.traces[environment].push(id);
         self.traces[environment].insert(id, Trace::new(standing, batch, at, hash));
-        self.spans += 1;
+        self.weight += SPAN_WEIGHT;
         true
     }
 
@@ -320,13 +336,26 @@ impl Verifier {
             self.batches.entry(batch).or_default().traces[environment].push(id);
         }
         if !is_open {
-            self.spans -= trace.leave_out();
+            self.weight -= trace.leave_out();
         }
     }
 
-    fn add_sent(&mut self, environment: Environment, delivery: Delivery, handed_over_us: u64, fact: &SpanFact<'_>) {
+    fn add_sent(
+        &mut self,
+        environment: Environment,
+        delivery: Delivery,
+        handed_over_us: u64,
+        fact: &SpanFact<'_>,
+    ) -> Added {
         let config = self.config;
-        let Some(trace) = self.traces[environment].get_mut(&fact.trace) else { return };
+        let Some(trace) = self.traces[environment].get_mut(&fact.trace) else { return Added::Unknown };
+        if trace.standing == Standing::Held {
+            return Added::NotAssigned;
+        }
+        self.pace.count();
+        if trace.standing == Standing::LeftOut {
+            return Added::Done;
+        }
         let in_time = match trace.standing {
             Standing::Assigned => handed_over_us / 1_000 <= lingers_until(config, trace.batch).0,
             Standing::Held | Standing::LeftOut | Standing::Residue => false,
@@ -335,21 +364,21 @@ impl Verifier {
         let position = match trace.standing {
             Standing::Residue => trace.find(fact.span, fact.kind),
             Standing::Held | Standing::LeftOut => None,
-            Standing::Assigned => found_or_added(trace, fact, self.keyed, &mut self.spans),
+            Standing::Assigned => found_or_added(trace, fact, self.keyed, &mut self.weight),
         };
-        let Some(position) = position else { return };
+        let Some(position) = position else { return Added::Done };
         let waited_for = match delivery {
             Delivery::Unanswered if trace.waits_for_enough() => {
-                self.spans -= trace.leave_out();
-                return;
+                self.weight -= trace.leave_out();
+                return Added::Done;
             }
             Delivery::Unanswered => {
-                self.spans += trace.wait_for_answer(position, handed_over_us);
+                self.weight += trace.wait_for_answer(position, handed_over_us);
                 None
             }
             Delivery::Acknowledged | Delivery::Refused | Delivery::Unknown => trace.answered(position, handed_over_us),
         };
-        self.spans -= waited_for.unwrap_or(0);
+        self.weight -= waited_for.unwrap_or(0);
         if !trace.spans[position].is_sent() {
             take_side(&mut self.words, self.keyed, &self.meant[environment], trace, position, Side::Sent, fact);
             let span = &mut trace.spans[position];
@@ -362,30 +391,33 @@ impl Verifier {
             span.hand_overs = span.hand_overs.saturating_add(1);
         }
         if !in_time {
-            return;
+            return Added::Done;
         }
         span.judged = true;
         match delivery {
             Delivery::Acknowledged => span.acknowledged = true,
             Delivery::Refused | Delivery::Unknown => span.failed = true,
             // Whether it failed is told by the answer, or by the closing of the batch.
-            Delivery::Unanswered => return,
+            Delivery::Unanswered => return Added::Done,
         }
         if delivery != Delivery::Refused && span.handed_over_us == 0 {
             span.handed_over_us = handed_over_us;
         }
+        self.weight -= trace.settle(position);
+        Added::Done
     }
 
-    fn add_out(&mut self, environment: Environment, at_us: u64, fact: &SpanFact<'_>) {
-        let Some(trace) = self.traces[environment].get_mut(&fact.trace) else { return };
+    fn add_out(&mut self, environment: Environment, at_us: u64, fact: &SpanFact<'_>) -> Added {
+        let Some(trace) = self.traces[environment].get_mut(&fact.trace) else { return Added::Unknown };
+        self.pace.count();
         let position = match trace.standing {
+            Standing::LeftOut => return Added::Done,
             Standing::Residue => trace.find(fact.span, fact.kind),
-            Standing::LeftOut => None,
-            Standing::Held | Standing::Assigned => found_or_added(trace, fact, self.keyed, &mut self.spans),
+            Standing::Held | Standing::Assigned => found_or_added(trace, fact, self.keyed, &mut self.weight),
         };
         let Some(position) = position else {
             self.counted.late_outs[environment] += 1;
-            return;
+            return Added::Done;
         };
         if !trace.spans[position].is_out() {
             take_side(&mut self.words, self.keyed, &self.meant[environment], trace, position, Side::Out, fact);
@@ -398,11 +430,13 @@ impl Verifier {
         }
         let outs = &mut trace.spans[position].outs;
         *outs = outs.saturating_add(1);
+        self.weight -= trace.settle(position);
+        Added::Done
     }
 
     /// Halves the share that is verified until what is in flight fits.
     fn keep_within_bound(&mut self) {
-        while self.spans > self.config.max_spans && self.share.halve(self.latest) {
+        while self.weight > self.config.max_spans.saturating_mul(SPAN_WEIGHT) && self.share.halve(self.latest) {
             self.note_share();
             self.leave_out_beyond_share();
         }
@@ -429,11 +463,11 @@ impl Verifier {
 
     fn leave_out_beyond_share(&mut self) {
         for environment in Environment::BOTH {
-            let (share, batches, spans) = (&self.share, &mut self.batches, &mut self.spans);
+            let (share, batches, weight) = (&self.share, &mut self.batches, &mut self.weight);
             self.traces[environment].retain(|_, trace| {
                 let keep = share.includes(trace.hash);
                 if !keep {
-                    *spans -= trace.weight();
+                    *weight -= trace.weight();
                     batches.entry(trace.batch).or_default().over_bound[environment].insert(trace.hash);
                 }
                 keep
@@ -514,15 +548,19 @@ fn lingers_until(config: Config, batch: u64) -> UnixMillis {
 }
 
 /// The position of the fact's span in the trace; `None` if the trace is too large, and is left out from now on.
-fn found_or_added(trace: &mut Trace, fact: &SpanFact<'_>, keyed: Keyed, spans: &mut usize) -> Option<usize> {
+fn found_or_added(trace: &mut Trace, fact: &SpanFact<'_>, keyed: Keyed, weight: &mut usize) -> Option<usize> {
+    let before = trace.weight();
     match trace.find(fact.span, fact.kind) {
-        Some(position) => Some(position),
-        None if trace.spans.len() >= MAX_SPANS_PER_TRACE => {
-            *spans -= trace.leave_out();
+        Some(position) => {
+            *weight += trace.weight() - before;
+            Some(position)
+        }
+        None if trace.len() >= MAX_SPANS_PER_TRACE => {
+            *weight -= trace.leave_out();
             None
         }
         None => {
-            *spans += 1;
+            *weight += SPAN_WEIGHT;
             Some(trace.add(Span::new(fact.span, fact.kind), keyed))
         }
     }

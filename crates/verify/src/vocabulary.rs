@@ -2,6 +2,8 @@
 //! more is swept out when a table fills. What does not fit is judged by its hash alone, and its name is "(other)".
 
 use crate::keyed::{Keyed, Map};
+use foldhash::quality::FixedState;
+use std::hash::BuildHasher;
 
 /// Names kept: at most 65,536 of at most 128 bytes are 8 MiB.
 const MAX_NAMES: usize = 65_536;
@@ -13,6 +15,8 @@ const MAX_RESOURCES: usize = 16_384;
 const MAX_ENTRY_BYTES: usize = 4_096;
 /// Bytes of a name. Names that differ only behind this are one name.
 pub(crate) const MAX_NAME_BYTES: usize = 128;
+/// Names that are found without the keyed hash: 4 bytes each.
+const RECENT_NAMES: usize = 1_024;
 /// What stands for a name that was not kept.
 pub(crate) const OTHER: &str = "(other)";
 /// Set in the id of what was not kept; the other 31 bits are its signature or hash.
@@ -22,6 +26,20 @@ const NOT_KEPT: u32 = 1 << 31;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NameId(u32);
 
+impl NameId {
+    /// In 16 bits, and whether the name was kept.
+    pub(crate) fn packed(self) -> Option<(u16, bool)> {
+        match self.0 {
+            NOT_KEPT => Some((0, false)),
+            id => u16::try_from(id).ok().map(|id| (id, true)),
+        }
+    }
+
+    pub(crate) fn unpacked(id: u16, is_kept: bool) -> NameId {
+        NameId(if is_kept { id.into() } else { NOT_KEPT })
+    }
+}
+
 /// A set of attribute keys. If it was not kept, the id is a signature: one of 31 bits for each key. A bit that is
 /// missing in another set's signature proves that a key is missing; keys that share a bit can hide each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +48,17 @@ pub(crate) struct KeysId(u32);
 /// A resource's identity attributes. If they were not kept, the id is a hash of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ResourceId(u32);
+
+/// Each type as bytes that can be hashed.
+const TYPES: [[u8; 1]; 32] = {
+    let mut types = [[0; 1]; 32];
+    let mut kind = 0;
+    while kind < types.len() {
+        types[kind] = [kind as u8];
+        kind += 1;
+    }
+    types
+};
 
 type Attribute = (Box<str>, Box<[u8]>);
 
@@ -53,6 +82,8 @@ impl Bounds {
 pub(crate) struct Vocabulary {
     keyed: Keyed,
     names: Table<str>,
+    /// Names that were asked for lately, by a quick hash: what is found there is compared, so that nothing rests on it.
+    recent: Box<[u32; RECENT_NAMES]>,
     key_sets: Table<Attributes>,
     resources: Table<[Attribute]>,
 }
@@ -70,6 +101,7 @@ impl Vocabulary {
         Vocabulary {
             keyed,
             names: Table::new(keyed, bounds.names),
+            recent: Box::new([0; RECENT_NAMES]),
             key_sets: Table::new(keyed, bounds.key_sets),
             resources: Table::new(keyed, bounds.resources),
         }
@@ -77,17 +109,22 @@ impl Vocabulary {
 
     pub(crate) fn name(&mut self, name: &str) -> NameId {
         let (keyed, name) = (self.keyed, truncated(name, MAX_NAME_BYTES));
+        let recent = &mut self.recent[FixedState::default().hash_one(name) as usize % RECENT_NAMES];
+        if self.names.get(*recent).is_some_and(|known| *known == *name) {
+            return NameId(*recent);
+        }
         let hash = || keyed.of(std::iter::once(name.as_bytes()));
-        NameId(self.names.intern(None, hash, name.len(), |known| *known == *name, || name.into()).unwrap_or(NOT_KEPT))
+        let id = self.names.intern(None, hash, name.len(), |known| *known == *name, || name.into()).unwrap_or(NOT_KEPT);
+        *recent = id;
+        NameId(id)
     }
 
     /// The id of a span's keys and their types. `likely` is what it probably is: comparing is four times as fast as
     /// hashing.
     pub(crate) fn keys(&mut self, attributes: &[(&str, &[u8])], likely: Option<KeysId>) -> KeysId {
         let keyed = self.keyed;
-        let types: [[u8; 1]; 32] = std::array::from_fn(|kind| [kind as u8]);
         let hash = || {
-            keyed.of(attributes.iter().flat_map(|(key, value)| [key.as_bytes(), &types[usize::from(type_of(value))]]))
+            keyed.of(attributes.iter().flat_map(|(key, value)| [key.as_bytes(), &TYPES[usize::from(type_of(value))]]))
         };
         let bytes = attributes.iter().map(|(key, _)| key.len() + 1).sum();
         let same = |known: &Attributes| {

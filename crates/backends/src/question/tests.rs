@@ -1,4 +1,5 @@
 use super::*;
+use std::fmt::Write;
 
 #[test]
 fn every_store_is_asked_as_it_wants_to_be() {

@@ -155,7 +155,7 @@ fn the_first_names_are_judged_and_no_others() {
         observation.operations = vec![counts];
         judge.observe(&observation, None);
     }
-    let judged: Vec<&str> = judge.operations.judged.iter().map(|it| it.root.operation.as_str()).collect();
+    let judged: Vec<&str> = judge.operations.judged.iter().map(|it| it.of.operation.as_str()).collect();
     assert_eq!(judged, names[..MAX_OPERATIONS_PER_OBSERVATION]);
 }
 

@@ -58,6 +58,7 @@ pub(crate) fn config() -> Config {
             span_loss: Some(SpanLoss { at_most: 0.001 }),
             error_rate: Some(ErrorRate { worse_than_active_by: 0.005 }),
             latency: Some(Latency { quantile: 0.99, worse_than_active_by: 0.2 }),
+            service_latency: None,
             blind_spots: Some(BlindSpots { at_most: 0 }),
             findings: Some(Findings { worse_than_active_by: 0.005 }),
             metrics: Vec::new(),

@@ -8,8 +8,8 @@ use crate::plan::GateName;
 use crate::state::{Halt, Phase, Stage, State};
 use judge::{Failure, Guard, NoiseAssessment, Verdict};
 use model::{
-    BlindSpotCount, Check, Environment, MAX_OPERATIONS_PER_OBSERVATION, Observation, OperationCounts, RootOperation,
-    SlowTrace, Subject, UnixMillis,
+    BlindSpotCount, Check, Environment, MAX_OPERATIONS_PER_OBSERVATION, MAX_TIMED_CALLS, MAX_TIMED_OPERATIONS,
+    Observation, SlowTrace, Subject, UnixMillis,
 };
 
 impl Decider {
@@ -20,7 +20,10 @@ impl Decider {
         found::merge(&mut self.state.findings, &observation.findings);
         merge_blind_spots(&mut self.state.blind_spots, &observation.blind_spots);
         self.state.slowest = observation.arms[Environment::Green].slowest.or(self.state.slowest);
-        keep_slowest(&mut self.state.slowest_of, &observation.operations);
+        let of_roots = observation.operations.iter().filter_map(|counts| Some((&counts.root, counts.slowest?)));
+        keep_slowest(&mut self.state.slowest_of, of_roots, MAX_OPERATIONS_PER_OBSERVATION);
+        let in_services = observation.services.iter().filter_map(|times| Some((&times.subject, times.slowest?)));
+        keep_slowest(&mut self.state.slowest_in, in_services, MAX_TIMED_CALLS + MAX_TIMED_OPERATIONS);
         if let Phase::Progressing { stage, halt, .. } = &mut self.state.phase {
             if matches!(halt, Some(Halt::Held { reason: HoldReason::SourceSilent { .. }, .. })) {
                 *halt = None;
@@ -126,12 +129,16 @@ fn merge_blind_spots(known: &mut Vec<BlindSpotCount>, new: &[BlindSpotCount]) {
     }
 }
 
-fn keep_slowest(known: &mut Vec<(RootOperation, SlowTrace)>, new: &[OperationCounts]) {
-    for (root, slow) in new.iter().filter_map(|counts| Some((&counts.root, counts.slowest?))) {
-        if let Some((_, known)) = known.iter_mut().find(|(known, _)| known == root) {
+fn keep_slowest<'o, Of: Clone + PartialEq + 'o>(
+    known: &mut Vec<(Of, SlowTrace)>,
+    new: impl Iterator<Item = (&'o Of, SlowTrace)>,
+    room: usize,
+) {
+    for (of, slow) in new {
+        if let Some((_, known)) = known.iter_mut().find(|(known, _)| known == of) {
             *known = slow;
-        } else if known.len() < MAX_OPERATIONS_PER_OBSERVATION {
-            known.push((root.clone(), slow));
+        } else if known.len() < room {
+            known.push((of.clone(), slow));
         }
     }
 }
@@ -154,6 +161,9 @@ fn cause_of(state: &State, failure: &Failure) -> Cause {
     }
     if let Some(metric) = &failure.metric {
         return metric_cause(metric, failure);
+    }
+    if let (Guard::ServiceLatency, Some(subject)) = (failure.guard, &failure.subject) {
+        return service_cause(state, failure, subject);
     }
     let finding = worst_finding(state, failure.check, failure.subject.as_ref());
     let spot = failure.subject.as_ref().and_then(|subject| state.blind_spots.iter().find(|s| s.subject == *subject));
@@ -179,6 +189,28 @@ fn cause_of(state: &State, failure: &Failure) -> Cause {
         finding: words,
         example_trace: example,
         first_seen,
+        reasons: failure.reasons.clone(),
+    }
+}
+
+/// The time is the called service's or the operation's own, so it is the cause and not a caller that waits.
+fn service_cause(state: &State, failure: &Failure, subject: &Subject) -> Cause {
+    let slowest = state.slowest_in.iter().find(|(known, _)| known == subject).map(|(_, slow)| slow);
+    let lately = slowest.map_or(String::new(), |slow| {
+        let us = slow.latency_us;
+        if us < 10_000 { format!(": lately up to {us} us") } else { format!(": lately up to {} ms", us / 1_000) }
+    });
+    let words = subject_words(subject);
+    let finding = match (failure.check, subject) {
+        (Check::MoreCalls, _) => format!("{words} is made more often in a trace of green"),
+        (_, Subject::Edge { to, .. }) => format!("{words} takes longer in green{lately} beside what {to} itself takes"),
+        (_, Subject::Operation { .. }) => format!("{words} takes longer in green{lately} by itself"),
+    };
+    Cause {
+        guard: failure.guard.name().to_owned(),
+        finding,
+        example_trace: slowest.map(|slow| slow.trace),
+        first_seen: slowest.map(|slow| slow.assigned),
         reasons: failure.reasons.clone(),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::problems::{Place, Problems};
 use super::quantity::{DAY_MS, duration_ms, line, name, prose, quantile, share, whole};
-use super::raw::{RawApprovalGate, RawDriftGate, RawGates, RawGuards, Section};
+use super::raw::{RawApprovalGate, RawDriftGate, RawGates, RawGuards, RawLatency, Section};
 use super::{ApprovalGate, DriftGate, DriftGuard, ExpectedDifference, Gates, Guards, metrics};
 use judge::{BlindSpots, ErrorRate, Findings, Latency, SpanLoss};
 
@@ -75,7 +75,8 @@ pub(super) fn guards(
 ) -> Option<Guards> {
     let wanted = "at least one guard, such as spanLoss: { atMost: 0.1% }";
     let (at, raw) = problems.section(parent, "guards", raw, wanted)?;
-    let judges = raw.span_loss.is_some() || raw.error_rate.is_some() || raw.latency.is_some();
+    let times = raw.latency.is_some() || raw.service_latency.is_some();
+    let judges = raw.span_loss.is_some() || raw.error_rate.is_some() || times;
     if !(judges || raw.blind_spots.is_some() || raw.findings.is_some() || raw.metrics.is_some()) {
         let found = if raw.drift.is_some() { "the guard `drift` alone" } else { "no guard" };
         let help = "without one no observation would ever roll back, and a bake would have nothing to prove";
@@ -104,12 +105,9 @@ fn judged(problems: &mut Problems, at: &Place, raw: &RawGuards) -> Option<judge:
         let worse = problems.needed(&at, "worseThanActiveBy", text, wanted, |text| share(text, 50, "0.5%"))?;
         Some(ErrorRate { worse_than_active_by: worse })
     });
-    let latency = guard(&raw.latency, |section| {
-        let (at, raw) = (at.key("latency", section), &section.value);
-        let point = problems.needed(&at, "quantile", &raw.quantile, "a quantile, such as 0.99", quantile);
-        let worse = problems
-            .needed(&at, "worseThanActiveBy", &raw.worse_than_active_by, wanted, |text| share(text, 1_000, "20%"));
-        Some(Latency { quantile: point?, worse_than_active_by: worse? })
+    let latency = guard(&raw.latency, |section| latency_guard(problems, &at.key("latency", section), &section.value));
+    let service_latency = guard(&raw.service_latency, |section| {
+        latency_guard(problems, &at.key("serviceLatency", section), &section.value)
     });
     let blind_spots = guard(&raw.blind_spots, |section| {
         let (at, text) = (at.key("blindSpots", section), &section.value.at_most);
@@ -121,12 +119,23 @@ fn judged(problems: &mut Problems, at: &Place, raw: &RawGuards) -> Option<judge:
         let worse = problems.needed(&at, "worseThanActiveBy", text, wanted, |text| share(text, 50, "0.1%"))?;
         Some(Findings { worse_than_active_by: worse })
     });
-    let (Some(span_loss), Some(error_rate), Some(latency), Some(blind_spots), Some(findings)) =
-        (span_loss, error_rate, latency, blind_spots, findings)
-    else {
-        return None;
-    };
-    Some(judge::Guards { span_loss, error_rate, latency, blind_spots, findings, metrics: Vec::new() })
+    Some(judge::Guards {
+        span_loss: span_loss?,
+        error_rate: error_rate?,
+        latency: latency?,
+        service_latency: service_latency?,
+        blind_spots: blind_spots?,
+        findings: findings?,
+        metrics: Vec::new(),
+    })
+}
+
+fn latency_guard(problems: &mut Problems, at: &Place, raw: &RawLatency) -> Option<Latency> {
+    let point = problems.needed(at, "quantile", &raw.quantile, "a quantile, such as 0.99", quantile);
+    let wanted = "a percentage with its sign, such as 20%";
+    let read = |text: &str| share(text, 1_000, "20%");
+    let worse = problems.needed(at, "worseThanActiveBy", &raw.worse_than_active_by, wanted, read);
+    Some(Latency { quantile: point?, worse_than_active_by: worse? })
 }
 
 /// A guard that is not there is not read; one that is there must be readable.

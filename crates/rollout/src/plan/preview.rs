@@ -347,7 +347,8 @@ fn approval(plan: &Plan) -> String {
 }
 
 fn rolls_back(plan: &Plan) -> Vec<String> {
-    let judge::Guards { span_loss, error_rate, latency, blind_spots, findings, metrics: _ } = &plan.guards.judged;
+    let judge::Guards { span_loss, error_rate, latency, service_latency, blind_spots, findings, metrics: _ } =
+        &plan.guards.judged;
     let points = |share: f64| Percent(share).to_string();
     [
         span_loss
@@ -360,6 +361,13 @@ fn rolls_back(plan: &Plan) -> Vec<String> {
         latency.as_ref().map(|guard| {
             let (quantile, by) = (guard.quantile, points(guard.worse_than_active_by));
             format!("latency: green slower than blue, at quantile {quantile} by more than {by}")
+        }),
+        service_latency.as_ref().map(|guard| {
+            let (quantile, by) = (guard.quantile, points(guard.worse_than_active_by));
+            format!(
+                "serviceLatency: a call or an operation that takes longer in green's traces than in blue's, or is called \
+                 more often, at quantile {quantile} by more than {by}"
+            )
         }),
         blind_spots.as_ref().map(|guard| {
             let most = guard.at_most;
@@ -399,9 +407,10 @@ fn on_inconclusive(plan: &Plan) -> String {
     }
 }
 
-/// Blind spots and findings alarm; promotion needs one of the others.
+/// Service latency, blind spots and findings alarm; promotion needs one of the others.
 fn can_be_proved(plan: &Plan) -> bool {
-    let judge::Guards { span_loss, error_rate, latency, blind_spots: _, findings: _, metrics } = &plan.guards.judged;
+    let judge::Guards { span_loss, error_rate, latency, service_latency: _, blind_spots: _, findings: _, metrics } =
+        &plan.guards.judged;
     span_loss.is_some() || error_rate.is_some() || latency.is_some() || metrics.iter().any(|metric| metric.critical)
 }
 
@@ -433,6 +442,9 @@ fn notes(plan: &Plan) -> Vec<String> {
                 "what comes out is read from the trace stores, for {} of the traces: the forecast reckons with these alone",
                 plan.verified_share()
             )
+        }),
+        plan.guards.judged.service_latency.as_ref().map(|_| {
+            "how long serviceLatency takes depends on how often each call is made; the forecast leaves it out".to_owned()
         }),
         plan.guards.judged.blind_spots.as_ref().map(|_| {
             "how long blindSpots takes depends on how often each operation is called; the forecast leaves it out"

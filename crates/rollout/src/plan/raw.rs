@@ -139,6 +139,7 @@ raw! {
         span_loss: Section<RawAtMost>,
         error_rate: Section<RawWorse>,
         latency: Section<RawLatency>,
+        service_latency: Section<RawLatency>,
         blind_spots: Section<RawAtMost>,
         findings: Section<RawWorse>,
         drift: Section<RawEvery>,

@@ -65,6 +65,7 @@ fn the_example_of_the_design_means_what_it_says() {
         latency: Some(Latency { quantile: 0.99, worse_than_active_by: 0.2 }),
         blind_spots: Some(BlindSpots { at_most: 0 }),
         findings: None,
+        service_latency: None,
         metrics: Vec::new(),
     };
     let drift = Some(DriftGuard { every_ms: 30_000 });
@@ -96,6 +97,7 @@ fn every_optional_field_is_read() {
         ("  gates:", "  verification: { horizon: 20s, linger: 1s }\n  pin: 30s\n  gates:"),
         ("  gates:", "  traffic: { expected: 0.5/s, errors: 2% }\n  gates:"),
         ("    blindSpots:", "    findings: { worseThanActiveBy: 0.7% }\n    blindSpots:"),
+        ("    blindSpots:", "    serviceLatency: { quantile: 0.9, worseThanActiveBy: 50% }\n    blindSpots:"),
         ("config: [{ files: ./blue }]", "tap: b\n      backend: http://[::1]:4317"),
         ("otlp: { grpc: \"http://127.0.0.1:24317\" }", "otlp: { http: http://green.example:4318 }"),
     ]);
@@ -105,6 +107,8 @@ fn every_optional_field_is_read() {
     assert_eq!(plan.traffic, Traffic { expected_traces_per_s: Some(0.5), errors: 0.02 });
     assert_eq!(plan.pin_ms, 30_000);
     assert_eq!(plan.guards.judged.findings.map(|guard| guard.worse_than_active_by), Some(0.007));
+    let timed = plan.guards.judged.service_latency;
+    assert_eq!(timed, Some(Latency { quantile: 0.9, worse_than_active_by: 0.5 }));
     let PerEnvironment { blue, green } = plan.environments;
     assert_eq!((blue.upstream.tap.as_str(), blue.upstream.backend.as_deref()), ("b", Some("http://[::1]:4317")));
     assert_eq!((blue.config, green.upstream.protocol), (Vec::new(), Protocol::Http));

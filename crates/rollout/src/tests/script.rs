@@ -6,7 +6,7 @@ use model::{ArmCounts, BlindSpotCount, Check, Counters, Environment, Exponential
 use model::{
     Observation, OperationCounts, OperationLatency, PerEnvironment, Reading, RootOperation, RouteKey, SlowTrace,
 };
-use model::{Subject, TraceId, UnixMillis};
+use model::{ServiceTimes, ShortHistogram, Subject, TraceId, UnixMillis};
 use std::fmt::Write;
 
 pub const PLAN: &str = r#"
@@ -129,7 +129,7 @@ impl Run {
                 self.happen(Event::Restarted);
             }
             "wait" => (0..number()).for_each(|_| self.second(None)),
-            "good" | "lossy" | "blind" | "uneven" | "slow" | "idle" | "skewed" | "skewed-lossy" => {
+            "good" | "lossy" | "blind" | "uneven" | "slow" | "slow-call" | "idle" | "skewed" | "skewed-lossy" => {
                 (0..number()).for_each(|_| self.second(Some(word)))
             }
             "canary" => self.happen(Event::CanaryFollowed(Box::new(super::canary::of(rest, self.now)))),
@@ -234,6 +234,10 @@ impl Run {
         }
         let from = self.observed;
         // Two operations with a quarter of the traces each.
+        let call = if kind == "slow-call" { 72 } else { 60 };
+        let times = |traces: u64, bucket: i32| {
+            ShortHistogram(ExponentialHistogram([(bucket, traces)].into_iter().filter(|it| it.1 > 0).collect()))
+        };
         let operation = |name: &str, slower: i32, latency_us| {
             let latency = |traces: u64, slower| OperationLatency {
                 latency_us: ExponentialHistogram(
@@ -259,6 +263,12 @@ impl Run {
                 operation("GET /", 0, 1_000),
                 operation("GET /cart", if kind == "slow" { 12 } else { 0 }, 90_000),
             ],
+            services: vec![ServiceTimes {
+                subject: Subject::Edge { from: "shop".into(), to: "payment".into() },
+                time_us: PerEnvironment { blue: times(blue, 60), green: times(green, call) },
+                calls: Some(PerEnvironment { blue: times(blue, 28), green: times(green, 28) }),
+                slowest: Some(SlowTrace { trace: TraceId([0xce; 16]), latency_us: 70_000, assigned: from }),
+            }],
             ..Observation::of_nothing(self.batch, from, self.observed)
         })
     }

@@ -67,12 +67,27 @@ impl Deletions {
     }
 }
 
+/// The digest that a path is called by; `None` for one that is called otherwise.
+fn digest_in_name(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    let is_digest = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_digest.then(|| format!("sha256:{name}"))
+}
+
+/// A blob that is called by a digest must have it.
+pub(super) fn check_name(path: &Path, bytes: &[u8]) -> Result<(), Failed> {
+    let digest = store::evidence_digest(bytes);
+    match digest_in_name(path).is_some_and(|named| named != digest) {
+        true => Err(Failed::not_verified(anyhow!("{}: what is in it has the digest {digest}", path.display()))),
+        false => Ok(()),
+    }
+}
+
 /// Of a path that should be a blob and where nothing is: what became of it, as far as the ledger beside the folder of
 /// evidence says. `None` for any other path.
 pub(super) fn gone(path: &Path, key: Option<&str>) -> Option<Failed> {
-    let name = path.file_name()?.to_str()?;
-    let is_digest = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if !is_digest || path.exists() {
+    let digest = digest_in_name(path)?;
+    if path.exists() {
         return None;
     }
     let dir = std::path::absolute(path).ok()?.parent()?.with_file_name(crate::system::LEDGER_DIR);
@@ -80,7 +95,7 @@ pub(super) fn gone(path: &Path, key: Option<&str>) -> Option<Failed> {
     let deletions = opened.and_then(|opened| Deletions::read(&opened, 0));
     let shown = path.display();
     Some(match deletions {
-        Ok(deletions) => match deletions.of(&format!("sha256:{name}")) {
+        Ok(deletions) => match deletions.of(&digest) {
             Some(deletion) => Failed::usage(format!("{shown}: this evidence was {}", deletion.words())),
             None => Failed::usage(format!("{shown}: no such evidence, and the ledger says of no deletion of it")),
         },

@@ -17,6 +17,7 @@ fn watching(taken_back: u32) -> Option<Watching> {
         taken_back,
         canary_every_ms: None,
         transformations: PerEnvironment::default(),
+        times_services: false,
     })
 }
 

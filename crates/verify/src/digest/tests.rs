@@ -1,4 +1,5 @@
 use super::*;
+use crate::vocabulary::type_of;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 

@@ -3,7 +3,7 @@
 use super::{Batch, Verifier, lingers_until};
 use crate::share::Share;
 use crate::tally::{Closing, Tally};
-use crate::trace::{Span, Standing, Trace};
+use crate::trace::{SPAN_WEIGHT, Span, Standing, Trace};
 use model::{Environment, Observation, PerEnvironment, UnixMillis};
 
 /// Observations of batches without a trace that one call gives at most: a minute of batches of 1 s. After a longer
@@ -56,7 +56,7 @@ impl Verifier {
                     continue;
                 }
                 let Some(trace) = traces.remove(id) else { continue };
-                self.spans -= trace.weight();
+                self.weight -= trace.weight();
                 self.closed[environment].insert(trace.hash);
                 let closing = self.closing(environment, *id, trace);
                 // What began while not everything was told may be a trace that began before.
@@ -70,13 +70,13 @@ impl Verifier {
             self.counted.left_out[environment] += left_out[environment];
         }
         self.remember_lost(number, &judged);
-        let mut tally = Tally::new(self.keyed, &self.roots);
+        let mut tally = Tally::new(self.keyed, &self.ever);
         for (position, closing) in judged.iter().enumerate() {
             let environment = closing.environment;
             tally.judge(position, closing, &self.strays[environment], self.meant[environment].samples, &self.words);
         }
-        let ever = (&mut self.subjects, &mut self.roots);
-        let (mut observation, examples) = tally.finish(number, self.config.batch_ms, left_out, ever, &self.words);
+        let (mut observation, examples) =
+            tally.finish(number, self.config.batch_ms, left_out, &mut self.ever, &self.words);
         for environment in Environment::BOTH {
             observation.arms[environment].assigned = assigned[environment];
         }
@@ -100,6 +100,7 @@ impl Verifier {
     }
 
     fn closing(&self, environment: Environment, id: model::TraceId, mut trace: Trace) -> Closing {
+        trace.unsettle_all();
         let unsent_until = match trace.standing {
             Standing::Assigned => lingers_until(self.config, trace.batch),
             Standing::Held | Standing::LeftOut | Standing::Residue => UnixMillis(u64::MAX),
@@ -122,7 +123,7 @@ impl Verifier {
         for span in trace.spans.iter().filter(waits) {
             residue.add(*span, self.keyed);
         }
-        self.spans += residue.weight();
+        self.weight += residue.weight();
         self.batches.entry(residue.batch).or_default().traces[environment].push(id);
         self.traces[environment].insert(id, residue);
     }
@@ -131,7 +132,9 @@ impl Verifier {
     fn tidy(&mut self, now: UnixMillis) {
         Environment::BOTH.into_iter().for_each(|environment| self.closed[environment].advance(now));
         // Twice a quarter is half of the bound: the share does not swing.
-        if self.spans < self.config.max_spans / 4 && self.pace.rate() < self.config.max_rate / 4 {
+        if self.weight < self.config.max_spans.saturating_mul(SPAN_WEIGHT) / 4
+            && self.pace.rate() < self.config.max_rate / 4
+        {
             self.note_share();
             self.share.double(now, self.age_ms(), self.config.batch_ms);
         }
@@ -139,10 +142,9 @@ impl Verifier {
             return;
         }
         let mut used = self.words.nothing_in_use();
-        self.subjects.mark(&mut used);
-        self.roots.mark(&mut used);
+        self.ever.mark(&mut used);
         let traces = Environment::BOTH.into_iter().flat_map(|environment| self.traces[environment].values());
-        for span in traces.flat_map(|trace| &trace.spans) {
+        for span in traces.flat_map(Trace::all_spans) {
             used.name(span.service);
             used.name(span.operation);
             for content in [span.sent(), span.came_out()] {

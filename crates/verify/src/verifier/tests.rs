@@ -10,6 +10,7 @@ mod content;
 mod reference;
 mod roots;
 mod script;
+mod services;
 mod structure;
 
 use script::{Event, Line, parse};
@@ -51,7 +52,7 @@ fn check(script: &str, expected: &str) {
     let lines = |text: &str| text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
     let (found, expected): (Vec<String>, Vec<String>) = (lines(&render(&observations)), lines(expected));
     assert_eq!(found, expected, "\n{}", found.join("\n"));
-    assert_eq!(verifier.stats().spans_in_flight, 0, "everything is closed");
+    assert_eq!(verifier.stats().counted_spans, 0, "everything is closed");
 }
 
 /// One line for each arm that counted something, for each finding and each blind spot.

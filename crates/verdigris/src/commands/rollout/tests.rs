@@ -44,7 +44,7 @@ fn status_tells_of_canaries_and_marks_a_leak() {
         text.lines().filter(is_of_them).map(str::to_owned).collect()
     };
     assert_eq!(canaries(&report), [""; 0]);
-    let in_clear = |secret: Secret, blue: u64| rollout::InClear {
+    let in_clear = |secret: Secret, blue: u64| InClear {
         secret,
         canaries: PerEnvironment { blue, green: 3 },
         came_out_in: PerEnvironment { blue: (blue > 0).then_some(CanaryPlace::Name), green: Some(CanaryPlace::Status) },

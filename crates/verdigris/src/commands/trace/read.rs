@@ -5,9 +5,8 @@
 
 use super::decode::decode;
 use super::evidence::RawExample;
-use crate::commands::evidence::gone;
+use crate::commands::evidence::{check_name, gone};
 use crate::describe::Failed;
-use anyhow::anyhow;
 use model::TraceId;
 use otlp::legacy::{Format, jaeger_answer_to_otlp};
 use otlp::{Signal, Splitter, Unit};
@@ -88,7 +87,7 @@ pub(super) fn file(path: &Path) -> Result<Input, Failed> {
     }
     let contents = understand(&bytes).map_err(|why| name.refused(why))?;
     if let Contents::Evidence(_) = contents {
-        check_digest(path, &bytes)?;
+        check_name(path, &bytes)?;
     }
     Ok(Input { name, contents })
 }
@@ -97,17 +96,6 @@ fn bounded(from: impl Read) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-/// A blob that is called by a digest must have it.
-fn check_digest(path: &Path, bytes: &[u8]) -> Result<(), Failed> {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let is_digest = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let digest = store::evidence_digest(bytes);
-    match is_digest && digest != format!("sha256:{name}") {
-        true => Err(Failed::not_verified(anyhow!("{}: what is in it has the digest {digest}", path.display()))),
-        false => Ok(()),
-    }
 }
 
 /// Reads a file of which only spans are wanted.

@@ -83,6 +83,7 @@ impl Scene {
             canary_every_ms: None,
             transformations: PerEnvironment::default(),
             taken_back: 0,
+            times_services: false,
         };
         let config = verify::Config {
             batch_ms: watching.batch_ms,

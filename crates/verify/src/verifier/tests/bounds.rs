@@ -39,7 +39,7 @@ pub(super) fn mirror(verifier: &mut Verifier, traces: std::ops::Range<u64>, at_m
             for span in 1..=3 {
                 acknowledged(verifier, environment, at_ms, &fact(trace, span, "pay", &[("x", b"")]));
                 verifier.out(environment, (at_ms + 1) * 1_000, &fact(trace, span, "pay", &[("x", b"")]));
-                assert!(verifier.stats().spans_in_flight <= verifier.config.max_spans);
+                assert!(verifier.stats().counted_spans <= verifier.config.max_spans);
             }
         }
     }
@@ -123,6 +123,27 @@ fn a_bound_of_nothing_verifies_nothing() {
     assert_eq!((observations[0].traces(), observations[0].left_out.green), (0, 10));
 }
 
+/// Nearly all spans come out as they were sent, and then wait for their batch: three and a quarter count as one.
+#[test]
+fn what_came_out_as_it_was_sent_takes_less_room() {
+    let mut verifier = Verifier::new(CONFIG, UnixMillis(0));
+    let span = |id| fact(1, id, "pay", &[("x", b"")]);
+    (0..130).for_each(|id| acknowledged(&mut verifier, Environment::Green, 10_000, &span(id)));
+    assert_eq!(verifier.stats().counted_spans, 131);
+    (0..130).for_each(|id| verifier.out(Environment::Green, 10_001_000, &span(id)));
+    assert_eq!((verifier.stats().counted_spans, verifier.stats().spans_in_flight), (41, 130));
+    // What is told of one of them later is told of that one.
+    (0..130).step_by(2).for_each(|id| verifier.out(Environment::Green, 10_002_000, &span(id)));
+    acknowledged(&mut verifier, Environment::Green, 10_500, &span(7));
+    verifier.sent(Environment::Green, Delivery::Refused, 10_600_000, &span(9));
+    assert_eq!(verifier.stats().counted_spans, 1 + 67 + 20);
+    let observation = &verifier.advance(UnixMillis(18_000))[0];
+    let found: Vec<_> = observation.findings.iter().map(|it| (it.check, it.spans.green)).collect();
+    assert_eq!(found, [(Check::ExportFailure, 1), (Check::DuplicatedSpan, 65)]);
+    assert_eq!(observation.arms.green.latency_us.0.keys().collect::<Vec<_>>(), [&79], "a millisecond");
+    assert_eq!(verifier.stats().counted_spans, 0);
+}
+
 #[test]
 fn a_trace_that_is_too_large_is_left_out() {
     let mut verifier = Verifier::new(Config { max_spans: 1 << 20, ..CONFIG }, UnixMillis(0));
@@ -143,20 +164,20 @@ fn a_trace_that_is_too_large_is_left_out() {
 fn hand_overs_that_wait_for_an_answer_are_bounded() {
     let unanswered = |verifier: &mut Verifier, trace, at_us| {
         verifier.sent(Environment::Green, Delivery::Unanswered, at_us, &fact(trace, 1, "pay", &[]));
-        assert!(verifier.stats().spans_in_flight <= verifier.config.max_spans);
+        assert!(verifier.stats().counted_spans <= verifier.config.max_spans);
     };
     let mut verifier = Verifier::new(Config { max_spans: 1 << 20, ..CONFIG }, UnixMillis(0));
     let most = MAX_SPANS_PER_TRACE as u64;
     (0..most).for_each(|step| unanswered(&mut verifier, 1, 10_000_000 + step));
-    assert_eq!(verifier.stats().spans_in_flight, 2 + MAX_SPANS_PER_TRACE);
+    assert_eq!(verifier.stats().counted_spans, 2 + MAX_SPANS_PER_TRACE);
     unanswered(&mut verifier, 1, 10_999_999);
-    assert_eq!(verifier.stats().spans_in_flight, 1, "it is left out");
+    assert_eq!(verifier.stats().counted_spans, 1, "it is left out");
     // Of all traces together they count as spans do.
     let mut verifier = Verifier::new(Config { max_spans: 500, ..CONFIG }, UnixMillis(0));
     (0..1_000).for_each(|step| unanswered(&mut verifier, step % 250, 10_000_000 + step));
     let arm = &verifier.advance(UnixMillis(18_000))[0].arms.green;
     assert!((1..200).contains(&arm.traces) && arm.events(Check::ExportFailure) == arm.traces, "{arm:?}");
-    assert_eq!(verifier.stats().spans_in_flight, 0);
+    assert_eq!(verifier.stats().counted_spans, 0);
 }
 
 #[test]
@@ -170,7 +191,7 @@ fn findings_and_subjects_that_do_not_fit_are_counted() {
     let observation = &verifier.advance(UnixMillis(18_000))[0];
     assert_eq!(observation.findings.len(), MAX_FINDINGS_PER_OBSERVATION);
     assert_eq!(observation.blind_spots.len(), MAX_SUBJECTS_PER_OBSERVATION);
-    assert_eq!(observation.omitted, 60 + 60);
+    assert_eq!(observation.omitted, 68 + 76);
     assert_eq!(observation.findings[0].operation, "op 99", "the most frequent first");
     assert_eq!(observation.blind_spots[0].unseen.green, 2);
     assert_eq!(observation.arms.green.events(Check::LostSpan), 101, "nothing is left out of the counts");
@@ -249,12 +270,12 @@ fn json_bytes(value: &impl serde::Serialize) -> usize {
 }
 
 /// As much as a batch can tell: names that take twice their length in JSON, every check in both environments, latencies
-/// all over a day, and eight operations.
+/// all over a day, eight operations, and as many calls and operations of services as are timed.
 #[test]
 fn the_largest_observation_fits_into_a_record() {
     const DAY_MS: u64 = 86_400_000;
     let config = Config { batch_ms: 6_000, horizon_ms: DAY_MS, max_spans: 1 << 20, ..CONFIG };
-    let mut verifier = Verifier::new(config, UnixMillis(0));
+    let mut verifier = Verifier::new(config, UnixMillis(0)).with_service_times();
     let name = |of: u64| format!("{of:03}{}", "\"\\".repeat(100));
     let resource: &[(&str, &[u8])] = &[("host.name", b"a")];
     let mut next = 0;
@@ -270,6 +291,16 @@ fn the_largest_observation_fits_into_a_record() {
             verifier.sent(environment, Delivery::Acknowledged, at_us, &sent);
             let refused = SpanFact { status: Status { code: 2, message: "" }, span: script::span(2), ..child };
             verifier.sent(environment, Delivery::Refused, at_us, &refused);
+            // A call that takes anything from a microsecond to a minute, once or many times.
+            let end_ns = (1u64 << (10 + of * 37 % 26)) + 1_000;
+            for call in 0..=(of % 3 * 35) as u8 {
+                let client =
+                    SpanFact { span: script::span(50 + call), parent: sent.span, start_ns: 1_000, end_ns, ..sent };
+                verifier.sent(environment, Delivery::Acknowledged, at_us, &client);
+                let (called, span) = (name(300 + of % 7), script::span(150 + call));
+                let server = SpanFact { service: &called, span, parent: client.span, end_ns: 1_000, ..client };
+                verifier.sent(environment, Delivery::Acknowledged, at_us, &server);
+            }
             if of % 5 == 0 {
                 let lost = SpanFact { span: script::span(3), ..child };
                 verifier.sent(environment, Delivery::Acknowledged, at_us, &lost);
@@ -296,6 +327,11 @@ fn the_largest_observation_fits_into_a_record() {
     assert!(observation.blind_spots.iter().all(|spot| json_bytes(spot) <= 550));
     assert!(observation.operations.iter().all(|operation| json_bytes(operation) <= 1_090));
     assert_eq!(observation.operations.len(), model::MAX_OPERATIONS_PER_OBSERVATION);
+    let calls = observation.services.iter().filter(|times| times.calls.is_some());
+    assert_eq!(calls.clone().count(), model::MAX_TIMED_CALLS);
+    assert!(calls.clone().all(|times| json_bytes(times) > 400), "they have times");
+    assert_eq!(observation.services.len(), model::MAX_TIMED_CALLS + model::MAX_TIMED_OPERATIONS);
+    assert!(observation.services.iter().all(|times| json_bytes(times) <= 1_180));
     let bytes = json_bytes(&observation);
     assert!(bytes < 64_000, "{bytes} bytes leave no room for the record around them");
 }

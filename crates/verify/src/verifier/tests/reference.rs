@@ -351,7 +351,7 @@ proptest! {
         let mut naive = Naive::default();
         lines.iter().for_each(|line| naive.call(line));
         let (observations, verifier) = observe(&lines);
-        prop_assert_eq!(verifier.stats().spans_in_flight, 0);
+        prop_assert_eq!(verifier.stats().counted_spans, 0);
         for observation in &observations {
             let mut half = observation.blue_half.clone().unwrap();
             half.slowest = None;

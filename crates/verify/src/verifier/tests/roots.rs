@@ -1,7 +1,7 @@
 //! Latency by root operation.
 
 use super::*;
-use crate::root::TRACES_TO_BE_CHOSEN;
+use crate::frequent::TRACES_TO_BE_CHOSEN;
 use model::{OperationCounts, RootOperation, SlowTrace};
 
 fn number(trace: u64) -> TraceId {

@@ -1,7 +1,7 @@
 //! Where recorded evidence comes from: a ledger, a file of its records, or a blob.
 
 use crate::cli::{LedgerAt, Replay};
-use crate::commands::evidence::gone;
+use crate::commands::evidence::{check_name, gone};
 use crate::commands::ledger::{Opened, open};
 use crate::describe::{Failed, read_text};
 use anyhow::anyhow;
@@ -30,24 +30,13 @@ pub(super) fn read(command: &Replay) -> Result<Source, Failed> {
     match JudgeEvidence::from_bytes(text.as_bytes()) {
         Ok(evidence) => {
             let evidence = Box::new(evidence);
-            check_name(path, &text)?;
+            check_name(path, text.as_bytes())?;
             Ok(Source::Blob(evidence))
         }
         Err(error) if text.starts_with("{\"assessment\":") => {
             Err(Failed::not_verified(anyhow!("{}: {error}", path.display())))
         }
         Err(_) => records(path, &text),
-    }
-}
-
-/// A blob that is called by a digest must have it.
-fn check_name(path: &Path, text: &str) -> Result<(), Failed> {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let is_digest = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let digest = store::evidence_digest(text.as_bytes());
-    match is_digest && digest != format!("sha256:{name}") {
-        true => Err(Failed::not_verified(anyhow!("{}: what is in it has the digest {digest}", path.display()))),
-        false => Ok(()),
     }
 }
 

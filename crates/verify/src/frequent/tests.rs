@@ -1,19 +1,25 @@
 use super::*;
+use crate::subject::RootId;
 use crate::vocabulary::Bounds;
+use model::MAX_OPERATIONS_PER_OBSERVATION;
 
 struct Shop {
     words: Vocabulary,
-    roots: Roots,
+    roots: Frequent<RootId>,
 }
 
 impl Shop {
     fn new() -> Shop {
         let keyed = Keyed([3; 16]);
-        Shop { words: Vocabulary::new(keyed, Bounds::FULL), roots: Roots::new(keyed) }
+        Shop {
+            words: Vocabulary::new(keyed, Bounds::FULL),
+            roots: Frequent::new(keyed, MAX_OPERATIONS_PER_OBSERVATION),
+        }
     }
 
     fn batch(&mut self, traces: &[(&str, u64)]) {
-        let root = |words: &mut Vocabulary, name: &str| (words.name("shop"), words.name(name));
+        let root =
+            |words: &mut Vocabulary, name: &str| RootId { service: words.name("shop"), operation: words.name(name) };
         let counted: Vec<_> = traces.iter().map(|(name, traces)| (root(&mut self.words, name), *traces)).collect();
         self.roots.count(counted, &self.words);
     }
