@@ -51,6 +51,8 @@ pub struct Watching {
     /// How often the controller took the ledger back from another process: what that one saw is missing here, so
     /// verification begins anew.
     pub taken_back: u32,
+    /// How often canaries are planted, in milliseconds; `None` if they are not.
+    pub canary_every_ms: Option<u64>,
     /// What each environment's pipeline is meant to change.
     pub transformations: PerEnvironment<Transformations>,
     /// Whether calls and operations of services are timed.
@@ -89,6 +91,7 @@ impl Watching {
             queries: PerEnvironment::from_fn(|environment| query(environment).map(|query| query.under(base_dir))),
             counted: counted.collect(),
             taken_back,
+            canary_every_ms: state.plan.canary.map(|canary| canary.every_ms),
             transformations: PerEnvironment::from_fn(|environment| {
                 state.plan.environments[environment].transformations.clone()
             }),
@@ -213,6 +216,11 @@ impl Controller {
             Input::Measured { rollout, metric, measurement } => {
                 if self.runs(&rollout) {
                     self.happened(Event::Measured { metric, measurement }, SELF);
+                }
+            }
+            Input::CanaryFollowed { rollout, canary } => {
+                if self.runs(&rollout) {
+                    self.happened(Event::CanaryFollowed(canary), SELF);
                 }
             }
             Input::Start { yaml, base_dir, by, reply } => answer(reply, self.start(&yaml, base_dir, by)),

@@ -1,6 +1,6 @@
 //! How others reach the controller.
 
-use model::{BasisPoints, Environment, GateResult, Measurement, Observation, UnixMillis};
+use model::{BasisPoints, Canary, Environment, GateResult, Measurement, Observation, UnixMillis};
 use rollout::plan::{GateName, PlanErrors};
 use rollout::{Command, Principal, Progress, Report, RolloutId};
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,13 @@ pub enum Input {
         metric: String,
         /// With what.
         measurement: Measurement,
+    },
+    /// A canary of a rollout was followed to its end.
+    CanaryFollowed {
+        /// Of which rollout.
+        rollout: RolloutId,
+        /// What became of it.
+        canary: Box<Canary>,
     },
     /// Somebody starts a rollout.
     Start {

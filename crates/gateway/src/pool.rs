@@ -165,6 +165,15 @@ impl Pool {
         self.export_except(export, 0).await
     }
 
+    /// Sends one trace's request to the best endpoint for it, without a turn, a pin, or a note of what becomes of it.
+    pub(crate) async fn plant(&self, trace: TraceId, message: Bytes, patience: Duration) -> Outcome {
+        let Some(endpoint) = self.endpoint(self.best(score_base(&trace), self.usable(), 0)) else {
+            return Outcome::unavailable("the environment has no endpoint".to_owned());
+        };
+        let planted = endpoint.client.try_export(Signal::Traces, message, None, patience).await;
+        planted.unwrap_or_else(|NotSent(reason)| Outcome::unavailable(reason))
+    }
+
     /// The same without the places in `except`, one bit each.
     async fn export_except(&self, export: Export, except: Places) -> Outcome {
         let parts = self.split(&export, except);

@@ -3,6 +3,7 @@
 //! Pure: no clock, no randomness, no I/O, no async, no logging. Every other crate of ours may depend on this one;
 //! this one depends on none of them.
 
+mod canary;
 mod causes;
 mod environment;
 mod gate;
@@ -15,6 +16,7 @@ mod service;
 mod transport;
 mod unit;
 
+pub use canary::{Canary, CanaryFate, CanaryPlace, CanarySite, Leak, MAX_CANARY_KEY_CHARACTERS, Secret, SecretKind};
 pub use causes::{quoted, with_causes};
 pub use environment::{Environment, PerEnvironment};
 pub use gate::{GateResult, GateVerdict};

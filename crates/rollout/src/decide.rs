@@ -3,12 +3,14 @@
 //! It never acts. The caller records the event and the decisions, and only then takes the actions (invariant 1).
 
 mod advance;
+mod canary;
 mod command;
 mod guard;
 mod measured;
 
 pub(crate) use measured::batch_of;
 
+use crate::canary::Canaries;
 use crate::event::{Action, Cause, Decision, Event, HoldReason, Outcome, Shift, Start};
 use crate::plan::{Plan, Step as PlanStep};
 use crate::state::{DriftGuardState, Halt, MetricState, Phase, Stage, State};
@@ -86,6 +88,7 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
             .drift
             .as_ref()
             .map(|guard| DriftGuardState { due: now.plus_ms(guard.every_ms), running: None }),
+        canaries: Canaries::default(),
         metrics: plan.guards.sources.iter().map(|source| MetricState::new(&source.metric, now)).collect(),
     };
     let mut decider = Decider { state, now, decisions: Vec::new(), actions: Vec::new() };
@@ -133,6 +136,7 @@ impl Decider {
             Event::GateFinished { gate, run, result } => self.gate_finished(*gate, *run, result),
             Event::Applied { generation, torn } => self.applied(*generation, *torn),
             Event::Measured { metric, measurement } => self.measured(metric, measurement),
+            Event::CanaryFollowed(canary) => self.canary_followed(canary),
             Event::Commanded { command, by } => self.command(command, by),
             Event::Restarted => self.restarted(),
         }

@@ -3,7 +3,7 @@
 use crate::plan::{GateName, Plan};
 use judge::Assessment;
 use model::{
-    BasisPoints, Environment, GateResult, GateVerdict, Measurement, Observation, Pins, RouteKey, RouteTable,
+    BasisPoints, Canary, Environment, GateResult, GateVerdict, Measurement, Observation, Pins, RouteKey, RouteTable,
     ShortDuration, TraceId, Upstream,
 };
 use serde::{Deserialize, Serialize};
@@ -122,6 +122,8 @@ pub enum Event {
         /// What came of it.
         measurement: Measurement,
     },
+    /// A canary was followed to its end.
+    CanaryFollowed(Box<Canary>),
     /// The gateway routes by this generation now.
     Applied {
         /// The generation.
@@ -172,7 +174,7 @@ impl From<&RouteTable> for Shift {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cause {
-    /// The guard, gate or command: `blindSpots`, `drift`, `operator`.
+    /// The guard, gate or command: `blindSpots`, `drift`, `canary`, `operator`.
     pub guard: String,
     /// What was found, in words.
     pub finding: String,

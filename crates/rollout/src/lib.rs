@@ -8,6 +8,7 @@ pub mod plan;
 pub mod rehearsal;
 pub mod rejudge;
 
+mod canary;
 mod decide;
 mod event;
 mod evidence;
@@ -18,6 +19,7 @@ mod report;
 mod state;
 mod steady;
 
+pub use canary::{Canaries, ENOUGH as ENOUGH_CANARIES, InClear};
 pub use decide::{Step, judge_config, start, step};
 pub use event::{Action, Cause, Command, Decision, Event, HoldReason, Outcome, Principal, RolloutId, Shift, Start};
 pub use evidence::{JudgeEvidence, JudgeEvidenceError};

@@ -4,6 +4,7 @@
 //! A `Plan` that exists is a plan that may run: every rule is checked while it is made. It is stored in ledger records
 //! as JSON, and approvals bind to its [`Plan::digest`]. Nothing here reads a file, a clock or the network.
 
+mod canary;
 mod endpoint;
 mod environments;
 mod error;
@@ -20,6 +21,7 @@ mod text_or;
 mod transformations;
 mod typed;
 
+pub use canary::{CanaryPlan, OnLeak};
 pub use error::{PlanError, PlanErrors};
 pub use text_or::TextOr;
 pub use transformations::{AttributeChanges, SpanPart, TimeUnit, Transformations};
@@ -94,6 +96,9 @@ pub struct Plan {
     pub analysis: Analysis,
     /// How long a span may take to come out.
     pub verification: Verification,
+    /// How canaries are planted; `None` if they are not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub canary: Option<CanaryPlan>,
     /// What traffic is expected; only forecasts are made from it.
     pub traffic: Traffic,
     /// How long after its last span a trace stays in the environment where it began, in milliseconds.

@@ -1,5 +1,6 @@
 //! Where a rollout stands, in words and numbers: what every view shows.
 
+use crate::canary::Canaries;
 use crate::event::{Cause, HoldReason, Outcome, RolloutId};
 use crate::found::{self, GroupReport};
 use crate::plan::Step as PlanStep;
@@ -54,6 +55,8 @@ pub struct Report {
     pub noise: Option<NoiseAssessment>,
     /// What was found, the most telling first: what green shows most beyond blue, and before its consequences.
     pub findings: Vec<GroupReport>,
+    /// What became of the canaries; none where the plan has none planted.
+    pub canaries: Option<Canaries>,
     /// Why it was rolled back.
     pub cause: Option<Cause>,
     /// When the rollback or the promotion was decided.
@@ -138,6 +141,7 @@ pub fn report(state: &State, now: UnixMillis) -> Report {
         assessment: state.assessment.clone(),
         noise: noise(state),
         findings: found::report(state),
+        canaries: state.plan.canary.map(|_| state.canaries.clone()),
         cause,
         decided_at: state.decided_at,
         ended_at,

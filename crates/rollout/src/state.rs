@@ -1,5 +1,6 @@
 //! Where a rollout stands.
 
+use crate::canary::Canaries;
 use crate::event::{Cause, HoldReason, Outcome, Principal, RolloutId};
 use crate::found::Group;
 use crate::plan::{GateName, Plan};
@@ -71,6 +72,8 @@ pub struct State {
     pub gate_runs: u32,
     /// When the drift guard runs next, and the run that is under way.
     pub drift_guard: Option<DriftGuardState>,
+    /// What became of the canaries.
+    pub canaries: Canaries,
     /// The metrics from outside, in the plan's order.
     pub metrics: Vec<MetricState>,
 }

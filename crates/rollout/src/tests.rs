@@ -1,5 +1,6 @@
 //! Rollouts as scripts in, transcripts out.
 
+mod canary;
 mod evidence;
 mod metrics;
 mod noise;

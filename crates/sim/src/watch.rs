@@ -279,6 +279,7 @@ impl Followed {
             Some(Event::GateFinished { gate, result, .. }) => {
                 by_plan || result.verdict == GateVerdict::Fail && cause.guard == gate.name()
             }
+            Some(Event::CanaryFollowed(_)) => cause.guard == "canary",
             Some(Event::Commanded { command: Command::Rollback { .. }, .. }) => cause.guard == "operator",
             Some(
                 Event::Tick

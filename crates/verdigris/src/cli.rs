@@ -104,6 +104,8 @@ pub enum Fault {
     AttributeDrop,
     /// One attribute of one service comes out masked.
     Mask,
+    /// Secrets come out that should be masked.
+    Leak,
     /// The spans of one service get another parent.
     Reparent,
     /// Everything comes out late.

@@ -1,6 +1,7 @@
 //! From what passes the gateway to observations: a thread of its own, so that verification never blocks traffic
 //! (invariant 5). What comes out of an environment without a tap is read from its trace store ([`stores`]).
 
+mod canaries;
 mod learning;
 mod meant;
 mod parity;
@@ -9,10 +10,11 @@ mod stores;
 pub use learning::{Learning, Taught};
 
 use crate::clock;
+use canaries::Canaries;
 use control::{Handle, Input, Watching};
-use gateway::{Outcome, Role, View, ViewShare};
+use gateway::{Gateway, Outcome, Role, View, ViewShare};
 use learning::Lessons;
-use model::{Environment, TraceId, UnixMillis};
+use model::{Environment, SpanId, TraceId, UnixMillis};
 use otlp::for_each_span;
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -70,7 +72,7 @@ pub fn spawn(
     watching: watch::Receiver<Option<Watching>>,
     handle: Handle,
     examples: Examples,
-    share: Arc<ViewShare>,
+    (gateway, share): (Gateway, Arc<ViewShare>),
     alone: watch::Receiver<bool>,
     taught: Taught,
 ) -> std::io::Result<oneshot::Receiver<Infallible>> {
@@ -81,9 +83,23 @@ pub fn spawn(
     // Stores are asked where the traffic is served: this thread may wait for nobody.
     let asking = tokio::runtime::Handle::current();
     std::thread::Builder::new().name("verify".to_owned()).spawn(move || {
-        let (current, stores, lessons) = (None, None, Lessons::new(taught, max_rate));
-        let observer =
-            Observer { views, watching, handle, examples, share, alone, current, stores, asking, max_rate, lessons };
+        let (current, stores, canaries) = (None, None, None);
+        let lessons = Lessons::new(taught, max_rate);
+        let observer = Observer {
+            views,
+            watching,
+            handle,
+            examples,
+            gateway,
+            share,
+            alone,
+            current,
+            stores,
+            canaries,
+            asking,
+            max_rate,
+            lessons,
+        };
         runtime.block_on(observer.run());
         drop(ending);
     })?;
@@ -95,11 +111,14 @@ struct Observer {
     watching: watch::Receiver<Option<Watching>>,
     handle: Handle,
     examples: Examples,
+    gateway: Gateway,
     share: Arc<ViewShare>,
     alone: watch::Receiver<bool>,
     current: Option<(Watching, Verifier)>,
     /// The trace stores of the rollout that is watched, if its plan has any.
     stores: Option<Stores>,
+    /// Its canaries, if it has any planted.
+    canaries: Option<Canaries>,
     asking: tokio::runtime::Handle,
     max_rate: u64,
     lessons: Lessons,
@@ -149,6 +168,9 @@ impl Observer {
             return;
         }
         self.stores = wanted.as_ref().and_then(|watching| Stores::of(watching, self.asking.clone()));
+        let canaries =
+            |watching: &Watching| Canaries::of(watching, &self.gateway, self.asking.clone(), clock::random::<8>);
+        self.canaries = wanted.as_ref().and_then(canaries);
         self.current = wanted.map(|watching| {
             let config = Config {
                 batch_ms: watching.batch_ms,
@@ -177,7 +199,7 @@ impl Observer {
     fn take(&mut self, view: &View) {
         self.lessons.take(view);
         let Some((_, verifier)) = &mut self.current else { return };
-        let stores = &mut self.stores;
+        let (stores, canaries) = (&mut self.stores, &mut self.canaries);
         let read = match view {
             View::Sent { environment, role, message, handed_over_us, outcome, .. } => {
                 let (delivery, at_us) = (delivery(outcome), *handed_over_us);
@@ -205,7 +227,17 @@ impl Observer {
                 Ok(())
             }
             View::Out { environment, message, at_us } => {
-                for_each_span(message, |span| verifier.out(*environment, *at_us, &fact(span)))
+                let mut canary_spans: Vec<(TraceId, SpanId)> = Vec::new();
+                let read = for_each_span(message, |span| match canaries {
+                    Some(canaries) if canaries.include(span.trace_id) => {
+                        canary_spans.push((span.trace_id, span.span_id));
+                    }
+                    Some(_) | None => verifier.out(*environment, *at_us, &fact(span)),
+                });
+                if let Some(canaries) = canaries {
+                    canaries.came_out(*environment, &canary_spans, message);
+                }
+                read
             }
             View::Missed { .. } => {
                 verifier.missed(clock::now());
@@ -230,6 +262,12 @@ impl Observer {
         let observations = verifier.advance(now);
         let ceiling = verifier.ceiling().min(self.stores.as_ref().map_or(u64::MAX, Stores::ceiling));
         self.lessons.show(&self.share, Some(ceiling), clock::now());
+        if let Some(canaries) = &mut self.canaries {
+            for canary in canaries.advance(now, ceiling) {
+                let rollout = watching.rollout.clone();
+                self.handle.tell(Input::CanaryFollowed { rollout, canary: Box::new(canary) }).await;
+            }
+        }
         for observation in observations {
             let found = observation.findings.iter().filter_map(|finding| finding.example);
             let unseen = observation.blind_spots.iter().filter_map(|spot| spot.example);

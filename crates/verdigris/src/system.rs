@@ -138,7 +138,8 @@ impl System {
         };
         let share = Arc::new(ViewShare::default());
         let (learning, taught) = Learning::new(table.clone(), watching.clone(), inherited.gone.clone());
-        let verified = observe::spawn(views, watching, handle.clone(), noted, share.clone(), inherited.gone, taught);
+        let beside = (gateway.clone(), share.clone());
+        let verified = observe::spawn(views, watching, handle.clone(), noted, beside, inherited.gone, taught);
         let verified = verified.context("the verification thread")?;
         let controller = spawn_controller(controller)?;
         let (stop_gateway, stopping) = oneshot::channel();

@@ -6,6 +6,7 @@ mod endpoints;
 mod hanging;
 mod life;
 mod old_senders;
+mod planting;
 mod ports;
 mod receiving;
 mod routing;

@@ -1,6 +1,7 @@
 //! What a plan would do, step by step, before anything starts: the traffic that each step moves, how long each proof
 //! takes at the expected traffic, what rolls back, how long it lasts. A forecast decides nothing.
 
+mod canary;
 mod forecast;
 mod outside;
 mod words;
@@ -392,6 +393,7 @@ fn rolls_back(plan: &Plan) -> Vec<String> {
     .into_iter()
     .flatten()
     .chain(outside::rolls_back(plan))
+    .chain(canary::rolls_back(plan))
     .collect()
 }
 
@@ -452,5 +454,6 @@ fn notes(plan: &Plan) -> Vec<String> {
     .into_iter()
     .flatten()
     .chain(outside::notes(plan))
+    .chain(canary::note(plan))
     .collect()
 }

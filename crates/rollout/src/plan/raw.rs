@@ -39,6 +39,8 @@ pub(super) fn options() -> Options {
             max_alias_expansions_per_anchor: 100,
         },
         with_snippet: false,
+        // YAML 1.2: `off` is a word, as it is where a text is asked for.
+        strict_booleans: true,
     }
 }
 
@@ -66,6 +68,7 @@ raw! {
         guards: Section<RawGuards>,
         analysis: Section<RawAnalysis>,
         verification: Section<RawVerification>,
+        canary: Section<TextOr<RawCanary>>,
         traffic: Section<RawTraffic>,
         pin: Text,
     }
@@ -161,5 +164,6 @@ raw! {
     RawEvery { every: Text }
     RawAnalysis { false_alarm: Text, false_promotion: Text, on_inconclusive: Text, batch: Text }
     RawVerification { horizon: Text, linger: Text }
+    RawCanary { every: Text, on_leak: Text }
     RawTraffic { expected: Text, errors: Text }
 }

@@ -34,6 +34,11 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for TextOrVisitor<T> {
         Ok(TextOr::Text(text.to_owned()))
     }
 
+    /// Where a value may be one of two shapes, `true` is no text to the parser; what it is worth is the reader's to say.
+    fn visit_bool<E: Error>(self, word: bool) -> Result<TextOr<T>, E> {
+        Ok(TextOr::Text(word.to_string()))
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TextOr<T>, A::Error> {
         T::deserialize(MapAccessDeserializer::new(map)).map(TextOr::Keys)
     }

@@ -5,7 +5,9 @@ use super::error::{PlanErrors, nearest, one_of};
 use super::problems::{Expected, Place, Problems};
 use super::quantity::{DAY_MS, chance, duration_ms, line, name, prose, rate_per_s, share};
 use super::raw::{RawAnalysis, RawMetadata, RawPlan, RawSpec, RawTraffic, RawVerification, Section};
-use super::{Analysis, OnInconclusive, Plan, Subject, Traffic, Verification, environments, gates, query, strategy};
+use super::{
+    Analysis, OnInconclusive, Plan, Subject, Traffic, Verification, canary, environments, gates, query, strategy,
+};
 use serde_saphyr::Spanned;
 
 const API_VERSION: &str = "verdigris.dev/v1alpha1";
@@ -68,6 +70,7 @@ fn spec(problems: &mut Problems, at: &Place, raw: &RawSpec, metadata: Option<Met
     let steps = strategy::steps(problems, at, raw);
     let analysis = analysis(problems, at, &raw.analysis);
     let verification = verification(problems, at, &raw.verification);
+    let canary = canary::canary(problems, at, &raw.canary, environments.as_ref());
     let traffic = traffic(problems, at, &raw.traffic);
     // A trace is pinned by eight bytes; a day's would fill the bound of pins with nothing to gain.
     let pin = problems.or(at, "pin", &raw.pin, 60_000, |text| duration_ms(text, (1_000, 3_600_000)));
@@ -79,6 +82,7 @@ fn spec(problems: &mut Problems, at: &Place, raw: &RawSpec, metadata: Option<Met
     else {
         return None;
     };
+    let canary = canary?;
     query::fits(problems, at, raw, &environments, &verification, &guards.sources)?;
     let Metadata { name, change, reason, impact } = metadata?;
     Some(Plan {
@@ -93,6 +97,7 @@ fn spec(problems: &mut Problems, at: &Place, raw: &RawSpec, metadata: Option<Met
         guards,
         analysis,
         verification,
+        canary,
         traffic,
         pin_ms,
     })

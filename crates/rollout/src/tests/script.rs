@@ -132,6 +132,7 @@ impl Run {
             "good" | "lossy" | "blind" | "uneven" | "slow" | "slow-call" | "idle" | "skewed" | "skewed-lossy" => {
                 (0..number()).for_each(|_| self.second(Some(word)))
             }
+            "canary" => self.happen(Event::CanaryFollowed(Box::new(super::canary::of(rest, self.now)))),
             "measured" | "worse" => (0..number()).for_each(|_| {
                 self.second(Some("good"));
                 self.measure(word == "worse");
@@ -307,7 +308,7 @@ fn words(decision: &Decision) -> String {
     }
 }
 
-fn run(yaml: &str, script: &str) -> Run {
+pub fn run(yaml: &str, script: &str) -> Run {
     let mut run = Run::start(yaml);
     for line in script.split([';', '\n']).map(str::trim).filter(|line| !line.is_empty()) {
         run.take(line);

@@ -2,7 +2,10 @@
 
 use super::{AUTHOR, World};
 use crate::scenario::People;
-use model::{GateResult, GateVerdict, Measurement, UnixMillis};
+use model::{
+    Canary, CanaryFate, CanaryPlace, GateResult, GateVerdict, Leak, Measurement, PerEnvironment, Secret, TraceId,
+    UnixMillis,
+};
 use rollout::plan::GateName;
 use rollout::{Action, Command, Decision, Event, Halt, Phase, Principal, Stage, State, step};
 
@@ -79,12 +82,17 @@ pub(super) fn check_nothing_is_ordered_after(seed: u64, state: &State, now: Unix
         Command::Approve { plan_digest: state.plan_digest.clone() },
     ];
     let commanded = commands.into_iter().map(|command| Event::Commanded { command, by: by.clone() });
+    let leak = Leak { secret: Secret::ALL[0], came_out_in: CanaryPlace::Name };
+    let fates =
+        PerEnvironment { blue: CanaryFate::Out { leaks: Vec::new() }, green: CanaryFate::Out { leaks: vec![leak] } };
+    let canary = Canary { trace: TraceId([1; 16]), planted_at: now, fates };
     let others = [
         Event::Tick,
         Event::Restarted,
         Event::Applied { generation: state.table.generation, torn: 0 },
         Event::GateFinished { gate: GateName::Drift, run: state.gate_runs, result: failed },
         Event::Measured { metric: "late".to_owned(), measurement: Measurement::failed("nobody asks any more") },
+        Event::CanaryFollowed(Box::new(canary)),
     ];
     for event in commanded.chain(others) {
         let next = step(state, &event, now.plus_ms(600_000));

@@ -6,7 +6,7 @@ use crate::describe::{Exit, Failed, printable, read_text, say, say_as_is, timest
 use anyhow::{Context, anyhow};
 use judge::Verdict;
 use ledger::VerifierKey;
-use model::{Measurement, ShortDuration};
+use model::{CanaryFate, Environment, Measurement, ShortDuration};
 use rollout::{Body, Decision, DeletedBecause, Event, FindingName, Outcome, Record, Replay, Shift};
 use serde_json::json;
 use std::path::Path;
@@ -211,9 +211,23 @@ fn event_words(event: &Event) -> String {
             }
             Measurement::Failed { reason } => format!("metric {metric} could not be read: {reason}"),
         },
+        Event::CanaryFollowed(canary) => {
+            let of = |environment: Environment| format!("{} {environment}", fate_words(&canary.fates[environment]));
+            format!("canary {}: {}, {}", canary.trace, of(Environment::Blue), of(Environment::Green))
+        }
         Event::Applied { generation, .. } => format!("the gateway applied generation {generation}"),
         Event::Commanded { command, .. } => format!("asked to {}", command.name()),
         Event::Restarted => "the controller started again".to_owned(),
+    }
+}
+
+/// What became of a canary, before the environment's name.
+fn fate_words(fate: &CanaryFate) -> String {
+    match fate {
+        CanaryFate::NotTaken => "not taken by".to_owned(),
+        CanaryFate::NotOut => "nothing came out of".to_owned(),
+        CanaryFate::Out { leaks } if leaks.is_empty() => "masked by".to_owned(),
+        CanaryFate::Out { leaks } => format!("{} secret(s) in clear out of", leaks.len()),
     }
 }
 

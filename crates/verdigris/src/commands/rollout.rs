@@ -8,7 +8,7 @@ use crate::describe::{Exit, Failed, printable, say, say_as_is, timestamp};
 use crate::view::{Flow, View};
 use control::RolloutSummary;
 use model::ShortDuration;
-use rollout::{Command, GroupReport, Progress, Report};
+use rollout::{Command, GroupReport, InClear, Progress, Report};
 use std::path::Path;
 use std::time::Duration;
 use web::StartRequest;
@@ -164,6 +164,14 @@ pub fn status_text(report: &Report) -> String {
     }
     if let Some(noise) = &report.noise {
         lines.push(format!("  noise floor  {}", printable(&noise.words)));
+    }
+    if let Some(canaries) = &report.canaries {
+        lines.push(format!("  canaries     {}", canaries.counts()));
+        let words = |secret: &InClear| {
+            let leak = if canaries.is_leak(secret) { "LEAK " } else { "" };
+            format!("  in clear     {leak}{}", printable(&canaries.words(secret)))
+        };
+        lines.extend(canaries.in_clear.iter().map(words));
     }
     let shown = report.findings.iter().filter(|found| found.group.beyond_blue() > 0).take(MAX_FINDINGS_SHOWN);
     lines.extend(shown.map(|found| format!("  found        {}", printable(&found_words(found)))));

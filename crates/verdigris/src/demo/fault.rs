@@ -2,6 +2,7 @@
 //! carries it out and counts.
 
 use super::random::SplitMix64;
+use super::redaction;
 use super::server::refused;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
@@ -38,6 +39,8 @@ pub enum Fault {
         /// The attribute's key.
         key: String,
     },
+    /// Leaves what its redaction should write over, as one that was forgotten does.
+    Leak,
     /// Hangs the spans of one service onto their grandparents, as far as the pipeline has seen the parents.
     Reparent {
         /// `service.name`.
@@ -70,8 +73,8 @@ pub enum Refusal {
 
 impl Fault {
     /// The names that [`Fault::by_name`] knows, as `verdigris demo --fault` takes them.
-    pub const NAMES: [&'static str; 9] =
-        ["none", "blind-spot", "span-loss", "attribute-drop", "mask", "reparent", "slow", "errors", "crash"];
+    pub const NAMES: [&'static str; 10] =
+        ["none", "blind-spot", "span-loss", "attribute-drop", "mask", "leak", "reparent", "slow", "errors", "crash"];
 
     /// The demo's fault of this name, with the values that suit the shop.
     pub fn by_name(name: &str) -> Option<Fault> {
@@ -81,6 +84,7 @@ impl Fault {
             "span-loss" => Some(Fault::SpanLoss { share: 0.01 }),
             "attribute-drop" => Some(Fault::AttributeDrop { service: "frontend".into(), key: "http.route".into() }),
             "mask" => Some(Fault::Mask { service: "frontend".into(), key: "http.route".into() }),
+            "leak" => Some(Fault::Leak),
             "reparent" => Some(Fault::Reparent { service: "catalogue".into() }),
             "slow" => Some(Fault::Slow { ms: 1_500 }),
             "errors" => Some(Fault::Errors { share: 0.2, refusal: Refusal::InvalidArgument }),
@@ -97,6 +101,8 @@ pub struct Damage {
     pub dropped: u64,
     /// Attributes written over.
     pub masked: u64,
+    /// Texts with a secret that were left as they were.
+    pub leaked: u64,
     /// Attributes taken off spans.
     pub attributes_removed: u64,
     /// Spans given another parent.
@@ -114,6 +120,7 @@ impl Damage {
         self.dropped += other.dropped;
         self.attributes_removed += other.attributes_removed;
         self.masked += other.masked;
+        self.leaked += other.leaked;
         self.reparented += other.reparented;
     }
 }
@@ -141,10 +148,16 @@ impl Saboteur {
         })
     }
 
+    /// Whether the pipeline writes over secrets.
+    pub fn masks(&self) -> bool {
+        self.fault != Fault::Leak
+    }
+
     /// Breaks one batch.
     pub fn damage(&mut self, batch: &mut ExportTraceServiceRequest) -> Damage {
         let mut damage = Damage::default();
         match &self.fault {
+            Fault::Leak => damage.leaked = redaction::secrets(batch),
             Fault::None | Fault::Slow { .. } | Fault::Errors { .. } | Fault::Crash => {}
             Fault::BlindSpot { service } => {
                 for resource in of_service(batch, service) {
@@ -217,7 +230,8 @@ pub fn spans(resource: &ResourceSpans) -> impl Iterator<Item = &Span> {
     resource.scope_spans.iter().flat_map(|scope| &scope.spans)
 }
 
-fn spans_mut(resource: &mut ResourceSpans) -> impl Iterator<Item = &mut Span> {
+/// The same, to change them.
+pub(super) fn spans_mut(resource: &mut ResourceSpans) -> impl Iterator<Item = &mut Span> {
     resource.scope_spans.iter_mut().flat_map(|scope| &mut scope.spans)
 }
 

@@ -11,6 +11,7 @@ pub mod fault;
 pub mod keys;
 pub mod pipeline;
 pub mod random;
+pub mod redaction;
 pub mod server;
 pub mod shop;
 

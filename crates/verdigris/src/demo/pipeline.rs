@@ -1,6 +1,6 @@
 //! A small but real OTLP pipeline, as a collector is one: it takes OTLP/gRPC, acknowledges what it has queued, batches,
-//! and puts out over OTLP/gRPC: to a back end with a copy to the gateway's tap, or in line to the tap alone. It can be
-//! given a [`Fault`], and killed.
+//! masks secrets, and puts out over OTLP/gRPC: to a back end with a copy to the gateway's tap, or in line to the tap
+//! alone. It can be given a [`Fault`], and killed.
 //!
 //! It never reads the gateway's state: what it does to the spans is known to it alone.
 
@@ -9,6 +9,7 @@ use super::client::{EndpointError, Framed, OtlpClient};
 use super::delivery::{GIVE_UP_AFTER, deliver};
 use super::fault::{Damage, Fault, Saboteur, spans};
 use super::random::SplitMix64;
+use super::redaction;
 use super::server::{MAX_MESSAGE_BYTES, Server, refused};
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -133,6 +134,7 @@ impl Pipeline {
             | Fault::SpanLoss { .. }
             | Fault::AttributeDrop { .. }
             | Fault::Mask { .. }
+            | Fault::Leak
             | Fault::Reparent { .. }
             | Fault::Errors { .. }
             | Fault::Crash => 0,
@@ -355,7 +357,13 @@ async fn work(
     let mut number = 0;
     loop {
         let (mut batch, end) = fill(&mut queued, wait, &mut stopped).await;
-        let damage = shared.saboteur().damage(&mut batch.request);
+        let (masks, damage) = {
+            let mut saboteur = shared.saboteur();
+            (saboteur.masks(), saboteur.damage(&mut batch.request))
+        };
+        if masks {
+            redaction::mask(&mut batch.request);
+        }
         if !damage.is_none() {
             shared.note_fault(|stats| stats.damage.add(damage));
         }

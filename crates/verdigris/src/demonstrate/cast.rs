@@ -95,6 +95,7 @@ spec:
     findings: {{ worseThanActiveBy: 1% }}
   analysis: {{ falseAlarm: 0.001, falsePromotion: 0.05, onInconclusive: hold, batch: 1s }}
   verification: {{ horizon: 2s, linger: 1s }}
+  canary: {{ every: 5s }}
   traffic: {{ expected: {rate}/s, errors: 0.5% }}
   pin: 5s
 "#
@@ -118,6 +119,7 @@ fn fault(fault: cli::Fault) -> (Fault, &'static str) {
             Fault::Mask { service: "frontend".to_owned(), key: "http.route".to_owned() },
             "green writes asterisks over http.route in the spans of frontend",
         ),
+        cli::Fault::Leak => (Fault::Leak, "green masks no secrets"),
         cli::Fault::Reparent => (
             Fault::Reparent { service: "catalogue".to_owned() },
             "green hangs catalogue's spans onto their grandparents",

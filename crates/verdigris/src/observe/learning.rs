@@ -9,7 +9,7 @@ use crate::describe::thousands;
 use crate::learned::{Told, unexplained};
 use control::Watching;
 use gateway::{View, ViewShare};
-use model::{BasisPoints, Environment, RouteTable, ShortDuration, UnixMillis};
+use model::{BasisPoints, Environment, RouteKey, RouteTable, ShortDuration, UnixMillis};
 use otlp::for_each_span;
 use rollout::Principal;
 use serde_json::{Value, json};
@@ -163,7 +163,7 @@ impl Lessons {
 
     pub(super) fn take(&mut self, view: &View) {
         if let Some(lesson) = &mut self.current {
-            lesson.take(view);
+            lesson.take(view, self.table.borrow().key);
         }
     }
 
@@ -202,7 +202,7 @@ impl Lessons {
 }
 
 impl Lesson {
-    fn take(&mut self, view: &View) {
+    fn take(&mut self, view: &View, route_key: RouteKey) {
         let (learner, ours) = (&mut self.learner, self.asked.environment);
         let read = match view {
             View::Sent { environment, message, handed_over_us, outcome, .. } if *environment == ours => {
@@ -215,7 +215,12 @@ impl Lesson {
             }
             View::Out { environment, message, at_us } if *environment == ours => {
                 let at = UnixMillis(at_us / 1_000);
-                for_each_span(message, |span| learner.out(at, &fact(span)))
+                // What a rollout plants is not among what was sent.
+                for_each_span(message, |span| {
+                    if !route_key.is_canary(span.trace_id) {
+                        learner.out(at, &fact(span));
+                    }
+                })
             }
             View::NotMirrored { environment, message } if *environment == ours => {
                 let now = clock::now();

@@ -1,6 +1,8 @@
 use super::*;
+use gateway::Listen;
 use model::{BasisPoints, PerEnvironment, Pins, Protocol, RouteKey, RouteTable, Upstream};
 use rollout::RolloutId;
+use std::net::{Ipv4Addr, SocketAddr};
 
 /// One that blue serves by; green is there while a rollout runs.
 pub(super) fn table(green: bool) -> RouteTable {
@@ -28,6 +30,7 @@ pub(super) fn watching(taken_back: u32) -> Option<Watching> {
         queries: PerEnvironment::default(),
         counted: Vec::new(),
         taken_back,
+        canary_every_ms: None,
         transformations: PerEnvironment::default(),
         times_services: false,
     })
@@ -48,15 +51,21 @@ async fn verification_begins_when_the_process_before_has_gone_and_anew_after_ano
     let (examples, share) = (Examples::default(), Arc::default());
     let table = watch::channel(Arc::new(table(false))).1;
     let (_, taught) = Learning::new(table, watching_rollout.clone(), alone.clone());
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listen = Listen { grpc: any, http: any, tls: None };
+    let bound = Gateway::bind(gateway::Config { listen, ..gateway::Config::default() }).await.unwrap();
+    let gateway = bound.gateway();
     let mut observer = Observer {
         views,
         watching: watching_rollout,
         handle,
         examples,
+        gateway,
         share,
         alone,
         current: None,
         stores: None,
+        canaries: None,
         asking: tokio::runtime::Handle::current(),
         max_rate: 1_000_000,
         lessons: Lessons::new(taught, 1_000_000),

@@ -30,7 +30,8 @@ pub struct Screen {
 pub fn draw(frame: &mut Frame<'_>, report: &Report, screen: &Screen) {
     let area = frame.area();
     let steps = u16::try_from(report.steps.len()).unwrap_or(u16::MAX).min(14) + 2;
-    let guards = report.assessment.as_ref().map_or(1, |a| a.guards.len() * 2 + 1) + usize::from(report.noise.is_some());
+    let guards = report.assessment.as_ref().map_or(1, |a| a.guards.len() * 2 + 1);
+    let guards = guards + usize::from(report.noise.is_some()) + usize::from(report.canaries.is_some());
     let guards = u16::try_from(guards).unwrap_or(12) + 2;
     let narrow = area.width < NARROW;
     let middle = if narrow { steps.saturating_add(guards) } else { steps.max(guards) };
@@ -123,6 +124,15 @@ fn evidence_lines(report: &Report) -> Vec<Line<'_>> {
     if let Some(noise) = &report.noise {
         let line = Line::from(format!(" {}", printable(&noise.words)));
         lines.push(if noise.alarmed { line.fg(Color::Red).bold() } else { line.dim() });
+    }
+    if let Some(canaries) = &report.canaries {
+        let leaks = canaries.in_clear.iter().filter(|secret| canaries.is_leak(secret)).count();
+        lines.push(match leaks {
+            0 => Line::from(format!(" canaries: {}", canaries.counts())).dim(),
+            _ => Line::from(format!(" canaries: {leaks} secret(s) that blue masks come out of green in clear"))
+                .fg(Color::Red)
+                .bold(),
+        });
     }
     lines
 }

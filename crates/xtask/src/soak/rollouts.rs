@@ -81,7 +81,7 @@ fn other(sink: Sink) -> Sink {
 
 /// Sink one takes OTLP/gRPC and sink two OTLP/HTTP, so that both of the gateway's clients are used. Nothing comes out of
 /// the sinks into the taps: until the horizon, a day, that is no loss, so no guard rolls back, and nothing is proved
-/// either; the bake is ended by `promote`.
+/// either; the bake is ended by `promote`. Sinks take no span that no client sent, so nothing is planted.
 fn plan(name: &str, rollout: &Rollout, blue: Sink, sinks: [SocketAddr; 2], pin_ms: u64) -> String {
     let otlp = |sink: Sink| match sink {
         Sink::One => format!("{{ version: one, otlp: {{ grpc: \"http://{}\" }} }}", sinks[0]),
@@ -108,6 +108,7 @@ spec:
 {shifts}      - setWeight: 100%
       - bake: {{ for: 1h }}
   verification: {{ horizon: 1d }}
+  canary: off
   guards:
     spanLoss: {{ atMost: 50% }}
 "#,

@@ -33,7 +33,7 @@ fn what_has_not_the_shape_of_a_plan() {
     check(
         &[("  gates:", "  frobnicate: 1\n  gates:")],
         &[
-            "32:3: spec.frobnicate: found the unknown key `frobnicate`, expected `subject`, `environments`, `strategy`, `gates`, `guards`, `analysis`, `verification`, `traffic` or `pin`",
+            "32:3: spec.frobnicate: found the unknown key `frobnicate`, expected `subject`, `environments`, `strategy`, `gates`, `guards`, `analysis`, `verification`, `canary`, `traffic` or `pin`",
         ],
     );
     check(

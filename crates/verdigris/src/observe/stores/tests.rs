@@ -80,6 +80,7 @@ impl Scene {
             route_key: RouteKey([3; 16]),
             queries: PerEnvironment::from_fn(|environment| Some(query(environment))),
             counted: counted.to_vec(),
+            canary_every_ms: None,
             transformations: PerEnvironment::default(),
             taken_back: 0,
             times_services: false,

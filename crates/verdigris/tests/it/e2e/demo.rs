@@ -56,6 +56,7 @@ fn check(fault: &str, guards: &[&str]) -> Value {
     }
     assert!(said["spans"]["acknowledged"].as_u64().is_some_and(|spans| spans > 1_000), "{said}");
     ledger_holds(&said);
+    canaries_are_followed_and_counted_nowhere(fault, &said);
     verdicts_come_again(&said, folder.path());
     example_is_shown(fault, &said);
     said
@@ -111,6 +112,33 @@ fn ledger_holds(said: &Value) {
     assert_eq!(verified["root"], said["ledger"]["root"], "{verified} {said}");
 }
 
+/// What was planted came out, masked or not as green does it, and neither verification nor the judge knows of it.
+fn canaries_are_followed_and_counted_nowhere(fault: &str, said: &Value) {
+    let text = |pointer: &str| said.pointer(pointer).and_then(Value::as_str).expect("the shape was checked");
+    let at = ["--dir", text("/ledger/dir"), "--key", text("/ledger/verifier_key"), "--format", "json"];
+    let shown = run(&[&["ledger", "show"][..], &at].concat()).expect(0).stdout;
+    let records = shown.lines().map(|line| serde_json::from_str::<Value>(line).expect("one JSON value a line"));
+    let events: Vec<Value> = records.map(|record| record["record"]["body"]["happened"].clone()).collect();
+    let canaries: Vec<&Value> =
+        events.iter().map(|event| &event["canaryFollowed"]).filter(|it| !it.is_null()).collect();
+    for observed in events.iter().map(|event| &event["observed"]).filter(|observed| !observed.is_null()) {
+        assert!(!observed.to_string().contains("verdigris-canary"), "{observed}");
+        assert!(canaries.iter().all(|canary| !observed.to_string().contains(canary["trace"].as_str().expect("an id"))));
+        if fault == "none" {
+            assert_eq!(observed["arms"]["green"]["events"]["fabricatedSpan"], Value::Null, "{observed}");
+        }
+    }
+    let leaks =
+        |canary: &Value, environment: &str| canary["fates"][environment]["out"]["leaks"].as_array().map(Vec::len);
+    if let "none" | "leak" = fault {
+        assert!(canaries.len() >= 2, "{canaries:?}");
+        let expected = if fault == "leak" { 13 } else { 0 };
+        for canary in canaries {
+            assert_eq!((leaks(canary, "blue"), leaks(canary, "green")), (Some(0), Some(expected)), "{canary}");
+        }
+    }
+}
+
 /// The recorded verdicts come again from the ledger, from a file of its records, and from the blob that a decision names;
 /// and a blob that was changed is found.
 fn verdicts_come_again(said: &Value, folder: &Path) {
@@ -136,7 +164,9 @@ fn verdicts_come_again(said: &Value, folder: &Path) {
     let lines = records.lines().map(|line| serde_json::from_str::<Value>(line).expect("one JSON value a line"));
     let named: Vec<String> =
         lines.filter_map(|line| Some(line.pointer(evidence)?.as_str()?.strip_prefix("sha256:")?.to_owned())).collect();
-    assert!(!named.is_empty(), "a promotion follows from a pass, a rollback from a fail");
+    // A canary is no matter of evidence that the judge gathers.
+    let judged = said.pointer("/cause/guard").is_none_or(|guard| guard != "canary");
+    assert!(!judged || !named.is_empty(), "a promotion follows from a pass, a rollback from a fail");
     for hex in named {
         let blob = Path::new(dir).with_file_name("evidence").join(&hex);
         let again = last(replay(&blob.display().to_string(), &[]).expect(0));
@@ -177,6 +207,15 @@ fn a_masked_value_is_rolled_back_and_named() {
     let said = check("mask", &["findings"]);
     let finding = said["cause"]["finding"].as_str().unwrap_or_default();
     assert!(finding.starts_with("changed values `http.route` in frontend"), "{said}");
+}
+
+#[test]
+fn secrets_that_green_alone_lets_through_are_rolled_back_and_named() {
+    let said = check("leak", &["canary"]);
+    let finding = said["cause"]["finding"].as_str().unwrap_or_default();
+    let expected = "green puts out card numbers, bearer tokens and e-mail addresses in clear that blue masks: \
+                    attribute payment.card.number";
+    assert!(finding.starts_with(expected), "{said}");
 }
 
 /// A call whose callee hangs onto another parent is seen no more either: the changed parent is the cause.

@@ -106,6 +106,7 @@ spec:
       - {second}
       - setWeight: 100%
       - bake: {{ for: 1m }}
+  canary: off
   guards:
     spanLoss: {{ atMost: 0.1% }}
 "#
