@@ -7,26 +7,32 @@ use gateway::{EndpointState, EnvironmentStats, Outcome};
 #[tokio::test]
 async fn what_is_planted_goes_past_everything_that_is_the_traffics() {
     let (blue, green) = (Upstream::start(Protocol::Grpc).await, Upstream::start(Protocol::Http).await);
-    let mut fixture = Fixture::start(table(&blue, Some(&green), 100)).await;
+    // Of two endpoints one can be ejected, of one alone none.
+    let spare = Upstream::start(Protocol::Http).await;
+    let mut both = table(&blue, Some(&green), 100);
+    both.upstreams.green.as_mut().expect("green is there").others = vec![spare.url()];
+    let mut fixture = Fixture::start(both).await;
     let ground = fixture.gateway.ground(KEY).expect("green has a weight");
     for environment in Environment::BOTH {
         assert_eq!(ground.plant(environment, trace_id(1), request([(1, 1)])).await, Outcome::TAKEN);
     }
-    for upstream in [&blue, &green] {
-        assert_eq!(upstream.seen(), [(Signal::Traces, request([(1, 1)]))]);
-    }
+    assert_eq!(blue.seen(), [(Signal::Traces, request([(1, 1)]))]);
+    assert_eq!([green.seen(), spare.seen()].concat(), [(Signal::Traces, request([(1, 1)]))]);
     // Nothing else knows of it: no counter, no pin, no view.
     let stats = fixture.stats();
     let nothing = PerEnvironment { blue: EnvironmentStats::default(), green: EnvironmentStats::default() };
     assert_eq!((stats.environments, stats.live_pins, stats.bytes_in_flight), (nothing, 0, 0));
     assert!(fixture.views.try_recv().is_err());
     // An environment that fails is not asked twice, and it is no mark against it.
-    green.reply(Reply::Http(503, None, "not now"));
+    for upstream in [&green, &spare] {
+        upstream.reply(Reply::Http(503, None, "not now"));
+    }
     for _ in 0..20 {
         assert!(matches!(ground.plant(Environment::Green, trace_id(2), request([(2, 1)])).await, Outcome::Refused(_)));
     }
-    assert_eq!(green.seen().len(), 21);
-    assert_eq!(fixture.gateway.endpoints().green, [(green.url(), EndpointState::Up)]);
+    assert_eq!(green.seen().len() + spare.seen().len(), 21);
+    let up = [&green, &spare].map(|upstream| (upstream.url(), EndpointState::Up));
+    assert_eq!(fixture.gateway.endpoints().green, up);
     assert_eq!(fixture.stats().environments, nothing);
 }
 

@@ -12,6 +12,8 @@ pub(crate) struct Plan {
     pub(crate) guards: &'static str,
     pub(crate) horizon: &'static str,
     pub(crate) linger: &'static str,
+    /// `off`, or keys.
+    pub(crate) canary: Option<&'static str>,
     pub(crate) pin: &'static str,
     pub(crate) rate: f64,
 }
@@ -56,12 +58,14 @@ impl Plan {
             guards: "{ spanLoss: { atMost: 10% } }",
             horizon: "2s",
             linger: "500ms",
+            canary: None,
             pin: "1s",
             rate: 50.0,
         }
     }
 
     pub(crate) fn yaml(&self) -> String {
+        let canary = self.canary.map(|canary| format!("  canary: {canary}\n")).unwrap_or_default();
         let steps: String = self.steps.iter().map(|step| format!("      - {step}\n")).collect();
         format!(
             "apiVersion: verdigris.dev/v1alpha1\n\
@@ -72,6 +76,7 @@ impl Plan {
              \x20 gates: {}\n  guards: {}\n\
              \x20 analysis: {{ falseAlarm: 0.001, falsePromotion: 0.05, onInconclusive: hold, batch: 1s }}\n\
              \x20 verification: {{ horizon: {}, linger: {} }}\n\
+             {canary}\
              \x20 traffic: {{ expected: {}/s, errors: 0.5% }}\n\
              \x20 pin: {}\n",
             self.blue.yaml("1.0.0"),
