@@ -83,7 +83,8 @@ impl WitnessKey {
         let (time, signature) = signature.split_first_chunk::<8>()?;
         let at_s = u64::from_be_bytes(*time);
         let signature = Signature::from_slice(signature).ok()?;
-        let fits = at_s <= MAX_TIMESTAMP_S && self.key.verify_strict(message(text, at_s).as_bytes(), &signature).is_ok();
+        let fits =
+            at_s <= MAX_TIMESTAMP_S && self.key.verify_strict(message(text, at_s).as_bytes(), &signature).is_ok();
         fits.then_some(at_s)
     }
 }

@@ -36,7 +36,7 @@ mod witness;
 
 pub use add_checkpoint::{AddCheckpoint, MAX_ADD_CHECKPOINT_BYTES, MAX_WITNESS_PROOF_HASHES, ParseAddCheckpointError};
 pub use checkpoint::{Checkpoint, OpenCheckpointError, ParseCheckpointError};
-pub use cosignature::{CosignerKey, Cosigned, WitnessKey};
+pub use cosignature::{Cosigned, CosignerKey, WitnessKey};
 pub use edge::{Edge, EdgeError, TileContent};
 pub use hash::{HASH_BYTES, Hash, ParseHashError};
 pub use key::{KeyId, KeyName, MAX_KEY_NAME_BYTES, ParseKeyError, SignerKey, VerifierKey};

@@ -49,7 +49,9 @@ pub enum CosignatureError {
         size: u64,
     },
     /// The witness saw other entries.
-    #[error("{witness} has cosigned {size} entries with the root {cosigned}, but here they have {root}: the log was forked")]
+    #[error(
+        "{witness} has cosigned {size} entries with the root {cosigned}, but here they have {root}: the log was forked"
+    )]
     Forked {
         /// The witness.
         witness: KeyName,

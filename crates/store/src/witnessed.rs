@@ -29,7 +29,9 @@ pub enum WitnessedError {
         dir: PathBuf,
     },
     /// A file is not a signed note.
-    #[error("{path}, what was cosigned last of {origin}, is not a signed note: restore it from a backup; nothing is cosigned")]
+    #[error(
+        "{path}, what was cosigned last of {origin}, is not a signed note: restore it from a backup; nothing is cosigned"
+    )]
     Note {
         /// The log.
         origin: String,
@@ -40,7 +42,9 @@ pub enum WitnessedError {
         source: ParseNoteError,
     },
     /// A file is not a checkpoint.
-    #[error("{path}, what was cosigned last of {origin}, is not a checkpoint: restore it from a backup; nothing is cosigned")]
+    #[error(
+        "{path}, what was cosigned last of {origin}, is not a checkpoint: restore it from a backup; nothing is cosigned"
+    )]
     Checkpoint {
         /// The log.
         origin: String,

@@ -65,7 +65,10 @@ fn what_is_not_a_request_is_refused() {
     check_refused("old 0", separator);
     check_refused("old 0\n", separator);
     check_refused(&format!("old 0\n{}", Hash([1; 32])), separator);
-    check_refused(&format!("old 0\n{}\nAAAA\n\n{note}", Hash([1; 32])), "line 2 of the consistency proof is not a hash");
+    check_refused(
+        &format!("old 0\n{}\nAAAA\n\n{note}", Hash([1; 32])),
+        "line 2 of the consistency proof is not a hash",
+    );
     check_refused(&format!("old 0\n{note}"), "line 1 of the consistency proof is not a hash");
     check_refused("old 0\n\n", "the checkpoint is not a signed note");
     check_refused("old 0\n\nexample.com/log\n1\n\n— a AAAAAAA=\n", "the note's text is not a checkpoint");

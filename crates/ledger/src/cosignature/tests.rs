@@ -20,8 +20,7 @@ fn checkpoint() -> Note {
 
 /// Key and signature were made once by Python's `cryptography` (OpenSSL), from the specification's words.
 const GOLDEN_VERIFIER: &str = "witness.example.com/w1+4bdc7eaa+BP0XJDhaoMdbZPt4zWAvodmR/ev3axPFjtcC6sg16fYY";
-const GOLDEN_SIGNER: &str =
-    "PRIVATE+KEY+witness.example.com/w1+4bdc7eaa+BAkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJ";
+const GOLDEN_SIGNER: &str = "PRIVATE+KEY+witness.example.com/w1+4bdc7eaa+BAkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJ";
 const GOLDEN_LINE: &str = "— witness.example.com/w1 S9x+qgAAAABkGFDLP0DRyaLfG3odUA6Kxt0MG8zXwY124c1rdPIpRMx/\
     SqiKBvn6a/R/GdyktHqOpJ9ubbf3KHEWloiPd2kFJDbRDA==";
 const GOLDEN_AT_S: u64 = 1_679_315_147;

@@ -81,7 +81,8 @@ fn what_was_not_cosigned_so_does_not_hold() {
     );
     check(&cosigned(&other, &key, 1), &words);
     let not_hold = "what example.com/witness cosigned does not hold";
-    let strangers = Checkpoint::new(signer(LOG).verifier().name(), 9, edge(9).root()).sign(&signer("example.com/other"));
+    let strangers =
+        Checkpoint::new(signer(LOG).verifier().name(), 9, edge(9).root()).sign(&signer("example.com/other"));
     check(&cosigned(&strangers, &key, 1), not_hold);
     let borrowed = note(9).with_signatures([key.cosign(note(8).text(), 1)]).unwrap();
     check(&borrowed, not_hold);
@@ -144,7 +145,10 @@ fn no_crash_makes_a_witness_forget() {
             }
             disk.lose_power();
             let found = Witnessed::on(Box::new(disk)).head(LOG).unwrap().size;
-            assert!((acknowledged..=acknowledged + 1).contains(&found), "{found} of {acknowledged}: seed {seed}, call {call}");
+            assert!(
+                (acknowledged..=acknowledged + 1).contains(&found),
+                "{found} of {acknowledged}: seed {seed}, call {call}"
+            );
             cases += 1;
         }
     }

@@ -23,3 +23,4 @@ mod trace_store;
 mod traces;
 mod wait;
 mod without_tap;
+mod witnesses;
