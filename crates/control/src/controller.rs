@@ -108,6 +108,8 @@ pub struct Outlook {
     pub table: watch::Receiver<Arc<RouteTable>>,
     /// What verification must watch; nothing while no rollout runs.
     pub watching: watch::Receiver<Option<Watching>>,
+    /// How many entries the ledger has under a durable checkpoint.
+    pub ledger_size: watch::Receiver<u64>,
 }
 
 /// Why the controller cannot begin.
@@ -151,6 +153,7 @@ impl Controller {
         let (watching, watched) = watch::channel(running);
         let outlets = Outlets { table: sender, watching, handle: handle.clone(), measuring: None };
         let (held, taken_back) = (Held::Open, 0);
+        let ledger_size = journal.size();
         let sweep_at = UnixMillis(0);
         let controller = Controller {
             journal,
@@ -165,7 +168,7 @@ impl Controller {
             inputs,
             base_dir,
         };
-        Ok((controller, Outlook { handle, table: receiver, watching: watched }))
+        Ok((controller, Outlook { handle, table: receiver, watching: watched, ledger_size }))
     }
 
     /// Runs until it is told to stop. Blocks its thread while records become durable.

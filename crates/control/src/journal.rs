@@ -3,6 +3,7 @@
 use crate::kept::Kept;
 use rollout::{Body, Record, Replay, ReplayError, RolloutId};
 use store::{Evidence, Store};
+use tokio::sync::watch;
 
 /// A record that is longer than a tlog-tiles entry can be would be refused by the store; the observation's bounds keep
 /// every record below this (see `model::MAX_FINDINGS_PER_OBSERVATION`), and a plan is at most 48 KiB of it.
@@ -20,6 +21,8 @@ pub struct Journal {
     replay: Replay,
     pub(crate) kept: Kept,
     pub(crate) evidence: Evidence,
+    /// How many entries are under a durable checkpoint.
+    size: watch::Sender<u64>,
 }
 
 /// Why records are not in the ledger.
@@ -91,7 +94,8 @@ impl Journal {
     pub fn open(mut open: OpenStore, evidence: Evidence) -> Result<Journal, JournalError> {
         let store = open().map_err(JournalError::Open)?;
         let (replay, kept) = replay_store(&store)?;
-        let mut journal = Journal { open, store: Some(store), replay, kept, evidence };
+        let size = watch::Sender::new(store.size());
+        let mut journal = Journal { open, store: Some(store), replay, kept, evidence, size };
         journal.look_at_evidence();
         Ok(journal)
     }
@@ -108,6 +112,7 @@ impl Journal {
         }
         let store = (self.open)().map_err(JournalError::Open)?;
         (self.replay, self.kept) = replay_store(&store)?;
+        self.size.send_replace(store.size());
         self.store = Some(store);
         self.look_at_evidence();
         Ok(true)
@@ -119,6 +124,11 @@ impl Journal {
         if let Err(error) = self.evidence.look() {
             tracing::error!("the evidence that is there is not known, and none of it is deleted: {error}");
         }
+    }
+
+    /// How many entries are under a durable checkpoint: for witnesses, who must not see it before.
+    pub fn size(&self) -> watch::Receiver<u64> {
+        self.size.subscribe()
     }
 
     /// What the last rollout's records say of its evidence.
@@ -140,6 +150,7 @@ impl Journal {
             self.store = None;
             return Err(error.into());
         }
+        self.size.send_replace(store.size());
         for record in records {
             self.replay.take(record).expect("the records were decided from this very state");
             self.kept.take(record);

@@ -85,7 +85,7 @@ impl Bench {
         let known = self.example;
         let examples: crate::Examples = Arc::new(move |trace| Some(serde_json::json!([trace, known?])));
         let opened = Controller::open(open, evidence, settings, (clock, Arc::new(|| [3; 16]), examples));
-        let (controller, Outlook { handle, table, watching }) = opened.unwrap();
+        let (controller, Outlook { handle, table, watching, ledger_size: _ }) = opened.unwrap();
         Server { handle, table, watching, task: tokio::spawn(controller.run()) }
     }
 

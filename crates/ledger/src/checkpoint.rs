@@ -1,7 +1,9 @@
 //! C2SP tlog-checkpoint: the head of a log (its origin, size and root), as the text of a signed note.
 
 use crate::tile::{excerpt, parse_decimal};
-use crate::{Hash, KeyName, Note, ParseHashError, ParseNoteError, SignerKey, VerifierKey, VerifyNoteError};
+use crate::{
+    Cosigned, Hash, KeyName, Note, ParseHashError, ParseNoteError, SignerKey, VerifierKey, VerifyNoteError, WitnessKey,
+};
 use std::fmt;
 use std::str::FromStr;
 
@@ -101,6 +103,20 @@ impl Checkpoint {
             return Ok(checkpoint);
         }
         Err(OpenCheckpointError::Origin { found: excerpt(&checkpoint.origin), expected: key.name().clone() })
+    }
+}
+
+impl Checkpoint {
+    /// [`Checkpoint::open_note`], and which of the known witnesses cosigned it, and when. Cosignatures of others are
+    /// ignored; a known witness' cosignature that does not fit is an error.
+    pub fn open_cosigned<'key>(
+        note: &Note,
+        key: &VerifierKey,
+        known: &[&'key WitnessKey],
+    ) -> Result<(Checkpoint, Vec<Cosigned<'key>>), OpenCheckpointError> {
+        let checkpoint = Checkpoint::open_note(note, key)?;
+        let cosigned = note.cosigned_by(known)?;
+        Ok((checkpoint, cosigned))
     }
 }
 

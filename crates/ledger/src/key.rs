@@ -13,8 +13,30 @@ use std::str::FromStr;
 /// The longest key name. The specification has no limit; names are host names with a path, and 1 KiB bounds an error.
 pub const MAX_KEY_NAME_BYTES: usize = 1024;
 
-/// Signature type 0x01: Ed25519.
-const ED25519: u8 = 1;
+/// What a key signs, as key ids and key strings have it (C2SP signed-note, "Signature types").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyKind {
+    /// Signature type 0x01: Ed25519 over the note's text.
+    Note,
+    /// Signature type 0x04: Ed25519 over time and text (C2SP tlog-cosignature).
+    Cosignature,
+}
+
+impl KeyKind {
+    fn byte(self) -> u8 {
+        match self {
+            KeyKind::Note => 1,
+            KeyKind::Cosignature => 4,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            KeyKind::Note => "Ed25519 (0x01)",
+            KeyKind::Cosignature => "an Ed25519 cosignature (0x04)",
+        }
+    }
+}
 
 const PRIVATE_PREFIX: &str = "PRIVATE+KEY+";
 
@@ -22,7 +44,7 @@ const PRIVATE_PREFIX: &str = "PRIVATE+KEY+";
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyName(String);
 
-/// The first four bytes of SHA-256(name, newline, 0x01, public key). It tells keys apart; it is no protection.
+/// The first four bytes of SHA-256(name, newline, signature type, public key). It tells keys apart; it is no protection.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyId(pub [u8; 4]);
 
@@ -59,13 +81,15 @@ pub enum ParseKeyError {
         /// The form.
         expected: &'static str,
     },
-    /// The key is of a type other than Ed25519.
-    #[error("the key of {name} has signature type {found:#04x}: only Ed25519 (0x01) is supported")]
+    /// The key is of another type than the one that is needed here.
+    #[error("the key of {name} has signature type {found:#04x}: only {expected} is supported")]
     Type {
         /// The key's name.
         name: String,
         /// The signature type.
         found: u8,
+        /// The one that is needed.
+        expected: &'static str,
     },
     /// The public key is not a point on the curve.
     #[error("the key of {name} is not an Ed25519 public key")]
@@ -101,6 +125,24 @@ impl KeyName {
     }
 }
 
+impl KeyId {
+    pub(crate) fn of(name: &KeyName, kind: KeyKind, key: &VerifyingKey) -> KeyId {
+        let mut hash = Sha256::new();
+        hash.update(name.as_str());
+        hash.update([b'\n', kind.byte()]);
+        hash.update(key.as_bytes());
+        let hash = hash.finalize();
+        KeyId([hash[0], hash[1], hash[2], hash[3]])
+    }
+
+    pub(crate) fn check(self, name: &KeyName, found: &str) -> Result<(), ParseKeyError> {
+        if found == self.to_string() {
+            return Ok(());
+        }
+        Err(ParseKeyError::Id { name: name.to_string(), computed: self, found: excerpt(found) })
+    }
+}
+
 impl fmt::Display for KeyName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -122,12 +164,8 @@ impl fmt::Debug for KeyId {
 
 impl VerifierKey {
     fn new(name: KeyName, key: VerifyingKey) -> VerifierKey {
-        let mut hash = Sha256::new();
-        hash.update(name.as_str());
-        hash.update([b'\n', ED25519]);
-        hash.update(key.as_bytes());
-        let hash = hash.finalize();
-        VerifierKey { name, id: KeyId([hash[0], hash[1], hash[2], hash[3]]), key }
+        let id = KeyId::of(&name, KeyKind::Note, &key);
+        VerifierKey { name, id, key }
     }
 
     /// The key's name.
@@ -157,17 +195,15 @@ impl SignerKey {
 
     /// Reads `PRIVATE+KEY+name+id+base64`.
     pub fn from_private_text(text: &str) -> Result<SignerKey, ParseKeyError> {
-        let form = "PRIVATE+KEY+name+id+base64";
-        let text = text.strip_prefix(PRIVATE_PREFIX).ok_or(ParseKeyError::Form { expected: form })?;
-        let (name, id, seed) = split_key(text, form)?;
+        let (name, id, seed) = split_private_key(text, KeyKind::Note)?;
         let key = SignerKey::new(name, &seed);
-        key.verifier.check_id(id)?;
+        key.verifier.id.check(&key.verifier.name, id)?;
         Ok(key)
     }
 
     /// `PRIVATE+KEY+name+id+base64`, which holds the secret: a function with a name that says so, and no `Display`.
     pub fn to_private_text(&self) -> String {
-        format!("{PRIVATE_PREFIX}{}", join_key(&self.verifier.name, self.verifier.id, self.key.as_bytes()))
+        join_private_key(&self.verifier.name, self.verifier.id, KeyKind::Note, &self.key)
     }
 
     /// The key with which others verify.
@@ -182,19 +218,10 @@ impl SignerKey {
     }
 }
 
-impl VerifierKey {
-    fn check_id(&self, found: &str) -> Result<(), ParseKeyError> {
-        if found == self.id.to_string() {
-            return Ok(());
-        }
-        Err(ParseKeyError::Id { name: self.name.to_string(), computed: self.id, found: excerpt(found) })
-    }
-}
-
 /// `name+id+base64`.
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&join_key(&self.name, self.id, self.key.as_bytes()))
+        f.write_str(&join_key(&self.name, self.id, KeyKind::Note, self.key.as_bytes()))
     }
 }
 
@@ -215,22 +242,45 @@ impl FromStr for VerifierKey {
     type Err = ParseKeyError;
 
     fn from_str(text: &str) -> Result<VerifierKey, ParseKeyError> {
-        let (name, id, key) = split_key(text, "name+id+base64")?;
-        let key = VerifyingKey::from_bytes(&key).map_err(|_| ParseKeyError::Point { name: name.to_string() })?;
+        let (name, id, key) = split_public_key(text, KeyKind::Note)?;
         let verifier = VerifierKey::new(name, key);
-        verifier.check_id(id)?;
+        verifier.id.check(&verifier.name, id)?;
         Ok(verifier)
     }
 }
 
-fn join_key(name: &KeyName, id: KeyId, key: &[u8; 32]) -> String {
-    let mut typed = vec![ED25519];
+/// `name+id+base64`.
+pub(crate) fn join_key(name: &KeyName, id: KeyId, kind: KeyKind, key: &[u8; 32]) -> String {
+    let mut typed = vec![kind.byte()];
     typed.extend_from_slice(key);
     format!("{name}+{id}+{}", STANDARD.encode(typed))
 }
 
+/// `PRIVATE+KEY+name+id+base64`, with the secret.
+pub(crate) fn join_private_key(name: &KeyName, id: KeyId, kind: KeyKind, key: &SigningKey) -> String {
+    format!("{PRIVATE_PREFIX}{}", join_key(name, id, kind, key.as_bytes()))
+}
+
+/// Splits `name+id+base64` into name, id and the point that the key is.
+pub(crate) fn split_public_key(text: &str, kind: KeyKind) -> Result<(KeyName, &str, VerifyingKey), ParseKeyError> {
+    let (name, id, key) = split_key(text, kind, "name+id+base64")?;
+    let key = VerifyingKey::from_bytes(&key).map_err(|_| ParseKeyError::Point { name: name.to_string() })?;
+    Ok((name, id, key))
+}
+
+/// Splits `PRIVATE+KEY+name+id+base64` into name, id and seed.
+pub(crate) fn split_private_key(text: &str, kind: KeyKind) -> Result<(KeyName, &str, [u8; 32]), ParseKeyError> {
+    let form = "PRIVATE+KEY+name+id+base64";
+    let text = text.strip_prefix(PRIVATE_PREFIX).ok_or(ParseKeyError::Form { expected: form })?;
+    split_key(text, kind, form)
+}
+
 /// Splits `name+id+base64` into name, id and the 32 bytes after the type. Base64 may hold further plus signs.
-fn split_key<'text>(text: &'text str, form: &'static str) -> Result<(KeyName, &'text str, [u8; 32]), ParseKeyError> {
+fn split_key<'text>(
+    text: &'text str,
+    expected: KeyKind,
+    form: &'static str,
+) -> Result<(KeyName, &'text str, [u8; 32]), ParseKeyError> {
     let parts = || {
         let (name, rest) = text.split_once('+')?;
         let (id, encoded) = rest.split_once('+')?;
@@ -240,8 +290,8 @@ fn split_key<'text>(text: &'text str, form: &'static str) -> Result<(KeyName, &'
         Some((name, id, *kind, key.try_into().ok()?))
     };
     let (name, id, kind, key) = parts().ok_or(ParseKeyError::Form { expected: form })?;
-    if kind != ED25519 {
-        return Err(ParseKeyError::Type { name: excerpt(name), found: kind });
+    if kind != expected.byte() {
+        return Err(ParseKeyError::Type { name: excerpt(name), found: kind, expected: expected.words() });
     }
     Ok((KeyName::new(name)?, id, key))
 }

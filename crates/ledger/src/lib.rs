@@ -14,11 +14,16 @@
 //! | `note` | C2SP signed-note, "Format", "Signatures" |
 //! | `checkpoint` | C2SP tlog-checkpoint, "Note text" |
 //! | `log_proof` | C2SP tlog-proof, "Format" |
+//! | `cosignature` | C2SP tlog-cosignature, "Format", "Ed25519 signed message" (0x04) |
+//! | `add_checkpoint` | C2SP tlog-witness, "add-checkpoint": the request |
+//! | `witness` | the same: what a witness decides upon it |
 //!
 //! Everything that parses takes outside bytes: it refuses what the specification does not allow, and what is larger
 //! than a named bound, and never panics. Signatures of unknown keys are kept and ignored, as signed-note wants it.
 
+mod add_checkpoint;
 mod checkpoint;
+mod cosignature;
 mod edge;
 mod hash;
 mod key;
@@ -27,8 +32,11 @@ mod note;
 mod proof;
 mod tile;
 mod tree;
+mod witness;
 
+pub use add_checkpoint::{AddCheckpoint, MAX_ADD_CHECKPOINT_BYTES, MAX_WITNESS_PROOF_HASHES, ParseAddCheckpointError};
 pub use checkpoint::{Checkpoint, OpenCheckpointError, ParseCheckpointError};
+pub use cosignature::{Cosigned, CosignerKey, WitnessKey};
 pub use edge::{Edge, EdgeError, TileContent};
 pub use hash::{HASH_BYTES, Hash, ParseHashError};
 pub use key::{KeyId, KeyName, MAX_KEY_NAME_BYTES, ParseKeyError, SignerKey, VerifierKey};
@@ -40,3 +48,4 @@ pub use tile::{
     decode_bundle, encode_entry,
 };
 pub use tree::{TileTree, TreeError};
+pub use witness::{Head, Misbehaviour, Refusal, consider};

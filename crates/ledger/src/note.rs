@@ -110,10 +110,28 @@ impl Note {
         &self.signatures
     }
 
+    /// The same text with more signatures; `None` if a note cannot have so many.
+    pub fn with_signatures(&self, more: impl IntoIterator<Item = NoteSignature>) -> Option<Note> {
+        let mut note = self.clone();
+        for signature in more {
+            note.signatures.push(signature);
+            if note.signatures.len() > MAX_SIGNATURES {
+                return None;
+            }
+        }
+        Some(note)
+    }
+
     /// The same text with the first signature that this key made, and no other.
     pub fn signed_only_by(&self, key: &VerifierKey) -> Note {
         let is_signer = |signature: &&NoteSignature| *key.name() == signature.name && key.id() == signature.id;
         let signatures = self.signatures.iter().find(is_signer).cloned().into_iter().collect();
+        Note { text: self.text.clone(), signatures }
+    }
+
+    /// The same text with some of its signatures.
+    pub fn retaining(&self, keep: impl Fn(&NoteSignature) -> bool) -> Note {
+        let signatures = self.signatures.iter().filter(|signature| keep(signature)).cloned().collect();
         Note { text: self.text.clone(), signatures }
     }
 
@@ -182,16 +200,35 @@ impl FromStr for Note {
         }
         let separator = note.rfind("\n\n").ok_or(ParseNoteError::NoSeparator)?;
         let (text, lines) = (&note[..=separator], &note[separator + 2..]);
-        let lines = lines.strip_suffix('\n').ok_or(ParseNoteError::NoSignature)?;
-        let mut signatures = Vec::new();
-        for line in lines.split('\n') {
-            if signatures.len() == MAX_SIGNATURES {
-                return Err(ParseNoteError::TooManySignatures);
-            }
-            signatures.push(parse_signature(line)?);
-        }
-        Ok(Note { text: text.to_owned(), signatures })
+        Ok(Note { text: text.to_owned(), signatures: parse_lines(lines)? })
     }
+}
+
+impl NoteSignature {
+    /// Reads signature lines without a note, each with its newline: what a witness answers (C2SP tlog-witness,
+    /// "add-checkpoint").
+    pub fn parse_lines(lines: &str) -> Result<Vec<NoteSignature>, ParseNoteError> {
+        if lines.len() > MAX_NOTE_BYTES {
+            return Err(ParseNoteError::TooLong { found: lines.len() });
+        }
+        if let Some((at, character)) = find_control(lines) {
+            return Err(ParseNoteError::Control { character, at });
+        }
+        parse_lines(lines)
+    }
+}
+
+/// At least one signature line, at most [`MAX_SIGNATURES`].
+fn parse_lines(lines: &str) -> Result<Vec<NoteSignature>, ParseNoteError> {
+    let lines = lines.strip_suffix('\n').ok_or(ParseNoteError::NoSignature)?;
+    let mut signatures = Vec::new();
+    for line in lines.split('\n') {
+        if signatures.len() == MAX_SIGNATURES {
+            return Err(ParseNoteError::TooManySignatures);
+        }
+        signatures.push(parse_signature(line)?);
+    }
+    Ok(signatures)
 }
 
 fn parse_signature(line: &str) -> Result<NoteSignature, ParseNoteError> {

@@ -1,8 +1,8 @@
-//! The file with the key that signs checkpoints, and the file beside it with the key that verifies them.
+//! The file with a key that signs or cosigns checkpoints, and the file beside it with the key that verifies them.
 
 use crate::DiskError;
 use crate::disk::{Disk as _, RealDisk};
-use ledger::{KeyName, ParseKeyError, SignerKey};
+use ledger::{CosignerKey, KeyName, ParseKeyError, SignerKey};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -35,14 +35,14 @@ pub enum KeyFileError {
         #[source]
         source: ParseKeyError,
     },
-    /// The key is another log's.
+    /// The key is another log's, or another witness'.
     #[error("{} is the key of {found}, expected that of {expected}", path.display())]
     OtherOrigin {
         /// The key file.
         path: PathBuf,
         /// The name in the file.
         found: KeyName,
-        /// The origin asked for.
+        /// The origin or name asked for.
         expected: KeyName,
     },
     /// The file with the public key is not this key's.
@@ -62,11 +62,74 @@ pub enum KeyFileError {
 /// # Errors
 /// A file that others may read or write, that is malformed, or that holds the key of another origin.
 pub fn load_or_create_signing_key(path: &Path, origin: &KeyName, seed: [u8; 32]) -> Result<SignerKey, KeyFileError> {
-    let key = match load(path)? {
+    load_or_create(path, origin, seed)
+}
+
+/// The same for a witness' key, under the witness' name.
+pub fn load_or_create_cosigner_key(path: &Path, name: &KeyName, seed: [u8; 32]) -> Result<CosignerKey, KeyFileError> {
+    load_or_create(path, name, seed)
+}
+
+/// What the two kinds of private key have in common.
+trait PrivateKey: Sized {
+    fn make(name: KeyName, seed: &[u8; 32]) -> Self;
+    fn read(text: &str) -> Result<Self, ParseKeyError>;
+    /// Holds the secret.
+    fn private_text(&self) -> String;
+    fn public_text(&self) -> String;
+    fn name(&self) -> &KeyName;
+}
+
+impl PrivateKey for SignerKey {
+    fn make(name: KeyName, seed: &[u8; 32]) -> SignerKey {
+        SignerKey::new(name, seed)
+    }
+
+    fn read(text: &str) -> Result<SignerKey, ParseKeyError> {
+        SignerKey::from_private_text(text)
+    }
+
+    fn private_text(&self) -> String {
+        self.to_private_text()
+    }
+
+    fn public_text(&self) -> String {
+        self.verifier().to_string()
+    }
+
+    fn name(&self) -> &KeyName {
+        self.verifier().name()
+    }
+}
+
+impl PrivateKey for CosignerKey {
+    fn make(name: KeyName, seed: &[u8; 32]) -> CosignerKey {
+        CosignerKey::new(name, seed)
+    }
+
+    fn read(text: &str) -> Result<CosignerKey, ParseKeyError> {
+        CosignerKey::from_private_text(text)
+    }
+
+    fn private_text(&self) -> String {
+        self.to_private_text()
+    }
+
+    fn public_text(&self) -> String {
+        self.verifier().to_string()
+    }
+
+    fn name(&self) -> &KeyName {
+        self.verifier().name()
+    }
+}
+
+fn load_or_create<K: PrivateKey>(path: &Path, origin: &KeyName, seed: [u8; 32]) -> Result<K, KeyFileError> {
+    let key: K = match load(path)? {
         Some(key) => key,
         None => {
-            let key = SignerKey::new(origin.clone(), &seed);
-            if publish(path, 0o600, &format!("{}\n", key.to_private_text()))? {
+            let key = K::make(origin.clone(), &seed);
+            if publish(path, 0o600, &format!("{}\n", key.private_text()))? {
                 key
             } else {
                 // Another process was faster: its key is the log's.
@@ -78,13 +141,13 @@ pub fn load_or_create_signing_key(path: &Path, origin: &KeyName, seed: [u8; 32])
             }
         }
     };
-    let found = key.verifier().name();
+    let found = key.name();
     if found != origin {
         let (found, expected) = (found.clone(), origin.clone());
         return Err(KeyFileError::OtherOrigin { path: path.to_owned(), found, expected });
     }
     let public_path = with_suffix(path, ".pub");
-    let public_text = format!("{}\n", key.verifier());
+    let public_text = format!("{}\n", key.public_text());
     if !publish(&public_path, 0o644, &public_text)? {
         let (_, found) = read_small(&public_path)?.unwrap_or_default();
         if found.trim_end() != public_text.trim_end() {
@@ -94,13 +157,13 @@ pub fn load_or_create_signing_key(path: &Path, origin: &KeyName, seed: [u8; 32])
     Ok(key)
 }
 
-fn load(path: &Path) -> Result<Option<SignerKey>, KeyFileError> {
+fn load<K: PrivateKey>(path: &Path) -> Result<Option<K>, KeyFileError> {
     let Some((mode, text)) = read_small(path)? else { return Ok(None) };
     if mode & 0o077 != 0 {
         return Err(KeyFileError::Exposed { path: path.to_owned(), mode });
     }
     let text = text.strip_suffix('\n').unwrap_or(&text);
-    let key = SignerKey::from_private_text(text);
+    let key = K::read(text);
     key.map(Some).map_err(|source| KeyFileError::Malformed { path: path.to_owned(), source })
 }
 

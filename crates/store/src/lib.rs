@@ -19,9 +19,11 @@
 //! with an older checkpoint finds what it needs, the same hashes and more, in the current partial tile or the full one,
 //! as [`Reader`] does; a client that cannot fetches the checkpoint again.
 //!
-//! It cannot notice a directory that was restored, whole, to an earlier state: a witness can.
+//! It cannot notice a directory that was restored, whole, to an earlier state: a witness can. [`Cosignatures`] keeps what
+//! witnesses cosigned beside the checkpoint, and [`Witnessed`] what a witness of ours cosigned of others.
 
 mod append;
+mod cosignatures;
 mod disk;
 mod entries;
 mod evidence;
@@ -30,6 +32,7 @@ mod open;
 mod place;
 mod reader;
 mod wal;
+mod witnessed;
 
 #[cfg(test)]
 mod sim_disk;
@@ -37,10 +40,12 @@ mod sim_disk;
 mod tests;
 
 pub use append::{AppendError, Store};
+pub use cosignatures::{CosignatureError, Cosignatures, CosignedHead};
 pub use disk::DiskError;
 pub use entries::{Entries, ProofError, ReadError};
 pub use evidence::{Evidence, EvidenceError, MAX_BLOBS, MAX_EVIDENCE_BYTES, Retention, Surplus, evidence_digest};
-pub use key_file::{KeyFileError, load_or_create_signing_key};
+pub use key_file::{KeyFileError, load_or_create_cosigner_key, load_or_create_signing_key};
 pub use open::{CreateError, OpenError, Recovered};
 pub use reader::{OpenReaderError, ReadCheckpointError, Reader, Report, VerifyError};
 pub use wal::MAX_BATCH_BYTES;
+pub use witnessed::{Witnessed, WitnessedError};

@@ -220,7 +220,7 @@ fn check_empty(disk: &dyn Disk, dir: &Path) -> Result<(), CreateError> {
 }
 
 /// The writer's lock, or `None` if another process has it. The system drops it with the process.
-fn take_lock(dir: &Path) -> Result<Option<File>, DiskError> {
+pub(crate) fn take_lock(dir: &Path) -> Result<Option<File>, DiskError> {
     let path = dir.join(LOCK);
     let failed = |source| DiskError { doing: "lock", path: path.clone(), source };
     let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);

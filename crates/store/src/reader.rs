@@ -2,13 +2,14 @@
 //!
 //! A copy taken while the writer appends must have its `checkpoint` copied first: the tiles then hold all that it needs.
 
+use crate::cosignatures;
 use crate::disk::{Disk, RealDisk};
 use crate::entries::{read_bundle, read_tile};
 use crate::place::CHECKPOINT;
-use crate::{DiskError, Entries, ProofError, ReadError};
+use crate::{CosignatureError, CosignedHead, DiskError, Entries, ProofError, ReadError};
 use ledger::{
     Bundle, Checkpoint, Edge, HASH_BYTES, Hash, LogProof, MAX_NOTE_BYTES, Note, OpenCheckpointError, TILE_WIDTH, Tile,
-    TileContent, TileTree, VerifierKey, verify_inclusion,
+    TileContent, TileTree, VerifierKey, WitnessKey, verify_inclusion,
 };
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -125,7 +126,7 @@ impl Reader {
         self.signed_checkpoint(key).map(|(checkpoint, _)| checkpoint)
     }
 
-    /// The same with the note that it was signed as.
+    /// The same, and the note that it stands in, with all its signatures.
     pub fn signed_checkpoint(&self, key: &VerifierKey) -> Result<(Checkpoint, Note), ReadCheckpointError> {
         let bytes = self.disk.read(CHECKPOINT, MAX_NOTE_BYTES)?;
         let bytes = bytes.ok_or_else(|| ReadCheckpointError::Missing { dir: self.dir.clone() })?;
@@ -199,6 +200,34 @@ impl Reader {
         let (checkpoint, note) = self.signed_checkpoint(key)?;
         let hashes = self.inclusion_proof(&checkpoint, index)?;
         Ok(LogProof { extra: None, index, hashes, checkpoint: note })
+    }
+
+    /// What these witnesses cosigned of this log, each its newest, in the order of `witnesses`; who cosigned nothing is left out.
+    /// That the entries lead to the current checkpoint is for [`Reader::verify`]; that what was cosigned is a beginning of them
+    /// is checked here.
+    pub fn cosigned<'key>(
+        &self,
+        key: &VerifierKey,
+        witnesses: &'key [WitnessKey],
+    ) -> Result<Vec<CosignedHead<'key>>, CosignatureError> {
+        // Before the checkpoint: nothing is cosigned that is not under a checkpoint already.
+        let mut heads = Vec::new();
+        for witness in witnesses {
+            heads.extend(cosignatures::read(&*self.disk, key, witness)?);
+        }
+        let size = self.checkpoint(key)?.size();
+        for CosignedHead { witness, head, .. } in &heads {
+            let name = || witness.name().clone();
+            if head.size > size {
+                return Err(CosignatureError::SetBack { witness: name(), cosigned: head.size, size });
+            }
+            let root = self.tree(size).root(head.size).map_err(CosignatureError::Tree)?;
+            if root != head.root {
+                let (cosigned, size) = (head.root, head.size);
+                return Err(CosignatureError::Forked { witness: name(), size, cosigned, root });
+            }
+        }
+        Ok(heads)
     }
 
     fn tree(&self, size: u64) -> TileTree<impl FnMut(Tile) -> Result<Vec<u8>, ReadError>> {

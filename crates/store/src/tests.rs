@@ -3,6 +3,7 @@
 mod crash;
 mod key_file;
 mod reader;
+mod witness;
 
 use crate::wal::WAL;
 use crate::{AppendError, CreateError, MAX_BATCH_BYTES, OpenError, Recovered, Store};

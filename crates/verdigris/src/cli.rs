@@ -4,11 +4,13 @@ mod audit;
 mod judge;
 mod trace;
 mod verify;
+mod witness;
 
 pub use audit::{Audit, BundleAt, Export};
 pub use judge::{Axis, Effect, Judge, Replay, Simulate};
 pub use trace::{Diff, Look, Show, Trace};
 pub use verify::{Learn, Verify, Watch, Which};
+pub use witness::Witness;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -62,6 +64,8 @@ pub enum Command {
     /// Traces side by side: two files, or what was sent beside what came out.
     #[command(subcommand)]
     Trace(Trace),
+    /// Cosigns another ledger's checkpoints (C2SP tlog-witness): a server, best on a machine of somebody else's.
+    Witness(Witness),
 }
 
 /// `verdigris demo`.
@@ -269,6 +273,12 @@ pub enum Ledger {
         #[command(flatten)]
         /// Which ledger.
         at: LedgerAt,
+        /// The verifier key of a witness, or a file that holds it; can be given several times.
+        #[arg(long, value_name = "KEY")]
+        witness: Vec<String>,
+        /// So many of these witnesses must have cosigned a beginning of the ledger.
+        #[arg(long, value_name = "N", requires = "witness", value_parser = clap::value_parser!(u8).range(1..=15))]
+        quorum: Option<u8>,
     },
     /// One rollout as a file for an auditor: records, proofs, checkpoint and evidence.
     Export(Export),

@@ -1,9 +1,11 @@
 //! `verdigris.yaml`: what a server listens on and where its data is.
 
 mod endpoint;
+mod witnesses;
 
 use crate::describe::Failed;
 use crate::spools;
+use crate::witness::Witnesses;
 use endpoint::{RawServerTls, RawServing};
 use gateway::{Listen, PortRole};
 use model::Upstream;
@@ -36,6 +38,8 @@ struct RawConfig {
     spool: RawSpool,
     #[serde(default)]
     evidence: RawEvidence,
+    #[serde(default)]
+    ledger: witnesses::RawLedger,
     #[serde(default)]
     principals: BTreeMap<u32, RawPrincipal>,
 }
@@ -175,6 +179,8 @@ pub struct Config {
     pub spool_bytes: Option<u64>,
     /// How long and how much evidence is kept.
     pub retention: Retention,
+    /// Who is asked to cosign the ledger's checkpoints.
+    pub witnesses: Witnesses,
     /// Who is who, by user id of the operating system.
     pub principals: BTreeMap<u32, NamedPrincipal>,
 }
@@ -231,6 +237,7 @@ fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
     Ok(Config {
         spool_bytes,
         retention: raw.evidence.retention()?,
+        witnesses: raw.ledger.witnesses(folder)?,
         listen: Listen { grpc, http, tls: tls.map(|tls| tls.files(folder)) },
         fixed: fixed.into_iter().filter_map(|(name, address)| Some((name.to_owned(), address?))).collect(),
         taps: raw.taps.into_iter().map(|(name, raw)| (name, listen(raw))).collect(),

@@ -9,6 +9,7 @@ use crate::config::DEFAULT_RETENTION;
 use crate::describe::{Exit, Failed, say, say_as_is, thousands};
 use crate::system::{Ground, Inherited, Ports, System};
 use crate::view::{Flow, View};
+use crate::witness::Witnesses;
 use anyhow::{Context, anyhow};
 use cast::Cast;
 use gateway::Listen;
@@ -43,7 +44,14 @@ pub async fn run(command: &Demo, format: Format) -> Result<Exit, Failed> {
     let serving = Upstream::plain(cast.blue.endpoint(), Protocol::Grpc, "blue");
     let name = "demo.verdigris.local/ledger".to_owned();
     // Nothing of the demo may be left on the disk, and its clients can wait.
-    let ground = Ground { data: data.clone(), name, serving, spool_bytes: None, retention: DEFAULT_RETENTION };
+    let ground = Ground {
+        data: data.clone(),
+        name,
+        serving,
+        spool_bytes: None,
+        retention: DEFAULT_RETENTION,
+        witnesses: Witnesses::default(),
+    };
     let system = System::start(ports, ground, Inherited::nothing()).await?;
     let shop = cast.open_shop(command, system.gateway.addresses().gateway.grpc);
     let mut show = Show::new(command, format, &system, &cast);

@@ -21,3 +21,4 @@ pub mod spools;
 pub mod system;
 pub mod takeover;
 pub mod view;
+pub mod witness;

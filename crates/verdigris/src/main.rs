@@ -16,7 +16,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let default = match cli.command {
-        Command::Serve(_) => "info",
+        Command::Serve(_) | Command::Witness(_) => "info",
         Command::Demo(_)
         | Command::Plan(_)
         | Command::Rollout(_)
@@ -59,6 +59,7 @@ fn run(cli: Cli) -> Result<Exit, Failed> {
             let passed = Passed::take()?;
             runtime()?.block_on(verdigris::serve::run(&command, cli.format, passed))
         }
+        Command::Witness(command) => runtime()?.block_on(verdigris::witness::run(&command, cli.format)),
         Command::Demo(command) => runtime()?.block_on(verdigris::demonstrate::run(&command, cli.format)),
     }
 }

@@ -1,6 +1,7 @@
 //! The configuration read again while the server runs: all of it applies, or nothing of it does.
 
 use crate::config::Config;
+use crate::witness::{Witness, Witnesses};
 use anyhow::{Context, anyhow, bail};
 use gateway::{Addresses, NotMoved};
 use model::ShortDuration;
@@ -35,6 +36,13 @@ fn check(before: &Config, after: &Config) -> anyhow::Result<()> {
         let Retention { keep_ms, max_bytes } = config.retention;
         format!("{} and {max_bytes} bytes", ShortDuration(keep_ms))
     };
+    let ledger = |config: &Config| {
+        let Witnesses { asked, quorum } = &config.witnesses;
+        let quorum = quorum.map_or_else(String::new, |quorum| format!(", quorum {quorum}"));
+        let words = |it: &Witness| format!("{} at {} {:?}", it.key, it.url, it.tls);
+        let asked = asked.iter().map(words).collect::<Vec<_>>().join(", ");
+        format!("[{asked}]{quorum}")
+    };
     for (key, before, after) in [
         ("data", path(&before.data), path(&after.data)),
         ("socket", path(&before.socket), path(&after.socket)),
@@ -42,6 +50,7 @@ fn check(before: &Config, after: &Config) -> anyhow::Result<()> {
         ("serving", serving(before), serving(after)),
         ("spool", spool(before), spool(after)),
         ("evidence", evidence(before), evidence(after)),
+        ("ledger", ledger(before), ledger(after)),
     ] {
         if before != after {
             bail!(

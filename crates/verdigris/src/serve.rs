@@ -250,6 +250,7 @@ fn ground(config: &Config) -> Ground {
         serving: config.serving.clone(),
         spool_bytes: config.spool_bytes,
         retention: config.retention,
+        witnesses: config.witnesses.clone(),
     }
 }
 
@@ -304,12 +305,13 @@ fn address_json(addresses: &Addresses) -> Value {
 
 fn status(system: &System) -> web::Status {
     let (gateway, spools, learning) = (system.gateway.clone(), system.spools.clone(), system.learning.clone());
-    let ledger = json!({ "dir": system.ledger_dir, "verifierKey": system.verifier_key.to_string() });
+    let (dir, key, witnessed) =
+        (system.ledger_dir.clone(), system.verifier_key.to_string(), system.witnessing.status());
     Arc::new(move || {
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "listening": address_json(&gateway.addresses()),
-            "ledger": ledger,
+            "ledger": { "dir": dir, "verifierKey": key, "witnessed": witnessed() },
             "gateway": stats_json(&gateway.stats()),
             "endpoints": endpoints_json(&gateway),
             "spool": spools_json(&spools),

@@ -4,6 +4,7 @@
 use crate::clock;
 use crate::observe::{self, Examples, Learning, MAX_VIEWS};
 use crate::spools;
+use crate::witness::{Witnesses, Witnessing};
 use anyhow::Context;
 use control::{Controller, Handle, Input, OpenStore, Outlook, Settings};
 use gateway::{Addresses, Bound, Channels, Event, Gateway, Listen, Socket, Spools, Stopped, ViewShare};
@@ -52,6 +53,8 @@ pub struct Ground {
     pub spool_bytes: Option<u64>,
     /// How long and how much evidence is kept.
     pub retention: Retention,
+    /// Who is asked to cosign the ledger's checkpoints.
+    pub witnesses: Witnesses,
 }
 
 /// What a process before this one leaves to it.
@@ -83,6 +86,8 @@ pub struct System {
     pub ledger_dir: PathBuf,
     /// Who verifies its checkpoints.
     pub verifier_key: VerifierKey,
+    /// The tasks that ask witnesses.
+    pub witnessing: Witnessing,
     /// What opening the ledger had to mend, in words.
     pub recovered: Option<String>,
     stop_gateway: oneshot::Sender<()>,
@@ -122,7 +127,7 @@ impl System {
             Arc::new(clock::random::<16>) as control::Random,
             Arc::new(move |trace| examples.of(trace)) as control::Examples,
         );
-        let (controller, Outlook { handle, table, watching }) =
+        let (controller, Outlook { handle, table, watching, ledger_size }) =
             Controller::open(opened.open, opened.evidence, settings, surroundings)?;
         check_taps(&table.borrow(), &ports.taps)?;
         let (view_sender, views) = mpsc::channel(MAX_VIEWS);
@@ -142,6 +147,8 @@ impl System {
         let verified = observe::spawn(views, watching, handle.clone(), noted, beside, inherited.gone, taught);
         let verified = verified.context("the verification thread")?;
         let controller = spawn_controller(controller)?;
+        let witnessing =
+            Witnessing::start(ground.witnesses, &opened.dir, opened.verifier_key.clone(), ledger_size).await?;
         let (stop_gateway, stopping) = oneshot::channel();
         let channels = Channels {
             tables: table,
@@ -163,6 +170,7 @@ impl System {
             spools,
             ledger_dir: opened.dir,
             verifier_key: opened.verifier_key,
+            witnessing,
             recovered: opened.recovered.get().cloned(),
             stop_gateway,
             serving,
@@ -174,6 +182,8 @@ impl System {
 
     /// Gives up what another process is to have, while the gateway goes on by the table that applies; gives the pins.
     pub async fn release(&self) -> anyhow::Result<Option<File>> {
+        // From here on the other process asks.
+        self.witnessing.stop().await;
         self.handle.release().await?;
         let gateway = self.gateway.clone();
         let written = tokio::task::spawn_blocking(move || -> std::io::Result<Option<File>> {
@@ -189,10 +199,12 @@ impl System {
     /// Takes it back, as soon as the other process has given it up.
     pub async fn take_back(&self) {
         self.handle.tell(Input::TakeBack).await;
+        self.witnessing.go_on().await;
     }
 
     /// Finishes the requests in flight, has everything judged and told that passed, then closes the ledger in order.
     pub async fn stop(self) -> anyhow::Result<()> {
+        self.witnessing.stop().await;
         let _ = self.stop_gateway.send(());
         if self.serving.await.context("the gateway")? == Stopped::TimedOut {
             tracing::warn!("some requests were still in flight when the gateway stopped; their senders will retry");

@@ -1,5 +1,7 @@
 //! `verdigris ledger …`: reads a ledger's folder, and needs nothing else.
 
+mod witnessed;
+
 use crate::cli::{Format, Ledger, LedgerAt};
 use crate::commands::evidence::Deletions;
 use crate::describe::{Exit, Failed, printable, read_text, say, say_as_is, timestamp};
@@ -11,6 +13,7 @@ use rollout::{Body, Decision, DeletedBecause, Event, FindingName, Outcome, Recor
 use serde_json::json;
 use std::path::Path;
 use store::Reader;
+use witnessed::Asked;
 
 /// A verifier key is a line.
 const MAX_KEY_BYTES: u64 = 4_096;
@@ -19,7 +22,7 @@ const MAX_KEY_BYTES: u64 = 4_096;
 pub fn run(command: Ledger, format: Format) -> Result<Exit, Failed> {
     match command {
         Ledger::Show { at, from, most, decisions } => show(&at, from, most, decisions, format),
-        Ledger::Verify { at } => verify(&at, format),
+        Ledger::Verify { at, witness, quorum } => verify(&at, &Asked::read(&witness, quorum)?, format),
         Ledger::Export(command) => super::audit::export(&command, format),
         Ledger::Proof { index, at } => proof(&at, index, format),
     }
@@ -31,6 +34,11 @@ pub(super) struct Opened {
     pub(super) key: VerifierKey,
     /// Whether whoever asks said whose ledger it must be.
     pinned: bool,
+}
+
+/// A key as it stands in an argument: the key itself, or what is in the file that it names.
+pub(crate) fn key_text(argument: &str) -> Result<String, Failed> {
+    if argument.contains('+') { Ok(argument.to_owned()) } else { read_text(Path::new(argument), MAX_KEY_BYTES) }
 }
 
 pub(super) fn open(at: &LedgerAt) -> Result<Opened, Failed> {
@@ -47,10 +55,7 @@ pub(super) fn open(at: &LedgerAt) -> Result<Opened, Failed> {
 
 /// A verifier key, or that in a file.
 pub(super) fn verifier_key(key: &str) -> Result<VerifierKey, Failed> {
-    match key.contains('+') {
-        true => parsed(key),
-        false => parsed(&read_text(Path::new(key), MAX_KEY_BYTES)?),
-    }
+    parsed(&key_text(key)?)
 }
 
 fn parsed(text: &str) -> Result<VerifierKey, Failed> {
@@ -106,7 +111,7 @@ fn gone(body: &Body, deletions: &Deletions) -> String {
     deletion.map(|deletion| format!(" [{}]", deletion.words())).unwrap_or_default()
 }
 
-fn verify(at: &LedgerAt, format: Format) -> Result<Exit, Failed> {
+fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> {
     let Opened { reader, key, pinned } = open(at)?;
     let report = reader.verify(&key).map_err(|error| Failed::not_verified(anyhow!(error)))?;
     let checkpoint = reader.checkpoint(&key).map_err(|error| Failed::not_verified(anyhow!(error)))?;
@@ -121,6 +126,7 @@ fn verify(at: &LedgerAt, format: Format) -> Result<Exit, Failed> {
     if replay.unrecorded() > 0 {
         return Err(Failed::not_verified(anyhow!("the ledger ends in the middle of a decision")));
     }
+    let witnessed = asked.look(&reader, &key)?;
     match format {
         Format::Json => say(format_args!(
             "{}",
@@ -131,6 +137,8 @@ fn verify(at: &LedgerAt, format: Format) -> Result<Exit, Failed> {
                 "root": report.root.to_string(),
                 "rollouts": replay.rollouts.len(),
                 "keyPinned": pinned,
+                "witnesses": witnessed.json(),
+                "quorumSize": witnessed.quorum_size,
             })
         )),
         Format::Text => {
@@ -142,6 +150,9 @@ fn verify(at: &LedgerAt, format: Format) -> Result<Exit, Failed> {
                 "  decisions  made again from the records: the same, in {} rollout(s)",
                 replay.rollouts.len()
             ));
+            for line in witnessed.lines(report.size) {
+                say(format_args!("{line}"));
+            }
             if !pinned {
                 say(format_args!(
                     "  note       the key was taken from beside the ledger; to know whose it is, name it with --key"

@@ -46,7 +46,7 @@ struct RawEndpoint {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawClientTls {
+pub(super) struct RawClientTls {
     #[serde(default)]
     ca: Option<String>,
     #[serde(default)]
@@ -63,6 +63,28 @@ impl RawServerTls {
         let RawServerTls { cert, key, client_ca } = self;
         let client_ca = client_ca.map(|path| folder.join(path));
         ServerFiles { cert: folder.join(cert), key: folder.join(key), client_ca }
+    }
+}
+
+impl RawClientTls {
+    /// With its paths as they stand.
+    fn settings(self) -> Result<ClientTls, &'static str> {
+        let RawClientTls { ca, cert, key, server_name } = self;
+        let identity = match (cert, key) {
+            (Some(cert), Some(key)) => Some(TlsIdentity { cert, key }),
+            (None, None) => None,
+            (Some(_), None) => return Err("found cert without key, expected both or neither"),
+            (None, Some(_)) => return Err("found key without cert, expected both or neither"),
+        };
+        Ok(ClientTls { ca, identity, server_name })
+    }
+
+    /// Relative paths start from the folder.
+    pub(super) fn files(self, folder: &Path) -> Result<ClientTls, &'static str> {
+        let ClientTls { ca, identity, server_name } = self.settings()?;
+        let under = |path: String| folder.join(path).display().to_string();
+        let identity = identity.map(|TlsIdentity { cert, key }| TlsIdentity { cert: under(cert), key: under(key) });
+        Ok(ClientTls { ca: ca.map(under), identity, server_name })
     }
 }
 
@@ -109,14 +131,10 @@ impl RawEndpoint {
             if !endpoint.starts_with("https://") {
                 return refused("found tls for an endpoint without https://, expected none");
             }
-            let RawClientTls { ca, cert, key, server_name } = raw.value;
-            let identity = match (cert, key) {
-                (Some(cert), Some(key)) => Some(TlsIdentity { cert, key }),
-                (None, None) => None,
-                (Some(_), None) => return refused("found cert without key, expected both or neither"),
-                (None, Some(_)) => return refused("found key without cert, expected both or neither"),
+            tls = match raw.value.settings() {
+                Ok(settings) => settings,
+                Err(what) => return refused(what),
             };
-            tls = ClientTls { ca, identity, server_name };
         }
         Ok((protocol, endpoint, Transport { tls, compression: self.compression }))
     }

@@ -25,3 +25,4 @@ mod trace_store;
 mod traces;
 mod wait;
 mod without_tap;
+mod witnesses;

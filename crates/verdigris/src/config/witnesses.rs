@@ -1,0 +1,66 @@
+//! `ledger` in `verdigris.yaml`: who witnesses it.
+
+use super::endpoint::RawClientTls;
+use crate::witness::{MAX_WITNESSES, Witness, WitnessClient, Witnesses};
+use ledger::WitnessKey;
+use serde::Deserialize;
+use std::path::Path;
+
+/// `ledger`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RawLedger {
+    #[serde(default)]
+    witnesses: Vec<RawWitness>,
+    #[serde(default)]
+    quorum: Option<usize>,
+}
+
+/// One of `ledger.witnesses`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RawWitness {
+    url: String,
+    key: String,
+    #[serde(default)]
+    tls: Option<RawClientTls>,
+}
+
+impl RawLedger {
+    /// Relative paths start from the folder.
+    pub(super) fn witnesses(self, folder: &Path) -> Result<Witnesses, String> {
+        let RawLedger { witnesses, quorum } = self;
+        if witnesses.len() > MAX_WITNESSES {
+            let found = witnesses.len();
+            return Err(format!("ledger.witnesses: found {found}, expected {MAX_WITNESSES} at most"));
+        }
+        let mut asked: Vec<Witness> = Vec::new();
+        for (index, raw) in witnesses.into_iter().enumerate() {
+            let witness = raw.read(folder).map_err(|error| format!("ledger.witnesses[{index}].{error}"))?;
+            if let Some(other) = asked.iter().position(|other| other.key.id() == witness.key.id()) {
+                return Err(format!("ledger.witnesses[{index}].key: it is that of witnesses[{other}] too"));
+            }
+            asked.push(witness);
+        }
+        if let Some(quorum) = quorum.filter(|quorum| !(1..=asked.len()).contains(quorum)) {
+            let most = asked.len();
+            return Err(format!("ledger.quorum: found {quorum}, expected 1 to the number of ledger.witnesses, {most}"));
+        }
+        Ok(Witnesses { asked, quorum })
+    }
+}
+
+impl RawWitness {
+    fn read(self, folder: &Path) -> Result<Witness, String> {
+        let key: WitnessKey = self.key.parse().map_err(|error| format!("key: {error}"))?;
+        let mut tls = model::ClientTls::default();
+        if let Some(raw) = self.tls {
+            if !self.url.starts_with("https://") {
+                return Err("tls: found tls for a witness without https://, expected none".to_owned());
+            }
+            tls = raw.files(folder).map_err(|error| format!("tls: {error}"))?;
+        }
+        WitnessClient::new(&self.url, &tls).map_err(|error| format!("url: {error}"))?;
+        Ok(Witness { url: self.url, key, tls })
+    }
+}
