@@ -1,6 +1,6 @@
 //! What a bundle holds.
 
-use ledger::{Hash, LogProof};
+use ledger::{Hash, LogProof, Note};
 use rollout::RolloutId;
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ pub struct Bundle {
     /// Of which rollout.
     pub rollout: RolloutId,
     /// The signed note (C2SP tlog-checkpoint) that all proofs lead to.
-    pub checkpoint: String,
+    pub checkpoint: Note,
     /// Its entries, and the server's own among them, by their index.
     pub entries: BTreeMap<u64, Entry>,
     /// Blobs that the records name, by the 64 hexadecimal digits of their SHA-256.
@@ -52,8 +52,7 @@ impl Entry {
 
 impl Bundle {
     /// The proof that an entry is in the ledger, as anybody can check it (C2SP tlog-proof).
-    pub(crate) fn proof_text(&self, index: u64, entry: &Entry) -> Option<String> {
-        let checkpoint = self.checkpoint.parse().ok()?;
-        Some(LogProof { index, extra: None, hashes: entry.proof.clone(), checkpoint }.to_string())
+    pub(crate) fn proof_of(&self, index: u64, entry: &Entry) -> LogProof {
+        LogProof { index, extra: None, hashes: entry.proof.clone(), checkpoint: self.checkpoint.clone() }
     }
 }

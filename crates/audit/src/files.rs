@@ -13,7 +13,7 @@
 //! Indexes have ten digits, so that paths sort as entries do.
 
 use crate::bundle::{Bundle, Entry, EntryContent};
-use ledger::{Hash, LogProof, MAX_ENTRY_BYTES, MAX_LOG_PROOF_BYTES, MAX_NOTE_BYTES};
+use ledger::{Hash, LogProof, MAX_ENTRY_BYTES, MAX_LOG_PROOF_BYTES, MAX_NOTE_BYTES, Note, ParseNoteError};
 use rollout::RolloutId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -76,7 +76,7 @@ pub enum ReadBundleError {
 impl Bundle {
     /// The file.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut files = BTreeMap::from([(CHECKPOINT.to_owned(), self.checkpoint.clone().into_bytes())]);
+        let mut files = BTreeMap::from([(CHECKPOINT.to_owned(), self.checkpoint.to_string().into_bytes())]);
         files.insert(MANIFEST.to_owned(), self.manifest());
         for (digest, blob) in &self.evidence {
             files.insert(format!("evidence/{digest}"), blob.clone());
@@ -87,7 +87,7 @@ impl Bundle {
                 EntryContent::Hidden(leaf) => ("hash", format!("{leaf}\n").into_bytes()),
             };
             files.insert(format!("records/{index:010}.{suffix}"), content);
-            let proof = self.proof_text(*index, entry).unwrap_or_default();
+            let proof = self.proof_of(*index, entry).to_string();
             files.insert(format!("proofs/{index:010}.tlog-proof"), proof.into_bytes());
         }
         archive(&files).expect("memory takes everything, and paths are short")
@@ -140,7 +140,9 @@ impl Bundle {
         if manifest.format != FORMAT {
             return Err(ReadBundleError::Format { found: manifest.format });
         }
-        let checkpoint = text(CHECKPOINT, needed(CHECKPOINT)?)?;
+        let checkpoint: Note = text(CHECKPOINT, needed(CHECKPOINT)?)?
+            .parse()
+            .map_err(|error: ParseNoteError| refused(CHECKPOINT, &error.to_string(), "a signed note"))?;
         let mut bundle =
             Bundle { rollout: manifest.rollout, checkpoint, entries: BTreeMap::new(), evidence: BTreeMap::new() };
         let mut proofs = BTreeMap::new();

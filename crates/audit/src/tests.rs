@@ -5,10 +5,11 @@ mod tampered;
 use crate::{Bundle, Entry, EntryContent, ReplayBundleError, Sequence, VerifyBundleError, Words, is_measurement};
 use ledger::{Checkpoint, Hash, KeyName, SignerKey};
 use model::{Check, Environment, Observation, RouteKey, UnixMillis};
-use rollout::plan::parse;
+use rollout::plan::{GateName, parse};
 use rollout::{
     Action, Body, Decision, Event, JudgeEvidence, Outcome, Principal, Record, RolloutId, Start, start, step,
 };
+use rollout::{GateResult, GateVerdict};
 use std::collections::BTreeMap;
 
 const PLAN: &str = r#"
@@ -120,7 +121,7 @@ impl Ledger {
         };
         Bundle {
             rollout: RolloutId("demo.1".into()),
-            checkpoint: checkpoint.sign(&self.key).to_string(),
+            checkpoint: checkpoint.sign(&self.key),
             entries: (first..=last).map(entry).collect(),
             evidence: self.evidence.clone(),
         }
@@ -212,6 +213,21 @@ fn evidence_that_was_deleted_is_told_and_changes_nothing_else() {
     let (bundle, verified) = Bundle::verify(&ledger.bundle().to_bytes(), ledger.key.verifier()).unwrap();
     assert_eq!(verified.missing_evidence, digests);
     assert_eq!(bundle.replay(&verified).unwrap().judged_again, 0);
+}
+
+#[test]
+fn what_a_gate_rests_on_is_evidence_too() {
+    let mut ledger = Ledger::of_a_rollback();
+    let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let evidence = Some(format!("sha256:{empty}"));
+    let result = GateResult { verdict: GateVerdict::Pass, reasons: vec![], evidence };
+    let happened = ledger.records.iter_mut().find(|record| matches!(record.body, Body::Happened(_))).unwrap();
+    happened.body = Body::Happened(Box::new(Event::GateFinished { gate: GateName::Drift, run: 1, result }));
+    let (_, verified) = Bundle::verify(&ledger.bundle().to_bytes(), ledger.key.verifier()).unwrap();
+    assert_eq!(verified.missing_evidence, [empty]);
+    ledger.evidence.insert(empty.to_owned(), Vec::new());
+    let (_, verified) = Bundle::verify(&ledger.bundle().to_bytes(), ledger.key.verifier()).unwrap();
+    assert_eq!(verified.missing_evidence, Vec::<String>::new());
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use crate::bundle::{Bundle, Entry, EntryContent};
 use crate::files::ReadBundleError;
-use ledger::{Checkpoint, Note, ParseNoteError, ProofError, VerifierKey, verify_inclusion};
-use rollout::{Body, Decision, Event, Record, RolloutId};
+use ledger::{Checkpoint, ProofError, VerifierKey, verify_inclusion};
+use rollout::{Body, Event, Record, RolloutId};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
@@ -13,9 +13,6 @@ pub enum VerifyBundleError {
     /// It cannot be read.
     #[error(transparent)]
     Read(#[from] ReadBundleError),
-    /// The checkpoint is no note.
-    #[error("the checkpoint is no signed note")]
-    Note(#[from] ParseNoteError),
     /// The checkpoint is not the log's.
     #[error("the checkpoint does not hold")]
     Checkpoint(#[from] ledger::OpenCheckpointError),
@@ -121,9 +118,9 @@ impl Bundle {
     /// record, each blob's digest, and that the file has no byte that does not follow from these.
     pub fn verify(bytes: &[u8], key: &VerifierKey) -> Result<(Bundle, Verified), VerifyBundleError> {
         let bundle = Bundle::from_bytes(bytes)?;
-        let note: Note = bundle.checkpoint.parse()?;
-        let checkpoint = Checkpoint::open_note(&note, key)?;
-        if note != note.signed_only_by(key) {
+        let note = &bundle.checkpoint;
+        let checkpoint = Checkpoint::open_note(note, key)?;
+        if *note != note.signed_only_by(key) {
             let signers: Vec<String> = note.signatures().iter().map(|signature| signature.name.to_string()).collect();
             return Err(VerifyBundleError::OtherSignatures { names: signers.join(", ") });
         }
@@ -206,15 +203,7 @@ impl Bundle {
 
 /// The digest of the blob that a record names, without `sha256:`.
 pub fn named_by(record: &Record) -> Option<&str> {
-    let digest = match &record.body {
-        Body::EvidenceKept { digest, .. } => digest,
-        Body::Decided(decision) => match &**decision {
-            Decision::Judged { evidence: Some(digest), .. } => digest,
-            _ => return None,
-        },
-        _ => return None,
-    };
-    digest.strip_prefix("sha256:")
+    record.body.evidence()?.strip_prefix("sha256:")
 }
 
 /// Whether a record may be hidden from who needs only the decisions: what was measured is most of a ledger.

@@ -2,7 +2,7 @@
 //! fold of records, so that a restart knows it again.
 
 use model::{Check, Finding, TraceId};
-use rollout::{Body, Decision, Event, FindingName, Record};
+use rollout::{Body, FindingName, Record};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Example traces of one finding. They come from as many batches.
@@ -23,26 +23,15 @@ pub(crate) struct Kept {
 impl Kept {
     /// Takes the next record of the ledger.
     pub(crate) fn take(&mut self, record: &Record) {
-        match &record.body {
-            Body::Started(_) => *self = Kept::default(),
-            Body::EvidenceKept { digest, findings, .. } => {
-                self.named.insert(digest.clone());
-                for finding in findings {
-                    let examples = self.examples.entry(finding.clone()).or_default();
-                    *examples = examples.saturating_add(1);
-                }
+        if let Body::Started(_) = record.body {
+            *self = Kept::default();
+        }
+        self.named.extend(record.body.evidence().map(str::to_owned));
+        if let Body::EvidenceKept { findings, .. } = &record.body {
+            for finding in findings {
+                let examples = self.examples.entry(finding.clone()).or_default();
+                *examples = examples.saturating_add(1);
             }
-            Body::Decided(decision) => {
-                if let Decision::Judged { evidence: Some(digest), .. } = &**decision {
-                    self.named.insert(digest.clone());
-                }
-            }
-            Body::Happened(event) => {
-                if let Event::GateFinished { result, .. } = &**event {
-                    self.named.extend(result.evidence.clone());
-                }
-            }
-            Body::ServerStarted { .. } | Body::ServerStopped | Body::EvidenceDeleted { .. } => {}
         }
     }
 

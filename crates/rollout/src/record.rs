@@ -63,6 +63,25 @@ pub enum Body {
     },
 }
 
+impl Body {
+    /// `sha256:…` of the blob of evidence that it names as its own, if it names one: an example trace, the judge's state, or
+    /// what a gate rests on.
+    pub fn evidence(&self) -> Option<&str> {
+        match self {
+            Body::EvidenceKept { digest, .. } => Some(digest),
+            Body::Decided(decision) => match &**decision {
+                Decision::Judged { evidence, .. } => evidence.as_deref(),
+                _ => None,
+            },
+            Body::Happened(event) => match &**event {
+                Event::GateFinished { result, .. } => result.evidence.as_deref(),
+                _ => None,
+            },
+            Body::ServerStarted { .. } | Body::ServerStopped | Body::Started(_) | Body::EvidenceDeleted { .. } => None,
+        }
+    }
+}
+
 /// Digests of an [`EvidenceDeleted`](Body::EvidenceDeleted): 500 of 74 bytes are 37 kB, a little more than half of what
 /// an entry holds.
 pub const MAX_DELETED: usize = 500;

@@ -105,8 +105,8 @@ fn a_checkpoint_that_others_signed_as_well_is_refused_without_their_keys() {
     let ledger = Ledger::of_a_rollback();
     let mut bundle = ledger.bundle();
     let other = SignerKey::new(KeyName::new("other.example").unwrap(), &[9; 32]);
-    let note: ledger::Note = bundle.checkpoint.parse().unwrap();
-    bundle.checkpoint = format!("{note}{}\n", other.sign(note.text()));
+    let cosigned = other.sign(bundle.checkpoint.text());
+    bundle.checkpoint = bundle.checkpoint.with_signatures([cosigned]).unwrap();
     let expected = "the checkpoint has the signatures of verdigris.example/ledger, other.example, expected one of the \
                     ledger's key alone";
     assert_eq!(refused(&bundle, &ledger.key), expected);

@@ -1,6 +1,7 @@
 use super::*;
 use model::{GateResult, GateVerdict, PerEnvironment, UnixMillis};
 use rollout::DeletedBecause;
+use rollout::Event;
 use rollout::plan::GateName;
 
 fn finding(operation: &str, trace: u8) -> Finding {

@@ -1,5 +1,6 @@
 //! `verdigris ledger export` and `verdigris audit …`: what an auditor takes away, and does with it offline.
 
+use super::evidence::check_name;
 use super::ledger::{Opened, open, verifier_key, words};
 use crate::cli::{Audit, BundleAt, Export, Format};
 use crate::describe::{Exit, Failed, printable, say, timestamp};
@@ -80,18 +81,22 @@ fn gathered(command: &Export) -> Result<Bundle, Failed> {
         let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
         return Err(Failed::usage(format!("the ledger has no rollout {:?}; {known}", command.rollout)));
     }
-    Ok(Bundle { rollout, checkpoint: note.signed_only_by(&key).to_string(), entries, evidence })
+    Ok(Bundle { rollout, checkpoint: note.signed_only_by(&key), entries, evidence })
 }
 
 /// A blob, if it is there; retention deletes them.
 fn blob(folder: &Path, digest: &str) -> Result<Option<Vec<u8>>, Failed> {
     let path = folder.join(digest);
-    match fs::read(&path) {
-        Ok(blob) if store::evidence_digest(&blob) == format!("sha256:{digest}") => Ok(Some(blob)),
-        Ok(_) => Err(Failed::not_verified(anyhow!("{}: what is in it has another digest", path.display()))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(anyhow!(error).context(format!("cannot read {}", path.display())).into()),
-    }
+    let file = match fs::File::open(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        file => file.with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    // One that is longer than any blob is cut, and has another digest.
+    let mut blob = Vec::new();
+    let read = file.take(store::MAX_EVIDENCE_BYTES as u64 + 1).read_to_end(&mut blob);
+    read.with_context(|| format!("cannot read {}", path.display()))?;
+    check_name(&path, &blob)?;
+    Ok(Some(blob))
 }
 
 /// Writes a file that was not there, for its owner alone; nothing half-written stays behind.

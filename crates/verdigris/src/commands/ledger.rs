@@ -99,15 +99,7 @@ fn line(index: u64, record: &Record) -> String {
 
 /// Of a record that names a blob: that it was deleted since, if it was.
 fn gone(body: &Body, deletions: &Deletions) -> String {
-    let digest = match body {
-        Body::EvidenceKept { digest, .. } => Some(digest),
-        Body::Decided(decision) => match &**decision {
-            Decision::Judged { evidence, .. } => evidence.as_ref(),
-            _ => None,
-        },
-        _ => None,
-    };
-    let deletion = digest.and_then(|digest| deletions.of(digest));
+    let deletion = body.evidence().and_then(|digest| deletions.of(digest));
     deletion.map(|deletion| format!(" [{}]", deletion.words())).unwrap_or_default()
 }
 
