@@ -42,8 +42,10 @@ impl Stage {
         Stage { server, blue, green, folder, runtime }
     }
 
+    /// Without canaries: tests count what reaches the back ends.
     pub(crate) fn plan(&self, steps: &[&'static str]) -> Plan {
-        Plan::of(Environment::at(&self.blue.endpoint()), Environment::at(&self.green.endpoint()), steps)
+        let (blue, green) = (Environment::at(&self.blue.endpoint()), Environment::at(&self.green.endpoint()));
+        Plan { canary: Some("off"), ..Plan::of(blue, green, steps) }
     }
 
     /// `rollout start` without `--watch`.

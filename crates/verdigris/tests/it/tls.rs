@@ -94,8 +94,6 @@ fn a_rollout_goes_to_a_green_that_speaks_tls() {
     let mut plan = stage.plan(&steps);
     let more = ", tls: { ca: ca.pem, cert: client.pem, key: client.key }, compression: gzip".to_owned();
     plan.green = Environment { more, ..Environment::at(&endpoint) };
-    // What green gets is counted.
-    plan.canary = Some("off");
     stage.server.rollout(&["start", &plan.write(files.folder.path()).display().to_string()]).expect(0);
     stage.server.eventually_reports("the probe to pass", seconds(60), |report| {
         report["steps"][0]["done"] == true || report["progress"] == "rolledBack"
