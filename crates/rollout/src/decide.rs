@@ -3,15 +3,19 @@
 //! It never acts. The caller records the event and the decisions, and only then takes the actions (invariant 1).
 
 mod advance;
+mod approve;
 mod canary;
 mod command;
 mod guard;
 mod measured;
 
+pub use approve::{review, review_is_overdue};
 pub(crate) use measured::batch_of;
 
 use crate::canary::Canaries;
+use crate::configuration::Configuration;
 use crate::event::{Action, Cause, Decision, Event, HoldReason, Outcome, Shift, Start};
+use crate::evidence_root::EvidenceRoot;
 use crate::plan::{Plan, Step as PlanStep};
 use crate::state::{DriftGuardState, Halt, MetricState, Phase, Stage, State};
 use crate::steady::SteadyWeights;
@@ -60,6 +64,7 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
         rollout: start.rollout.clone(),
         plan: plan.clone(),
         plan_digest: start.plan_digest.clone(),
+        log: start.log.clone(),
         started_by: start.by.clone(),
         started_at: now,
         decided_at: None,
@@ -81,7 +86,12 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
         slowest: None,
         slowest_of: Vec::new(),
         slowest_in: Vec::new(),
+        configurations: undeclared(plan),
+        evidence: EvidenceRoot::default(),
         approvals: Vec::new(),
+        approved: false,
+        void: None,
+        glass: None,
         gate_runs: 0,
         drift_guard: plan
             .guards
@@ -95,6 +105,12 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
     decider.order_table();
     decider.enter(0);
     decider.finish()
+}
+
+/// What is known of the configurations without reading them: that a plan names none.
+fn undeclared(plan: &Plan) -> Option<PerEnvironment<Configuration>> {
+    let none = Environment::BOTH.iter().all(|environment| plan.environments[*environment].config.is_empty());
+    none.then(|| PerEnvironment::from_fn(|_| Configuration::Undeclared))
 }
 
 /// What a plan has its candidate judged by.
@@ -136,11 +152,23 @@ impl Decider {
             Event::GateFinished { gate, run, result } => self.gate_finished(*gate, *run, result),
             Event::Applied { generation, torn } => self.applied(*generation, *torn),
             Event::Measured { metric, measurement } => self.measured(metric, measurement),
+            Event::ConfigurationsRead(read) => self.configurations_read(read),
+            Event::ApprovalSubmitted(submission) => self.approval_submitted(submission),
             Event::CanaryFollowed(canary) => self.canary_followed(canary),
             Event::Commanded { command, by } => self.command(command, by),
             Event::Restarted => self.restarted(),
         }
         self.progress();
+        self.rest_on_evidence();
+    }
+
+    /// What the verdicts of this event rest on is part of what an approver sees.
+    fn rest_on_evidence(&mut self) {
+        for decision in &self.decisions {
+            if let Decision::Judged { evidence: Some(digest), .. } = decision {
+                self.state.evidence = self.state.evidence.with(digest);
+            }
+        }
     }
 
     fn applied(&mut self, generation: u64, torn: u64) {

@@ -1,10 +1,12 @@
 //! What goes into a decision and what comes out of it. All of it stands in the ledger, so every type is serialised.
 
+use crate::approval::Submission;
+use crate::configuration::Configuration;
 use crate::plan::{GateName, Plan};
 use judge::Assessment;
 use model::{
-    BasisPoints, Canary, Environment, GateResult, GateVerdict, Measurement, Observation, Pins, RouteKey, RouteTable,
-    ShortDuration, TraceId, Upstream,
+    BasisPoints, Canary, Environment, GateResult, GateVerdict, Measurement, Observation, PerEnvironment, Pins,
+    RouteKey, RouteTable, ShortDuration, TraceId, UnixMillis, Upstream,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -47,6 +49,8 @@ pub struct Start {
     pub by: Principal,
     /// The version of the program that decides: another version may decide otherwise upon the same records.
     pub program: String,
+    /// The origin of the ledger that this stands in: what approvals bind to.
+    pub log: String,
     /// The key from trace id to bucket for this rollout.
     pub route_key: RouteKey,
     /// The folder that the plan's relative paths start from.
@@ -78,11 +82,6 @@ pub enum Command {
         /// Why, in the operator's words.
         reason: String,
     },
-    /// Approve the plan with this digest.
-    Approve {
-        /// What is approved.
-        plan_digest: String,
-    },
 }
 
 impl Command {
@@ -93,7 +92,6 @@ impl Command {
             Command::Resume => "resume",
             Command::Promote => "promote",
             Command::Rollback { .. } => "rollback",
-            Command::Approve { .. } => "approve",
         }
     }
 }
@@ -122,6 +120,10 @@ pub enum Event {
         /// What came of it.
         measurement: Measurement,
     },
+    /// The configurations were read, for the first time or with another digest than before.
+    ConfigurationsRead(PerEnvironment<Configuration>),
+    /// Somebody handed in a signed statement.
+    ApprovalSubmitted(Box<Submission>),
     /// A canary was followed to its end.
     CanaryFollowed(Box<Canary>),
     /// The gateway routes by this generation now.
@@ -181,7 +183,7 @@ pub struct Cause {
     /// A trace that shows it.
     pub example_trace: Option<TraceId>,
     /// When the first trace that is known to show it was assigned.
-    pub first_seen: Option<model::UnixMillis>,
+    pub first_seen: Option<UnixMillis>,
     /// The numbers behind it.
     pub reasons: Vec<String>,
 }
@@ -203,6 +205,11 @@ pub enum HoldReason {
         verdict: GateVerdict,
         /// Why.
         reasons: Vec<String>,
+    },
+    /// What was approved is not what is there any more.
+    ApprovalsVoid {
+        /// Why.
+        because: String,
     },
     /// No gateway applied the table in time.
     NotApplied {
@@ -239,6 +246,7 @@ impl fmt::Display for HoldReason {
         match self {
             HoldReason::Inconclusive { .. } => f.write_str("the analysis is inconclusive"),
             HoldReason::Gate { gate, verdict, .. } => write!(f, "the {gate} gate ended in {verdict:?}"),
+            HoldReason::ApprovalsVoid { because } => write!(f, "nothing approves it any more: {because}"),
             HoldReason::NotApplied { generation } => write!(f, "the gateway did not apply generation {generation}"),
             HoldReason::SplitBroken { .. } => f.write_str("the traces are not divided as the weight says"),
             HoldReason::SourceFails { metric, .. } => write!(f, "the source of metric {metric} fails"),
@@ -257,7 +265,7 @@ impl HoldReason {
             | HoldReason::Gate { reasons: details, .. }
             | HoldReason::MeasurementBroken { differences: details } => details,
             HoldReason::SplitBroken { reason } | HoldReason::SourceFails { reason, .. } => std::slice::from_ref(reason),
-            HoldReason::NotApplied { .. } | HoldReason::SourceSilent { .. } => &[],
+            HoldReason::ApprovalsVoid { .. } | HoldReason::NotApplied { .. } | HoldReason::SourceSilent { .. } => &[],
         }
     }
 }
@@ -320,10 +328,30 @@ pub enum Decision {
     Approved {
         /// Who approved.
         by: String,
+        /// The fingerprint of the key that signed it, as `ssh-keygen -l` prints it.
+        key: String,
+        /// Until then.
+        expires_at: UnixMillis,
         /// How many there are now.
         count: u32,
         /// How many are needed.
         needed: u32,
+    },
+    /// One approval alone passes the gate, in an emergency.
+    GlassBroken {
+        /// Whose.
+        by: String,
+        /// Why nobody else could approve.
+        reason: String,
+        /// Until then somebody else must review it.
+        review_until: UnixMillis,
+    },
+    /// Approvals do not count any more.
+    ApprovalsVoid {
+        /// Why.
+        because: String,
+        /// Whose they were.
+        of: Vec<String>,
     },
     /// A command changes nothing.
     Refused {

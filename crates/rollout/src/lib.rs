@@ -4,14 +4,17 @@
 //! Nothing here reads a clock, a file or a socket, so the same records give the same decisions, byte for byte
 //! (invariant 9): a crashed controller, the simulation and an auditor all call the same [`step`].
 
+pub mod approval;
 pub mod plan;
 pub mod rehearsal;
 pub mod rejudge;
 
 mod canary;
+mod configuration;
 mod decide;
 mod event;
 mod evidence;
+mod evidence_root;
 mod found;
 mod measure;
 mod record;
@@ -20,15 +23,17 @@ mod state;
 mod steady;
 
 pub use canary::{Canaries, ENOUGH as ENOUGH_CANARIES, InClear};
-pub use decide::{Step, judge_config, start, step};
+pub use configuration::Configuration;
+pub use decide::{Step, judge_config, review, review_is_overdue, start, step};
 pub use event::{Action, Cause, Command, Decision, Event, HoldReason, Outcome, Principal, RolloutId, Shift, Start};
 pub use evidence::{JudgeEvidence, JudgeEvidenceError};
+pub use evidence_root::EvidenceRoot;
 pub use found::{Group, GroupReport, ranked_groups};
 pub use judge;
 pub use model::{GateResult, GateVerdict};
 pub use record::{Body, DeletedBecause, FindingName, MAX_DELETED, Record, Replay, ReplayError, replay};
 pub use report::{Progress, Report, StepReport, report};
-pub use state::{Approval, Halt, MetricState, Phase, Stage, State};
+pub use state::{Approval, BrokenGlass, Halt, MetricState, Phase, Review, Stage, State};
 pub use steady::SteadyWeights;
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! A `Plan` that exists is a plan that may run: every rule is checked while it is made. It is stored in ledger records
 //! as JSON, and approvals bind to its [`Plan::digest`]. Nothing here reads a file, a clock or the network.
 
+mod approval;
 mod canary;
 mod endpoint;
 mod environments;
@@ -21,6 +22,7 @@ mod text_or;
 mod transformations;
 mod typed;
 
+pub use approval::{ApprovalGate, BreakGlass, Proofs};
 pub use canary::{CanaryPlan, OnLeak};
 pub use error::{PlanError, PlanErrors};
 pub use text_or::TextOr;
@@ -82,6 +84,9 @@ pub struct Plan {
     /// `metadata.impact`: whom it touches.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub impact: Option<String>,
+    /// `metadata.authors`: the principals who wrote it, who like the one who starts it cannot approve it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub authors: Vec<String>,
     /// What is rolled out.
     pub subject: Subject,
     /// The two environments.
@@ -99,6 +104,9 @@ pub struct Plan {
     /// How canaries are planted; `None` if they are not.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub canary: Option<CanaryPlan>,
+    /// What the gateway must be shown before it raises the candidate's weight; `None` if nothing.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub proofs: Option<Proofs>,
     /// What traffic is expected; only forecasts are made from it.
     pub traffic: Traffic,
     /// How long after its last span a trace stays in the environment where it began, in milliseconds.
@@ -316,18 +324,6 @@ pub struct ExpectedDifference {
     pub path: String,
     /// Why.
     pub reason: String,
-}
-
-/// Who must sign.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ApprovalGate {
-    /// The role that the principals must have.
-    pub role: String,
-    /// How many different principals.
-    pub count: u32,
-    /// How long an approval holds, in milliseconds.
-    pub expires_ms: u64,
 }
 
 /// What is watched all the time, and rolls back when it breaks. At least one is set.

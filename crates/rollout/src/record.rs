@@ -1,6 +1,7 @@
 //! What stands in the ledger, and how the state is had back from it.
 
-use crate::decide::{Step, start, step};
+use crate::approval::Submission;
+use crate::decide::{Step, review, review_is_overdue, start, step};
 use crate::event::{Decision, Event, RolloutId, Start};
 use crate::state::State;
 use model::{Check, Finding, RouteTable, TraceId, UnixMillis};
@@ -61,6 +62,21 @@ pub enum Body {
         /// What of `verdigris.yaml` wants it.
         because: DeletedBecause,
     },
+    /// The server's own, for the rollout may be long over: somebody handed in a review of a broken glass.
+    Reviewed {
+        /// Of which rollout.
+        of: RolloutId,
+        /// What was handed in.
+        submission: Box<Submission>,
+        /// Why it closes nothing, if it does not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused: Option<String>,
+    },
+    /// The server's own: nobody reviewed a broken glass in time.
+    ReviewOverdue {
+        /// Of which rollout.
+        of: RolloutId,
+    },
 }
 
 impl Body {
@@ -77,7 +93,12 @@ impl Body {
                 Event::GateFinished { result, .. } => result.evidence.as_deref(),
                 _ => None,
             },
-            Body::ServerStarted { .. } | Body::ServerStopped | Body::Started(_) | Body::EvidenceDeleted { .. } => None,
+            Body::ServerStarted { .. }
+            | Body::ServerStopped
+            | Body::Started(_)
+            | Body::EvidenceDeleted { .. }
+            | Body::Reviewed { .. }
+            | Body::ReviewOverdue { .. } => None,
         }
     }
 }
@@ -236,6 +257,16 @@ impl Replay {
                 self.next_server_sequence += 1;
                 return Ok(());
             }
+            (Body::Reviewed { of, submission, refused }, _) => {
+                check_sequence("the server", self.next_server_sequence, sequence)?;
+                self.next_server_sequence += 1;
+                return self.reviewed(record, of, submission, refused.as_ref());
+            }
+            (Body::ReviewOverdue { of }, _) => {
+                check_sequence("the server", self.next_server_sequence, sequence)?;
+                self.next_server_sequence += 1;
+                return self.overdue(record, of);
+            }
             (Body::Started(start_event), rollout) => {
                 let running = self.running().map(|state| state.rollout.clone());
                 if running.is_some() || rollout.as_ref() != Some(&start_event.rollout) {
@@ -278,6 +309,36 @@ impl Replay {
         Ok(())
     }
 
+    fn reviewed(
+        &mut self,
+        record: &Record,
+        of: &RolloutId,
+        submission: &Submission,
+        refused: Option<&String>,
+    ) -> Result<(), ReplayError> {
+        let expected = review(self.named(record.sequence, of)?, submission, record.at).err();
+        match expected.as_ref() == refused {
+            true => Ok(()),
+            false => Err(other_decision(record.sequence, &expected, &refused)),
+        }
+    }
+
+    fn overdue(&mut self, record: &Record, of: &RolloutId) -> Result<(), ReplayError> {
+        let state = self.named(record.sequence, of)?;
+        match (review_is_overdue(state, record.at), &mut state.glass) {
+            (true, Some(glass)) => {
+                glass.overdue = true;
+                Ok(())
+            }
+            _ => Err(other_decision(record.sequence, &"that no review is overdue", &"that one is")),
+        }
+    }
+
+    fn named(&mut self, sequence: u64, rollout: &RolloutId) -> Result<&mut State, ReplayError> {
+        let state = self.rollouts.iter_mut().rev().find(|state| state.rollout == *rollout);
+        state.ok_or_else(|| wrong_rollout(sequence, Some(rollout), None))
+    }
+
     fn current(&self, sequence: u64, rollout: Option<&RolloutId>) -> Result<&State, ReplayError> {
         match self.rollouts.last() {
             Some(state) if Some(&state.rollout) == rollout => Ok(state),
@@ -302,6 +363,10 @@ impl Replay {
             }
         }
     }
+}
+
+fn other_decision(sequence: u64, expected: &impl fmt::Debug, found: &impl fmt::Debug) -> ReplayError {
+    ReplayError::OtherDecision { sequence, expected: format!("{expected:?}"), found: format!("{found:?}") }
 }
 
 fn check_sequence(of: &str, expected: u64, found: u64) -> Result<(), ReplayError> {

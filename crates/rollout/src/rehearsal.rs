@@ -6,6 +6,8 @@
 //! The plan's metrics from outside are left out, for nothing is known of what they count; where trace stores take the place
 //! of taps, their share of the traces is all there is.
 
+use crate::approval::{Act, ApproverKey, CheckpointCheck, LogHead, Statement, Submission};
+use crate::configuration::Configuration;
 use crate::event::{Action, Command, Event, HoldReason, Outcome, Principal, RolloutId, Start};
 use crate::plan::Plan;
 use crate::report::approvals_missing;
@@ -165,6 +167,7 @@ impl Scene<'_> {
             program: String::new(),
             route_key: RouteKey([0; 16]),
             base_dir: "/".to_owned(),
+            log: "rehearsal".to_owned(),
             last_generation: 0,
         }
     }
@@ -201,13 +204,23 @@ impl Scene<'_> {
             }
             Phase::Progressing { stage: Stage::Approval, halt: None, .. } if approvals_missing(state, self.now) > 0 => {
                 let role = self.plan.gates.approval.as_ref().map(|gate| gate.role.clone());
-                let approve = Command::Approve { plan_digest: state.plan_digest.clone() };
-                commanded(approve, format!("approver-{turn}"), role.into_iter().collect())
+                let by = Principal { name: format!("approver-{turn}"), roles: role.into_iter().collect() };
+                let read = PerEnvironment::from_fn(|_| Configuration::Undeclared);
+                Some(match state.configurations {
+                    None => Event::ConfigurationsRead(read),
+                    Some(_) => Event::ApprovalSubmitted(Box::new(self.approval(state, by)?)),
+                })
             }
             Phase::Progressing { .. } | Phase::RollingBack { .. } | Phase::Promoting { .. } | Phase::Ended { .. } => {
                 None
             }
         }
+    }
+
+    fn approval(&self, state: &State, by: Principal) -> Option<Submission> {
+        let statement = Statement::of(state, Act::Approve, LogHead { size: 0, root: String::new() }, self.now).ok()?;
+        let signed = ApproverKey::from_seed(&[0; 32]).sign(&statement);
+        Some(Submission { signed, signer: Some(by), checkpoint: CheckpointCheck::Holds })
     }
 
     /// One batch of traffic, routed by a table.
@@ -268,6 +281,7 @@ fn halt_words(halt: &Halt) -> &'static str {
         Halt::Paused { .. } => "paused",
         Halt::Held { reason: HoldReason::Inconclusive { .. }, .. } => "inconclusive",
         Halt::Held { reason: HoldReason::Gate { .. }, .. } => "gate",
+        Halt::Held { reason: HoldReason::ApprovalsVoid { .. }, .. } => "approvalsVoid",
         Halt::Held { reason: HoldReason::NotApplied { .. }, .. } => "notApplied",
         Halt::Held { reason: HoldReason::SplitBroken { .. }, .. } => "splitBroken",
         Halt::Held { reason: HoldReason::SourceFails { .. }, .. } => "sourceFails",

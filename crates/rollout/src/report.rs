@@ -4,7 +4,7 @@ use crate::canary::Canaries;
 use crate::event::{Cause, HoldReason, Outcome, RolloutId};
 use crate::found::{self, GroupReport};
 use crate::plan::Step as PlanStep;
-use crate::state::{Halt, Phase, Stage, State};
+use crate::state::{Approval, BrokenGlass, Halt, Phase, Stage, State};
 use judge::{Assessment, NoiseAssessment, Verdict};
 use model::{BasisPoints, Environment, ShortDuration, UnixMillis};
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,12 @@ pub struct Report {
     pub canaries: Option<Canaries>,
     /// Why it was rolled back.
     pub cause: Option<Cause>,
+    /// What was approved, and by whom; those that still count.
+    pub approvals: Vec<Approval>,
+    /// The emergency in which one approval passed the gate.
+    pub glass: Option<BrokenGlass>,
+    /// What of this rollout is not as the rules have it, for everybody to see: a broken glass that nobody has reviewed.
+    pub exceptions: Vec<String>,
     /// When the rollback or the promotion was decided.
     pub decided_at: Option<UnixMillis>,
     /// When it ended: the gateway had applied the last table.
@@ -143,9 +149,22 @@ pub fn report(state: &State, now: UnixMillis) -> Report {
         findings: found::report(state),
         canaries: state.plan.canary.map(|_| state.canaries.clone()),
         cause,
+        approvals: state.approvals.clone(),
+        glass: state.glass.clone(),
+        exceptions: exceptions(state, now),
         decided_at: state.decided_at,
         ended_at,
     }
+}
+
+fn exceptions(state: &State, now: UnixMillis) -> Vec<String> {
+    let Some(glass) = state.glass.as_ref().filter(|glass| glass.review.is_none()) else { return Vec::new() };
+    let BrokenGlass { by, reason, review_until, .. } = glass;
+    let due = match review_until.since_ms(now) {
+        0 => format!("its review is overdue by {}", ShortDuration(now.since_ms(*review_until))),
+        left => format!("somebody else must review it within {}", ShortDuration(left)),
+    };
+    vec![format!("GLASS BROKEN by {by}: {reason}; {due}: `verdigris approve --review`")]
 }
 
 fn noise(state: &State) -> Option<NoiseAssessment> {
@@ -160,6 +179,7 @@ fn needs_person(state: &State) -> bool {
             HoldReason::Inconclusive { .. }
             | HoldReason::Gate { .. }
             | HoldReason::NotApplied { .. }
+            | HoldReason::ApprovalsVoid { .. }
             | HoldReason::SplitBroken { .. }
             | HoldReason::MeasurementBroken { .. } => true,
             HoldReason::SourceSilent { .. } | HoldReason::SourceFails { .. } => false,
@@ -208,6 +228,9 @@ fn held(reason: &HoldReason, step: usize) -> Standing {
         }
         HoldReason::Gate { gate, .. } => {
             format!("`verdigris rollout resume` (runs the {gate} gate again) or `rollback`")
+        }
+        HoldReason::ApprovalsVoid { .. } => {
+            "new approvals (`verdigris approve`); then it goes on by itself, or `verdigris rollout rollback`".to_owned()
         }
         HoldReason::NotApplied { .. } => "the gateway, or `verdigris rollout rollback`".to_owned(),
         HoldReason::SplitBroken { .. } => {
@@ -276,6 +299,10 @@ fn analysis_waits(state: &State, batches: u32) -> Vec<String> {
 /// How many approvals the plan still asks for: only those count that have not expired.
 pub(crate) fn approvals_missing(state: &State, now: UnixMillis) -> u32 {
     let Some(gate) = &state.plan.gates.approval else { return 0 };
-    let valid = state.approvals.iter().filter(|approval| now.since_ms(approval.at) < gate.expires_ms).count();
+    let valid = || state.approvals.iter().filter(|approval| approval.expires_at > now);
+    if valid().any(|approval| approval.breaks_glass) {
+        return 0;
+    }
+    let valid = valid().count();
     gate.count.saturating_sub(u32::try_from(valid).unwrap_or(u32::MAX))
 }

@@ -1,16 +1,18 @@
 //! Where a rollout stands.
 
 use crate::canary::Canaries;
+use crate::configuration::Configuration;
 use crate::event::{Cause, HoldReason, Outcome, Principal, RolloutId};
+use crate::evidence_root::EvidenceRoot;
 use crate::found::Group;
 use crate::plan::{GateName, Plan};
 use crate::steady::SteadyWeights;
 use judge::{Assessment, Judge, NoiseFloor};
 use model::{
-    BasisPoints, BlindSpotCount, GateVerdict, Observation, Reading, RootOperation, RouteTable, SlowTrace, Subject,
-    UnixMillis,
+    BasisPoints, BlindSpotCount, GateVerdict, Observation, PerEnvironment, Reading, RootOperation, RouteTable,
+    SlowTrace, Subject, UnixMillis,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Everything that the next decision depends on. Its JSON is compared by the simulation, and never persisted: after a
 /// crash it is what replaying the records gives.
@@ -22,6 +24,8 @@ pub struct State {
     pub plan: Plan,
     /// What approvals bind to.
     pub plan_digest: String,
+    /// The origin of the ledger that it stands in.
+    pub log: String,
     /// Who started it.
     pub started_by: Principal,
     /// When.
@@ -66,8 +70,18 @@ pub struct State {
     pub slowest_of: Vec<(RootOperation, SlowTrace)>,
     /// The same of each call and operation of a service; bounded as the judge's are.
     pub slowest_in: Vec<(Subject, SlowTrace)>,
-    /// Who approved.
+    /// The configurations as they were read last; none before they were.
+    pub configurations: Option<PerEnvironment<Configuration>>,
+    /// What gates and verdicts rested on so far.
+    pub evidence: EvidenceRoot,
+    /// Who approved; at most as many as there are principals, for each approves once.
     pub approvals: Vec<Approval>,
+    /// Whether the approval gate was passed.
+    pub approved: bool,
+    /// Why what was approved is not what is there, if the gate was passed before.
+    pub void: Option<String>,
+    /// The emergency in which one approval passed the gate.
+    pub glass: Option<BrokenGlass>,
     /// How many times a gate was run.
     pub gate_runs: u32,
     /// When the drift guard runs next, and the run that is under way.
@@ -116,8 +130,41 @@ impl State {
 }
 
 /// An approval that counted when it was given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Approval {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: UnixMillis,
+    /// From then on it does not count; an approval that the gate was passed with is not needed any more.
+    pub expires_at: UnixMillis,
+    /// Whether it passes the gate alone.
+    pub breaks_glass: bool,
+}
+
+/// One approval passed the gate alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BrokenGlass {
+    /// Whose it was.
+    pub by: String,
+    /// Why nobody else could approve.
+    pub reason: String,
+    /// When.
+    pub at: UnixMillis,
+    /// Until then somebody else must review it.
+    pub review_until: UnixMillis,
+    /// Whether a record says that nobody did.
+    pub overdue: bool,
+    /// Who did.
+    pub review: Option<Review>,
+}
+
+/// Somebody looked at what was done when the glass was broken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Review {
     /// Who.
     pub by: String,
     /// When.

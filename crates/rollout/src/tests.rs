@@ -1,5 +1,6 @@
 //! Rollouts as scripts in, transcripts out.
 
+mod approval;
 mod canary;
 mod evidence;
 mod metrics;
@@ -111,7 +112,7 @@ fn approvals_count_by_role_and_by_person_and_never_the_authors() {
     for (then, expect) in [
         ("approve alice", "refused approve: alice started this rollout, and who wrote a plan cannot approve it"),
         ("approve mallory", "refused approve: mallory does not have the role approver"),
-        ("approve-other bob", "refused approve: it approves sha256:other"),
+        ("approve-other bob", "refused approve: it is signed for the plan sha256:other, and this is sha256:"),
         ("approve bob; approve bob", "refused approve: bob approved already"),
         ("promote alice", "refused promote: approvals cannot be skipped"),
         ("approve bob", "step 3 of 9: mirror for 10s"),

@@ -76,6 +76,8 @@ impl Watch {
                 | Body::EvidenceDeleted { .. }
                 | Body::Started(_)
                 | Body::ServerStarted { .. }
+                | Body::Reviewed { .. }
+                | Body::ReviewOverdue { .. }
                 | Body::ServerStopped => {
                     panic!("seed {seed}: {record:?} is not written here")
                 }
@@ -125,6 +127,9 @@ impl Watch {
                 assert_eq!(evidence.is_some(), followed.passed || followed.failed, "seed {seed}: no evidence is named");
             }
             Decision::Approved { by, .. } => followed.check_approval(seed, by),
+            Decision::GlassBroken { .. } | Decision::ApprovalsVoid { .. } => {
+                panic!("seed {seed}: {decision:?}: nobody breaks the glass here, and no plan names a configuration")
+            }
             Decision::Paused => followed.paused = true,
             Decision::Resumed => followed.paused = false,
             Decision::Skipped { step } => {
@@ -261,12 +266,14 @@ impl Followed {
     /// Who wrote a plan cannot approve it (invariant 10).
     fn check_approval(&mut self, seed: u64, by: &str) {
         assert_ne!(by, self.author, "seed {seed}: the author approved");
-        let Some(Event::Commanded { command: Command::Approve { plan_digest }, by: principal }) = &self.event else {
+        let Some(Event::ApprovalSubmitted(submission)) = &self.event else {
             panic!("seed {seed}: approved by {:?}", self.event)
         };
+        let (statement, _) = submission.signed.open().expect("what approves is signed");
+        let principal = submission.signer.as_ref().expect("what approves is somebody's");
         let gate = self.plan.gates.approval.as_ref().expect("a plan that is approved asks for it");
         assert!(principal.name == by && principal.roles.contains(&gate.role), "seed {seed}: {principal:?} approved");
-        assert_eq!(*plan_digest, self.plan.digest(), "seed {seed}: another plan was approved");
+        assert_eq!(statement.plan, self.plan.digest(), "seed {seed}: another plan was approved");
         self.approvals.insert(by.to_owned(), self.at);
     }
 
@@ -285,6 +292,8 @@ impl Followed {
                 Event::Tick
                 | Event::Measured { .. }
                 | Event::Applied { .. }
+                | Event::ConfigurationsRead(_)
+                | Event::ApprovalSubmitted(_)
                 | Event::Commanded { .. }
                 | Event::Restarted,
             )

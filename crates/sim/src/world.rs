@@ -264,6 +264,7 @@ impl World {
             program: "simulated".to_owned(),
             route_key: RouteKey(self.chaos.bytes()),
             base_dir: "/".to_owned(),
+            log: "simulated".to_owned(),
             last_generation: table.generation,
         };
         let crash = self.crash_point();

@@ -30,9 +30,16 @@ impl Decider {
             if let Some((metric, reason)) = self.holding_source() {
                 return self.hold(HoldReason::SourceFails { metric, reason });
             }
+            if let Some(because) = self.state.void.clone() {
+                return self.hold(HoldReason::ApprovalsVoid { because });
+            }
             match self.next(stage, step) {
                 Next::Wait => return,
-                Next::Advance => self.enter(step + 1),
+                Next::Advance => {
+                    self.state.approved |=
+                        matches!(self.state.phase, Phase::Progressing { stage: Stage::Approval, .. });
+                    self.enter(step + 1);
+                }
                 Next::Shift => self.order_weight(step),
                 Next::Become(stage) => self.state.phase = Phase::Progressing { step, stage, halt: None },
                 Next::Inconclusive { wait_ms, extended } => return self.inconclusive(wait_ms, extended),
@@ -169,6 +176,9 @@ impl Decider {
                 reasons: result.reasons.clone(),
             }),
             verdict if of_step => {
+                if let Some(digest) = &result.evidence {
+                    self.state.evidence = self.state.evidence.with(digest);
+                }
                 if let Phase::Progressing { stage: Stage::Gate { ended, .. }, .. } = &mut self.state.phase {
                     *ended = Some((verdict, result.reasons.clone()));
                 }

@@ -3,7 +3,7 @@
 use super::{Decider, judge_config};
 use crate::event::{Action, Cause, Command, Decision, HoldReason, Principal};
 use crate::plan::Step as PlanStep;
-use crate::state::{Approval, Halt, Phase, Stage};
+use crate::state::{Halt, Phase, Stage};
 use judge::NoiseFloor;
 
 impl Decider {
@@ -13,7 +13,6 @@ impl Decider {
             Command::Resume => self.resume(),
             Command::Promote => self.skip(),
             Command::Rollback { reason } => self.rollback_by(by, reason),
-            Command::Approve { plan_digest } => self.approve(by, plan_digest),
         };
         if let Err(reason) = refused {
             self.decisions.push(Decision::Refused { command: command.name().to_owned(), reason });
@@ -36,6 +35,7 @@ impl Decider {
     fn resume(&mut self) -> Result<(), String> {
         let now = self.now;
         self.sources_answer()?;
+        self.approvals_hold()?;
         let Phase::Progressing { step, stage, halt } = &mut self.state.phase else { return Err(self.no_longer()) };
         let step = *step;
         let held = match halt.take() {
@@ -69,6 +69,8 @@ impl Decider {
                 self.wait_again(step);
             }
             Some((HoldReason::SourceSilent { .. }, _)) => self.state.heard_at = now,
+            // Refused above as long as nothing approves it.
+            Some((HoldReason::ApprovalsVoid { .. }, _)) => {}
             // Refused above as long as the source fails.
             Some((HoldReason::SourceFails { .. }, _)) => {}
             Some((HoldReason::MeasurementBroken { .. }, since)) => self.measure_anew(step, now.since_ms(since)),
@@ -86,6 +88,15 @@ impl Decider {
             Some((metric, _)) => Err(format!(
                 "the source of metric {metric} fails: mend it, and the rollout goes on by itself, or roll back and start \
                  anew with a plan that ignores it"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn approvals_hold(&self) -> Result<(), String> {
+        match &self.state.void {
+            Some(because) => Err(format!(
+                "nothing approves it any more ({because}): have it approved again, and it goes on by itself"
             )),
             None => Ok(()),
         }
@@ -166,34 +177,7 @@ impl Decider {
         }
     }
 
-    fn approve(&mut self, by: &Principal, plan_digest: &str) -> Result<(), String> {
-        let Some(gate) = &self.state.plan.gates.approval else {
-            return Err("the plan asks for no approval".to_owned());
-        };
-        if !matches!(self.state.phase, Phase::Progressing { .. }) {
-            return Err(self.no_longer());
-        }
-        if plan_digest != self.state.plan_digest {
-            return Err(format!("it approves {plan_digest}, but this rollout's plan is {}", self.state.plan_digest));
-        }
-        if by.name == self.state.started_by.name {
-            return Err(format!("{} started this rollout, and who wrote a plan cannot approve it", by.name));
-        }
-        if !by.roles.contains(&gate.role) {
-            return Err(format!("{} does not have the role {}", by.name, gate.role));
-        }
-        let (needed, expires_ms, now) = (gate.count, gate.expires_ms, self.now);
-        self.state.approvals.retain(|approval| now.since_ms(approval.at) < expires_ms);
-        if self.state.approvals.iter().any(|approval| approval.by == by.name) {
-            return Err(format!("{} approved already", by.name));
-        }
-        self.state.approvals.push(Approval { by: by.name.clone(), at: now });
-        let count = u32::try_from(self.state.approvals.len()).unwrap_or(u32::MAX);
-        self.decisions.push(Decision::Approved { by: by.name.clone(), count, needed });
-        Ok(())
-    }
-
-    fn no_longer(&self) -> String {
+    pub(super) fn no_longer(&self) -> String {
         match &self.state.phase {
             Phase::Progressing { .. } => "the rollout is under way".to_owned(),
             Phase::RollingBack { .. } => "it is being rolled back already".to_owned(),

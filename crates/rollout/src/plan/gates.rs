@@ -1,13 +1,11 @@
 //! How gates and guards are configured.
 
 use super::problems::{Place, Problems};
-use super::quantity::{DAY_MS, duration_ms, line, name, prose, quantile, share, whole};
-use super::raw::{RawApprovalGate, RawDriftGate, RawGates, RawGuards, RawLatency, Section};
-use super::{ApprovalGate, DriftGate, DriftGuard, ExpectedDifference, Gates, Guards, metrics};
+use super::quantity::{DAY_MS, duration_ms, line, prose, quantile, share, whole};
+use super::raw::{RawDriftGate, RawGates, RawGuards, RawLatency, Section};
+use super::{DriftGate, DriftGuard, ExpectedDifference, Gates, Guards, approval, metrics};
 use judge::{BlindSpots, ErrorRate, Findings, Latency, SpanLoss};
 
-/// Signatures that an approval gate may ask for; each is a record.
-const MAX_APPROVALS: u32 = 16;
 /// Characters of a path into a configuration.
 const MAX_DIFFERENCE_PATH_CHARACTERS: usize = 500;
 /// Characters of the reason of an expected difference.
@@ -24,7 +22,7 @@ pub(super) fn gates(problems: &mut Problems, parent: &Place, raw: &Section<RawGa
         None => Some(None),
     };
     let approval = match &raw.approval {
-        Some(section) => approval_gate(problems, &at.key("approval", section), &section.value).map(Some),
+        Some(section) => approval::gate(problems, &at.key("approval", section), &section.value).map(Some),
         None => Some(None),
     };
     let (Some(drift), Some(approval)) = (drift, approval) else { return None };
@@ -54,16 +52,6 @@ fn drift_gate(problems: &mut Problems, at: &Place, raw: &RawDriftGate) -> Option
     // Every entry is read, so that each mistake is noted.
     let expected = differences.collect::<Vec<_>>().into_iter().collect::<Option<_>>()?;
     Some(DriftGate { expected })
-}
-
-fn approval_gate(problems: &mut Problems, at: &Place, raw: &RawApprovalGate) -> Option<ApprovalGate> {
-    let role = problems.needed(at, "role", &raw.role, "the role that may approve, such as approver", name);
-    let wanted = "how many people must approve, such as 2";
-    let count = problems.needed(at, "count", &raw.count, wanted, |text| whole(text, (1, MAX_APPROVALS)));
-    let wanted = "how long an approval holds, such as 4h";
-    let expires = problems.needed(at, "expires", &raw.expires, wanted, |text| duration_ms(text, (60_000, 30 * DAY_MS)));
-    let (Some(role), Some(count), Some(expires_ms)) = (role, count, expires) else { return None };
-    Some(ApprovalGate { role, count, expires_ms })
 }
 
 /// The guards: at least one that is judged, for without any there is no way back.

@@ -59,7 +59,7 @@ raw! {
         metadata: Section<RawMetadata>,
         spec: Section<RawSpec>,
     }
-    RawMetadata { name: Text, change: Text, reason: Text, impact: Text }
+    RawMetadata { name: Text, change: Text, reason: Text, impact: Text, authors: Section<Vec<Spanned<String>>> }
     RawSpec {
         subject: Text,
         environments: Section<RawEnvironments>,
@@ -69,6 +69,7 @@ raw! {
         analysis: Section<RawAnalysis>,
         verification: Section<RawVerification>,
         canary: Section<TextOr<RawCanary>>,
+        proofs: Section<RawProofs>,
         traffic: Section<RawTraffic>,
         pin: Text,
     }
@@ -134,7 +135,9 @@ raw! {
     }
     RawDriftGate { expected: Section<Vec<Spanned<RawExpected>>> }
     RawExpected { path: Text, reason: Text }
-    RawApprovalGate { role: Text, count: Text, expires: Text }
+    RawApprovalGate { role: Text, count: Text, expires: Text, break_glass: Section<RawBreakGlass> }
+    RawBreakGlass { review_within: Text }
+    RawProofs { cosignatures: Text }
     RawGuards {
         span_loss: Section<RawAtMost>,
         error_rate: Section<RawWorse>,

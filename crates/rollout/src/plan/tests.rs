@@ -70,7 +70,7 @@ fn the_example_of_the_design_means_what_it_says() {
     };
     let drift = Some(DriftGuard { every_ms: 30_000 });
     assert_eq!(plan.guards, Guards { judged, drift, sources: Vec::new() });
-    let approval = ApprovalGate { role: "approver".to_owned(), count: 2, expires_ms: 14_400_000 };
+    let approval = ApprovalGate { role: "approver".to_owned(), count: 2, expires_ms: 14_400_000, break_glass: None };
     assert_eq!(plan.gates.approval, Some(approval));
     let upstream = &plan.environments.green.upstream;
     assert_eq!((upstream.endpoint.as_str(), upstream.protocol), ("http://127.0.0.1:24317", Protocol::Grpc));

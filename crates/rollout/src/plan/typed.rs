@@ -6,7 +6,8 @@ use super::problems::{Expected, Place, Problems};
 use super::quantity::{DAY_MS, chance, duration_ms, line, name, prose, rate_per_s, share};
 use super::raw::{RawAnalysis, RawMetadata, RawPlan, RawSpec, RawTraffic, RawVerification, Section};
 use super::{
-    Analysis, OnInconclusive, Plan, Subject, Traffic, Verification, canary, environments, gates, query, strategy,
+    Analysis, OnInconclusive, Plan, Subject, Traffic, Verification, approval, canary, environments, gates, query,
+    strategy,
 };
 use serde_saphyr::Spanned;
 
@@ -33,6 +34,7 @@ struct Metadata {
     change: Option<String>,
     reason: String,
     impact: Option<String>,
+    authors: Vec<String>,
 }
 
 fn plan(problems: &mut Problems, at: &Place, raw: &RawPlan) -> Option<Plan> {
@@ -58,8 +60,9 @@ fn metadata(problems: &mut Problems, at: &Place, raw: &RawMetadata) -> Option<Me
         prose(text, MAX_PROSE_CHARACTERS)
     });
     let impact = problems.optional(at, "impact", &raw.impact, |text| prose(text, MAX_PROSE_CHARACTERS));
+    let authors = approval::authors(problems, at, &raw.authors);
     let (Some(name), Some(change), Some(reason), Some(impact)) = (name, change, reason, impact) else { return None };
-    Some(Metadata { name, change, reason, impact })
+    Some(Metadata { name, change, reason, impact, authors: authors? })
 }
 
 fn spec(problems: &mut Problems, at: &Place, raw: &RawSpec, metadata: Option<Metadata>) -> Option<Plan> {
@@ -71,6 +74,7 @@ fn spec(problems: &mut Problems, at: &Place, raw: &RawSpec, metadata: Option<Met
     let analysis = analysis(problems, at, &raw.analysis);
     let verification = verification(problems, at, &raw.verification);
     let canary = canary::canary(problems, at, &raw.canary, environments.as_ref());
+    let proofs = approval::proofs(problems, at, &raw.proofs);
     let traffic = traffic(problems, at, &raw.traffic);
     // A trace is pinned by eight bytes; a day's would fill the bound of pins with nothing to gain.
     let pin = problems.or(at, "pin", &raw.pin, 60_000, |text| duration_ms(text, (1_000, 3_600_000)));
@@ -82,14 +86,15 @@ fn spec(problems: &mut Problems, at: &Place, raw: &RawSpec, metadata: Option<Met
     else {
         return None;
     };
-    let canary = canary?;
+    let (canary, proofs) = (canary?, proofs?);
     query::fits(problems, at, raw, &environments, &verification, &guards.sources)?;
-    let Metadata { name, change, reason, impact } = metadata?;
+    let Metadata { name, change, reason, impact, authors } = metadata?;
     Some(Plan {
         name,
         change,
         reason,
         impact,
+        authors,
         subject,
         environments,
         steps,
@@ -98,6 +103,7 @@ fn spec(problems: &mut Problems, at: &Place, raw: &RawSpec, metadata: Option<Met
         analysis,
         verification,
         canary,
+        proofs,
         traffic,
         pin_ms,
     })

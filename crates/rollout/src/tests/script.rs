@@ -1,5 +1,6 @@
 //! A small language for what happens to a rollout: commands separated by `;` or lines.
 
+use crate::approval::{Act, ApproverKey, CheckpointCheck, LogHead, Statement, Submission};
 use crate::plan::parse;
 use crate::*;
 use model::{ArmCounts, BlindSpotCount, Check, Counters, Environment, ExponentialHistogram, Finding, Measurement};
@@ -46,7 +47,7 @@ pub struct Run {
     pub state: State,
     pub now: UnixMillis,
     pub records: Vec<Record>,
-    text: String,
+    pub text: String,
     batch: u64,
     observed: UnixMillis,
     counters: PerEnvironment<Counters>,
@@ -64,6 +65,7 @@ impl Run {
             program: "test".into(),
             route_key: RouteKey([7; 16]),
             base_dir: "/".into(),
+            log: "test".into(),
             last_generation: 7,
         };
         let first = start(&start_event, now);
@@ -99,6 +101,18 @@ impl Run {
         self.note(Body::Happened(Box::new(event)), &next.decisions);
     }
 
+    /// Somebody signs what is the case, changed a little, with a key of their own.
+    pub fn submit(&mut self, by: Principal, change: impl FnOnce(&mut Statement)) {
+        let head = LogHead { size: 1, root: "root".into() };
+        let mut statement = Statement::of(&self.state, Act::Approve, head, self.now).unwrap();
+        change(&mut statement);
+        let mut seed = [0; 32];
+        seed[..by.name.len()].copy_from_slice(by.name.as_bytes());
+        let signed = ApproverKey::from_seed(&seed).sign(&statement);
+        let submission = Submission { signed, signer: Some(by), checkpoint: CheckpointCheck::Holds };
+        self.happen(Event::ApprovalSubmitted(Box::new(submission)));
+    }
+
     pub fn take(&mut self, line: &str) {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let number = || rest.parse::<u64>().unwrap();
@@ -122,8 +136,16 @@ impl Run {
             "resume" => self.happen(command(Command::Resume)),
             "promote" => self.happen(command(Command::Promote)),
             "rollback" => self.happen(command(Command::Rollback { reason: "because".into() })),
-            "approve" => self.happen(command(Command::Approve { plan_digest: self.state.plan_digest.clone() })),
-            "approve-other" => self.happen(command(Command::Approve { plan_digest: "sha256:other".into() })),
+            "approve" => self.submit(by(rest), |_| {}),
+            "approve-other" => self.submit(by(rest), |statement| statement.plan = "sha256:other".into()),
+            "break-glass" => {
+                let reason = "the night before the feast".to_owned();
+                self.submit(by(rest), |statement| statement.act = Act::BreakGlass { reason });
+            }
+            "configure" => {
+                let read = Configuration::Read { digest: rest.to_owned() };
+                self.happen(Event::ConfigurationsRead(PerEnvironment { blue: Configuration::Undeclared, green: read }));
+            }
             "restart" => {
                 self.now = self.now.plus_ms(5_000);
                 self.happen(Event::Restarted);
@@ -299,6 +321,8 @@ fn words(decision: &Decision) -> String {
         Decision::SourceAnswers { metric } => format!("source of {metric} answers"),
         Decision::GateRequested { .. }
         | Decision::Approved { .. }
+        | Decision::GlassBroken { .. }
+        | Decision::ApprovalsVoid { .. }
         | Decision::Paused
         | Decision::Resumed
         | Decision::Skipped { .. }

@@ -6,6 +6,7 @@ use model::{
     Canary, CanaryFate, CanaryPlace, GateResult, GateVerdict, Leak, Measurement, PerEnvironment, Secret, TraceId,
     UnixMillis,
 };
+use rollout::approval::{Act, ApproverKey, CheckpointCheck, LogHead, Statement, Submission};
 use rollout::plan::GateName;
 use rollout::{Action, Command, Decision, Event, Halt, Phase, Principal, Stage, State, step};
 
@@ -17,14 +18,13 @@ impl World {
     pub(super) fn look(&mut self) {
         let Some(state) = self.controller.running() else { return };
         if self.scenario.people == People::Anybody && self.chaos.chance(0.12) {
-            let plan_digest = state.plan_digest.clone();
             let reason = "a feeling".to_owned();
             let command = match self.chaos.between(0, 9) {
                 0..3 => Command::Pause,
                 3..5 => Command::Resume,
                 5..7 => Command::Promote,
                 7 => Command::Rollback { reason },
-                _ => Command::Approve { plan_digest },
+                _ => return self.approve(),
             };
             return self.command(command, true);
         }
@@ -37,11 +37,10 @@ impl World {
             (Some(Halt::Held { .. }), _) => (Command::Resume, true),
             (None, Stage::Pausing { until: None }) => (Command::Resume, false),
             (None, Stage::Approval) => {
-                let plan_digest = match self.chaos.chance(0.1) {
-                    true => "sha256:another".to_owned(),
-                    false => state.plan_digest.clone(),
-                };
-                (Command::Approve { plan_digest }, false)
+                if self.chaos.chance(0.3) {
+                    self.approve();
+                }
+                return;
             }
             (
                 None,
@@ -63,10 +62,27 @@ impl World {
         let (name, may_approve) = self.chaos.pick(&PEOPLE);
         let roles = if may_approve { vec!["approver".to_owned()] } else { Vec::new() };
         let by = Principal { name: name.to_owned(), roles };
-        let approves = matches!(command, Command::Approve { .. });
         let decisions = self.take(Event::Commanded { command, by }, Some(name));
         let refused = decisions.iter().any(|decision| matches!(decision, Decision::Refused { .. }));
-        self.intervened |= intervenes && !approves && !refused;
+        self.intervened |= intervenes && !refused;
+    }
+
+    /// Somebody signs a statement, mostly of what is the case, and hands it in.
+    fn approve(&mut self) {
+        let (name, may_approve) = self.chaos.pick(&PEOPLE);
+        let roles = if may_approve { vec!["approver".to_owned()] } else { Vec::new() };
+        let (another, stranger) = (self.chaos.chance(0.1), self.chaos.chance(0.05));
+        let head = LogHead { size: 1, root: "root".to_owned() };
+        let now = self.unix();
+        let Some(state) = self.controller.running() else { return };
+        let Ok(mut statement) = Statement::of(state, Act::Approve, head, now) else { return };
+        if another {
+            statement.plan = "sha256:another".to_owned();
+        }
+        let signed = ApproverKey::from_seed(&[name.len() as u8; 32]).sign(&statement);
+        let signer = (!stranger).then(|| Principal { name: name.to_owned(), roles });
+        let submission = Submission { signed, signer, checkpoint: CheckpointCheck::Holds };
+        self.take(Event::ApprovalSubmitted(Box::new(submission)), Some(name));
     }
 }
 
@@ -74,13 +90,7 @@ impl World {
 pub(super) fn check_nothing_is_ordered_after(seed: u64, state: &State, now: UnixMillis) {
     let by = Principal { name: "bob".to_owned(), roles: vec!["approver".to_owned()] };
     let failed = GateResult { verdict: GateVerdict::Fail, reasons: Vec::new(), evidence: None };
-    let commands = [
-        Command::Pause,
-        Command::Resume,
-        Command::Promote,
-        Command::Rollback { reason: "late".to_owned() },
-        Command::Approve { plan_digest: state.plan_digest.clone() },
-    ];
+    let commands = [Command::Pause, Command::Resume, Command::Promote, Command::Rollback { reason: "late".to_owned() }];
     let commanded = commands.into_iter().map(|command| Event::Commanded { command, by: by.clone() });
     let leak = Leak { secret: Secret::ALL[0], came_out_in: CanaryPlace::Name };
     let fates =
@@ -108,6 +118,8 @@ pub(super) fn check_nothing_is_ordered_after(seed: u64, state: &State, now: Unix
             | Decision::SourceFails { .. }
             | Decision::SourceAnswers { .. }
             | Decision::Approved { .. }
+            | Decision::GlassBroken { .. }
+            | Decision::ApprovalsVoid { .. }
             | Decision::Refused { .. }
             | Decision::Paused
             | Decision::Resumed

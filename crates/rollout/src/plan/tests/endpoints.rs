@@ -173,6 +173,7 @@ fn a_table_has_paths_that_outlive_the_plans_folder() {
         program: "0".to_owned(),
         route_key: model::RouteKey([0; 16]),
         base_dir: "/plans/a".to_owned(),
+        log: "test".into(),
         last_generation: 0,
     };
     let started = crate::start(&start, model::UnixMillis(0));

@@ -21,7 +21,7 @@ fn what_has_not_the_shape_of_a_plan() {
     check(
         &[("reason: Upgrade", "reasn: Upgrade")],
         &[
-            "6:3: metadata.reasn: found the unknown key `reasn`, expected `name`, `change`, `reason` or `impact`: did you mean `reason`?",
+            "6:3: metadata.reasn: found the unknown key `reasn`, expected `name`, `change`, `reason`, `impact` or `authors`: did you mean `reason`?",
         ],
     );
     check(
@@ -33,7 +33,7 @@ fn what_has_not_the_shape_of_a_plan() {
     check(
         &[("  gates:", "  frobnicate: 1\n  gates:")],
         &[
-            "32:3: spec.frobnicate: found the unknown key `frobnicate`, expected `subject`, `environments`, `strategy`, `gates`, `guards`, `analysis`, `verification`, `canary`, `traffic` or `pin`",
+            "32:3: spec.frobnicate: found the unknown key `frobnicate`, expected `subject`, `environments`, `strategy`, `gates`, `guards`, `analysis`, `verification`, `canary`, `proofs`, `traffic` or `pin`",
         ],
     );
     check(
