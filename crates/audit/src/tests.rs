@@ -60,10 +60,11 @@ impl Ledger {
             rollout: RolloutId("demo.1".into()),
             plan_digest: plan.digest(),
             plan,
-            by: Principal { name: "alice".into(), roles: vec![] },
+            by: Principal::new("alice", vec![]),
             program: "test".into(),
             route_key: RouteKey([7; 16]),
             base_dir: "/".into(),
+            log: "example.com/ledger".into(),
             last_generation: 7,
         };
         let mut next = start(&begun, ledger.now);
@@ -73,7 +74,7 @@ impl Ledger {
             let ordered = next.actions.iter().any(|action| matches!(action, Action::Publish(_)));
             ledger.now = ledger.now.plus_ms(1_000);
             let event = match ordered {
-                true => Event::Applied { generation: state.table.generation, torn: 0 },
+                true => Event::Applied { generation: state.table.generation, torn: 0, routed: state.table.routed() },
                 false => Event::Observed(Box::new(lossy(batch, ledger.now))),
             };
             next = step(&state, &event, ledger.now);

@@ -1,5 +1,6 @@
 //! What the controller does once a decision is durable.
 
+use crate::configurations::{Reading, Sources};
 use crate::controller::Watching;
 use crate::handle::{Handle, Input};
 use crate::measuring::Measuring;
@@ -20,6 +21,8 @@ pub(crate) struct Outlets {
     pub handle: Handle,
     /// Who asks for the metrics of the rollout that runs.
     pub measuring: Option<Measuring>,
+    /// Who reads its configurations.
+    pub reading: Option<Reading>,
 }
 
 impl Outlets {
@@ -30,11 +33,19 @@ impl Outlets {
         }
     }
 
-    /// Has the metrics of the rollout asked for, if nobody does yet.
-    pub(crate) fn measure(&mut self, state: &State, base_dir: &Path) {
+    /// Has the metrics of the rollout asked for and its configurations read, if nobody does yet.
+    pub(crate) fn watch_outside(&mut self, state: &State, base_dir: &Path) {
         if self.measuring.as_ref().is_none_or(|measuring| !measuring.is_of(&state.rollout)) {
             self.measuring = Some(Measuring::start(state, base_dir, &self.handle));
+            let reading = |sources| Reading::start(state.rollout.clone(), sources, &self.handle);
+            self.reading = Sources::of(state, base_dir).map(reading);
         }
+    }
+
+    /// The opposite.
+    pub(crate) fn leave_outside(&mut self) {
+        self.measuring = None;
+        self.reading = None;
     }
 
     /// Only newer generations go out, so that a restart cannot take a table back (invariant 2).

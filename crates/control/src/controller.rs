@@ -7,7 +7,9 @@ use crate::release::Held;
 use crate::{Clock, Examples, Random};
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, UnixMillis, Upstream};
 use rollout::plan::{MetricFrom, Plan, StoreCheck, StoreQuery, Transformations};
-use rollout::{Body, Command, Decision, Event, Phase, Principal, Report, RolloutId, Start, State, report};
+use rollout::{
+    Body, Command, Decision, Event, KnownPrincipal, Phase, Principal, Report, RolloutId, Start, State, report,
+};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +19,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// How often time is looked at: deadlines are met within this.
 const TICK: Duration = Duration::from_millis(100);
+
+/// How often the ledger says that the server runs: 9,000 records of 200 bytes a year.
+const HEARTBEAT_EVERY_MS: u64 = 3_600_000;
 
 /// The name that stands in records of what the controller did by itself.
 pub(crate) const SELF: &str = "verdigris";
@@ -29,6 +34,8 @@ pub struct Settings {
     pub taps: BTreeSet<String>,
     /// How long a trace stays where it began when no plan says so.
     pub pin_ms: u64,
+    /// Whom the configuration names, in the order of their names.
+    pub principals: Vec<KnownPrincipal>,
 }
 
 /// What verification needs to know of the rollout that runs.
@@ -129,6 +136,7 @@ pub struct Controller {
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
     pub(crate) sweep_at: UnixMillis,
+    heartbeat_at: UnixMillis,
     random: Random,
     pub(crate) examples: Examples,
     inputs: mpsc::Receiver<Input>,
@@ -145,16 +153,17 @@ impl Controller {
     ) -> Result<(Controller, Outlook), OpenError> {
         let mut journal = Journal::open(open, evidence)?;
         journal.append(&started(&journal, clock()))?;
+        journal.note_principals(&settings.principals, clock())?;
         let table = journal.replay().table().cloned().unwrap_or_else(|| first_table(&settings, random()));
         let (sender, receiver) = watch::channel(Arc::new(table));
         let (handle, inputs) = Handle::new();
         let base_dir = journal.replay().base_dir().map(PathBuf::from).unwrap_or_default();
         let running = journal.replay().running().map(|state| Watching::of(state, &base_dir, 0));
         let (watching, watched) = watch::channel(running);
-        let outlets = Outlets { table: sender, watching, handle: handle.clone(), measuring: None };
+        let outlets = Outlets { table: sender, watching, handle: handle.clone(), measuring: None, reading: None };
         let (held, taken_back) = (Held::Open, 0);
         let ledger_size = journal.size();
-        let sweep_at = UnixMillis(0);
+        let (sweep_at, heartbeat_at) = (UnixMillis(0), clock().plus_ms(HEARTBEAT_EVERY_MS));
         let controller = Controller {
             journal,
             held,
@@ -163,6 +172,7 @@ impl Controller {
             settings,
             clock,
             sweep_at,
+            heartbeat_at,
             random,
             examples,
             inputs,
@@ -189,6 +199,8 @@ impl Controller {
                 _ = ticks.tick() => {
                     self.mend();
                     self.sweep();
+                    self.note_overdue_reviews();
+                    self.beat();
                     self.happened(Event::Tick, SELF);
                 }
             }
@@ -208,8 +220,8 @@ impl Controller {
                     self.happened(Event::Observed(recorded), SELF);
                 }
             }
-            Input::Applied { generation, torn } => {
-                self.happened(Event::Applied { generation, torn }, SELF);
+            Input::Applied { generation, torn, routed } => {
+                self.happened(Event::Applied { generation, torn, routed }, SELF);
             }
             Input::GateFinished { rollout, gate, run, result } => {
                 if self.runs(&rollout) {
@@ -228,11 +240,16 @@ impl Controller {
             }
             Input::Start { yaml, base_dir, by, reply } => answer(reply, self.start(&yaml, base_dir, by)),
             Input::Command { rollout, command, by, reply } => answer(reply, self.command(rollout, command, by)),
+            Input::ConfigurationsRead { rollout, configurations } => self.configurations_read(&rollout, configurations),
+            Input::Offer { rollout, act, reply } => answer(reply, self.offer(rollout.as_ref(), act)),
+            Input::HandIn { handed, reply } => self.hand_in(handed, reply),
+            Input::Submit { handed, reply } => self.submit(*handed, reply),
             Input::Report { rollout, reply } => {
                 let state = self.find(rollout.as_ref());
                 answer(reply, state.map(|state| Box::new(report(state, (self.clock)()))));
             }
             Input::List { reply } => answer(reply, self.list()),
+            Input::Principals { principals } => self.change_principals(principals),
             Input::Taps { taps, reply } => answer(reply, self.change_taps(taps)),
             Input::Release { reply } => answer(reply, self.release()),
             Input::TakeBack => self.take_back(),
@@ -264,10 +281,10 @@ impl Controller {
                     self.outlets.take(&next.state, &self.base_dir, action);
                 }
                 match next.state.phase {
-                    Phase::Progressing { .. } => self.outlets.measure(&next.state, &self.base_dir),
-                    Phase::RollingBack { .. } | Phase::Promoting { .. } => self.outlets.measuring = None,
+                    Phase::Progressing { .. } => self.outlets.watch_outside(&next.state, &self.base_dir),
+                    Phase::RollingBack { .. } | Phase::Promoting { .. } => self.outlets.leave_outside(),
                     Phase::Ended { .. } => {
-                        self.outlets.measuring = None;
+                        self.outlets.leave_outside();
                         self.outlets.watching.send_replace(None);
                     }
                 }
@@ -287,12 +304,34 @@ impl Controller {
     fn concerned(&self, event: &Event) -> Option<&State> {
         let replay = self.journal.replay();
         let counts_more = |state: &&State| match event {
-            Event::Applied { generation, torn } => {
+            Event::Applied { generation, torn, .. } => {
                 *generation == state.table.generation && state.torn_told.is_some_and(|told| *torn > told)
             }
             _ => false,
         };
         replay.running().or_else(|| replay.rollouts.last().filter(counts_more))
+    }
+
+    /// Says that the server runs. If the ledger does not take it, the next tick tries again.
+    fn beat(&mut self) {
+        let now = (self.clock)();
+        if self.held != Held::Open || now < self.heartbeat_at {
+            return;
+        }
+        match self.journal.append(&self.journal.number(None, now, [(SELF.to_owned(), Body::Heartbeat)])) {
+            Ok(()) => self.heartbeat_at = now.plus_ms(HEARTBEAT_EVERY_MS),
+            Err(error) => tracing::error!("that the server runs is not in the ledger: {error}"),
+        }
+    }
+
+    /// Another configuration names others.
+    fn change_principals(&mut self, principals: Vec<KnownPrincipal>) {
+        self.settings.principals = principals;
+        if self.held == Held::Open
+            && let Err(error) = self.journal.note_principals(&self.settings.principals, (self.clock)())
+        {
+            tracing::error!("whom the configuration names is not in the ledger: {error}");
+        }
     }
 
     fn record(
@@ -321,6 +360,7 @@ impl Controller {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             route_key: RouteKey((self.random)()),
             base_dir: base_dir.clone(),
+            log: self.journal.origin().to_owned(),
             last_generation: self.outlets.table.borrow().generation,
         };
         let first = rollout::start(&start, now);
@@ -328,7 +368,7 @@ impl Controller {
         self.record(&rollout, now, input, &first.decisions).map_err(|error| StartError::Ledger(error.to_string()))?;
         self.base_dir = PathBuf::from(base_dir);
         self.outlets.watching.send_replace(Some(Watching::of(&first.state, &self.base_dir, self.taken_back)));
-        self.outlets.measure(&first.state, &self.base_dir);
+        self.outlets.watch_outside(&first.state, &self.base_dir);
         for action in first.actions {
             self.outlets.take(&first.state, &self.base_dir, action);
         }
@@ -364,7 +404,7 @@ impl Controller {
         by: Principal,
     ) -> Result<Box<Report>, CommandError> {
         let name = command.name().to_owned();
-        let unknown = || CommandError::Unknown { name: rollout.as_ref().map(RolloutId::to_string).unwrap_or_default() };
+        let unknown = || CommandError::unknown(rollout.as_ref());
         let id = self.find(rollout.as_ref()).ok_or_else(unknown)?.rollout.clone();
         if self.journal.replay().running().is_none_or(|running| running.rollout != id) {
             return Err(CommandError::Refused { command: name, reason: format!("{id} has ended") });
@@ -382,11 +422,11 @@ impl Controller {
         Ok(Box::new(report(state, (self.clock)())))
     }
 
-    fn runs(&self, rollout: &RolloutId) -> bool {
+    pub(crate) fn runs(&self, rollout: &RolloutId) -> bool {
         self.journal.replay().running().is_some_and(|state| state.rollout == *rollout)
     }
 
-    fn find(&self, rollout: Option<&RolloutId>) -> Option<&State> {
+    pub(crate) fn find(&self, rollout: Option<&RolloutId>) -> Option<&State> {
         let rollouts = &self.journal.replay().rollouts;
         match rollout {
             None => rollouts.last(),
@@ -406,6 +446,7 @@ impl Controller {
                 active: report.active,
                 started_at: report.started_at,
                 ended_at: report.ended_at,
+                exceptions: report.exceptions,
             }
         };
         self.journal.replay().rollouts.iter().map(summary).collect()
@@ -432,6 +473,6 @@ fn first_table(settings: &Settings, key: [u8; 16]) -> RouteTable {
 }
 
 /// Whoever asked may be gone; then nobody needs the answer.
-fn answer<T>(reply: oneshot::Sender<T>, answer: T) {
+pub(crate) fn answer<T>(reply: oneshot::Sender<T>, answer: T) {
     let _ = reply.send(answer);
 }

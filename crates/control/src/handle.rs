@@ -1,8 +1,12 @@
 //! How others reach the controller.
 
-use model::{BasisPoints, Canary, Environment, GateResult, Measurement, Observation, UnixMillis};
-use rollout::plan::{GateName, PlanErrors};
-use rollout::{Command, Principal, Progress, Report, RolloutId};
+use crate::approving::HandedIn;
+use model::{
+    BasisPoints, Canary, Environment, GateResult, Measurement, Observation, PerEnvironment, Routed, UnixMillis,
+};
+use rollout::approval::{Act, Statement};
+use rollout::plan::{GateName, Plan, PlanErrors};
+use rollout::{Command, Configuration, KnownPrincipal, Principal, Progress, Report, RolloutId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tokio::sync::{mpsc, oneshot};
@@ -23,6 +27,8 @@ pub enum Input {
         generation: u64,
         /// Traces torn by rollbacks since the gateway started.
         torn: u64,
+        /// How it divides the traffic.
+        routed: Routed,
     },
     /// A gate's runner came back.
     GateFinished {
@@ -73,6 +79,36 @@ pub enum Input {
         /// Where the answer goes.
         reply: oneshot::Sender<Result<Box<Report>, CommandError>>,
     },
+    /// The configurations of a rollout's environments were read.
+    ConfigurationsRead {
+        /// Of which.
+        rollout: RolloutId,
+        /// What they are.
+        configurations: PerEnvironment<Configuration>,
+    },
+    /// Somebody wants to approve, and asks what there is to sign.
+    Offer {
+        /// Of which rollout; the last one if it is not said.
+        rollout: Option<RolloutId>,
+        /// What is to be said.
+        act: Act,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Box<Offer>, CommandError>>,
+    },
+    /// Somebody hands in a signed statement.
+    HandIn {
+        /// What, and who.
+        handed: Box<HandedIn>,
+        /// Where the answer goes.
+        reply: SubmitReply,
+    },
+    /// The same, once the configurations were read for it.
+    Submit {
+        /// What, and who.
+        handed: Box<HandedIn>,
+        /// Where the answer goes.
+        reply: SubmitReply,
+    },
     /// Somebody asks where a rollout stands.
     Report {
         /// Which; the last one if it is not said.
@@ -84,6 +120,11 @@ pub enum Input {
     List {
         /// Where the answer goes.
         reply: oneshot::Sender<Vec<RolloutSummary>>,
+    },
+    /// The configuration names others from now on.
+    Principals {
+        /// In the order of their names.
+        principals: Vec<KnownPrincipal>,
     },
     /// The gateway has other taps from now on.
     Taps {
@@ -101,6 +142,23 @@ pub enum Input {
     TakeBack,
     /// Close the ledger in order and end.
     Stop,
+}
+
+/// Where the answer to a signed statement goes.
+pub(crate) type SubmitReply = oneshot::Sender<Result<Box<Report>, CommandError>>;
+
+/// What an approver signs, and what they want to see before they do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Offer {
+    /// What is to be signed.
+    pub statement: Statement,
+    /// The plan whose digest is in it.
+    pub plan: Plan,
+    /// The folder that the plan's relative paths start from.
+    pub base_dir: String,
+    /// Where the rollout stands.
+    pub report: Report,
 }
 
 /// One line of `rollout list`.
@@ -121,6 +179,8 @@ pub struct RolloutSummary {
     pub started_at: UnixMillis,
     /// When it ended.
     pub ended_at: Option<UnixMillis>,
+    /// What of it is not as the rules have it: a broken glass that nobody has reviewed.
+    pub exceptions: Vec<String>,
 }
 
 /// Why a rollout does not start. Nothing was changed.
@@ -187,6 +247,13 @@ pub enum CommandError {
     /// The controller is gone.
     #[error("the controller has stopped")]
     Stopped,
+}
+
+impl CommandError {
+    /// There is no rollout of this name, or none at all.
+    pub(crate) fn unknown(rollout: Option<&RolloutId>) -> CommandError {
+        CommandError::Unknown { name: rollout.map(RolloutId::to_string).unwrap_or_default() }
+    }
 }
 
 /// Why the taps stay what they are.
@@ -283,6 +350,20 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.tell(Input::Release { reply }).await;
         answer.await.unwrap_or(Err(ReleaseError::Stopped))
+    }
+
+    /// What there is to sign for a rollout, the last one if none is named.
+    pub async fn offer(&self, rollout: Option<RolloutId>, act: Act) -> Result<Box<Offer>, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Input::Offer { rollout, act, reply }).await;
+        answer.await.unwrap_or(Err(CommandError::Stopped))
+    }
+
+    /// Hands in a signed statement.
+    pub async fn hand_in(&self, handed: HandedIn) -> Result<Box<Report>, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Input::HandIn { handed: Box::new(handed), reply }).await;
+        answer.await.unwrap_or(Err(CommandError::Stopped))
     }
 
     /// All rollouts of this ledger, the last one last.

@@ -1,7 +1,10 @@
 //! Records on their way to the ledger and back.
 
+use crate::controller::SELF;
 use crate::kept::Kept;
-use rollout::{Body, Record, Replay, ReplayError, RolloutId};
+use model::UnixMillis;
+use rollout::{Body, KnownPrincipal, Record, Replay, ReplayError, RolloutId};
+use std::collections::BTreeMap;
 use store::{Evidence, Store};
 use tokio::sync::watch;
 
@@ -19,6 +22,10 @@ pub struct Journal {
     /// while another process has it.
     store: Option<Store>,
     replay: Replay,
+    /// The entry with which each rollout began.
+    began: BTreeMap<RolloutId, u64>,
+    /// The ledger's name (C2SP tlog-checkpoint, "Note text": the origin).
+    origin: String,
     pub(crate) kept: Kept,
     pub(crate) evidence: Evidence,
     /// How many entries are under a durable checkpoint.
@@ -93,9 +100,10 @@ impl Journal {
     /// Replays the whole ledger: the state after a crash is what this gives.
     pub fn open(mut open: OpenStore, evidence: Evidence) -> Result<Journal, JournalError> {
         let store = open().map_err(JournalError::Open)?;
-        let (replay, kept) = replay_store(&store)?;
+        let Past { replay, kept, began } = replay_store(&store)?;
         let size = watch::Sender::new(store.size());
-        let mut journal = Journal { open, store: Some(store), replay, kept, evidence, size };
+        let origin = store.verifier().name().to_string();
+        let mut journal = Journal { open, store: Some(store), replay, began, origin, kept, evidence, size };
         journal.look_at_evidence();
         Ok(journal)
     }
@@ -111,7 +119,7 @@ impl Journal {
             return Ok(false);
         }
         let store = (self.open)().map_err(JournalError::Open)?;
-        (self.replay, self.kept) = replay_store(&store)?;
+        Past { replay: self.replay, kept: self.kept, began: self.began } = replay_store(&store)?;
         self.size.send_replace(store.size());
         self.store = Some(store);
         self.look_at_evidence();
@@ -131,6 +139,21 @@ impl Journal {
         self.size.subscribe()
     }
 
+    /// The store, unless it is closed.
+    pub(crate) fn store(&self) -> Option<&Store> {
+        self.store.as_ref()
+    }
+
+    /// The ledger's name.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The entry with which a rollout began.
+    pub(crate) fn began(&self, rollout: &RolloutId) -> Option<u64> {
+        self.began.get(rollout).copied()
+    }
+
     /// What the last rollout's records say of its evidence.
     pub(crate) fn kept(&self) -> &Kept {
         &self.kept
@@ -145,17 +168,34 @@ impl Journal {
     pub fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
         let entries = records.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         let store = self.store.as_mut().ok_or(JournalError::Closed)?;
-        if let Err(error) = store.append(&entries) {
-            // Closed, so that nothing is decided upon a state that may not be the ledger's.
-            self.store = None;
-            return Err(error.into());
-        }
+        let appended = match store.append(&entries) {
+            Ok(appended) => appended,
+            Err(error) => {
+                // Closed, so that nothing is decided upon a state that may not be the ledger's.
+                self.store = None;
+                return Err(error.into());
+            }
+        };
         self.size.send_replace(store.size());
-        for record in records {
+        for (index, record) in appended.zip(records) {
+            note_beginning(&mut self.began, index, record);
             self.replay.take(record).expect("the records were decided from this very state");
             self.kept.take(record);
         }
         Ok(())
+    }
+
+    /// Records whom the configuration names, if it names others than the ledger says.
+    pub(crate) fn note_principals(
+        &mut self,
+        principals: &[KnownPrincipal],
+        now: UnixMillis,
+    ) -> Result<(), JournalError> {
+        if self.replay.principals == principals {
+            return Ok(());
+        }
+        let body = Body::PrincipalsRead { principals: principals.to_vec() };
+        self.append(&self.number(None, now, [(SELF.to_owned(), body)]))
     }
 
     /// The next sequence number of the server's own records, or of a rollout's.
@@ -173,7 +213,7 @@ impl Journal {
     pub fn number(
         &self,
         rollout: Option<&RolloutId>,
-        at: model::UnixMillis,
+        at: UnixMillis,
         bodies: impl IntoIterator<Item = (String, Body)>,
     ) -> Vec<Record> {
         (self.next_sequence(rollout)..)
@@ -190,15 +230,29 @@ impl Journal {
     }
 }
 
-fn replay_store(store: &Store) -> Result<(Replay, Kept), JournalError> {
-    let (mut replay, mut kept) = (Replay::default(), Kept::default());
+/// What a ledger's records say.
+struct Past {
+    replay: Replay,
+    kept: Kept,
+    began: BTreeMap<RolloutId, u64>,
+}
+
+fn note_beginning(began: &mut BTreeMap<RolloutId, u64>, index: u64, record: &Record) {
+    if let Body::Started(start) = &record.body {
+        began.insert(start.rollout.clone(), index);
+    }
+}
+
+fn replay_store(store: &Store) -> Result<Past, JournalError> {
+    let (mut replay, mut kept, mut began) = (Replay::default(), Kept::default(), BTreeMap::new());
     for (index, entry) in (0..).zip(store.read(0..store.size())?) {
         let record = decode(index, &entry?)?;
         replay.take(&record).map_err(|source| JournalError::Contradiction { index, source })?;
+        note_beginning(&mut began, index, &record);
         kept.take(&record);
     }
     match replay.unrecorded() {
-        0 => Ok((replay, kept)),
+        0 => Ok(Past { replay, kept, began }),
         missing => Err(JournalError::Incomplete { missing }),
     }
 }

@@ -5,6 +5,8 @@
 //! ledger blocks on fsync, so the loop wants a thread of its own.
 
 mod actions;
+mod approving;
+mod configurations;
 mod controller;
 mod evidence;
 mod handle;
@@ -13,8 +15,9 @@ mod kept;
 mod measuring;
 mod release;
 
+pub use approving::HandedIn;
 pub use controller::{Controller, CountedMetric, OpenError, Outlook, Settings, Watching};
-pub use handle::{CommandError, Handle, Input, ReleaseError, RolloutSummary, StartError, TapsError};
+pub use handle::{CommandError, Handle, Input, Offer, ReleaseError, RolloutSummary, StartError, TapsError};
 pub use journal::{Journal, JournalError, OpenStore, decode};
 pub use rollout;
 

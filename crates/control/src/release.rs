@@ -29,7 +29,7 @@ impl Controller {
         self.record_stop().map_err(|error| ReleaseError::Ledger(error.to_string()))?;
         self.journal.close();
         // The other process asks from here on.
-        self.outlets.measuring = None;
+        self.outlets.leave_outside();
         self.held = Held::Released;
         tracing::info!("the ledger is closed, for another process to take over");
         Ok(())
@@ -58,7 +58,7 @@ impl Controller {
                     self.go_on_from_records();
                 }
                 // What was told of metrics meanwhile is in no record.
-                self.outlets.measuring = None;
+                self.outlets.leave_outside();
                 self.happened(Event::Restarted, SELF);
             }
             Err(error) => tracing::debug!("the ledger cannot be opened: {error}"),

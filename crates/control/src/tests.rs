@@ -79,7 +79,7 @@ impl Bench {
         let evidence = Evidence::open(&self.root.path().join("evidence"), self.retention).unwrap();
         let serving = Upstream::plain("http://127.0.0.1:14317", Protocol::Grpc, "blue");
         let taps = ["blue", "green"].map(str::to_owned).into();
-        let settings = Settings { serving, taps, pin_ms: 60_000 };
+        let settings = Settings { serving, taps, pin_ms: 60_000, principals: Vec::new() };
         let now = self.now.clone();
         let clock: crate::Clock = Arc::new(move || UnixMillis(now.load(Ordering::Relaxed)));
         let known = self.example;
@@ -118,7 +118,7 @@ impl Bench {
 }
 
 fn alice() -> Principal {
-    Principal { name: "alice".into(), roles: vec![] }
+    Principal::new("alice", vec![])
 }
 
 impl Server {
@@ -136,8 +136,8 @@ impl Server {
 
     /// The gateway applies what was published last.
     async fn apply(&self) -> Report {
-        let generation = self.table.borrow().generation;
-        self.handle.tell(Input::Applied { generation, torn: 0 }).await;
+        let (generation, routed) = (self.table.borrow().generation, self.table.borrow().routed());
+        self.handle.tell(Input::Applied { generation, torn: 0, routed }).await;
         self.report().await
     }
 
@@ -193,16 +193,16 @@ async fn a_rollback_is_durable_before_the_table_goes_out_and_ends_when_it_is_app
     assert_eq!(server.report().await.progress, Progress::RollingBack);
     let ended = server.apply().await;
     assert_eq!(ended.headline, "rolled back: operator: alice asked for it: enough");
-    let generation = ended.generation;
+    let (generation, routed) = (ended.generation, server.table.borrow().routed());
     for (torn, expect) in [(0, 0), (7, 7), (7, 7), (3, 7), (9, 9)] {
-        server.handle.tell(Input::Applied { generation, torn }).await;
+        server.handle.tell(Input::Applied { generation, torn, routed }).await;
         assert_eq!(server.report().await.torn, expect, "torn traces are counted as they are seen again");
     }
     let again = server.start(PLAN).await.unwrap();
     assert!(again.generation > ended.generation, "generations grow over the life of the ledger");
     assert_eq!(again.rollout.0, "collectors.2");
-    let generation = again.generation;
-    server.handle.tell(Input::Applied { generation, torn: 9 }).await;
+    let (generation, routed) = (again.generation, server.table.borrow().routed());
+    server.handle.tell(Input::Applied { generation, torn: 9, routed }).await;
     assert_eq!(server.report().await.torn, 0, "the gateway counts over all rollouts");
     assert_eq!(server.handle.list().await.len(), 2);
     server.stop().await;

@@ -140,7 +140,7 @@ pub fn compare(blue: &[PathBuf], green: &[PathBuf]) -> Result<Vec<Difference>, D
 }
 
 /// Every file below the given paths, by its name relative to the path that it was found under.
-fn collect(roots: &[PathBuf]) -> Result<BTreeMap<String, PathBuf>, DriftError> {
+pub(crate) fn collect(roots: &[PathBuf]) -> Result<BTreeMap<String, PathBuf>, DriftError> {
     let mut files = BTreeMap::new();
     for root in roots {
         let metadata = std::fs::metadata(root).map_err(|source| DriftError::Read { path: root.clone(), source })?;
@@ -178,7 +178,7 @@ fn walk(root: &Path, folder: &Path, depth: usize, files: &mut BTreeMap<String, P
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, DriftError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DriftError> {
     let refused = |source| DriftError::Read { path: path.to_owned(), source };
     if std::fs::metadata(path).map_err(refused)?.len() > MAX_FILE_BYTES {
         let what = format!("larger than {} MiB", MAX_FILE_BYTES / 1024 / 1024);

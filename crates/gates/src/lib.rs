@@ -5,6 +5,7 @@
 //! A runner never decides what follows, and never puts a configuration's value into a reason: values may be secrets.
 
 pub mod backend;
+pub mod configuration;
 pub mod drift;
 pub mod probe;
 pub mod prometheus;

@@ -13,7 +13,7 @@ use crate::stats::{Counters, Stats};
 use crate::table::{Snapshot, TableError, snapshot};
 use crate::view::{View, Views};
 use arc_swap::{ArcSwap, ArcSwapOption};
-use model::{Environment, PerEnvironment, RouteTable, UnixMillis};
+use model::{Environment, PerEnvironment, RouteTable, Routed, UnixMillis};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::future::Future;
@@ -55,6 +55,8 @@ pub enum Event {
     Applied {
         /// Its generation.
         generation: u64,
+        /// How it divides the traffic.
+        routed: Routed,
         /// When.
         at: UnixMillis,
     },
@@ -157,6 +159,12 @@ impl Gateway {
             stats.live_pins = self.shared.pins.live(PinTime::new(clock(), snapshot.table.pin_ms));
         }
         stats
+    }
+
+    /// The generation of the table that applies, and how it divides the traffic.
+    pub fn routed(&self) -> Option<(u64, Routed)> {
+        let snapshot = self.shared.snapshot.load();
+        snapshot.as_ref().map(|snapshot| (snapshot.table.generation, snapshot.table.routed()))
     }
 
     /// The endpoints of each environment that the route table names, and how they are.
@@ -276,7 +284,7 @@ impl Applying {
                 shared.snapshot.store(Some(Arc::new(snapshot)));
                 self.running.rollbacks.note(&table);
                 let at = UnixMillis((self.running.clock)() / 1000);
-                self.pending = Some(Event::Applied { generation, at });
+                self.pending = Some(Event::Applied { generation, routed: table.routed(), at });
             }
             // A watch also wakes for the table that applies already.
             Err(TableError::NotNewer { applied, found }) if applied == found => {}

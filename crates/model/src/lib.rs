@@ -30,7 +30,7 @@ pub use operation::{
     MAX_OPERATIONS_PER_OBSERVATION, OPERATION_BUCKETS, OPERATION_BUCKETS_PER_DOUBLING, OperationCounts,
     OperationLatency, RootOperation,
 };
-pub use route::{BUCKETS, Bucket, MAX_ENDPOINTS, Pins, Protocol, RouteKey, RouteTable, Upstream};
+pub use route::{BUCKETS, Bucket, MAX_ENDPOINTS, Pins, Protocol, RouteKey, RouteTable, Routed, Upstream};
 pub use service::{
     MAX_CALLS, MAX_TIMED_CALLS, MAX_TIMED_NAME_BYTES, MAX_TIMED_OPERATIONS, ServiceTimes, ShortHistogram,
     TIMED_OVER_OBSERVATIONS, US_FOR_A_CALL,

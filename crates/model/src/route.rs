@@ -132,7 +132,24 @@ pub struct RouteTable {
     pub upstreams: PerEnvironment<Option<Upstream>>,
 }
 
+/// How a gateway divides traffic: what it says of the table that it applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Routed {
+    /// The environment that serves what the candidate does not.
+    pub active: Environment,
+    /// The candidate's share.
+    pub weight: BasisPoints,
+    /// Whether the candidate gets copies.
+    pub mirror: bool,
+}
+
 impl RouteTable {
+    /// How it divides traffic.
+    pub fn routed(&self) -> Routed {
+        Routed { active: self.active, weight: self.weight, mirror: self.mirror }
+    }
+
     /// The environment that a new trace in this bucket goes to: the candidate has the buckets below the weight, so a
     /// raise of the weight only ever moves buckets from the active environment to the candidate.
     pub fn environment(&self, bucket: Bucket) -> Environment {

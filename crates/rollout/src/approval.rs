@@ -10,7 +10,8 @@ mod key;
 pub use key::{ApproverKey, ApproverKeyError, PublicKey, PublicKeyError};
 
 use crate::configuration::digests;
-use crate::event::{Principal, RolloutId};
+use crate::event::RolloutId;
+use crate::principal::Principal;
 use crate::state::State;
 use model::{PerEnvironment, UnixMillis};
 use serde::{Deserialize, Serialize};

@@ -20,7 +20,7 @@ use crate::plan::{Plan, Step as PlanStep};
 use crate::state::{DriftGuardState, Halt, MetricState, Phase, Stage, State};
 use crate::steady::SteadyWeights;
 use judge::{Judge, NoiseFloor};
-use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteTable, UnixMillis};
+use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteTable, Routed, UnixMillis};
 
 /// How long a gateway may take to apply a table before the rollout says so. Applying is a pointer swap; a gateway that
 /// needs longer is gone.
@@ -133,6 +133,10 @@ pub fn step(state: &State, event: &Event, now: UnixMillis) -> Step {
     decider.finish()
 }
 
+fn words(Routed { active, weight, mirror }: Routed) -> String {
+    format!("{active} active, {weight} to the other{}", if mirror { " with copies" } else { "" })
+}
+
 struct Decider {
     state: State,
     now: UnixMillis,
@@ -150,7 +154,7 @@ impl Decider {
             Event::Tick => self.watch_the_clock(),
             Event::Observed(observation) => self.observe(observation),
             Event::GateFinished { gate, run, result } => self.gate_finished(*gate, *run, result),
-            Event::Applied { generation, torn } => self.applied(*generation, *torn),
+            Event::Applied { generation, torn, routed } => self.applied(*generation, *torn, *routed),
             Event::Measured { metric, measurement } => self.measured(metric, measurement),
             Event::ConfigurationsRead(read) => self.configurations_read(read),
             Event::ApprovalSubmitted(submission) => self.approval_submitted(submission),
@@ -171,7 +175,7 @@ impl Decider {
         }
     }
 
-    fn applied(&mut self, generation: u64, torn: u64) {
+    fn applied(&mut self, generation: u64, torn: u64, routed: Routed) {
         let before = match self.state.torn_told {
             // What other rollouts tore.
             None => torn,
@@ -181,6 +185,9 @@ impl Decider {
         };
         self.state.torn += torn - before;
         self.state.torn_told = Some(torn);
+        if self.unattributed(generation, routed) {
+            return;
+        }
         if generation != self.state.table.generation {
             return;
         }
@@ -211,6 +218,27 @@ impl Decider {
             self.state.phase = Phase::Ended { outcome: outcome.clone(), at: self.now };
             self.decisions.push(Decision::Ended(outcome));
         }
+    }
+
+    /// Traffic that no record explains (invariant 1): it goes back, by a table that is newer than whatever the gateway has.
+    /// `true` if it was so.
+    fn unattributed(&mut self, generation: u64, routed: Routed) -> bool {
+        let ordered = self.state.table.generation;
+        let explained = generation < ordered || generation == ordered && routed == self.state.table.routed();
+        let progressing = matches!(self.state.phase, Phase::Progressing { .. } | Phase::Promoting { .. });
+        if explained || !progressing {
+            return false;
+        }
+        let (before, found) = (words(self.state.table.routed()), words(routed));
+        self.state.table.generation = ordered.max(generation);
+        self.roll_back(Cause {
+            guard: "unattributed".to_owned(),
+            finding: format!("the gateway routes by generation {generation} ({found}), which no record orders"),
+            example_trace: None,
+            first_seen: None,
+            reasons: vec![format!("the newest that was ordered is generation {ordered}: {before}")],
+        });
+        true
     }
 
     /// What was under way outside is asked for again, and the time without observations does not count.

@@ -3,10 +3,11 @@
 use crate::approval::Submission;
 use crate::configuration::Configuration;
 use crate::plan::{GateName, Plan};
+use crate::principal::Principal;
 use judge::Assessment;
 use model::{
     BasisPoints, Canary, Environment, GateResult, GateVerdict, Measurement, Observation, PerEnvironment, Pins,
-    RouteKey, RouteTable, ShortDuration, TraceId, UnixMillis, Upstream,
+    RouteKey, RouteTable, Routed, ShortDuration, TraceId, UnixMillis, Upstream,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -22,17 +23,6 @@ impl fmt::Display for RolloutId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// Who acts, by a canonical name, and the roles that this name has.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Principal {
-    /// The canonical name: one person is one name.
-    pub name: String,
-    /// The roles of that name when it acted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub roles: Vec<String>,
 }
 
 /// The first event of a rollout.
@@ -132,6 +122,8 @@ pub enum Event {
         generation: u64,
         /// Traces torn by rollbacks since the gateway started.
         torn: u64,
+        /// How it divides the traffic.
+        routed: Routed,
     },
     /// A person, or a program for them, asked for something.
     Commanded {

@@ -1,12 +1,14 @@
 //! One digest for all that gates and verdicts rested on so far.
 
+use crate::plan::GateName;
+use model::GateResult;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
-/// A hash chain over the digests of evidence, in the order of the records that name it: the SHA-256 of the root before, the
-/// digest's text, and its length between them. Evidence of a gate's run beside the steps is not in it: such a run says the
-/// same again and again.
+/// A hash chain over the results of the steps' gates, as canonical JSON (RFC 8785), and the digests of what verdicts were
+/// made from, in the order of their records: the SHA-256 of the root before, the length in bytes (8, big endian) and the
+/// text. A gate's runs as a guard are not in it: they say the same again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EvidenceRoot(#[serde(with = "hex")] [u8; 32]);
@@ -21,8 +23,18 @@ impl Default for EvidenceRoot {
 impl EvidenceRoot {
     /// With one digest more.
     pub fn with(&self, digest: &str) -> EvidenceRoot {
-        let length = u64::try_from(digest.len()).unwrap_or(u64::MAX);
-        let hash = Sha256::new().chain_update(self.0).chain_update(length.to_be_bytes()).chain_update(digest);
+        self.and(digest.as_bytes())
+    }
+
+    /// With the result of a gate more.
+    pub(crate) fn with_gate(&self, gate: GateName, result: &GateResult) -> EvidenceRoot {
+        let text = serde_json_canonicalizer::to_vec(&(gate, result));
+        self.and(&text.expect("a gate's result has text keys only, and no floats"))
+    }
+
+    fn and(&self, text: &[u8]) -> EvidenceRoot {
+        let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        let hash = Sha256::new().chain_update(self.0).chain_update(length.to_be_bytes()).chain_update(text);
         EvidenceRoot(hash.finalize().into())
     }
 }

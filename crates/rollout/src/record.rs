@@ -3,6 +3,7 @@
 use crate::approval::Submission;
 use crate::decide::{Step, review, review_is_overdue, start, step};
 use crate::event::{Decision, Event, RolloutId, Start};
+use crate::principal::KnownPrincipal;
 use crate::state::State;
 use model::{Check, Finding, RouteTable, TraceId, UnixMillis};
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,13 @@ pub enum Body {
         /// What of `verdigris.yaml` wants it.
         because: DeletedBecause,
     },
+    /// The server's own: whom its configuration names, at the start and whenever that changed.
+    PrincipalsRead {
+        /// In the order of their names, at most [`MAX_PRINCIPALS`](crate::MAX_PRINCIPALS).
+        principals: Vec<KnownPrincipal>,
+    },
+    /// The server's own: it runs, though there may be nothing to record. Whoever cuts the end of a ledger off cuts these.
+    Heartbeat,
     /// The server's own, for the rollout may be long over: somebody handed in a review of a broken glass.
     Reviewed {
         /// Of which rollout.
@@ -97,6 +105,8 @@ impl Body {
             | Body::ServerStopped
             | Body::Started(_)
             | Body::EvidenceDeleted { .. }
+            | Body::PrincipalsRead { .. }
+            | Body::Heartbeat
             | Body::Reviewed { .. }
             | Body::ReviewOverdue { .. } => None,
         }
@@ -210,6 +220,8 @@ pub struct Replay {
     pub next_sequence: u64,
     /// The next sequence number of the server's own records.
     pub next_server_sequence: u64,
+    /// Whom the server's configuration names.
+    pub principals: Vec<KnownPrincipal>,
     expected: VecDeque<Decision>,
     base_dir: Option<String>,
 }
@@ -252,19 +264,19 @@ impl Replay {
             return Err(ReplayError::Version { sequence, found: record.version });
         }
         match (&record.body, &record.rollout) {
-            (Body::ServerStarted { .. } | Body::ServerStopped | Body::EvidenceDeleted { .. }, _) => {
-                check_sequence("the server", self.next_server_sequence, sequence)?;
-                self.next_server_sequence += 1;
-                return Ok(());
+            (Body::ServerStarted { .. } | Body::ServerStopped | Body::EvidenceDeleted { .. } | Body::Heartbeat, _) => {
+                return self.of_server(sequence);
+            }
+            (Body::PrincipalsRead { principals }, _) => {
+                self.principals.clone_from(principals);
+                return self.of_server(sequence);
             }
             (Body::Reviewed { of, submission, refused }, _) => {
-                check_sequence("the server", self.next_server_sequence, sequence)?;
-                self.next_server_sequence += 1;
+                self.of_server(sequence)?;
                 return self.reviewed(record, of, submission, refused.as_ref());
             }
             (Body::ReviewOverdue { of }, _) => {
-                check_sequence("the server", self.next_server_sequence, sequence)?;
-                self.next_server_sequence += 1;
+                self.of_server(sequence)?;
                 return self.overdue(record, of);
             }
             (Body::Started(start_event), rollout) => {
@@ -306,6 +318,12 @@ impl Replay {
             }
         }
         self.next_sequence += 1;
+        Ok(())
+    }
+
+    fn of_server(&mut self, sequence: u64) -> Result<(), ReplayError> {
+        check_sequence("the server", self.next_server_sequence, sequence)?;
+        self.next_server_sequence += 1;
         Ok(())
     }
 

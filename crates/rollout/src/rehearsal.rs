@@ -8,8 +8,9 @@
 
 use crate::approval::{Act, ApproverKey, CheckpointCheck, LogHead, Statement, Submission};
 use crate::configuration::Configuration;
-use crate::event::{Action, Command, Event, HoldReason, Outcome, Principal, RolloutId, Start};
+use crate::event::{Action, Command, Event, HoldReason, Outcome, RolloutId, Start};
 use crate::plan::Plan;
+use crate::principal::Principal;
 use crate::report::approvals_missing;
 use crate::state::{Halt, Phase, Stage, State};
 use crate::{start, step};
@@ -163,7 +164,7 @@ impl Scene<'_> {
             rollout: RolloutId(format!("{}.1", self.plan.name)),
             plan: self.plan.clone(),
             plan_digest: self.plan.digest(),
-            by: Principal { name: "author".to_owned(), roles: Vec::new() },
+            by: Principal::new("author", Vec::new()),
             program: String::new(),
             route_key: RouteKey([0; 16]),
             base_dir: "/".to_owned(),
@@ -177,7 +178,9 @@ impl Scene<'_> {
         // Each turn ends a wait of a step or an action of one, and a plan has at most 64 steps.
         for turn in 0..1_000 {
             let event = match actions.pop_front() {
-                Some(Action::Publish(table)) => Event::Applied { generation: table.generation, torn: 0 },
+                Some(Action::Publish(table)) => {
+                    Event::Applied { generation: table.generation, torn: 0, routed: table.routed() }
+                }
                 Some(Action::RunGate { gate, run }) => {
                     let result = GateResult { verdict: GateVerdict::Pass, reasons: Vec::new(), evidence: None };
                     Event::GateFinished { gate, run, result }
@@ -196,7 +199,7 @@ impl Scene<'_> {
 
     fn asked_of_people(&self, state: &State, turn: usize) -> Option<Event> {
         let commanded = |command: Command, name: String, roles: Vec<String>| {
-            Some(Event::Commanded { command, by: Principal { name, roles } })
+            Some(Event::Commanded { command, by: Principal::new(name, roles) })
         };
         match &state.phase {
             Phase::Progressing { stage: Stage::Pausing { until: None }, halt: None, .. } => {
@@ -204,7 +207,7 @@ impl Scene<'_> {
             }
             Phase::Progressing { stage: Stage::Approval, halt: None, .. } if approvals_missing(state, self.now) > 0 => {
                 let role = self.plan.gates.approval.as_ref().map(|gate| gate.role.clone());
-                let by = Principal { name: format!("approver-{turn}"), roles: role.into_iter().collect() };
+                let by = Principal::new(format!("approver-{turn}"), role.into_iter().collect());
                 let read = PerEnvironment::from_fn(|_| Configuration::Undeclared);
                 Some(match state.configurations {
                     None => Event::ConfigurationsRead(read),

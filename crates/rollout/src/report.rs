@@ -267,7 +267,11 @@ fn progressing(state: &State, step: usize, stage: &Stage, now: UnixMillis) -> St
         Stage::Approval => {
             let role = state.plan.gates.approval.as_ref().map_or("approver", |gate| gate.role.as_str());
             let missing = approvals_missing(state, now);
-            (vec![format!("{missing} more approval(s) by {role}s other than {}", state.started_by.name)], None)
+            let starter = state.started_by.name.as_str();
+            let mut others = vec![starter];
+            others.extend(state.plan.authors.iter().map(String::as_str).filter(|author| *author != starter));
+            let who = format!("{missing} more approval(s) by {role}s other than {}", others.join(", "));
+            (vec![format!("{who}: `verdigris approve`")], None)
         }
         Stage::Mirroring { until } => (vec!["copies to be checked, until the time is over".to_owned()], Some(*until)),
         Stage::Analysing { until, batches, .. } => (analysis_waits(state, *batches), Some(*until)),

@@ -2,10 +2,11 @@
 
 use crate::canary::Canaries;
 use crate::configuration::Configuration;
-use crate::event::{Cause, HoldReason, Outcome, Principal, RolloutId};
+use crate::event::{Cause, HoldReason, Outcome, RolloutId};
 use crate::evidence_root::EvidenceRoot;
 use crate::found::Group;
 use crate::plan::{GateName, Plan};
+use crate::principal::Principal;
 use crate::steady::SteadyWeights;
 use judge::{Assessment, Judge, NoiseFloor};
 use model::{

@@ -8,7 +8,8 @@ mod noise;
 mod replayed;
 mod script;
 
-use script::{PLAN, check, transcript};
+use crate::{Phase, replay};
+use script::{PLAN, check, run, transcript};
 
 #[test]
 fn a_healthy_green_is_promoted() {
@@ -220,4 +221,18 @@ fn a_pause_holds_through_a_gate_that_ends_and_through_a_restart() {
     check(PLAN, "apply; pause alice; gate error; wait 5", "paused by alice at step 1");
     check(PLAN, "apply; pause alice; gate error; resume alice", "held at step 1: the probe gate ended in Error");
     check(PLAN, "apply; pause alice; restart; gate pass", "paused by alice at step 1");
+}
+
+#[test]
+fn traffic_that_no_record_orders_goes_back_by_a_table_that_is_newer_than_what_the_gateway_has() {
+    let reached = "approve bob; apply; gate pass; ";
+    for (stray, generation) in [("stray 9", 10), ("stray 99", 100)] {
+        let run = run(PLAN, &format!("{reached}{stray}"));
+        let Phase::RollingBack { cause, .. } = &run.state.phase else { panic!("{}", run.text) };
+        assert_eq!((cause.guard.as_str(), run.state.table.generation), ("unattributed", generation));
+        assert!(cause.finding.contains("100% to the other with copies), which no record orders"), "{}", cause.finding);
+        replay(&run.records).unwrap();
+    }
+    // One from before a restart is explained by its record.
+    assert!(matches!(run(PLAN, &format!("{reached}stray 1")).state.phase, Phase::Progressing { .. }));
 }

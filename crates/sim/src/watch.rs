@@ -76,6 +76,8 @@ impl Watch {
                 | Body::EvidenceDeleted { .. }
                 | Body::Started(_)
                 | Body::ServerStarted { .. }
+                | Body::PrincipalsRead { .. }
+                | Body::Heartbeat
                 | Body::Reviewed { .. }
                 | Body::ReviewOverdue { .. }
                 | Body::ServerStopped => {

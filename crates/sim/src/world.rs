@@ -260,7 +260,7 @@ impl World {
             rollout: RolloutId(format!("{}.{number}", plan.name)),
             plan_digest: plan.digest(),
             plan,
-            by: Principal { name: AUTHOR.to_owned(), roles: vec!["approver".to_owned()] },
+            by: Principal::new(AUTHOR.to_owned(), vec!["approver".to_owned()]),
             program: "simulated".to_owned(),
             route_key: RouteKey(self.chaos.bytes()),
             base_dir: "/".to_owned(),

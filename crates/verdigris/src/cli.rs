@@ -1,11 +1,13 @@
 //! The command line, as DESIGN.md has it.
 
+mod approve;
 mod audit;
 mod judge;
 mod trace;
 mod verify;
 mod witness;
 
+pub use approve::Approve;
 pub use audit::{Audit, BundleAt, Export};
 pub use judge::{Axis, Effect, Judge, Replay, Simulate};
 pub use trace::{Diff, Look, Show, Trace};
@@ -49,6 +51,8 @@ pub enum Command {
     /// Rollouts of a running server.
     #[command(subcommand)]
     Rollout(Rollout),
+    /// Shows what an approval of a rollout binds to, signs it with a key of your own, and hands it in.
+    Approve(Approve),
     /// The ledger: needs no server.
     #[command(subcommand)]
     Ledger(Ledger),
@@ -227,15 +231,8 @@ pub enum Rollout {
         #[arg(long, default_value = "no reason given")]
         reason: String,
     },
-    /// Approves a rollout's plan.
-    Approve {
-        #[command(flatten)]
-        /// Which.
-        named: Named,
-        /// The digest of the plan that is approved, as `rollout status` shows it.
-        #[arg(long, value_name = "sha256:…")]
-        plan_digest: String,
-    },
+    /// Signs an approval of a rollout and hands it in: the same as `verdigris approve`.
+    Approve(Approve),
 }
 
 /// Which ledger.

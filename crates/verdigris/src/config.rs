@@ -1,6 +1,7 @@
 //! `verdigris.yaml`: what a server listens on and where its data is.
 
 mod endpoint;
+mod principals;
 mod witnesses;
 
 use crate::describe::Failed;
@@ -9,6 +10,7 @@ use crate::witness::Witnesses;
 use endpoint::{RawServerTls, RawServing};
 use gateway::{Listen, PortRole};
 use model::Upstream;
+use rollout::KnownPrincipal;
 use rollout::plan::parse_duration_within;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -41,7 +43,7 @@ struct RawConfig {
     #[serde(default)]
     ledger: witnesses::RawLedger,
     #[serde(default)]
-    principals: BTreeMap<u32, RawPrincipal>,
+    principals: Vec<principals::RawPrincipal>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -120,14 +122,6 @@ struct RawGateway {
     tls: Option<RawServerTls>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawPrincipal {
-    name: String,
-    #[serde(default)]
-    roles: Vec<String>,
-}
-
 fn loopback(grpc: u16, http: u16) -> RawListen {
     RawListen { grpc: ([127, 0, 0, 1], grpc).into(), http: ([127, 0, 0, 1], http).into(), tls: None }
 }
@@ -147,15 +141,6 @@ fn data() -> PathBuf {
 
 fn name() -> String {
     "verdigris.local/ledger".to_owned()
-}
-
-/// A person or program, by user id.
-#[derive(Clone, Debug)]
-pub struct NamedPrincipal {
-    /// The canonical name.
-    pub name: String,
-    /// Its roles.
-    pub roles: Vec<String>,
 }
 
 /// What a server needs to know.
@@ -181,8 +166,8 @@ pub struct Config {
     pub retention: Retention,
     /// Who is asked to cosign the ledger's checkpoints.
     pub witnesses: Witnesses,
-    /// Who is who, by user id of the operating system.
-    pub principals: BTreeMap<u32, NamedPrincipal>,
+    /// Who is who, in the order of their names.
+    pub principals: Vec<KnownPrincipal>,
 }
 
 impl Config {
@@ -231,7 +216,6 @@ fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
             Some(bytes.map_err(|error| format!("spool.maxSize: {error}"))?)
         }
     };
-    let principals = raw.principals.into_iter();
     let RawGateway { grpc, http, zipkin, jaeger_grpc, jaeger_http, tls } = raw.listen;
     let fixed = [("zipkin", zipkin), ("jaegerGrpc", jaeger_grpc), ("jaegerHttp", jaeger_http)];
     Ok(Config {
@@ -245,7 +229,7 @@ fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
         socket: raw.socket.map_or_else(|| data.join("verdigris.sock"), |socket| folder.join(socket)),
         data,
         name: raw.name,
-        principals: principals.map(|(uid, raw)| (uid, NamedPrincipal { name: raw.name, roles: raw.roles })).collect(),
+        principals: principals::principals(raw.principals)?,
     })
 }
 

@@ -51,6 +51,7 @@ pub async fn run(command: &Demo, format: Format) -> Result<Exit, Failed> {
         spool_bytes: None,
         retention: DEFAULT_RETENTION,
         witnesses: Witnesses::default(),
+        principals: Vec::new(),
     };
     let system = System::start(ports, ground, Inherited::nothing()).await?;
     let shop = cast.open_shop(command, system.gateway.addresses().gateway.grpc);
@@ -92,7 +93,7 @@ impl<'s> Show<'s> {
     async fn run(&mut self, shop: &crate::demo::shop::Shop) -> Result<Report, Failed> {
         tokio::time::sleep(Duration::from_millis(WARM_UP_MS)).await;
         let plan = self.cast.plan();
-        let by = Principal { name: "demo".to_owned(), roles: Vec::new() };
+        let by = Principal::new("demo", Vec::new());
         let started = self.system.handle.start(plan, "/".to_owned(), by).await;
         let started = started.map_err(|error| match error {
             control::StartError::Plan(errors) => anyhow!("the demo's plan:\n{errors}"),

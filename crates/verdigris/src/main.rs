@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Demo(_)
         | Command::Plan(_)
         | Command::Rollout(_)
+        | Command::Approve(_)
         | Command::Ledger(_)
         | Command::Audit(_)
         | Command::Judge(_)
@@ -55,6 +56,7 @@ fn run(cli: Cli) -> Result<Exit, Failed> {
         Command::Verify(command) => runtime()?.block_on(commands::verify::run(&command, cli.format)),
         Command::Trace(command) => commands::trace::run(command, cli.format),
         Command::Rollout(command) => runtime()?.block_on(commands::rollout::run(command, cli.format)),
+        Command::Approve(command) => runtime()?.block_on(commands::approve::run(&command, cli.format)),
         Command::Serve(command) => {
             let passed = Passed::take()?;
             runtime()?.block_on(verdigris::serve::run(&command, cli.format, passed))

@@ -4,14 +4,14 @@ mod exposure;
 
 use crate::activation::Passed;
 use crate::cli::{Format, Serve};
-use crate::config::{Config, NamedPrincipal};
+use crate::config::Config;
 use crate::describe::{Exit, Failed, say};
 use crate::system::{Ground, Inherited, Ports, System};
 use crate::takeover::{Applicant, Door, Taking, Wire};
 use crate::{notify, reload};
 use gateway::{Addresses, EndpointState, Gateway, Listen, PortRole, Socket, Spools, Stats};
 use model::Environment;
-use rollout::Principal;
+use rollout::{KnownPrincipal, Principal};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use web::{Api, Listening};
 
-type Named = BTreeMap<u32, NamedPrincipal>;
+type Named = Vec<KnownPrincipal>;
 
 /// Runs until it is told to stop.
 pub async fn run(command: &Serve, format: Format, passed: Passed) -> Result<Exit, Failed> {
@@ -117,7 +117,7 @@ impl Server {
         let learning = system.learning.clone();
         let learn: web::Learn = Arc::new(move |request, by| learning.begin(request, &by));
         let (handle, status) = (system.handle.clone(), status(&system));
-        let api = Api { handle, status, principals: principals(watched), learn };
+        let api = Api { handle, status, principals: principals(watched.clone()), signers: signers(watched), learn };
         let mut api = Answering { listening: Arc::new(listening), api, task: None };
         api.start();
         Server { file: command.config.clone(), config, system, api, named, door, lent: None }
@@ -151,6 +151,7 @@ impl Server {
         match reload::reload(&self.file, &self.config, gateway, controller).await {
             Ok((config, addresses)) => {
                 self.named.send_replace(config.principals.clone());
+                controller.tell(control::Input::Principals { principals: config.principals.clone() }).await;
                 self.config = config;
                 tracing::info!("{} applies; listening: {}", self.file.display(), address_json(&addresses));
                 notify::ready("serving");
@@ -251,6 +252,7 @@ fn ground(config: &Config) -> Ground {
         spool_bytes: config.spool_bytes,
         retention: config.retention,
         witnesses: config.witnesses.clone(),
+        principals: config.principals.clone(),
     }
 }
 
@@ -387,8 +389,21 @@ pub fn stats_json(stats: &Stats) -> Value {
 
 /// One person is one principal: a user id that the configuration names is that name, every other is its number.
 fn principals(named: watch::Receiver<Named>) -> web::Principals {
-    Arc::new(move |uid| match named.borrow().get(&uid) {
-        Some(principal) => Principal { name: principal.name.clone(), roles: principal.roles.clone() },
-        None => Principal { name: format!("uid:{uid}"), roles: Vec::new() },
+    Arc::new(move |uid| {
+        let from = Some(format!("unix socket, uid {uid}"));
+        match named.borrow().iter().find(|known| known.uids.contains(&uid)) {
+            Some(known) => Principal { name: known.name.clone(), roles: known.roles.clone(), from },
+            None => Principal { name: format!("uid:{uid}"), roles: Vec::new(), from },
+        }
+    })
+}
+
+/// And so is whoever signs with one of its keys.
+fn signers(named: watch::Receiver<Named>) -> web::Signers {
+    Arc::new(move |key| {
+        let named = named.borrow();
+        let known = named.iter().find(|known| known.keys.contains(key))?;
+        let from = Some(format!("key {}", key.fingerprint()));
+        Some(Principal { name: known.name.clone(), roles: known.roles.clone(), from })
     })
 }

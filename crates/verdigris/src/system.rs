@@ -10,6 +10,7 @@ use control::{Controller, Handle, Input, OpenStore, Outlook, Settings};
 use gateway::{Addresses, Bound, Channels, Event, Gateway, Listen, Socket, Spools, Stopped, ViewShare};
 use ledger::{KeyName, VerifierKey};
 use model::{Environment, RouteTable, Upstream, with_causes};
+use rollout::KnownPrincipal;
 use rustix::fs::{MemfdFlags, memfd_create};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -55,6 +56,8 @@ pub struct Ground {
     pub retention: Retention,
     /// Who is asked to cosign the ledger's checkpoints.
     pub witnesses: Witnesses,
+    /// Whom the configuration names.
+    pub principals: Vec<KnownPrincipal>,
 }
 
 /// What a process before this one leaves to it.
@@ -121,7 +124,12 @@ impl System {
         let opened = prepare_ledger(&ground.data, &ground.name, ground.retention)?;
         let noted = Examples::default();
         let examples = noted.clone();
-        let settings = Settings { serving: ground.serving, taps: ports.taps.keys().cloned().collect(), pin_ms: PIN_MS };
+        let settings = Settings {
+            serving: ground.serving,
+            taps: ports.taps.keys().cloned().collect(),
+            pin_ms: PIN_MS,
+            principals: ground.principals,
+        };
         let surroundings = (
             Arc::new(clock::now) as control::Clock,
             Arc::new(clock::random::<16>) as control::Random,
@@ -216,8 +224,8 @@ impl System {
         }
         let told = self.telling.await.context("the gateway's events")?;
         let stats = self.gateway.stats();
-        if let Some(generation) = stats.generation.filter(|_| stats.torn_traces > told) {
-            self.handle.tell(Input::Applied { generation, torn: stats.torn_traces }).await;
+        if let Some((generation, routed)) = self.gateway.routed().filter(|_| stats.torn_traces > told) {
+            self.handle.tell(Input::Applied { generation, torn: stats.torn_traces, routed }).await;
         }
         self.handle.tell(Input::Stop).await;
         let controller = self.controller;
@@ -236,10 +244,10 @@ async fn tell_applied(mut events: mpsc::Receiver<Event>, gateway: Gateway, handl
         tokio::select! {
             event = events.recv() => match event {
                 None => return told,
-                Some(Event::Applied { generation, .. }) => {
-                    applied = Some(generation);
+                Some(Event::Applied { generation, routed, .. }) => {
+                    applied = Some((generation, routed));
                     told = gateway.stats().torn_traces;
-                    handle.tell(Input::Applied { generation, torn: told }).await;
+                    handle.tell(Input::Applied { generation, torn: told, routed }).await;
                 }
                 Some(Event::Refused { generation, error }) => {
                     tracing::error!("the gateway refused route table {generation}: {error}");
@@ -247,9 +255,11 @@ async fn tell_applied(mut events: mpsc::Receiver<Event>, gateway: Gateway, handl
             },
             _ = ticks.tick() => {
                 let torn = gateway.stats().torn_traces;
-                if let Some(generation) = applied.filter(|_| torn > told && torn == before) {
-                    told = torn;
-                    handle.tell(Input::Applied { generation, torn }).await;
+                // What the gateway routes by is looked at again and again: whatever changed it, it is in the ledger.
+                let routes = gateway.routed().filter(|_| applied.is_some());
+                if let Some((generation, routed)) = routes.filter(|_| torn > told && torn == before || routes != applied) {
+                    (applied, told) = (routes, torn);
+                    handle.tell(Input::Applied { generation, torn, routed }).await;
                 }
                 before = torn;
             }

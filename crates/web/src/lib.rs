@@ -17,6 +17,7 @@ use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
 use control::Handle;
 use control::rollout::Principal;
+use control::rollout::approval::PublicKey;
 use std::sync::Arc;
 use tokio::net::UnixListener;
 
@@ -25,6 +26,9 @@ pub type Status = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 
 /// From a user id of the operating system to the one canonical principal that it is.
 pub type Principals = Arc<dyn Fn(u32) -> Principal + Send + Sync>;
+
+/// From a key that approves to the one canonical principal whose it is.
+pub type Signers = Arc<dyn Fn(&PublicKey) -> Option<Principal> + Send + Sync>;
 
 /// Everything that a request may need.
 #[derive(Clone)]
@@ -35,6 +39,8 @@ pub struct Api {
     pub status: Status,
     /// Who is who.
     pub principals: Principals,
+    /// Whose key is whose.
+    pub signers: Signers,
     /// What watches the traffic to learn from it.
     pub learn: Learn,
 }

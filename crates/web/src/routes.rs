@@ -8,8 +8,9 @@ use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRef, Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use control::RolloutSummary;
+use control::rollout::approval::{Act, MAX_SIGNATURE_BYTES, MAX_STATEMENT_BYTES, SignedStatement};
 use control::rollout::{Command, Principal, Report, RolloutId};
+use control::{HandedIn, Offer, RolloutSummary};
 use serde::{Deserialize, Serialize};
 
 /// A plan is at most 1 MiB; as a JSON string it can be twice as long, and the rest is names.
@@ -52,6 +53,8 @@ pub(crate) fn router(api: Api, stops: Stops) -> Router {
         .route("/v1/rollouts", get(list).post(start))
         .route("/v1/rollouts/{rollout}", get(report))
         .route("/v1/rollouts/{rollout}/commands", post(command))
+        .route("/v1/rollouts/{rollout}/statement", post(statement))
+        .route("/v1/approvals", post(approve))
         .route("/v1/learning", post(learn))
         .fallback(async || Problem::new("unknown", StatusCode::NOT_FOUND, "there is nothing at this path"))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -96,6 +99,34 @@ async fn command(
     let by = principal(&api, &peer)?;
     let Json(command) = body.map_err(bad_request)?;
     Ok(Json(api.handle.command(named(&rollout), command, by).await?))
+}
+
+/// What there is to sign. Changes nothing.
+async fn statement(
+    State(api): State<Api>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(rollout): Path<String>,
+    body: Result<Json<Act>, JsonRejection>,
+) -> Result<Json<Box<Offer>>, Problem> {
+    principal(&api, &peer)?;
+    let Json(act) = body.map_err(bad_request)?;
+    Ok(Json(api.handle.offer(named(&rollout), act).await?))
+}
+
+/// Whoever carries it here: who approves is whoever signed it.
+async fn approve(
+    State(api): State<Api>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    body: Result<Json<SignedStatement>, JsonRejection>,
+) -> Result<Json<Box<Report>>, Problem> {
+    let by = principal(&api, &peer)?;
+    let Json(signed) = body.map_err(bad_request)?;
+    if signed.statement.len() > MAX_STATEMENT_BYTES || signed.signature.len() > MAX_SIGNATURE_BYTES {
+        let detail = "the statement or its signature is longer than any is";
+        return Err(Problem::new("bad-request", StatusCode::PAYLOAD_TOO_LARGE, detail));
+    }
+    let signer = signed.open().ok().and_then(|(_, key)| (api.signers)(&key));
+    Ok(Json(api.handle.hand_in(HandedIn { signed, signer, by }).await?))
 }
 
 fn named(rollout: &str) -> Option<RolloutId> {

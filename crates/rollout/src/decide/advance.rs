@@ -176,9 +176,7 @@ impl Decider {
                 reasons: result.reasons.clone(),
             }),
             verdict if of_step => {
-                if let Some(digest) = &result.evidence {
-                    self.state.evidence = self.state.evidence.with(digest);
-                }
+                self.state.evidence = self.state.evidence.with_gate(gate, result);
                 if let Phase::Progressing { stage: Stage::Gate { ended, .. }, .. } = &mut self.state.phase {
                     *ended = Some((verdict, result.reasons.clone()));
                 }

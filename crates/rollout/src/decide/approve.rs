@@ -3,7 +3,8 @@
 use super::Decider;
 use crate::approval::{Act, CheckpointCheck, PublicKey, Statement, Submission};
 use crate::configuration::{Configuration, digests};
-use crate::event::{Decision, HoldReason, Principal};
+use crate::event::{Decision, HoldReason};
+use crate::principal::Principal;
 use crate::state::{Approval, BrokenGlass, Halt, Phase, State};
 use model::{Environment, PerEnvironment, UnixMillis};
 

@@ -1,8 +1,9 @@
 //! What an operator asks for.
 
 use super::{Decider, judge_config};
-use crate::event::{Action, Cause, Command, Decision, HoldReason, Principal};
+use crate::event::{Action, Cause, Command, Decision, HoldReason};
 use crate::plan::Step as PlanStep;
+use crate::principal::Principal;
 use crate::state::{Halt, Phase, Stage};
 use judge::NoiseFloor;
 

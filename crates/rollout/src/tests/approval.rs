@@ -131,7 +131,7 @@ fn signed(state: &State, name: &str, now: UnixMillis, change: impl FnOnce(&mut S
     let mut statement = Statement::of(state, Act::Approve, head, now).unwrap();
     change(&mut statement);
     let signed = ApproverKey::from_seed(&[name.len() as u8; 32]).sign(&statement);
-    let signer = Some(Principal { name: name.into(), roles: vec!["approver".into()] });
+    let signer = Some(Principal::new(name, vec!["approver".into()]));
     Submission { signed, signer, checkpoint: CheckpointCheck::Holds }
 }
 

@@ -3,6 +3,7 @@
 use super::metrics::plan;
 use super::script::{PLAN, Run};
 use crate::{Body, Decision, Event, Record, ReplayError, replay};
+use model::{BasisPoints, Environment, Routed};
 use proptest::prelude::*;
 
 fn recorded(plan: &str, lines: &[String]) -> Run {
@@ -18,6 +19,9 @@ fn line() -> impl Strategy<Value = String> {
         4 => Just("apply".to_owned()),
         2 => Just("gate pass".to_owned()),
         1 => Just("gate error".to_owned()),
+        1 => Just("stray 9".to_owned()),
+        1 => Just("configure sha256:1".to_owned()),
+        1 => Just("break-glass carol".to_owned()),
         2 => Just("approve bob".to_owned()),
         1 => Just("pause alice".to_owned()),
         2 => Just("resume alice".to_owned()),
@@ -88,7 +92,8 @@ fn a_decision_that_does_not_follow_is_found() {
     assert!(matches!(replay(&records), Err(ReplayError::OtherDecision { .. })));
     let mut records = ready();
     let at = records.iter().position(|r| matches!(&r.body, Body::Happened(e) if matches!(**e, Event::Applied { .. })));
-    records[at.unwrap()].body = Body::Happened(Box::new(Event::Applied { generation: 999, torn: 0 }));
+    let routed = Routed { active: Environment::Blue, weight: BasisPoints::ZERO, mirror: false };
+    records[at.unwrap()].body = Body::Happened(Box::new(Event::Applied { generation: 1, torn: 0, routed }));
     assert!(matches!(replay(&records), Err(ReplayError::OtherDecision { .. })));
 }
 

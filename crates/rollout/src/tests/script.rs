@@ -3,7 +3,10 @@
 use crate::approval::{Act, ApproverKey, CheckpointCheck, LogHead, Statement, Submission};
 use crate::plan::parse;
 use crate::*;
-use model::{ArmCounts, BlindSpotCount, Check, Counters, Environment, ExponentialHistogram, Finding, Measurement};
+use model::{
+    ArmCounts, BasisPoints, BlindSpotCount, Check, Counters, Environment, ExponentialHistogram, Finding, Measurement,
+    Routed,
+};
 use model::{
     Observation, OperationCounts, OperationLatency, PerEnvironment, Reading, RootOperation, RouteKey, SlowTrace,
 };
@@ -61,7 +64,7 @@ impl Run {
             rollout: RolloutId("demo.1".into()),
             plan_digest: plan.digest(),
             plan,
-            by: Principal { name: "alice".into(), roles: vec![] },
+            by: Principal::new("alice", vec![]),
             program: "test".into(),
             route_key: RouteKey([7; 16]),
             base_dir: "/".into(),
@@ -118,11 +121,18 @@ impl Run {
         let number = || rest.parse::<u64>().unwrap();
         let by = |name: &str| {
             let roles = if name == "mallory" { vec![] } else { vec!["approver".to_owned()] };
-            Principal { name: name.into(), roles }
+            Principal::new(name, roles)
         };
         let command = |command| Event::Commanded { command, by: by(rest) };
         match word {
-            "apply" => self.happen(Event::Applied { generation: self.state.table.generation, torn: 0 }),
+            "apply" => {
+                let (generation, routed) = (self.state.table.generation, self.state.table.routed());
+                self.happen(Event::Applied { generation, torn: 0, routed });
+            }
+            "stray" => {
+                let routed = Routed { weight: BasisPoints::ALL, ..self.state.table.routed() };
+                self.happen(Event::Applied { generation: number(), torn: 0, routed });
+            }
             "gate" => {
                 let (verdict, reason) = match rest {
                     "pass" => (GateVerdict::Pass, "both answer"),

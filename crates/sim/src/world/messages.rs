@@ -2,7 +2,7 @@
 
 use super::{Happening, World};
 use crate::pipeline::Fault;
-use model::{Environment, GateResult, GateVerdict, Observation, RouteTable};
+use model::{Environment, GateResult, GateVerdict, Observation, RouteTable, Routed};
 use rollout::plan::GateName;
 use rollout::{Action, Event, RolloutId};
 
@@ -10,7 +10,7 @@ use rollout::{Action, Event, RolloutId};
 #[derive(Clone)]
 pub(super) enum Input {
     Observed { life: u64, rollout: RolloutId, observation: Box<Observation> },
-    Applied { generation: u64, torn: u64 },
+    Applied { generation: u64, torn: u64, routed: Routed },
     GateFinished { life: u64, rollout: RolloutId, gate: GateName, run: u32, verdict: GateVerdict },
 }
 
@@ -54,7 +54,11 @@ impl World {
             self.controller.watch.applied(&before, &self.gateway.table, false);
         }
         // Also after a refusal: the controller may not know yet what applies.
-        let input = Input::Applied { generation: self.gateway.table.generation, torn: self.gateway.torn };
+        let input = Input::Applied {
+            generation: self.gateway.table.generation,
+            torn: self.gateway.torn,
+            routed: self.gateway.table.routed(),
+        };
         self.plan_arrival(input);
     }
 
@@ -104,11 +108,11 @@ impl World {
                     self.waiting.pop_front();
                 }
             }
-            Input::Applied { generation, torn } => {
+            Input::Applied { generation, torn, routed } => {
                 while let Some(earlier) = self.waiting.pop_front() {
                     self.arrive(earlier);
                 }
-                self.take(Event::Applied { generation, torn }, None);
+                self.take(Event::Applied { generation, torn, routed }, None);
             }
             Input::Observed { life: of, rollout, observation } => {
                 let Some(state) = self.controller.running().filter(|state| state.rollout == rollout) else { return };

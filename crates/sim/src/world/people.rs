@@ -61,7 +61,7 @@ impl World {
     fn command(&mut self, command: Command, intervenes: bool) {
         let (name, may_approve) = self.chaos.pick(&PEOPLE);
         let roles = if may_approve { vec!["approver".to_owned()] } else { Vec::new() };
-        let by = Principal { name: name.to_owned(), roles };
+        let by = Principal::new(name, roles);
         let decisions = self.take(Event::Commanded { command, by }, Some(name));
         let refused = decisions.iter().any(|decision| matches!(decision, Decision::Refused { .. }));
         self.intervened |= intervenes && !refused;
@@ -80,7 +80,7 @@ impl World {
             statement.plan = "sha256:another".to_owned();
         }
         let signed = ApproverKey::from_seed(&[name.len() as u8; 32]).sign(&statement);
-        let signer = (!stranger).then(|| Principal { name: name.to_owned(), roles });
+        let signer = (!stranger).then(|| Principal::new(name, roles));
         let submission = Submission { signed, signer, checkpoint: CheckpointCheck::Holds };
         self.take(Event::ApprovalSubmitted(Box::new(submission)), Some(name));
     }
@@ -88,7 +88,7 @@ impl World {
 
 /// Whatever comes after the end, nothing is ordered, and the table stays.
 pub(super) fn check_nothing_is_ordered_after(seed: u64, state: &State, now: UnixMillis) {
-    let by = Principal { name: "bob".to_owned(), roles: vec!["approver".to_owned()] };
+    let by = Principal::new("bob", vec!["approver".to_owned()]);
     let failed = GateResult { verdict: GateVerdict::Fail, reasons: Vec::new(), evidence: None };
     let commands = [Command::Pause, Command::Resume, Command::Promote, Command::Rollback { reason: "late".to_owned() }];
     let commanded = commands.into_iter().map(|command| Event::Commanded { command, by: by.clone() });
@@ -99,7 +99,7 @@ pub(super) fn check_nothing_is_ordered_after(seed: u64, state: &State, now: Unix
     let others = [
         Event::Tick,
         Event::Restarted,
-        Event::Applied { generation: state.table.generation, torn: 0 },
+        Event::Applied { generation: state.table.generation, torn: 0, routed: state.table.routed() },
         Event::GateFinished { gate: GateName::Drift, run: state.gate_runs, result: failed },
         Event::Measured { metric: "late".to_owned(), measurement: Measurement::failed("nobody asks any more") },
         Event::CanaryFollowed(Box::new(canary)),

@@ -1,5 +1,6 @@
 //! One module a command.
 
+pub mod approve;
 pub mod audit;
 mod evidence;
 pub mod judge;

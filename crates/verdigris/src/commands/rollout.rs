@@ -43,7 +43,7 @@ pub async fn run(command: Rollout, format: Format) -> Result<Exit, Failed> {
         Rollout::Resume { named } => command_of(&named, &Command::Resume, format).await,
         Rollout::Promote { named } => command_of(&named, &Command::Promote, format).await,
         Rollout::Rollback { named, reason } => command_of(&named, &Command::Rollback { reason }, format).await,
-        Rollout::Approve { named, plan_digest } => command_of(&named, &Command::Approve { plan_digest }, format).await,
+        Rollout::Approve(command) => super::approve::run(&command, format).await,
     }
 }
 
@@ -74,6 +74,9 @@ async fn list(api: &ApiClient, format: Format) -> Result<Exit, Failed> {
                     rollout.green_serves,
                     printable(&rollout.headline)
                 ));
+                for exception in &rollout.exceptions {
+                    say(format_args!("  ! {}", printable(exception)));
+                }
             }
         }
     }
@@ -109,7 +112,7 @@ async fn follow(api: &ApiClient, rollout: &str, format: Format, plain: bool) -> 
     Ok(exit(report.progress))
 }
 
-fn path(rollout: &str) -> String {
+pub(super) fn path(rollout: &str) -> String {
     let safe: String = rollout.chars().filter(|c| c.is_ascii_alphanumeric() || "-._".contains(*c)).collect();
     format!("/v1/rollouts/{safe}")
 }
@@ -123,7 +126,7 @@ pub fn exit(progress: Progress) -> Exit {
     }
 }
 
-fn show(report: &Report, format: Format) -> Result<Exit, Failed> {
+pub(super) fn show(report: &Report, format: Format) -> Result<Exit, Failed> {
     match format {
         Format::Json => say(format_args!("{}", serde_json::to_string(report)?)),
         Format::Text => say_as_is(format_args!("{}", status_text(report))),
@@ -148,6 +151,11 @@ pub fn status_text(report: &Report) -> String {
         "  traffic      {} is active; green serves {observed}, weight ordered {ordered}{mirror} (generation {generation})",
         report.active
     ));
+    lines.extend(report.exceptions.iter().map(|exception| format!("  !            {}", printable(exception))));
+    for approval in &report.approvals {
+        let (by, at, until) = (printable(&approval.by), timestamp(approval.at), timestamp(approval.expires_at));
+        lines.push(format!("  approved     by {by} at {at}, until {until}"));
+    }
     if report.torn > 0 {
         lines.push(format!("  torn         {} traces in flight, by the rollback", report.torn));
     }

@@ -30,6 +30,6 @@ fn what_hangs_on_the_process_is_refused_by_its_name() {
 fn ports_taps_and_principals_may_change() {
     let after = "listen: {grpc: '127.0.0.1:1', http: '127.0.0.1:2'}\n\
                  taps: {blue: {grpc: '127.0.0.1:3', http: '127.0.0.1:4'}}\n\
-                 principals: {0: {name: ada}}\n";
+                 principals: [{name: ada, uids: [0]}]\n";
     check(&config(BEFORE), &config(&format!("{BEFORE}{after}"))).unwrap();
 }

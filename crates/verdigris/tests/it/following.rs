@@ -221,7 +221,7 @@ fn a_configuration_that_is_read_again_moves_the_ports_and_loses_nothing() {
         load.flows(FLOW);
     }
     let uid = std::fs::metadata("/proc/self").expect("Linux").uid();
-    write(&format!("{moved}principals: {{ {uid}: {{ name: ada }} }}\n"));
+    write(&format!("{moved}principals: [{{ name: ada, uids: [{uid}] }}]\n"));
     reload("applies; listening");
     let tally = load.stop(&stage);
     assert_eq!(&tally.broken, &Vec::<String>::new());

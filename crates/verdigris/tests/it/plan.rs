@@ -29,19 +29,29 @@ pub(crate) struct Environment {
     pub(crate) query: Option<String>,
     /// What its `transformations` are, as JSON.
     pub(crate) transformations: Option<String>,
+    /// A file or folder of its configuration.
+    pub(crate) config: Option<String>,
 }
 
 impl Environment {
     pub(crate) fn at(grpc: &str) -> Environment {
-        Environment { grpc: grpc.to_owned(), more: String::new(), backend: None, query: None, transformations: None }
+        Environment {
+            grpc: grpc.to_owned(),
+            more: String::new(),
+            backend: None,
+            query: None,
+            transformations: None,
+            config: None,
+        }
     }
 
     fn yaml(&self, version: &str) -> String {
         let backend = self.backend.as_ref().map(|backend| format!(", backend: \"{backend}\"")).unwrap_or_default();
         let query = self.query.as_ref().map(|query| format!(", query: {{ {query} }}")).unwrap_or_default();
         let declared = self.transformations.as_ref().map(|it| format!(", transformations: {it}")).unwrap_or_default();
+        let config = self.config.as_ref().map(|it| format!(", config: [{{ files: {it} }}]")).unwrap_or_default();
         format!(
-            "{{ version: \"{version}\", otlp: {{ grpc: \"{}\"{} }}{backend}{query}{declared} }}",
+            "{{ version: \"{version}\", otlp: {{ grpc: \"{}\"{} }}{backend}{query}{declared}{config} }}",
             self.grpc, self.more
         )
     }

@@ -169,7 +169,7 @@ fn a_table_has_paths_that_outlive_the_plans_folder() {
         rollout: crate::RolloutId("a.1".to_owned()),
         plan_digest: plan.digest(),
         plan,
-        by: crate::Principal { name: "alice".to_owned(), roles: Vec::new() },
+        by: crate::Principal::new("alice", Vec::new()),
         program: "0".to_owned(),
         route_key: model::RouteKey([0; 16]),
         base_dir: "/plans/a".to_owned(),

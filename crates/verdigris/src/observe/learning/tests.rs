@@ -35,7 +35,7 @@ impl Fixture {
     }
 
     fn ask(&self, request: LearnRequest) -> Result<watch::Receiver<Value>, LearnError> {
-        self.learning.begin(request, &Principal { name: "ada".to_owned(), roles: Vec::new() })
+        self.learning.begin(request, &Principal::new("ada", Vec::new()))
     }
 
     /// Somebody learns, from [`START`] on.
@@ -185,6 +185,6 @@ fn where_nothing_can_be_learned_it_does_not_begin() {
     assert!(fixture.ask(ASKED).is_ok());
     let Fixture { learning, lessons, .. } = Fixture::new();
     drop(lessons);
-    let by = Principal { name: "ada".to_owned(), roles: Vec::new() };
+    let by = Principal::new("ada", Vec::new());
     assert_eq!(learning.begin(ASKED, &by).err(), Some(LearnError::Stopped));
 }
