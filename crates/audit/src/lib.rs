@@ -8,6 +8,7 @@ mod bundle;
 mod files;
 mod replay;
 mod report;
+pub mod shift_proof;
 mod verify;
 
 pub use bundle::{Bundle, Entry, EntryContent};

@@ -45,7 +45,7 @@ fn key(seed: u8) -> SignerKey {
     SignerKey::new(KeyName::new("verdigris.example/ledger").unwrap(), &[seed; 32])
 }
 
-fn encoded(record: &Record) -> Vec<u8> {
+pub(crate) fn encoded(record: &Record) -> Vec<u8> {
     serde_json_canonicalizer::to_vec(record).unwrap()
 }
 
@@ -146,7 +146,7 @@ fn lossy(batch: u64, now: UnixMillis) -> Observation {
 }
 
 /// RFC 6962, section 2.1, by its recursion.
-fn root(leaves: &[Hash]) -> Hash {
+pub(crate) fn root(leaves: &[Hash]) -> Hash {
     match leaves {
         [] => Hash::of_empty_tree(),
         [one] => *one,
@@ -158,7 +158,7 @@ fn root(leaves: &[Hash]) -> Hash {
 }
 
 /// RFC 6962, section 2.1.1.
-fn proof(leaves: &[Hash], index: usize) -> Vec<Hash> {
+pub(crate) fn proof(leaves: &[Hash], index: usize) -> Vec<Hash> {
     if leaves.len() <= 1 {
         return Vec::new();
     }

@@ -4,9 +4,10 @@ use crate::configurations::{Reading, Sources};
 use crate::controller::Watching;
 use crate::handle::{Handle, Input};
 use crate::measuring::Measuring;
+use crate::proving::{Order, Prover, Proving};
 use model::{GateResult, GateVerdict, PerEnvironment, RouteTable};
 use rollout::plan::{ConfigSource, GateName};
-use rollout::{Action, State};
+use rollout::{Action, Landmarks, State};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -23,12 +24,16 @@ pub(crate) struct Outlets {
     pub measuring: Option<Measuring>,
     /// Who reads its configurations.
     pub reading: Option<Reading>,
+    /// Makes proofs of shifts.
+    pub prover: Prover,
+    /// Who waits for one.
+    pub proving: Option<Proving>,
 }
 
 impl Outlets {
-    pub(crate) fn take(&self, state: &State, base_dir: &Path, action: Action) {
+    pub(crate) fn take(&mut self, state: &State, base_dir: &Path, landmarks: &Landmarks, action: Action) {
         match action {
-            Action::Publish(table) => self.publish(*table),
+            Action::Publish(table) => self.publish_proved(*table, landmarks),
             Action::RunGate { gate, run } => self.run_gate(state, base_dir, gate, run),
         }
     }
@@ -46,6 +51,23 @@ impl Outlets {
     pub(crate) fn leave_outside(&mut self) {
         self.measuring = None;
         self.reading = None;
+    }
+
+    /// Publishes a table at once, or, if it raises the candidate's weight where the plan asks for a proof, when there is one.
+    /// Whatever is published ends the waiting of the table before.
+    pub(crate) fn publish_proved(&mut self, table: RouteTable, landmarks: &Landmarks) {
+        self.proving = None;
+        let Some(cosignatures) = table.needs_proof(Some(&self.table.borrow())) else {
+            return self.publish(table);
+        };
+        let generation = table.generation;
+        match landmarks.of(generation) {
+            Some(records) => {
+                let order = Order { generation, records, cosignatures };
+                self.proving = Some(Proving::start(order, self.prover.clone(), &self.handle));
+            }
+            None => tracing::error!(generation, "no record orders this table, so that nothing can prove it"),
+        }
     }
 
     /// Only newer generations go out, so that a restart cannot take a table back (invariant 2).

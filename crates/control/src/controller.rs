@@ -3,6 +3,7 @@
 use crate::actions::Outlets;
 use crate::handle::{CommandError, Handle, Input, RolloutSummary, StartError};
 use crate::journal::{Journal, JournalError, OpenStore};
+use crate::proving::{Order, Prover};
 use crate::release::Held;
 use crate::{Clock, Examples, Random};
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, UnixMillis, Upstream};
@@ -36,6 +37,8 @@ pub struct Settings {
     pub pin_ms: u64,
     /// Whom the configuration names, in the order of their names.
     pub principals: Vec<KnownPrincipal>,
+    /// How many witnesses cosign the ledger.
+    pub witnesses: usize,
 }
 
 /// What verification needs to know of the rollout that runs.
@@ -149,18 +152,26 @@ impl Controller {
         open: OpenStore,
         evidence: Evidence,
         settings: Settings,
-        (clock, random, examples): (Clock, Random, Examples),
+        (clock, random, examples, prover): (Clock, Random, Examples, Prover),
     ) -> Result<(Controller, Outlook), OpenError> {
         let mut journal = Journal::open(open, evidence)?;
         journal.append(&started(&journal, clock()))?;
         journal.note_principals(&settings.principals, clock())?;
-        let table = journal.replay().table().cloned().unwrap_or_else(|| first_table(&settings, random()));
+        let table = standing_table(&journal, &prover).unwrap_or_else(|| first_table(&settings, random()));
         let (sender, receiver) = watch::channel(Arc::new(table));
         let (handle, inputs) = Handle::new();
         let base_dir = journal.replay().base_dir().map(PathBuf::from).unwrap_or_default();
         let running = journal.replay().running().map(|state| Watching::of(state, &base_dir, 0));
         let (watching, watched) = watch::channel(running);
-        let outlets = Outlets { table: sender, watching, handle: handle.clone(), measuring: None, reading: None };
+        let outlets = Outlets {
+            table: sender,
+            watching,
+            handle: handle.clone(),
+            measuring: None,
+            reading: None,
+            prover,
+            proving: None,
+        };
         let (held, taken_back) = (Held::Open, 0);
         let ledger_size = journal.size();
         let (sweep_at, heartbeat_at) = (UnixMillis(0), clock().plus_ms(HEARTBEAT_EVERY_MS));
@@ -223,6 +234,7 @@ impl Controller {
             Input::Applied { generation, torn, routed } => {
                 self.happened(Event::Applied { generation, torn, routed }, SELF);
             }
+            Input::Proved { generation, proof } => self.proved(generation, proof),
             Input::GateFinished { rollout, gate, run, result } => {
                 if self.runs(&rollout) {
                     self.happened(Event::GateFinished { gate, run, result }, SELF);
@@ -278,7 +290,7 @@ impl Controller {
         match self.record(&rollout, now, input, &next.decisions) {
             Ok(()) => {
                 for action in next.actions {
-                    self.outlets.take(&next.state, &self.base_dir, action);
+                    self.outlets.take(&next.state, &self.base_dir, self.journal.landmarks(), action);
                 }
                 match next.state.phase {
                     Phase::Progressing { .. } => self.outlets.watch_outside(&next.state, &self.base_dir),
@@ -321,6 +333,14 @@ impl Controller {
         match self.journal.append(&self.journal.number(None, now, [(SELF.to_owned(), Body::Heartbeat)])) {
             Ok(()) => self.heartbeat_at = now.plus_ms(HEARTBEAT_EVERY_MS),
             Err(error) => tracing::error!("that the server runs is not in the ledger: {error}"),
+        }
+    }
+
+    /// The table goes out with its proof, if nothing was ordered since.
+    fn proved(&mut self, generation: u64, proof: Arc<str>) {
+        let ordered = self.journal.replay().table().filter(|table| table.generation == generation);
+        if let Some(table) = ordered.filter(|_| self.held == Held::Open) {
+            self.outlets.publish(RouteTable { proof: Some(proof), ..table.clone() });
         }
     }
 
@@ -370,7 +390,7 @@ impl Controller {
         self.outlets.watching.send_replace(Some(Watching::of(&first.state, &self.base_dir, self.taken_back)));
         self.outlets.watch_outside(&first.state, &self.base_dir);
         for action in first.actions {
-            self.outlets.take(&first.state, &self.base_dir, action);
+            self.outlets.take(&first.state, &self.base_dir, self.journal.landmarks(), action);
         }
         Ok(Box::new(report(&first.state, now)))
     }
@@ -378,6 +398,11 @@ impl Controller {
     fn check_start(&self, plan: &Plan) -> Result<(), StartError> {
         if let Some(running) = self.journal.replay().running() {
             return Err(StartError::Running { rollout: running.rollout.clone() });
+        }
+        if let Some(needed) = plan.proofs.map(|proofs| proofs.cosignatures)
+            && usize::try_from(needed).is_ok_and(|needed| needed > self.settings.witnesses)
+        {
+            return Err(StartError::TooFewWitnesses { needed, asked: self.settings.witnesses });
         }
         let blue = &plan.environments.blue.upstream;
         let table = self.outlets.table.borrow();
@@ -459,6 +484,31 @@ pub(crate) fn started(journal: &Journal, at: UnixMillis) -> Vec<rollout::Record>
     journal.number(None, at, [(SELF.to_owned(), Body::ServerStarted { version })])
 }
 
+/// The table that traffic follows when a controller starts: the one that was ordered last, with its proof where it needs
+/// one. Where that is not to be had, the one that the gateway applied last; and without its proof too, that one without
+/// any weight, which no record orders, so that the rollout goes back.
+fn standing_table(journal: &Journal, prover: &Prover) -> Option<RouteTable> {
+    let replay = journal.replay();
+    let ordered = replay.table()?;
+    let proved = |table: &RouteTable| -> Option<RouteTable> {
+        let Some(cosignatures) = table.needs_proof(None) else { return Some(table.clone()) };
+        let records = journal.landmarks().of(table.generation)?;
+        match prover(&Order { generation: table.generation, records, cosignatures }) {
+            Ok(proof) => Some(RouteTable { proof: Some(proof), ..table.clone() }),
+            Err(missing) => {
+                tracing::warn!(generation = table.generation, "the proof of the shift cannot be made: {missing}");
+                None
+            }
+        }
+    };
+    let standing = || replay.rollouts.last().and_then(|state| state.standing.clone());
+    let without = || {
+        let table = standing().unwrap_or_else(|| ordered.clone());
+        RouteTable { weight: BasisPoints::ZERO, mirror: false, ..table }
+    };
+    Some(proved(ordered).or_else(|| standing().as_ref().and_then(proved)).unwrap_or_else(without))
+}
+
 fn first_table(settings: &Settings, key: [u8; 16]) -> RouteTable {
     RouteTable {
         generation: 0,
@@ -469,6 +519,8 @@ fn first_table(settings: &Settings, key: [u8; 16]) -> RouteTable {
         pin_ms: settings.pin_ms,
         key: RouteKey(key),
         upstreams: PerEnvironment { blue: Some(settings.serving.clone()), green: None },
+        proofs: None,
+        proof: None,
     }
 }
 

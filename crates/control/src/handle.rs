@@ -9,6 +9,7 @@ use rollout::plan::{GateName, Plan, PlanErrors};
 use rollout::{Command, Configuration, KnownPrincipal, Principal, Progress, Report, RolloutId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 /// Everything that the controller can be told.
@@ -29,6 +30,13 @@ pub enum Input {
         torn: u64,
         /// How it divides the traffic.
         routed: Routed,
+    },
+    /// There is a proof for the table of this generation.
+    Proved {
+        /// Which.
+        generation: u64,
+        /// As text.
+        proof: Arc<str>,
     },
     /// A gate's runner came back.
     GateFinished {
@@ -215,6 +223,16 @@ pub enum StartError {
         tap: String,
         /// What there is.
         known: String,
+    },
+    /// More cosignatures than there can be.
+    #[error(
+        "proofs.cosignatures is {needed}, but this server asks {asked} witness(es): see ledger.witnesses in verdigris.yaml"
+    )]
+    TooFewWitnesses {
+        /// What the plan says.
+        needed: u32,
+        /// How many there are.
+        asked: usize,
     },
     /// It could not be recorded.
     #[error("the ledger did not take it, so nothing was started: {0}")]

@@ -3,7 +3,7 @@
 use crate::controller::SELF;
 use crate::kept::Kept;
 use model::UnixMillis;
-use rollout::{Body, KnownPrincipal, Record, Replay, ReplayError, RolloutId};
+use rollout::{Body, KnownPrincipal, Landmarks, Record, Replay, ReplayError, RolloutId};
 use std::collections::BTreeMap;
 use store::{Evidence, Store};
 use tokio::sync::watch;
@@ -24,6 +24,8 @@ pub struct Journal {
     replay: Replay,
     /// The entry with which each rollout began.
     began: BTreeMap<RolloutId, u64>,
+    /// Which records prove the last rollout's shifts.
+    landmarks: Landmarks,
     /// The ledger's name (C2SP tlog-checkpoint, "Note text": the origin).
     origin: String,
     pub(crate) kept: Kept,
@@ -100,10 +102,10 @@ impl Journal {
     /// Replays the whole ledger: the state after a crash is what this gives.
     pub fn open(mut open: OpenStore, evidence: Evidence) -> Result<Journal, JournalError> {
         let store = open().map_err(JournalError::Open)?;
-        let Past { replay, kept, began } = replay_store(&store)?;
+        let Past { replay, kept, began, landmarks } = replay_store(&store)?;
         let size = watch::Sender::new(store.size());
         let origin = store.verifier().name().to_string();
-        let mut journal = Journal { open, store: Some(store), replay, began, origin, kept, evidence, size };
+        let mut journal = Journal { open, store: Some(store), replay, began, landmarks, origin, kept, evidence, size };
         journal.look_at_evidence();
         Ok(journal)
     }
@@ -119,7 +121,8 @@ impl Journal {
             return Ok(false);
         }
         let store = (self.open)().map_err(JournalError::Open)?;
-        Past { replay: self.replay, kept: self.kept, began: self.began } = replay_store(&store)?;
+        let past = replay_store(&store)?;
+        (self.replay, self.kept, self.began, self.landmarks) = (past.replay, past.kept, past.began, past.landmarks);
         self.size.send_replace(store.size());
         self.store = Some(store);
         self.look_at_evidence();
@@ -147,6 +150,11 @@ impl Journal {
     /// The ledger's name.
     pub(crate) fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// Which records prove the last rollout's shifts.
+    pub(crate) fn landmarks(&self) -> &Landmarks {
+        &self.landmarks
     }
 
     /// The entry with which a rollout began.
@@ -179,6 +187,7 @@ impl Journal {
         self.size.send_replace(store.size());
         for (index, record) in appended.zip(records) {
             note_beginning(&mut self.began, index, record);
+            self.landmarks.take(index, record);
             self.replay.take(record).expect("the records were decided from this very state");
             self.kept.take(record);
         }
@@ -235,6 +244,7 @@ struct Past {
     replay: Replay,
     kept: Kept,
     began: BTreeMap<RolloutId, u64>,
+    landmarks: Landmarks,
 }
 
 fn note_beginning(began: &mut BTreeMap<RolloutId, u64>, index: u64, record: &Record) {
@@ -244,15 +254,17 @@ fn note_beginning(began: &mut BTreeMap<RolloutId, u64>, index: u64, record: &Rec
 }
 
 fn replay_store(store: &Store) -> Result<Past, JournalError> {
-    let (mut replay, mut kept, mut began) = (Replay::default(), Kept::default(), BTreeMap::new());
+    let (mut replay, mut kept) = (Replay::default(), Kept::default());
+    let (mut began, mut landmarks) = (BTreeMap::new(), Landmarks::default());
     for (index, entry) in (0..).zip(store.read(0..store.size())?) {
         let record = decode(index, &entry?)?;
         replay.take(&record).map_err(|source| JournalError::Contradiction { index, source })?;
         note_beginning(&mut began, index, &record);
+        landmarks.take(index, &record);
         kept.take(&record);
     }
     match replay.unrecorded() {
-        0 => Ok(Past { replay, kept, began }),
+        0 => Ok(Past { replay, kept, began, landmarks }),
         missing => Err(JournalError::Incomplete { missing }),
     }
 }

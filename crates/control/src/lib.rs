@@ -13,12 +13,14 @@ mod handle;
 mod journal;
 mod kept;
 mod measuring;
+mod proving;
 mod release;
 
 pub use approving::HandedIn;
 pub use controller::{Controller, CountedMetric, OpenError, Outlook, Settings, Watching};
 pub use handle::{CommandError, Handle, Input, Offer, ReleaseError, RolloutSummary, StartError, TapsError};
 pub use journal::{Journal, JournalError, OpenStore, decode};
+pub use proving::{Order, Prover};
 pub use rollout;
 
 use std::sync::Arc;

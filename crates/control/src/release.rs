@@ -76,7 +76,7 @@ impl Controller {
         let replay = self.journal.replay();
         let applied = self.outlets.table.borrow().generation;
         if let Some(table) = replay.table().filter(|table| table.generation > applied).cloned() {
-            self.outlets.publish(table);
+            self.outlets.publish_proved(table, self.journal.landmarks());
         }
         let watching =
             self.journal.replay().running().map(|state| Watching::of(state, &self.base_dir, self.taken_back));

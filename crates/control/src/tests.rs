@@ -79,12 +79,13 @@ impl Bench {
         let evidence = Evidence::open(&self.root.path().join("evidence"), self.retention).unwrap();
         let serving = Upstream::plain("http://127.0.0.1:14317", Protocol::Grpc, "blue");
         let taps = ["blue", "green"].map(str::to_owned).into();
-        let settings = Settings { serving, taps, pin_ms: 60_000, principals: Vec::new() };
+        let settings = Settings { serving, taps, pin_ms: 60_000, principals: Vec::new(), witnesses: 0 };
         let now = self.now.clone();
         let clock: crate::Clock = Arc::new(move || UnixMillis(now.load(Ordering::Relaxed)));
         let known = self.example;
         let examples: crate::Examples = Arc::new(move |trace| Some(serde_json::json!([trace, known?])));
-        let opened = Controller::open(open, evidence, settings, (clock, Arc::new(|| [3; 16]), examples));
+        let prover: crate::Prover = Arc::new(|_| Err("nothing is proved here".to_owned()));
+        let opened = Controller::open(open, evidence, settings, (clock, Arc::new(|| [3; 16]), examples, prover));
         let (controller, Outlook { handle, table, watching, ledger_size: _ }) = opened.unwrap();
         Server { handle, table, watching, task: tokio::spawn(controller.run()) }
     }

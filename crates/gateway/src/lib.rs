@@ -45,7 +45,7 @@ pub use pins::{MAX_PIN_S, PinsError};
 pub use plant::Ground;
 pub use pool::EndpointState;
 pub use ports::NotMoved;
-pub use run::{Bound, Channels, Clock, Event, Gateway, Stopped};
+pub use run::{Bound, Channels, Clock, Event, Gateway, Stopped, Warrant};
 pub use share::ViewShare;
 pub use spooling::Spools;
 pub use stats::{EnvironmentStats, Stats};

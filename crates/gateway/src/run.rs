@@ -44,9 +44,14 @@ pub struct Channels {
     pub share: Arc<ViewShare>,
     /// Where requests wait that cannot be handed over; without them their senders are told to send again.
     pub spools: Spools,
+    /// Whether a newer table may follow the one that applies; without it any may.
+    pub warrant: Option<Warrant>,
     /// The time.
     pub clock: Clock,
 }
+
+/// Says of the table that applies, if one does, and of a newer one, why this one must not follow that one.
+pub type Warrant = Arc<dyn Fn(Option<&RouteTable>, &RouteTable) -> Result<(), String> + Send + Sync>;
 
 /// What became of a route table.
 #[derive(Debug)]
@@ -190,7 +195,7 @@ impl Bound {
 
     /// Serves until `shutdown`, then finishes the requests in flight within the limits' drain timeout.
     pub async fn run(self, channels: Channels, shutdown: impl Future<Output = ()>) -> Stopped {
-        let Channels { tables, events, views, share, spools, clock } = channels;
+        let Channels { tables, events, views, share, spools, warrant, clock } = channels;
         // The same bound gateway runs once, so the cell is empty.
         let _ = self.shared.clock.set(Arc::clone(&clock));
         let (unfinished, mut finished) = mpsc::channel(1);
@@ -207,7 +212,7 @@ impl Bound {
             unfinished,
         });
         let drain_timeout = Duration::from_millis(running.shared.limits.drain_timeout_ms);
-        let mut applying = Applying { running: Arc::clone(&running), tables, events, pending: None };
+        let mut applying = Applying { running: Arc::clone(&running), tables, events, warrant, pending: None };
         applying.apply();
 
         let wanted = running.shared.listeners.subscribe();
@@ -243,6 +248,7 @@ struct Applying {
     running: Arc<Running>,
     tables: watch::Receiver<Arc<RouteTable>>,
     events: mpsc::Sender<Event>,
+    warrant: Option<Warrant>,
     /// Not yet told. A later table's event takes the place of an earlier one's: a rollback never waits for a queue.
     pending: Option<Event>,
 }
@@ -271,6 +277,17 @@ impl Applying {
         }
     }
 
+    /// Whether a table that is newer may follow; one that is not is refused for that.
+    fn warranted(&self, before: Option<&Snapshot>, table: &RouteTable) -> Result<(), TableError> {
+        let Some(warrant) = &self.warrant else { return Ok(()) };
+        let before = before.map(|before| &*before.table);
+        if before.is_some_and(|before| table.generation <= before.generation) {
+            return Ok(());
+        }
+        let generation = table.generation;
+        warrant(before, table).map_err(|reason| TableError::NotWarranted { generation, reason })
+    }
+
     /// Installs the newest table. From here on it is read by every request that is not yet routed. A rollback also ends
     /// the waiting of those that were routed before.
     fn apply(&mut self) {
@@ -278,7 +295,9 @@ impl Applying {
         let table = Arc::clone(&self.tables.borrow_and_update());
         let generation = table.generation;
         let before = shared.snapshot.load_full();
-        match snapshot(before.as_deref(), table, &shared.taps.load(), &shared.limits) {
+        let warranted = self.warranted(before.as_deref(), &table);
+        let next = warranted.and_then(|()| snapshot(before.as_deref(), table, &shared.taps.load(), &shared.limits));
+        match next {
             Ok(snapshot) => {
                 let table = Arc::clone(&snapshot.table);
                 shared.snapshot.store(Some(Arc::new(snapshot)));

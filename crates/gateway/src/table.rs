@@ -27,6 +27,14 @@ pub enum TableError {
         /// What came.
         found: u64,
     },
+    /// Whoever started the gateway does not let it follow the table before.
+    #[error("route table {generation} is not warranted: {reason}")]
+    NotWarranted {
+        /// The table.
+        generation: u64,
+        /// Why.
+        reason: String,
+    },
     /// An endpoint cannot be reached by any means that the gateway has.
     #[error("route table {generation}: the {environment} environment's endpoint cannot be used")]
     Endpoint {

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use std::path::Path;
+use std::sync::Arc;
 
 /// How many buckets there are: one for each basis point.
 pub const BUCKETS: u16 = 10_000;
@@ -130,6 +131,13 @@ pub struct RouteTable {
     pub key: RouteKey,
     /// Where the environments are reached. The candidate's is absent while no rollout runs.
     pub upstreams: PerEnvironment<Option<Upstream>>,
+    /// How many witnesses must have cosigned the proof with which the candidate's weight is raised; none if the rollout
+    /// asks for no proofs.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub proofs: Option<u32>,
+    /// The proof, as text, where there is one. It goes from hand to hand with the table, and is no part of any state.
+    #[serde(skip)]
+    pub proof: Option<Arc<str>>,
 }
 
 /// How a gateway divides traffic: what it says of the table that it applies.
@@ -145,6 +153,34 @@ pub struct Routed {
 }
 
 impl RouteTable {
+    /// How many cosignatures a proof must have with which this table may follow another one; none if it needs no proof.
+    ///
+    /// Where either asks for proofs, one is needed to raise the candidate's weight or let it become active, and to begin
+    /// another rollout or ask for less, for then the next raise would go by other rules. The way back never needs one.
+    pub fn needs_proof(&self, before: Option<&RouteTable>) -> Option<u32> {
+        let Some(before) = before else {
+            // A gateway that starts has no weight: what the candidate serves is raised from nothing.
+            return self.proofs.filter(|_| self.weight > BasisPoints::ZERO);
+        };
+        let same = self.key == before.key;
+        let back = same && self.active == Environment::Blue && self.weight <= before.weight;
+        let raises = self.active != before.active || self.weight > before.weight;
+        let needed = self.proofs.max(before.proofs);
+        needed.filter(|_| !same || self.proofs < before.proofs || raises && !back)
+    }
+
+    /// Whether what the active environment serves goes where it went before, or back to blue.
+    pub fn stays(&self, before: &RouteTable) -> bool {
+        let endpoints = |table: &RouteTable, environment: Environment| -> Option<Vec<String>> {
+            let upstream = table.upstreams[environment].as_ref()?;
+            let mut endpoints: Vec<String> = upstream.endpoints().map(str::to_owned).collect();
+            endpoints.sort();
+            Some(endpoints)
+        };
+        let to = endpoints(self, self.active);
+        to == endpoints(before, before.active) || to == endpoints(before, Environment::Blue)
+    }
+
     /// How it divides traffic.
     pub fn routed(&self) -> Routed {
         Routed { active: self.active, weight: self.weight, mirror: self.mirror }

@@ -59,6 +59,8 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
         pin_ms: plan.pin_ms,
         key: start.route_key,
         upstreams: PerEnvironment::from_fn(|environment| Some(start.upstream(environment))),
+        proofs: plan.proofs.map(|proofs| proofs.cosignatures),
+        proof: None,
     };
     let state = State {
         rollout: start.rollout.clone(),
@@ -72,6 +74,7 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
         phase: Phase::Progressing { step: 0, stage: Stage::Approval, halt: None },
         table,
         observed: None,
+        standing: None,
         pins_since: None,
         torn_told: None,
         torn: 0,
@@ -197,6 +200,7 @@ impl Decider {
             return;
         }
         self.state.observed = Some((generation, shift.weight));
+        self.state.standing = Some(self.state.table.clone());
         self.state.pins_since = self.state.pins_since.or(Some(self.now));
         self.state.steady.applied(&self.state.table, self.now);
         self.state.heard_at = self.now;

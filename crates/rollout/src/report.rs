@@ -3,7 +3,7 @@
 use crate::canary::Canaries;
 use crate::event::{Cause, HoldReason, Outcome, RolloutId};
 use crate::found::{self, GroupReport};
-use crate::plan::Step as PlanStep;
+use crate::plan::{Proofs, Step as PlanStep};
 use crate::state::{Approval, BrokenGlass, Halt, Phase, Stage, State};
 use judge::{Assessment, NoiseAssessment, Verdict};
 use model::{BasisPoints, Environment, ShortDuration, UnixMillis};
@@ -253,9 +253,7 @@ fn progressing(state: &State, step: usize, stage: &Stage, now: UnixMillis) -> St
     let does = state.plan.steps.get(step).map(PlanStep::to_string).unwrap_or_default();
     let headline = format!("step {} of {}: {does}", step + 1, state.plan.steps.len());
     let (waits_for, until) = match stage {
-        Stage::Shifting { generation, until } => {
-            (vec![format!("the gateway to apply generation {generation}")], Some(*until))
-        }
+        Stage::Shifting { generation, until } => (vec![gateway_applies(state, *generation)], Some(*until)),
         Stage::Settling { until } => match state.pins_since {
             Some(since) => (
                 vec!["the gateway to know the traces in flight, so that the shift tears none".to_owned()],
@@ -283,6 +281,16 @@ fn progressing(state: &State, step: usize, stage: &Stage, now: UnixMillis) -> St
         Stage::Baking { until, .. } => (vec!["the time to be over, without an alarm".to_owned()], Some(*until)),
     };
     (Progress::Progressing, headline, waits_for, until)
+}
+
+fn gateway_applies(state: &State, generation: u64) -> String {
+    let applies = format!("the gateway to apply generation {generation}");
+    match state.plan.proofs {
+        None => applies,
+        Some(Proofs { cosignatures }) => {
+            format!("{applies}, upon a proof of its order that {cosignatures} witness(es) cosigned")
+        }
+    }
 }
 
 fn analysis_waits(state: &State, batches: u32) -> Vec<String> {

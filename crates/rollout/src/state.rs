@@ -41,6 +41,8 @@ pub struct State {
     pub table: RouteTable,
     /// The generation and weight that the gateway applied last.
     pub observed: Option<(u64, BasisPoints)>,
+    /// The table that the gateway applied last, also before a restart.
+    pub standing: Option<RouteTable>,
     /// Since when the gateway remembers which traces are in flight: it began to with this rollout's first table, and
     /// forgot them if it started again.
     pub pins_since: Option<UnixMillis>,

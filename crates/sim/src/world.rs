@@ -135,6 +135,8 @@ impl World {
             pin_ms: 5_000,
             key: RouteKey(chaos.bytes()),
             upstreams: PerEnvironment { blue: Some(upstream(14_317)), green: None },
+            proofs: None,
+            proof: None,
         };
         let embedded = chaos.chance(0.5);
         World {

@@ -106,6 +106,18 @@ pub(crate) fn read<'key>(
     key: &VerifierKey,
     witness: &'key WitnessKey,
 ) -> Result<Option<CosignedHead<'key>>, CosignatureError> {
+    let Some((checkpoint, note)) = read_note(disk, key, witness)? else { return Ok(None) };
+    // It was verified with the note.
+    let cosigned = note.cosigned_by(&[witness]).ok().and_then(|cosigned| cosigned.first().map(|it| it.at_s));
+    Ok(cosigned.map(|at_s| CosignedHead { witness, head: Head::of(&checkpoint), at_s }))
+}
+
+/// The same with the note that both signed.
+pub(crate) fn read_note(
+    disk: &dyn Disk,
+    key: &VerifierKey,
+    witness: &WitnessKey,
+) -> Result<Option<(Checkpoint, Note)>, CosignatureError> {
     let Some(bytes) = disk.read(&path(witness), MAX_NOTE_BYTES)? else { return Ok(None) };
     let refused = |source| CosignatureError::Note { witness: witness.name().clone(), source };
     // A byte that is not UTF-8 is replaced, which no signature survives.
@@ -113,5 +125,6 @@ pub(crate) fn read<'key>(
     let note: Note = note.map_err(|error| refused(OpenCheckpointError::Note(error)))?;
     let (checkpoint, cosigned) = Checkpoint::open_cosigned(&note, key, &[witness]).map_err(refused)?;
     // Without its cosignature, the file says nothing of this witness.
-    Ok(cosigned.first().map(|it| CosignedHead { witness, head: Head::of(&checkpoint), at_s: it.at_s }))
+    let is_cosigned = !cosigned.is_empty();
+    Ok(is_cosigned.then_some((checkpoint, note)))
 }

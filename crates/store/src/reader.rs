@@ -230,6 +230,16 @@ impl Reader {
         Ok(heads)
     }
 
+    /// The newest that a witness cosigned of this log, and the note with the log's signature and its own. Both hold; that it is
+    /// a beginning of what is here now is for [`Reader::cosigned`].
+    pub fn cosigned_note(
+        &self,
+        key: &VerifierKey,
+        witness: &WitnessKey,
+    ) -> Result<Option<(Checkpoint, Note)>, CosignatureError> {
+        cosignatures::read_note(&*self.disk, key, witness)
+    }
+
     fn tree(&self, size: u64) -> TileTree<impl FnMut(Tile) -> Result<Vec<u8>, ReadError>> {
         TileTree::new(size, |tile| read_tile(&*self.disk, tile))
     }

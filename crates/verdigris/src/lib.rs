@@ -15,6 +15,7 @@ pub mod learned;
 pub mod notify;
 pub mod observe;
 pub mod plot;
+pub mod proving;
 pub mod reload;
 pub mod serve;
 pub mod spools;

@@ -151,7 +151,7 @@ impl Server {
         match reload::reload(&self.file, &self.config, gateway, controller).await {
             Ok((config, addresses)) => {
                 self.named.send_replace(config.principals.clone());
-                controller.tell(control::Input::Principals { principals: config.principals.clone() }).await;
+                self.system.name(config.principals.clone()).await;
                 self.config = config;
                 tracing::info!("{} applies; listening: {}", self.file.display(), address_json(&addresses));
                 notify::ready("serving");

@@ -3,12 +3,15 @@
 
 use crate::clock;
 use crate::observe::{self, Examples, Learning, MAX_VIEWS};
+use crate::proving::{self, Trust};
 use crate::spools;
 use crate::witness::{Witnesses, Witnessing};
 use anyhow::Context;
+use arc_swap::ArcSwap;
+use audit::shift_proof::Trusted;
 use control::{Controller, Handle, Input, OpenStore, Outlook, Settings};
 use gateway::{Addresses, Bound, Channels, Event, Gateway, Listen, Socket, Spools, Stopped, ViewShare};
-use ledger::{KeyName, VerifierKey};
+use ledger::{KeyName, VerifierKey, WitnessKey};
 use model::{Environment, RouteTable, Upstream, with_causes};
 use rollout::KnownPrincipal;
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -91,6 +94,7 @@ pub struct System {
     pub verifier_key: VerifierKey,
     /// The tasks that ask witnesses.
     pub witnessing: Witnessing,
+    trust: Trust,
     /// What opening the ledger had to mend, in words.
     pub recovered: Option<String>,
     stop_gateway: oneshot::Sender<()>,
@@ -122,6 +126,13 @@ impl System {
     /// Opens the ledger, replays it, and serves. Nothing is served if the ledger cannot be used.
     pub async fn start(ports: Ports, ground: Ground, inherited: Inherited) -> anyhow::Result<System> {
         let opened = prepare_ledger(&ground.data, &ground.name, ground.retention)?;
+        let witnesses: Vec<WitnessKey> = ground.witnesses.asked.iter().map(|asked| asked.key.clone()).collect();
+        let trusted = Trusted {
+            log: opened.verifier_key.clone(),
+            witnesses: witnesses.clone(),
+            principals: ground.principals.clone(),
+        };
+        let trust: Trust = Arc::new(ArcSwap::from_pointee(trusted));
         let noted = Examples::default();
         let examples = noted.clone();
         let settings = Settings {
@@ -129,11 +140,13 @@ impl System {
             taps: ports.taps.keys().cloned().collect(),
             pin_ms: PIN_MS,
             principals: ground.principals,
+            witnesses: witnesses.len(),
         };
         let surroundings = (
             Arc::new(clock::now) as control::Clock,
             Arc::new(clock::random::<16>) as control::Random,
             Arc::new(move |trace| examples.of(trace)) as control::Examples,
+            proving::prover(&opened.dir, opened.verifier_key.clone(), witnesses),
         );
         let (controller, Outlook { handle, table, watching, ledger_size }) =
             Controller::open(opened.open, opened.evidence, settings, surroundings)?;
@@ -164,6 +177,7 @@ impl System {
             views: view_sender,
             share,
             spools: spools.clone(),
+            warrant: Some(proving::warrant(trust.clone())),
             clock: Arc::new(clock::now_us),
         };
         let serving = tokio::spawn(ports.bound.run(channels, async {
@@ -179,6 +193,7 @@ impl System {
             ledger_dir: opened.dir,
             verifier_key: opened.verifier_key,
             witnessing,
+            trust,
             recovered: opened.recovered.get().cloned(),
             stop_gateway,
             serving,
@@ -186,6 +201,13 @@ impl System {
             verified,
             controller,
         })
+    }
+
+    /// The configuration names others from now on.
+    pub async fn name(&self, principals: Vec<KnownPrincipal>) {
+        let trusted = Trusted { principals: principals.clone(), ..Trusted::clone(&self.trust.load()) };
+        self.trust.store(Arc::new(trusted));
+        self.handle.tell(Input::Principals { principals }).await;
     }
 
     /// Gives up what another process is to have, while the gateway goes on by the table that applies; gives the pins.

@@ -58,7 +58,7 @@ impl From<StartError> for Problem {
                 let errors = errors.errors().iter().map(problem).collect();
                 Problem { errors, ..Problem::new("refused-plan", StatusCode::UNPROCESSABLE_ENTITY, detail) }
             }
-            StartError::NotActive { .. } | StartError::UnknownTap { .. } => {
+            StartError::NotActive { .. } | StartError::UnknownTap { .. } | StartError::TooFewWitnesses { .. } => {
                 Problem::new("refused-plan", StatusCode::UNPROCESSABLE_ENTITY, detail)
             }
             StartError::Running { .. } => Problem::new("conflict", StatusCode::CONFLICT, detail),

@@ -11,6 +11,8 @@ fn table(generation: u64, active: Environment, weight: u16, mirror: bool, pins: 
         pin_ms: 60_000,
         key: RouteKey([0; 16]),
         upstreams: PerEnvironment::default(),
+        proofs: None,
+        proof: None,
     }
 }
 

@@ -15,6 +15,8 @@ fn table(generation: u64, blue: &str, green: &str) -> Arc<RouteTable> {
         pin_ms: 60_000,
         key: RouteKey([0; 16]),
         upstreams: PerEnvironment { blue: Some(upstream(blue, "b")), green: Some(upstream(green, "g")) },
+        proofs: None,
+        proof: None,
     })
 }
 

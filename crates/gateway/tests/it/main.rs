@@ -66,6 +66,8 @@ pub(crate) fn table(blue: &Upstream, green: Option<&Upstream>, weight: u16) -> R
             blue: Some(reached(blue, "blue")),
             green: green.map(|green| reached(green, "green")),
         },
+        proofs: None,
+        proof: None,
     }
 }
 
@@ -133,6 +135,7 @@ impl Fixture {
             tables: watched,
             events: events_in,
             views: views_in,
+            warrant: None,
             clock: Arc::new(move || clock.fetch_add(1, SeqCst)),
         };
         let (gateway, addresses) = (bound.gateway(), bound.addresses().clone());

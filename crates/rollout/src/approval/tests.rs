@@ -89,7 +89,7 @@ fn a_signature_that_was_made_for_something_else_does_not_hold() {
     let key = ssh_key::PrivateKey::from(ssh_key::private::Ed25519Keypair::from_seed(&[7; 32]));
     let text = statement().to_text();
     let signature = key.sign("file", ssh_key::HashAlg::Sha512, text.as_bytes()).unwrap();
-    let signature = signature.to_pem(ssh_key::LineEnding::LF).unwrap();
+    let signature = signature.to_pem(LineEnding::LF).unwrap();
     let error = SignedStatement { statement: text, signature }.open().unwrap_err().to_string();
     assert!(error.contains("\"file\"") && error.contains(NAMESPACE), "{error}");
 }

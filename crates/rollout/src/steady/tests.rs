@@ -13,6 +13,8 @@ fn table(weight: u16, mirror: bool) -> RouteTable {
         pin_ms: 60,
         key: RouteKey([0; 16]),
         upstreams: PerEnvironment { blue: None, green: None },
+        proofs: None,
+        proof: None,
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) fn table(green: bool) -> RouteTable {
         pin_ms: 1_000,
         key: RouteKey([7; 16]),
         upstreams: PerEnvironment { blue: Some(reached("blue")), green: green.then(|| reached("green")) },
+        proofs: None,
+        proof: None,
     }
 }
 

@@ -11,6 +11,7 @@ pub struct PlainView {
     observed: Option<(BasisPoints, bool)>,
     waits_for: Vec<String>,
     cause: Option<String>,
+    exceptions: usize,
 }
 
 impl PlainView {
@@ -22,6 +23,11 @@ impl PlainView {
             self.headline.clone_from(&report.headline);
             lines.push(format!("{time} {}", printable(&report.headline)));
         }
+        // Once: how long is left for a review changes all the time.
+        if report.exceptions.len() > self.exceptions {
+            lines.extend(report.exceptions.iter().map(|exception| format!("{time} ! {}", printable(exception))));
+        }
+        self.exceptions = report.exceptions.len();
         let observed = report.green_serves.map(|share| (share, report.mirror));
         if observed != self.observed {
             if let Some((weight, mirror)) = observed {

@@ -89,7 +89,11 @@ fn heading<'r>(report: &'r Report, screen: &'r Screen) -> Vec<Line<'r>> {
         Span::from(format!("   generation {}   {} observations", report.generation, thousands(report.observations)))
             .dim(),
     ]);
-    vec![title, weight, Line::from(format!(" {}", screen.note)).dim()]
+    let last = match report.exceptions.first() {
+        Some(exception) => Line::from(format!(" {}", printable(exception))).fg(Color::Red).bold(),
+        None => Line::from(format!(" {}", screen.note)).dim(),
+    };
+    vec![title, weight, last]
 }
 
 fn step_lines(report: &Report, area: Rect) -> Vec<Line<'_>> {

@@ -79,7 +79,7 @@ fn prints(ran: &Ran, wanted: &[&str]) {
     }
 }
 
-fn key_of(name: &str) -> ApproverKey {
+pub(crate) fn key_of(name: &str) -> ApproverKey {
     let mut seed = [0; 32];
     seed[..name.len()].copy_from_slice(name.as_bytes());
     ApproverKey::from_seed(&seed)

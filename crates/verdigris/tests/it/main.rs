@@ -17,6 +17,7 @@ mod load;
 mod operators;
 mod plan;
 mod process;
+mod proofs;
 mod rehearsed;
 mod requests;
 mod server;

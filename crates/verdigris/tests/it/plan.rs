@@ -14,6 +14,8 @@ pub(crate) struct Plan {
     pub(crate) linger: &'static str,
     /// `off`, or keys.
     pub(crate) canary: Option<&'static str>,
+    /// How many witnesses must cosign a proof of a shift.
+    pub(crate) proofs: Option<u32>,
     pub(crate) pin: &'static str,
     pub(crate) rate: f64,
 }
@@ -69,6 +71,7 @@ impl Plan {
             horizon: "2s",
             linger: "500ms",
             canary: None,
+            proofs: None,
             pin: "1s",
             rate: 50.0,
         }
@@ -76,6 +79,7 @@ impl Plan {
 
     pub(crate) fn yaml(&self) -> String {
         let canary = self.canary.map(|canary| format!("  canary: {canary}\n")).unwrap_or_default();
+        let proofs = self.proofs.map(|count| format!("  proofs: {{ cosignatures: {count} }}\n")).unwrap_or_default();
         let steps: String = self.steps.iter().map(|step| format!("      - {step}\n")).collect();
         format!(
             "apiVersion: verdigris.dev/v1alpha1\n\
@@ -86,7 +90,7 @@ impl Plan {
              \x20 gates: {}\n  guards: {}\n\
              \x20 analysis: {{ falseAlarm: 0.001, falsePromotion: 0.05, onInconclusive: hold, batch: 1s }}\n\
              \x20 verification: {{ horizon: {}, linger: {} }}\n\
-             {canary}\
+             {canary}{proofs}\
              \x20 traffic: {{ expected: {}/s, errors: 0.5% }}\n\
              \x20 pin: {}\n",
             self.blue.yaml("1.0.0"),

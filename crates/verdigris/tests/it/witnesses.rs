@@ -15,12 +15,12 @@ use std::process::Command;
 use verdigris::witness::{WitnessAnswer, WitnessClient};
 
 /// `verdigris witness` with its key and its memory in a folder.
-struct Witness {
+pub(crate) struct Witness {
     process: Process,
     folder: PathBuf,
     logs: Vec<String>,
-    url: String,
-    key: String,
+    pub(crate) url: String,
+    pub(crate) key: String,
 }
 
 fn command(folder: &Path, logs: &[String]) -> Command {
@@ -34,13 +34,18 @@ fn command(folder: &Path, logs: &[String]) -> Command {
 }
 
 impl Witness {
-    fn start(folder: &Path, logs: &[String]) -> Witness {
+    pub(crate) fn start(folder: &Path, logs: &[String]) -> Witness {
         let mut process = Process::start("verdigris witness", &mut command(folder, logs));
         let line = process.first_line(START_LIMIT).unwrap_or_else(|ran| panic!("the witness ended: {ran:?}"));
         let said: Value = serde_json::from_str(&line).expect("it prints a line of JSON");
         let text = |key: &str| said[key].as_str().expect("a text").to_owned();
         let (url, key) = (text("listening"), text("verifierKey"));
         Witness { process, folder: folder.to_owned(), logs: logs.to_vec(), url, key }
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
     }
 
     /// SIGTERM, and a new start on the same folder.

@@ -80,6 +80,8 @@ impl Scene {
             pin_ms: 1_000,
             key: KEY,
             upstreams: PerEnvironment::from_fn(upstream),
+            proofs: None,
+            proof: None,
         };
         let (tables, watched) = watch::channel(Arc::new(table));
         let (view_sender, views) = mpsc::channel(8);
@@ -90,6 +92,7 @@ impl Scene {
             views: view_sender,
             share: Arc::default(),
             spools: Spools::default(),
+            warrant: None,
             clock: Arc::new(|| BEGAN.0 * 1_000),
         };
         tokio::spawn(bound.run(channels, std::future::pending()));

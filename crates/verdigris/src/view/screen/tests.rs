@@ -35,6 +35,19 @@ fn a_rollback_shows_its_cause() {
 }
 
 #[test]
+fn a_broken_glass_is_shown_above_everything() {
+    let mut report = report("analysing");
+    report.exceptions = vec!["GLASS BROKEN by bob: nobody answers; somebody else must review it".to_owned()];
+    let drawn = drawn_of(&report, (120, 32));
+    assert!(drawn.lines().take(3).any(|line| line.contains("GLASS BROKEN by bob: nobody answers")), "{drawn}");
+    let mut plain = crate::view::plain::PlainView::default();
+    let said = |plain: &mut crate::view::plain::PlainView| {
+        plain.lines(&report, report.started_at).iter().filter(|line| line.contains("GLASS BROKEN")).count()
+    };
+    assert_eq!([said(&mut plain), said(&mut plain)], [1, 0]);
+}
+
+#[test]
 fn a_narrow_or_tiny_window_is_still_drawn() {
     insta::assert_snapshot!(drawn("analysing", (72, 48)));
     for size in [(1, 1), (20, 5), (300, 3), (10, 100)] {

@@ -1,0 +1,55 @@
+//! Which records a proof of a shift shows: a fold over the ledger, so that a restart knows it again.
+
+use crate::event::{Decision, Event};
+use crate::record::{Body, Record};
+use model::UnixMillis;
+
+/// Which of a rollout's records a proof of an order must show, as indices of the ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Landmarks {
+    started: u64,
+    submitted: Option<u64>,
+    approvals: Vec<Landmark>,
+    shifts: Vec<(u64, u64)>,
+}
+
+/// An approval that counted when it was handed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Landmark {
+    by: String,
+    at: UnixMillis,
+    expires_at: UnixMillis,
+    index: u64,
+}
+
+impl Landmarks {
+    /// Takes the next record of the ledger; a rollout's start forgets the one before.
+    pub fn take(&mut self, index: u64, record: &Record) {
+        match &record.body {
+            Body::Started(_) => *self = Landmarks { started: index, ..Landmarks::default() },
+            Body::Happened(event) => {
+                self.submitted = matches!(**event, Event::ApprovalSubmitted(_)).then_some(index);
+            }
+            Body::Decided(decision) => match &**decision {
+                Decision::Approved { by, expires_at, .. } => {
+                    // A decision stands behind the input that it was made upon.
+                    let Some(index) = self.submitted else { return };
+                    let (by, at, expires_at) = (by.clone(), record.at, *expires_at);
+                    self.approvals.retain(|before| before.by != by && before.expires_at > at);
+                    self.approvals.push(Landmark { by, at, expires_at, index });
+                }
+                Decision::ApprovalsVoid { .. } => self.approvals.clear(),
+                Decision::ShiftOrdered(shift) => self.shifts.push((shift.generation, index)),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+
+    /// The records for the shift of this generation; none if the last rollout ordered no such.
+    pub fn of(&self, generation: u64) -> Option<Vec<u64>> {
+        let (_, ordered) = self.shifts.iter().rev().find(|(of, _)| *of == generation)?;
+        let approvals = self.approvals.iter().map(|approval| approval.index).filter(|index| index < ordered);
+        Some(std::iter::once(self.started).chain(approvals).chain(std::iter::once(*ordered)).collect())
+    }
+}
