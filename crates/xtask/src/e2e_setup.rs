@@ -36,6 +36,10 @@ pub fn run(workspace: &Workspace) -> Result<Installed> {
     let python = environment(workspace, "requirements.txt", "venv", link_rotel)?;
     let node = install_node(workspace, &python)?;
     let prometheus = install_prometheus(workspace)?;
+    // Approvals are signed with it. Whatever it says to this, it is there.
+    if Command::new("ssh-keygen").arg("-?").output().is_err() {
+        install_from_debian("openssh-client")?;
+    }
     Ok(Installed { python, node, prometheus })
 }
 

@@ -12,4 +12,5 @@ mod prometheus;
 mod real;
 mod reference;
 mod sdk;
+mod ssh;
 mod takeovers;
