@@ -4,6 +4,7 @@
 //! Pure: bytes in, bytes out. A bundle is a function of what it is of, so the same bundle has the same bytes; and whatever
 //! of it is not proved by itself is written again from what is, and compared. So no byte of a bundle can be changed unseen.
 
+pub mod approvals;
 mod bundle;
 mod files;
 mod replay;

@@ -313,4 +313,4 @@ fn approval(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

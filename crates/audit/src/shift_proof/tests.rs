@@ -8,7 +8,7 @@ use rollout::approval::{ApproverKey, CheckpointCheck, LogHead, SignedStatement, 
 use rollout::plan::parse;
 use rollout::{Action, Configuration, GateResult, GateVerdict, Landmarks, Principal, RolloutId, start, step};
 
-const PLAN: &str = r#"
+pub(crate) const PLAN: &str = r#"
 apiVersion: verdigris.dev/v1alpha1
 kind: Rollout
 metadata: { name: demo, reason: a test, authors: [anna] }
@@ -38,7 +38,7 @@ fn name(text: &str) -> KeyName {
     KeyName::new(text).unwrap()
 }
 
-fn log_key(seed: u8) -> SignerKey {
+pub(crate) fn log_key(seed: u8) -> SignerKey {
     SignerKey::new(name("verdigris.example/ledger"), &[seed; 32])
 }
 
@@ -46,7 +46,7 @@ fn witness(seed: u8) -> CosignerKey {
     CosignerKey::new(name(&format!("witness-{seed}.example")), &[seed; 32])
 }
 
-fn approver(who: &str) -> ApproverKey {
+pub(crate) fn approver(who: &str) -> ApproverKey {
     let mut seed = [0; 32];
     seed[..who.len()].copy_from_slice(who.as_bytes());
     ApproverKey::from_seed(&seed)
@@ -54,9 +54,9 @@ fn approver(who: &str) -> ApproverKey {
 
 /// A rollout up to its first shift, and the ledger that it stands in.
 #[derive(Clone)]
-struct Scene {
-    records: Vec<Record>,
-    state: rollout::State,
+pub(crate) struct Scene {
+    pub(crate) records: Vec<Record>,
+    pub(crate) state: rollout::State,
     now: UnixMillis,
     tables: Vec<RouteTable>,
 }
@@ -106,14 +106,14 @@ impl Scene {
         self.happen(Event::Applied { generation, torn: 0, routed });
     }
 
-    fn signed(&self, who: &str, change: impl FnOnce(&mut Statement)) -> SignedStatement {
+    pub(crate) fn signed(&self, who: &str, change: impl FnOnce(&mut Statement)) -> SignedStatement {
         let head = LogHead { size: 1, root: "root".into() };
         let mut statement = Statement::of(&self.state, Act::Approve, head, self.now).unwrap();
         change(&mut statement);
         approver(who).sign(&statement)
     }
 
-    fn approve(&mut self, who: &str, change: impl FnOnce(&mut Statement)) {
+    pub(crate) fn approve(&mut self, who: &str, change: impl FnOnce(&mut Statement)) {
         let signer = Some(Principal::new(who, vec!["approver".into()]));
         let signed = self.signed(who, change);
         let submission = Submission { signed, signer, checkpoint: CheckpointCheck::Holds };
@@ -121,7 +121,7 @@ impl Scene {
     }
 
     /// At the approval gate.
-    fn at_the_gate(yaml: &str, named: &str) -> Scene {
+    pub(crate) fn at_the_gate(yaml: &str, named: &str) -> Scene {
         let mut scene = Scene::begin(yaml, named);
         let read = Configuration::Read { digest: "sha256:1".into() };
         let read = PerEnvironment { blue: Configuration::Undeclared, green: read };
@@ -133,14 +133,14 @@ impl Scene {
     }
 
     /// The weight is ordered.
-    fn shifted(mut self) -> Scene {
+    pub(crate) fn shifted(mut self) -> Scene {
         self.now = self.now.plus_ms(2_000);
         self.happen(Event::Tick);
         assert_eq!(self.state.table.weight.get(), 1_000, "{:#?}", self.state.phase);
         self
     }
 
-    fn good() -> Scene {
+    pub(crate) fn good() -> Scene {
         let mut scene = Scene::at_the_gate(PLAN, "demo.1");
         scene.approve("bob", |_| {});
         scene.approve("carol", |_| {});
@@ -275,7 +275,7 @@ fn one_approval_is_enough_when_the_glass_was_broken() {
     assert_eq!(error, "1 approval(s) are in the proof, and the plan asks for 2");
 }
 
-fn submission(record: &mut Record) -> Option<&mut Submission> {
+pub(crate) fn submission(record: &mut Record) -> Option<&mut Submission> {
     match &mut record.body {
         Body::Happened(event) => match &mut **event {
             Event::ApprovalSubmitted(submission) => Some(submission),

@@ -1,0 +1,181 @@
+//! The approvals in a bundle: each that counted is signed by somebody who could approve, over what was the case. Needs no
+//! measurement, so that it is checked in a bundle that hides them too.
+
+use ledger::VerifierKey;
+use model::UnixMillis;
+use rollout::approval::{Act, PublicKey, SignatureError, Statement, Submission};
+use rollout::{Body, Decision, Event, Record, Start};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Keys that an auditor knows to be somebody's, by principal: what the server said of them is compared.
+pub type KnownKeys = BTreeMap<String, BTreeSet<PublicKey>>;
+
+/// An approval that counted, and what was checked of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApprovalFound {
+    /// The entry of the decision that it counts.
+    pub index: u64,
+    /// Whose.
+    pub by: String,
+    /// The key that signed it.
+    pub key: PublicKey,
+    /// When it was handed in.
+    pub at: UnixMillis,
+    /// What was signed.
+    pub statement: Statement,
+}
+
+/// An approval that should not have counted.
+#[derive(Debug, thiserror::Error)]
+pub enum ApprovalError {
+    /// The decision stands without what was handed in.
+    #[error("entry {index} counts an approval, and the record before it that it rests on is none, or is hidden")]
+    Nothing {
+        /// The decision.
+        index: u64,
+    },
+    /// The signature does not hold.
+    #[error("the approval of entry {index} does not hold")]
+    Signature {
+        /// The decision.
+        index: u64,
+        /// Why.
+        #[source]
+        source: SignatureError,
+    },
+    /// It says something else than what it is taken for.
+    #[error("the approval of entry {index}, by {by}: {what}")]
+    Wrong {
+        /// The decision.
+        index: u64,
+        /// Whose.
+        by: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The weight was raised without them.
+    #[error("entry {index} leaves the approval gate, and {found} of {needed} approvals counted then")]
+    Missing {
+        /// The record that the gate was left by.
+        index: u64,
+        /// How many there were.
+        found: usize,
+        /// How many the plan asks for.
+        needed: usize,
+    },
+}
+
+/// Checks every approval that counted in these records of one rollout, and that the gate was not left without enough.
+pub fn check(
+    records: &[(u64, Record)],
+    log: &VerifierKey,
+    known: &KnownKeys,
+) -> Result<Vec<ApprovalFound>, ApprovalError> {
+    let mut checking = Checking { log, known, start: None, submitted: None, counting: Vec::new(), found: Vec::new() };
+    for (index, record) in records.iter().filter(|(_, record)| record.rollout.is_some()) {
+        checking.take(*index, record)?;
+    }
+    Ok(checking.found)
+}
+
+struct Checking<'r> {
+    log: &'r VerifierKey,
+    known: &'r KnownKeys,
+    start: Option<&'r Start>,
+    /// The input before the decisions, if it was an approval, and when.
+    submitted: Option<(&'r Submission, UnixMillis)>,
+    /// Those that count now: whose, until when, and whether they pass the gate alone.
+    counting: Vec<(String, UnixMillis, bool)>,
+    found: Vec<ApprovalFound>,
+}
+
+impl<'r> Checking<'r> {
+    fn take(&mut self, index: u64, record: &'r Record) -> Result<(), ApprovalError> {
+        match &record.body {
+            Body::Started(start) => self.start = Some(start),
+            Body::Happened(event) => {
+                self.submitted = match &**event {
+                    Event::ApprovalSubmitted(submission) => Some((submission, record.at)),
+                    _ => None,
+                };
+            }
+            Body::Decided(decision) => match &**decision {
+                Decision::Approved { by, expires_at, .. } => self.approved(index, by, *expires_at)?,
+                Decision::ApprovalsVoid { .. } => self.counting.clear(),
+                Decision::StepEntered { step, .. } => self.entered(index, *step, record.at)?,
+                _ => {}
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn approved(&mut self, index: u64, by: &str, expires_at: UnixMillis) -> Result<(), ApprovalError> {
+        let (Some(start), Some((submission, at))) = (self.start, self.submitted) else {
+            return Err(ApprovalError::Nothing { index });
+        };
+        let wrong = |what: String| Err(ApprovalError::Wrong { index, by: by.to_owned(), what });
+        let (statement, key) = submission.signed.open().map_err(|source| ApprovalError::Signature { index, source })?;
+        let Some(signer) = submission.signer.as_ref().filter(|signer| signer.name == by) else {
+            return wrong("it counts for somebody else than the server says signed it".to_owned());
+        };
+        let Some(gate) = &start.plan.gates.approval else { return wrong("the plan asks for no approval".to_owned()) };
+        if let Some(keys) = self.known.get(by).filter(|keys| !keys.contains(&key)) {
+            return wrong(format!(
+                "{} signed it, which is none of the {} key(s) that are known",
+                key.fingerprint(),
+                keys.len()
+            ));
+        }
+        if !self.known.is_empty() && !self.known.contains_key(by) {
+            return wrong("no key of this principal is known".to_owned());
+        }
+        let of_this = statement.log == self.log.name().to_string() && statement.rollout == start.rollout;
+        if !of_this || statement.plan != start.plan_digest || start.plan.digest() != start.plan_digest {
+            return wrong("it is of another ledger, rollout or plan".to_owned());
+        }
+        if by == start.by.name || start.plan.authors.iter().any(|author| author == by) {
+            return wrong("who wrote or started a plan cannot approve it".to_owned());
+        }
+        if !signer.roles.contains(&gate.role) {
+            return wrong(format!("it is not from the role {}", gate.role));
+        }
+        if statement.expires_at != expires_at || expires_at <= at || expires_at > at.plus_ms(gate.expires_ms) {
+            return wrong("it was not valid when it was handed in".to_owned());
+        }
+        self.counting.retain(|(_, until, _)| *until > at);
+        if self.counting.iter().any(|(name, _, _)| name == by) {
+            return wrong("it is the second of the same principal".to_owned());
+        }
+        let alone = match &statement.act {
+            Act::Approve => false,
+            Act::BreakGlass { .. } if gate.break_glass.is_some() => true,
+            Act::BreakGlass { .. } => return wrong("the plan lets nobody break the glass".to_owned()),
+            Act::Review => return wrong("what was signed is a review".to_owned()),
+        };
+        self.counting.push((by.to_owned(), expires_at, alone));
+        self.found.push(ApprovalFound { index, by: by.to_owned(), key, at, statement });
+        Ok(())
+    }
+
+    /// A step behind the approval gate begins: there were enough.
+    fn entered(&mut self, index: u64, step: usize, at: UnixMillis) -> Result<(), ApprovalError> {
+        use rollout::plan::{GateName, Step};
+        let Some(start) = self.start else { return Ok(()) };
+        // Steps count from 1, so the one before has the index of this less two.
+        let before = step.checked_sub(2).and_then(|before| start.plan.steps.get(before));
+        let (Some(Step::Gate(GateName::Approval)), Some(gate)) = (before, &start.plan.gates.approval) else {
+            return Ok(());
+        };
+        let counting = self.counting.iter().filter(|(_, until, _)| *until > at);
+        let needed = usize::try_from(gate.count).unwrap_or(usize::MAX);
+        let (found, alone) = counting.fold((0, false), |(found, alone), (_, _, glass)| (found + 1, alone | *glass));
+        match alone || found >= needed {
+            true => Ok(()),
+            false => Err(ApprovalError::Missing { index, found, needed }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
