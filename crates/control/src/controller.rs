@@ -1,6 +1,7 @@
 //! The loop.
 
 use crate::actions::Outlets;
+use crate::erasing::{NoteError, Persons};
 use crate::handle::{CommandError, Handle, Input, RolloutSummary, StartError};
 use crate::journal::{Journal, JournalError, OpenStore};
 use crate::proving::{Order, Prover};
@@ -15,7 +16,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use store::Evidence;
+use store::{Evidence, Subjects};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// How often time is looked at: deadlines are met within this.
@@ -37,6 +38,8 @@ pub struct Settings {
     pub pin_ms: u64,
     /// Whom the configuration names, in the order of their names.
     pub principals: Vec<KnownPrincipal>,
+    /// Who they are, by their names.
+    pub persons: Persons,
     /// How many witnesses cosign the ledger.
     pub witnesses: usize,
 }
@@ -128,6 +131,9 @@ pub enum OpenError {
     /// It cannot be opened, or its records cannot be replayed.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Whom the configuration names is not in the ledger.
+    #[error(transparent)]
+    Principals(#[from] NoteError),
 }
 
 /// Decides, records and acts, in this order.
@@ -140,6 +146,7 @@ pub struct Controller {
     pub(crate) clock: Clock,
     pub(crate) sweep_at: UnixMillis,
     heartbeat_at: UnixMillis,
+    pub(crate) subjects: Subjects,
     random: Random,
     pub(crate) examples: Examples,
     inputs: mpsc::Receiver<Input>,
@@ -150,13 +157,13 @@ impl Controller {
     /// Replays the ledger, records that a server started, and publishes the table that traffic follows.
     pub fn open(
         open: OpenStore,
-        evidence: Evidence,
+        (evidence, subjects): (Evidence, Subjects),
         settings: Settings,
         (clock, random, examples, prover): (Clock, Random, Examples, Prover),
     ) -> Result<(Controller, Outlook), OpenError> {
         let mut journal = Journal::open(open, evidence)?;
         journal.append(&started(&journal, clock()))?;
-        journal.note_principals(&settings.principals, clock())?;
+        journal.note_principals((&settings.principals, &settings.persons), &subjects, &random, clock())?;
         let table = standing_table(&journal, &prover).unwrap_or_else(|| first_table(&settings, random()));
         let (sender, receiver) = watch::channel(Arc::new(table));
         let (handle, inputs) = Handle::new();
@@ -175,7 +182,7 @@ impl Controller {
         let (held, taken_back) = (Held::Open, 0);
         let ledger_size = journal.size();
         let (sweep_at, heartbeat_at) = (UnixMillis(0), clock().plus_ms(HEARTBEAT_EVERY_MS));
-        let controller = Controller {
+        let mut controller = Controller {
             journal,
             held,
             taken_back,
@@ -184,11 +191,16 @@ impl Controller {
             clock,
             sweep_at,
             heartbeat_at,
+            subjects,
             random,
             examples,
             inputs,
             base_dir,
         };
+        let (persons, blobs) = controller.journal.erased().clone();
+        if let Err(error) = controller.destroy(&persons, &blobs) {
+            tracing::error!("what was erased is still there: {error}");
+        }
         Ok((controller, Outlook { handle, table: receiver, watching: watched, ledger_size }))
     }
 
@@ -261,7 +273,8 @@ impl Controller {
                 answer(reply, state.map(|state| Box::new(report(state, (self.clock)()))));
             }
             Input::List { reply } => answer(reply, self.list()),
-            Input::Principals { principals } => self.change_principals(principals),
+            Input::Principals { principals, persons } => self.change_principals(principals, persons),
+            Input::Erase { subject, by, reply } => answer(reply, self.erase(&subject, &by)),
             Input::Taps { taps, reply } => answer(reply, self.change_taps(taps)),
             Input::Release { reply } => answer(reply, self.release()),
             Input::TakeBack => self.take_back(),
@@ -345,10 +358,11 @@ impl Controller {
     }
 
     /// Another configuration names others.
-    fn change_principals(&mut self, principals: Vec<KnownPrincipal>) {
-        self.settings.principals = principals;
+    fn change_principals(&mut self, principals: Vec<KnownPrincipal>, persons: Persons) {
+        (self.settings.principals, self.settings.persons) = (principals, persons);
+        let named = (&self.settings.principals[..], &self.settings.persons);
         if self.held == Held::Open
-            && let Err(error) = self.journal.note_principals(&self.settings.principals, (self.clock)())
+            && let Err(error) = self.journal.note_principals(named, &self.subjects, &self.random, (self.clock)())
         {
             tracing::error!("whom the configuration names is not in the ledger: {error}");
         }

@@ -1,6 +1,7 @@
 //! How others reach the controller.
 
 use crate::approving::HandedIn;
+use crate::erasing::{Erasure, Persons};
 use model::{
     BasisPoints, Canary, Environment, GateResult, Measurement, Observation, PerEnvironment, Routed, UnixMillis,
 };
@@ -133,6 +134,17 @@ pub enum Input {
     Principals {
         /// In the order of their names.
         principals: Vec<KnownPrincipal>,
+        /// Who they are.
+        persons: Persons,
+    },
+    /// Somebody asks to be forgotten, or somebody else for them.
+    Erase {
+        /// A principal's name, or `trace:` and a trace id.
+        subject: String,
+        /// Who asks.
+        by: Principal,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Erasure, EraseError>>,
     },
     /// The gateway has other taps from now on.
     Taps {
@@ -274,6 +286,45 @@ impl CommandError {
     }
 }
 
+/// Why nothing was erased.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    /// The configuration would bring it back.
+    #[error(
+        "verdigris.yaml still says who {name} is: take `person` out of it, have it read again (SIGHUP), and erase then"
+    )]
+    StillNamed {
+        /// Whose.
+        name: String,
+    },
+    /// There is no such thing.
+    #[error(
+        "nothing is kept of {subject}: expected the name of a principal with a `person`, or trace: and the id of a kept \
+         example"
+    )]
+    Nothing {
+        /// What was asked for.
+        subject: String,
+    },
+    /// Not the id of a trace.
+    #[error("trace:{found} is no trace: expected 32 hexadecimal digits")]
+    NotATrace {
+        /// What was asked for.
+        found: String,
+    },
+    /// It could not be recorded, so nothing was destroyed.
+    #[error("the ledger did not take it, so nothing was erased: {0}")]
+    Ledger(String),
+    /// It is recorded, and the disk failed: the next start destroys what is left.
+    #[error(
+        "the erasure is recorded, but what it names is not destroyed yet; it is tried again at the next start: {0}"
+    )]
+    Disk(String),
+    /// The controller is gone.
+    #[error("the controller has stopped")]
+    Stopped,
+}
+
 /// Why the taps stay what they are.
 #[derive(Debug, thiserror::Error)]
 pub enum TapsError {
@@ -382,6 +433,13 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.tell(Input::HandIn { handed: Box::new(handed), reply }).await;
         answer.await.unwrap_or(Err(CommandError::Stopped))
+    }
+
+    /// Has what is kept of a person or a trace destroyed.
+    pub async fn erase(&self, subject: String, by: Principal) -> Result<Erasure, EraseError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Input::Erase { subject, by, reply }).await;
+        answer.await.unwrap_or(Err(EraseError::Stopped))
     }
 
     /// All rollouts of this ledger, the last one last.

@@ -1,9 +1,8 @@
 //! Records on their way to the ledger and back.
 
-use crate::controller::SELF;
 use crate::kept::Kept;
 use model::UnixMillis;
-use rollout::{Body, KnownPrincipal, Landmarks, Record, Replay, ReplayError, RolloutId};
+use rollout::{Body, Landmarks, Record, Replay, ReplayError, RolloutId};
 use std::collections::BTreeMap;
 use store::{Evidence, Store};
 use tokio::sync::watch;
@@ -26,6 +25,8 @@ pub struct Journal {
     began: BTreeMap<RolloutId, u64>,
     /// Which records prove the last rollout's shifts.
     landmarks: Landmarks,
+    /// What was erased: commitments to persons, digests of evidence.
+    erased: (Vec<String>, Vec<String>),
     /// The ledger's name (C2SP tlog-checkpoint, "Note text": the origin).
     origin: String,
     pub(crate) kept: Kept,
@@ -102,10 +103,11 @@ impl Journal {
     /// Replays the whole ledger: the state after a crash is what this gives.
     pub fn open(mut open: OpenStore, evidence: Evidence) -> Result<Journal, JournalError> {
         let store = open().map_err(JournalError::Open)?;
-        let Past { replay, kept, began, landmarks } = replay_store(&store)?;
+        let Past { replay, kept, began, landmarks, erased } = replay_store(&store)?;
         let size = watch::Sender::new(store.size());
         let origin = store.verifier().name().to_string();
-        let mut journal = Journal { open, store: Some(store), replay, began, landmarks, origin, kept, evidence, size };
+        let mut journal =
+            Journal { open, store: Some(store), replay, began, landmarks, erased, origin, kept, evidence, size };
         journal.look_at_evidence();
         Ok(journal)
     }
@@ -157,6 +159,11 @@ impl Journal {
         &self.landmarks
     }
 
+    /// What was erased before this process began, and may be there still: commitments to persons, digests of evidence.
+    pub(crate) fn erased(&self) -> &(Vec<String>, Vec<String>) {
+        &self.erased
+    }
+
     /// The entry with which a rollout began.
     pub(crate) fn began(&self, rollout: &RolloutId) -> Option<u64> {
         self.began.get(rollout).copied()
@@ -192,19 +199,6 @@ impl Journal {
             self.kept.take(record);
         }
         Ok(())
-    }
-
-    /// Records whom the configuration names, if it names others than the ledger says.
-    pub(crate) fn note_principals(
-        &mut self,
-        principals: &[KnownPrincipal],
-        now: UnixMillis,
-    ) -> Result<(), JournalError> {
-        if self.replay.principals == principals {
-            return Ok(());
-        }
-        let body = Body::PrincipalsRead { principals: principals.to_vec() };
-        self.append(&self.number(None, now, [(SELF.to_owned(), body)]))
     }
 
     /// The next sequence number of the server's own records, or of a rollout's.
@@ -245,6 +239,7 @@ struct Past {
     kept: Kept,
     began: BTreeMap<RolloutId, u64>,
     landmarks: Landmarks,
+    erased: (Vec<String>, Vec<String>),
 }
 
 fn note_beginning(began: &mut BTreeMap<RolloutId, u64>, index: u64, record: &Record) {
@@ -256,15 +251,20 @@ fn note_beginning(began: &mut BTreeMap<RolloutId, u64>, index: u64, record: &Rec
 fn replay_store(store: &Store) -> Result<Past, JournalError> {
     let (mut replay, mut kept) = (Replay::default(), Kept::default());
     let (mut began, mut landmarks) = (BTreeMap::new(), Landmarks::default());
+    let mut erased = (Vec::new(), Vec::new());
     for (index, entry) in (0..).zip(store.read(0..store.size())?) {
         let record = decode(index, &entry?)?;
         replay.take(&record).map_err(|source| JournalError::Contradiction { index, source })?;
         note_beginning(&mut began, index, &record);
         landmarks.take(index, &record);
         kept.take(&record);
+        if let Body::Erased { persons, evidence, .. } = record.body {
+            erased.0.extend(persons);
+            erased.1.extend(evidence);
+        }
     }
     match replay.unrecorded() {
-        0 => Ok(Past { replay, kept, began, landmarks }),
+        0 => Ok(Past { replay, kept, began, landmarks, erased }),
         missing => Err(JournalError::Incomplete { missing }),
     }
 }

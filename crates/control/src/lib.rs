@@ -8,6 +8,7 @@ mod actions;
 mod approving;
 mod configurations;
 mod controller;
+mod erasing;
 mod evidence;
 mod handle;
 mod journal;
@@ -18,7 +19,8 @@ mod release;
 
 pub use approving::HandedIn;
 pub use controller::{Controller, CountedMetric, OpenError, Outlook, Settings, Watching};
-pub use handle::{CommandError, Handle, Input, Offer, ReleaseError, RolloutSummary, StartError, TapsError};
+pub use erasing::{Erasure, NoteError, Persons};
+pub use handle::{CommandError, EraseError, Handle, Input, Offer, ReleaseError, RolloutSummary, StartError, TapsError};
 pub use journal::{Journal, JournalError, OpenStore, decode};
 pub use proving::{Order, Prover};
 pub use rollout;

@@ -14,7 +14,7 @@ use rollout::{Body, Command, Decision, Event, JudgeEvidence, Principal, Progress
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use store::{Evidence, OpenError, Retention, Store};
+use store::{Evidence, OpenError, Retention, Store, Subjects};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -79,13 +79,22 @@ impl Bench {
         let evidence = Evidence::open(&self.root.path().join("evidence"), self.retention).unwrap();
         let serving = Upstream::plain("http://127.0.0.1:14317", Protocol::Grpc, "blue");
         let taps = ["blue", "green"].map(str::to_owned).into();
-        let settings = Settings { serving, taps, pin_ms: 60_000, principals: Vec::new(), witnesses: 0 };
+        let settings = Settings {
+            serving,
+            taps,
+            pin_ms: 60_000,
+            principals: Vec::new(),
+            persons: Default::default(),
+            witnesses: 0,
+        };
         let now = self.now.clone();
         let clock: crate::Clock = Arc::new(move || UnixMillis(now.load(Ordering::Relaxed)));
         let known = self.example;
         let examples: crate::Examples = Arc::new(move |trace| Some(serde_json::json!([trace, known?])));
         let prover: crate::Prover = Arc::new(|_| Err("nothing is proved here".to_owned()));
-        let opened = Controller::open(open, evidence, settings, (clock, Arc::new(|| [3; 16]), examples, prover));
+        let subjects = Subjects::open(&self.root.path().join("subjects")).unwrap();
+        let opened =
+            Controller::open(open, (evidence, subjects), settings, (clock, Arc::new(|| [3; 16]), examples, prover));
         let (controller, Outlook { handle, table, watching, ledger_size: _ }) = opened.unwrap();
         Server { handle, table, watching, task: tokio::spawn(controller.run()) }
     }

@@ -39,6 +39,9 @@ pub struct KnownPrincipal {
     /// Its keys for approvals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<PublicKey>,
+    /// A salted commitment to who it is, which is sealed outside the ledger and can be erased: `sha256:…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
 }
 
 /// Principals that a configuration names: with every bound of theirs full, 64 of them are half of a ledger's entry.

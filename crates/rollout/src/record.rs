@@ -68,6 +68,16 @@ pub enum Body {
         /// In the order of their names, at most [`MAX_PRINCIPALS`](crate::MAX_PRINCIPALS).
         principals: Vec<KnownPrincipal>,
     },
+    /// The server's own: what a person could ask to have erased is destroyed, once this record is durable. Everything that
+    /// was recorded before stays provable.
+    Erased {
+        /// What was asked for: a principal's name, or `trace:` and a trace id.
+        subject: String,
+        /// Commitments whose keys and salts are destroyed.
+        persons: Vec<String>,
+        /// `sha256:…` of blobs of evidence that are deleted.
+        evidence: Vec<String>,
+    },
     /// The server's own: it runs, though there may be nothing to record. Whoever cuts the end of a ledger off cuts these.
     Heartbeat,
     /// The server's own, for the rollout may be long over: somebody handed in a review of a broken glass.
@@ -107,6 +117,7 @@ impl Body {
             | Body::EvidenceDeleted { .. }
             | Body::PrincipalsRead { .. }
             | Body::Heartbeat
+            | Body::Erased { .. }
             | Body::Reviewed { .. }
             | Body::ReviewOverdue { .. } => None,
         }
@@ -264,9 +275,14 @@ impl Replay {
             return Err(ReplayError::Version { sequence, found: record.version });
         }
         match (&record.body, &record.rollout) {
-            (Body::ServerStarted { .. } | Body::ServerStopped | Body::EvidenceDeleted { .. } | Body::Heartbeat, _) => {
-                return self.of_server(sequence);
-            }
+            (
+                Body::ServerStarted { .. }
+                | Body::ServerStopped
+                | Body::EvidenceDeleted { .. }
+                | Body::Erased { .. }
+                | Body::Heartbeat,
+                _,
+            ) => return self.of_server(sequence),
             (Body::PrincipalsRead { principals }, _) => {
                 self.principals.clone_from(principals);
                 return self.of_server(sequence);

@@ -78,6 +78,7 @@ impl Watch {
                 | Body::ServerStarted { .. }
                 | Body::PrincipalsRead { .. }
                 | Body::Heartbeat
+                | Body::Erased { .. }
                 | Body::Reviewed { .. }
                 | Body::ReviewOverdue { .. }
                 | Body::ServerStopped => {

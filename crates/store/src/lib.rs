@@ -31,6 +31,7 @@ mod key_file;
 mod open;
 mod place;
 mod reader;
+mod subjects;
 mod wal;
 mod witnessed;
 
@@ -47,5 +48,6 @@ pub use evidence::{Evidence, EvidenceError, MAX_BLOBS, MAX_EVIDENCE_BYTES, Reten
 pub use key_file::{KeyFileError, load_or_create_cosigner_key, load_or_create_signing_key};
 pub use open::{CreateError, OpenError, Recovered};
 pub use reader::{OpenReaderError, ReadCheckpointError, Reader, Report, VerifyError};
+pub use subjects::{MAX_SUBJECT_BYTES, SubjectError, Subjects};
 pub use wal::MAX_BATCH_BYTES;
 pub use witnessed::{Witnessed, WitnessedError};

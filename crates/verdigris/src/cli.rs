@@ -279,6 +279,15 @@ pub enum Ledger {
     },
     /// One rollout as a file for an auditor: records, proofs, checkpoint and evidence.
     Export(Export),
+    /// Destroys what is kept of a person, or the kept examples of a trace, by a running server. What was recorded stays
+    /// provable.
+    Erase {
+        /// The name of a principal, or `trace:` and a trace id.
+        subject: String,
+        #[command(flatten)]
+        /// Where the server is.
+        server: Server,
+    },
     /// A proof that an entry is in the ledger (C2SP tlog-proof).
     Proof {
         /// The entry.

@@ -168,6 +168,8 @@ pub struct Config {
     pub witnesses: Witnesses,
     /// Who is who, in the order of their names.
     pub principals: Vec<KnownPrincipal>,
+    /// Who they are, by their names.
+    pub persons: control::Persons,
 }
 
 impl Config {
@@ -229,6 +231,7 @@ fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
         socket: raw.socket.map_or_else(|| data.join("verdigris.sock"), |socket| folder.join(socket)),
         data,
         name: raw.name,
+        persons: principals::persons(&raw.principals)?,
         principals: principals::principals(raw.principals)?,
     })
 }

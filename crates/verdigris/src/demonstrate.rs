@@ -12,6 +12,7 @@ use crate::view::{Flow, View};
 use crate::witness::Witnesses;
 use anyhow::{Context, anyhow};
 use cast::Cast;
+use control::Persons;
 use gateway::Listen;
 use model::{BasisPoints, Protocol, UnixMillis, Upstream};
 use outcome::Outcome;
@@ -52,6 +53,7 @@ pub async fn run(command: &Demo, format: Format) -> Result<Exit, Failed> {
         retention: DEFAULT_RETENTION,
         witnesses: Witnesses::default(),
         principals: Vec::new(),
+        persons: Persons::new(),
     };
     let system = System::start(ports, ground, Inherited::nothing()).await?;
     let shop = cast.open_shop(command, system.gateway.addresses().gateway.grpc);

@@ -50,7 +50,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<Exit, Failed> {
     match cli.command {
         Command::Plan(command) => commands::plan::run(&command, cli.format),
-        Command::Ledger(command) => commands::ledger::run(command, cli.format),
+        Command::Ledger(command) => runtime()?.block_on(commands::ledger::run(command, cli.format)),
         Command::Audit(command) => commands::audit::run(&command, cli.format),
         Command::Judge(command) => commands::judge::run(command, cli.format),
         Command::Verify(command) => runtime()?.block_on(commands::verify::run(&command, cli.format)),

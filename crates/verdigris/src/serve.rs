@@ -151,7 +151,7 @@ impl Server {
         match reload::reload(&self.file, &self.config, gateway, controller).await {
             Ok((config, addresses)) => {
                 self.named.send_replace(config.principals.clone());
-                self.system.name(config.principals.clone()).await;
+                self.system.name(config.principals.clone(), config.persons.clone()).await;
                 self.config = config;
                 tracing::info!("{} applies; listening: {}", self.file.display(), address_json(&addresses));
                 notify::ready("serving");
@@ -253,6 +253,7 @@ fn ground(config: &Config) -> Ground {
         retention: config.retention,
         witnesses: config.witnesses.clone(),
         principals: config.principals.clone(),
+        persons: config.persons.clone(),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::witness::{Witnesses, Witnessing};
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use audit::shift_proof::Trusted;
-use control::{Controller, Handle, Input, OpenStore, Outlook, Settings};
+use control::{Controller, Handle, Input, OpenStore, Outlook, Persons, Settings};
 use gateway::{Addresses, Bound, Channels, Event, Gateway, Listen, Socket, Spools, Stopped, ViewShare};
 use ledger::{KeyName, VerifierKey, WitnessKey};
 use model::{Environment, RouteTable, Upstream, with_causes};
@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use store::{Evidence, Recovered, Retention, Store};
+use store::{Evidence, Recovered, Retention, Store, Subjects};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// How long a trace stays where it began, outside of a rollout.
@@ -61,6 +61,8 @@ pub struct Ground {
     pub witnesses: Witnesses,
     /// Whom the configuration names.
     pub principals: Vec<KnownPrincipal>,
+    /// Who they are, by their names.
+    pub persons: Persons,
 }
 
 /// What a process before this one leaves to it.
@@ -140,6 +142,7 @@ impl System {
             taps: ports.taps.keys().cloned().collect(),
             pin_ms: PIN_MS,
             principals: ground.principals,
+            persons: ground.persons,
             witnesses: witnesses.len(),
         };
         let surroundings = (
@@ -149,7 +152,7 @@ impl System {
             proving::prover(&opened.dir, opened.verifier_key.clone(), witnesses),
         );
         let (controller, Outlook { handle, table, watching, ledger_size }) =
-            Controller::open(opened.open, opened.evidence, settings, surroundings)?;
+            Controller::open(opened.open, (opened.evidence, opened.subjects), settings, surroundings)?;
         check_taps(&table.borrow(), &ports.taps)?;
         let (view_sender, views) = mpsc::channel(MAX_VIEWS);
         let (events, applied) = mpsc::channel(MAX_EVENTS);
@@ -204,10 +207,10 @@ impl System {
     }
 
     /// The configuration names others from now on.
-    pub async fn name(&self, principals: Vec<KnownPrincipal>) {
+    pub async fn name(&self, principals: Vec<KnownPrincipal>, persons: Persons) {
         let trusted = Trusted { principals: principals.clone(), ..Trusted::clone(&self.trust.load()) };
         self.trust.store(Arc::new(trusted));
-        self.handle.tell(Input::Principals { principals }).await;
+        self.handle.tell(Input::Principals { principals, persons }).await;
     }
 
     /// Gives up what another process is to have, while the gateway goes on by the table that applies; gives the pins.
@@ -324,10 +327,13 @@ pub const LEDGER_DIR: &str = "ledger";
 const KEY_FILE: &str = "ledger.key";
 /// The folder of evidence below the data folder.
 pub const EVIDENCE_DIR: &str = "evidence";
+/// The folder of what can be erased, in the data folder.
+pub const SUBJECTS_DIR: &str = "subjects";
 
 struct Opened {
     open: OpenStore,
     evidence: Evidence,
+    subjects: Subjects,
     dir: PathBuf,
     verifier_key: VerifierKey,
     recovered: Arc<OnceLock<String>>,
@@ -342,6 +348,7 @@ fn prepare_ledger(data: &Path, name: &str, retention: Retention) -> anyhow::Resu
     let key = store::load_or_create_signing_key(&key_file, &KeyName::new(name)?, clock::random())?;
     let verifier_key = key.verifier().clone();
     let evidence = Evidence::open(&data.join(EVIDENCE_DIR), retention)?;
+    let subjects = Subjects::open(&data.join(SUBJECTS_DIR))?;
     let recovered = Arc::new(OnceLock::new());
     let (mended, folder) = (recovered.clone(), dir.clone());
     let open: OpenStore = Box::new(move || {
@@ -370,5 +377,5 @@ fn prepare_ledger(data: &Path, name: &str, retention: Retention) -> anyhow::Resu
         }
         Ok(store)
     });
-    Ok(Opened { open, evidence, dir, verifier_key, recovered })
+    Ok(Opened { open, evidence, subjects, dir, verifier_key, recovered })
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use control::{CommandError, StartError};
+use control::{CommandError, EraseError, StartError};
 use serde::{Deserialize, Serialize};
 
 /// What went wrong, for people and programs (RFC 9457, section 3).
@@ -63,6 +63,20 @@ impl From<StartError> for Problem {
             }
             StartError::Running { .. } => Problem::new("conflict", StatusCode::CONFLICT, detail),
             StartError::Ledger(_) | StartError::Stopped => {
+                Problem::new("unavailable", StatusCode::SERVICE_UNAVAILABLE, detail)
+            }
+        }
+    }
+}
+
+impl From<EraseError> for Problem {
+    fn from(error: EraseError) -> Problem {
+        let detail = error.to_string();
+        match error {
+            EraseError::Nothing { .. } => Problem::new("unknown", StatusCode::NOT_FOUND, detail),
+            EraseError::StillNamed { .. } => Problem::new("refused", StatusCode::CONFLICT, detail),
+            EraseError::NotATrace { .. } => Problem::new("bad-request", StatusCode::BAD_REQUEST, detail),
+            EraseError::Ledger(_) | EraseError::Disk(_) | EraseError::Stopped => {
                 Problem::new("unavailable", StatusCode::SERVICE_UNAVAILABLE, detail)
             }
         }

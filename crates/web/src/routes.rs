@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use control::rollout::approval::{Act, MAX_SIGNATURE_BYTES, MAX_STATEMENT_BYTES, SignedStatement};
 use control::rollout::{Command, Principal, Report, RolloutId};
-use control::{HandedIn, Offer, RolloutSummary};
+use control::{Erasure, HandedIn, Offer, RolloutSummary};
 use serde::{Deserialize, Serialize};
 
 /// A plan is at most 1 MiB; as a JSON string it can be twice as long, and the rest is names.
@@ -26,6 +26,14 @@ pub struct StartRequest {
     pub plan: String,
     /// The folder that its relative paths start from.
     pub base_dir: String,
+}
+
+/// The body of `POST /v1/erasures`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EraseRequest {
+    /// A principal's name, or `trace:` and a trace id.
+    pub subject: String,
 }
 
 /// What every route may need.
@@ -55,6 +63,7 @@ pub(crate) fn router(api: Api, stops: Stops) -> Router {
         .route("/v1/rollouts/{rollout}/commands", post(command))
         .route("/v1/rollouts/{rollout}/statement", post(statement))
         .route("/v1/approvals", post(approve))
+        .route("/v1/erasures", post(erase))
         .route("/v1/learning", post(learn))
         .fallback(async || Problem::new("unknown", StatusCode::NOT_FOUND, "there is nothing at this path"))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -127,6 +136,16 @@ async fn approve(
     }
     let signer = signed.open().ok().and_then(|(_, key)| (api.signers)(&key));
     Ok(Json(api.handle.hand_in(HandedIn { signed, signer, by }).await?))
+}
+
+async fn erase(
+    State(api): State<Api>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    body: Result<Json<EraseRequest>, JsonRejection>,
+) -> Result<Json<Erasure>, Problem> {
+    let by = principal(&api, &peer)?;
+    let Json(request) = body.map_err(bad_request)?;
+    Ok(Json(api.handle.erase(request.subject, by).await?))
 }
 
 fn named(rollout: &str) -> Option<RolloutId> {

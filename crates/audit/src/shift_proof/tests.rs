@@ -205,6 +205,7 @@ fn trusted() -> Trusted {
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
         uids: vec![],
         keys: vec![approver(who).public()],
+        person: None,
     };
     Trusted {
         log: log_key(1).verifier().clone(),

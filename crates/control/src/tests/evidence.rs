@@ -153,3 +153,25 @@ async fn what_is_too_old_goes_by_itself_once_its_rollout_has_ended() {
     server.stop().await;
     assert_eq!(told(&bench), "+1 +2 -1old -2old");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_examples_of_a_trace_are_erased_and_stay_so() {
+    let bench = bench(100, DAY_MS);
+    let server = bench.serve();
+    let rollout = bench.shifted(&server).await.rollout;
+    observe(&bench, &server, &rollout, 1, &[1, 2]).await;
+    let blobs = || std::fs::read_dir(bench.root.path().join("evidence")).unwrap().map(|it| it.unwrap().path());
+    let of_one = blobs().find(|path| std::fs::read_to_string(path).unwrap().contains("0101")).unwrap();
+    let copy = std::fs::read(&of_one).unwrap();
+    let subject = format!("trace:{}", TraceId([1; 16]));
+    let erased = server.handle.erase(subject.clone(), alice()).await.unwrap();
+    assert_eq!((erased.persons, erased.evidence), (0, 1));
+    assert_eq!(there(&bench), [2].into());
+    assert!(server.handle.erase(subject, alice()).await.is_err(), "there is no other");
+    server.kill().await;
+    // As if the crash had come before it was deleted.
+    std::fs::write(&of_one, copy).unwrap();
+    let server = bench.serve();
+    assert_eq!(there(&bench), [2].into());
+    server.stop().await;
+}

@@ -3,15 +3,18 @@
 mod witnessed;
 mod words;
 
+use crate::api::ApiClient;
 use crate::cli::{Format, Ledger, LedgerAt};
 use crate::commands::evidence::Deletions;
 use crate::describe::{Exit, Failed, printable, read_text, say, say_as_is, timestamp};
 use anyhow::{Context, anyhow};
+use control::Erasure;
 use ledger::VerifierKey;
 use rollout::{Body, Event, Record, Replay};
 use serde_json::json;
 use std::path::Path;
 use store::Reader;
+use web::EraseRequest;
 use witnessed::Asked;
 pub(super) use words::{deleted_words, verdict_words, words};
 
@@ -19,8 +22,9 @@ pub(super) use words::{deleted_words, verdict_words, words};
 const MAX_KEY_BYTES: u64 = 4_096;
 
 /// Runs it.
-pub fn run(command: Ledger, format: Format) -> Result<Exit, Failed> {
+pub async fn run(command: Ledger, format: Format) -> Result<Exit, Failed> {
     match command {
+        Ledger::Erase { subject, server } => erase(&ApiClient::new(&server.socket), subject, format).await,
         Ledger::Show { at, from, most, decisions } => show(&at, from, most, decisions, format),
         Ledger::Verify { at, witness, quorum } => verify(&at, &Asked::read(&witness, quorum)?, format),
         Ledger::Export(command) => super::audit::export(&command, format),
@@ -151,6 +155,20 @@ fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> 
                 ));
             }
         }
+    }
+    Ok(Exit::Done)
+}
+
+async fn erase(api: &ApiClient, subject: String, format: Format) -> Result<Exit, Failed> {
+    let erasure: Erasure = api.post("/v1/erasures", &EraseRequest { subject }).await?;
+    match format {
+        Format::Json => say(format_args!("{}", serde_json::to_string(&erasure)?)),
+        Format::Text => say(format_args!(
+            "{} is erased: {} sealed text(s) about a person, {} blob(s) of evidence",
+            printable(&erasure.subject),
+            erasure.persons,
+            erasure.evidence
+        )),
     }
     Ok(Exit::Done)
 }

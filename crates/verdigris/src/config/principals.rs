@@ -1,9 +1,11 @@
 //! `principals` in `verdigris.yaml`: who is who, by what they come, and what they may do.
 
+use control::Persons;
 use rollout::approval::PublicKey;
 use rollout::{KnownPrincipal, MAX_NAME_CHARACTERS, MAX_OF_EACH, MAX_PRINCIPALS};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use store::MAX_SUBJECT_BYTES;
 
 /// One of `principals`.
 #[derive(Clone, Debug, Deserialize)]
@@ -16,6 +18,23 @@ pub(super) struct RawPrincipal {
     uids: Vec<u32>,
     #[serde(default)]
     keys: Vec<String>,
+    /// Who it is: a name, an address. Goes into no record.
+    #[serde(default)]
+    person: Option<String>,
+}
+
+/// Who the principals are, by their names.
+pub(super) fn persons(raw: &[RawPrincipal]) -> Result<Persons, String> {
+    let mut persons = Persons::new();
+    for (index, principal) in raw.iter().enumerate() {
+        let Some(person) = &principal.person else { continue };
+        if person.is_empty() || person.len() > MAX_SUBJECT_BYTES || person.contains(|c: char| c.is_control()) {
+            let expected = format!("expected 1 to {MAX_SUBJECT_BYTES} bytes on one line");
+            return Err(format!("principals[{index}].person: found {} bytes, {expected}", person.len()));
+        }
+        persons.insert(principal.name.clone(), person.clone());
+    }
+    Ok(persons)
 }
 
 /// In the order of their names. One person is one entry: a user id or a key that stood in two would be two people.
@@ -66,6 +85,6 @@ impl RawPrincipal {
             PublicKey::from_line(line).map_err(|error| format!("keys[{at}]: {error}; expected ssh-ed25519 AAAA…"))
         };
         let keys = self.keys.iter().enumerate().map(key).collect::<Result<_, _>>()?;
-        Ok(KnownPrincipal { name: self.name, roles: self.roles, uids: self.uids, keys })
+        Ok(KnownPrincipal { name: self.name, roles: self.roles, uids: self.uids, keys, person: None })
     }
 }

@@ -9,6 +9,7 @@ mod approvals;
 mod audited;
 mod bad_input;
 mod e2e;
+mod erasing;
 mod following;
 mod learning;
 mod ledger_files;

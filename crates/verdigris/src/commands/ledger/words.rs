@@ -28,6 +28,10 @@ pub(in crate::commands) fn words(body: &Body) -> String {
             format!("the configuration names {}", principals.iter().map(one).collect::<Vec<_>>().join("; "))
         }
         Body::Heartbeat => "the server runs".to_owned(),
+        Body::Erased { subject, persons, evidence } => {
+            let (persons, blobs) = (persons.len(), evidence.len());
+            format!("{subject} was erased: {persons} sealed text(s) about a person, {blobs} blob(s) of evidence")
+        }
         Body::Reviewed { of, submission, refused: None } => {
             format!("the broken glass of {of} was reviewed: {}", submission_words(submission))
         }
