@@ -1,4 +1,4 @@
-//! What `otlp`, `prometheus` and `backends` are held to by bytes from anybody. A target takes any bytes and panics where a
+//! What `otlp`, `prometheus`, `backends`, the ledger's texts and approvals are held to by bytes from anybody. A target takes any bytes and panics where a
 //! claim of their documentation does not hold; it never panics for another reason.
 //!
 //! Here, and not in `fuzz/`, so that two programs run the same targets: libFuzzer with the nightly compiler
@@ -8,11 +8,13 @@
 //! Each target compares with something that is neither: prost where it takes the bytes, flate2's own reader, and for
 //! all other bytes [`tree`], a reader of the wire that is slow and short.
 
+mod approvals;
 mod backends;
 mod grpc;
 mod gzip;
 pub mod hostile;
 mod json;
+mod notes;
 mod parts;
 mod prometheus;
 mod spans;
@@ -29,7 +31,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "split", run: split::run },
     Target { name: "hostile", run: hostile::run },
     Target { name: "spans", run: spans::run },
@@ -38,6 +40,8 @@ pub const TARGETS: [Target; 8] = [
     Target { name: "grpc", run: grpc::run },
     Target { name: "prometheus", run: prometheus::run },
     Target { name: "backends", run: backends::run },
+    Target { name: "notes", run: notes::run },
+    Target { name: "approvals", run: approvals::run },
 ];
 
 /// Runs one by its name.

@@ -107,11 +107,23 @@ fn backends() {
 }
 
 #[test]
+fn notes() {
+    run_all("notes");
+}
+
+#[test]
+fn approvals() {
+    run_all("approvals");
+}
+
+#[test]
 fn every_target_is_here_and_in_fuzz() {
     let targets: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
     assert_eq!(
         targets,
-        ["backends", "grpc", "gunzip", "hostile", "json", "prometheus", "spans", "split"].map(str::to_owned).into()
+        ["approvals", "backends", "grpc", "gunzip", "hostile", "json", "notes", "prometheus", "spans", "split"]
+            .map(str::to_owned)
+            .into()
     );
     assert_eq!(targets, names(&fuzz().join("seeds")));
     let files = targets.iter().map(|name| format!("{name}.rs")).collect();

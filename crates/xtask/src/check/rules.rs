@@ -28,7 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("web", &["control", "model"]),
     ("sim", PURE),
     ("bench", &["judge", "model", "otlp", "rollout", "verify"]),
-    ("fuzz-targets", &["backends", "model", "otlp", "prometheus"]),
+    ("fuzz-targets", &["audit", "backends", "ledger", "model", "otlp", "prometheus", "rollout"]),
     (
         "verdigris",
         &[
