@@ -255,7 +255,7 @@ impl Log {
         let (dir, key, witness) = (self.dir.clone(), self.key.clone(), asked.witness.key.clone());
         let read = spawn_blocking(move || -> Result<Option<(Head, u64)>, CosignatureError> {
             let Ok(reader) = Reader::open(&dir) else { return Ok(None) };
-            let heads = reader.cosigned(&key, std::slice::from_ref(&witness))?;
+            let heads = reader.cosigned(&[key], std::slice::from_ref(&witness))?;
             Ok(heads.first().map(|it| (it.head, it.at_s)))
         });
         match read.await {
