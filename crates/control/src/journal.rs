@@ -190,7 +190,7 @@ impl Journal {
     }
 }
 
-fn replay_store(store: &Store) -> Result<(Replay, Kept), JournalError> {
+pub(crate) fn replay_store(store: &Store) -> Result<(Replay, Kept), JournalError> {
     let (mut replay, mut kept) = (Replay::default(), Kept::default());
     for (index, entry) in (0..).zip(store.read(0..store.size())?) {
         let record = decode(index, &entry?)?;

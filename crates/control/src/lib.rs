@@ -12,11 +12,13 @@ mod journal;
 mod kept;
 mod measuring;
 mod release;
+mod rotation;
 
 pub use controller::{Controller, CountedMetric, OpenError, Outlook, Settings, Watching};
 pub use handle::{CommandError, Handle, Input, ReleaseError, RolloutSummary, StartError, TapsError};
 pub use journal::{Journal, JournalError, OpenStore, decode};
 pub use rollout;
+pub use rotation::{RotateKeyError, key_change, rotate_key};
 
 use std::sync::Arc;
 

@@ -33,6 +33,8 @@ pub struct Keyring {
     current: Held,
     next: Option<Held>,
     origin: KeyName,
+    /// Where the key in force is, in words.
+    place: String,
     /// Where the key that verifies stands beside the ledger.
     public: PathBuf,
     /// The file that a new key takes the place of, and how both stand in theirs. None if the configuration says where each
@@ -169,7 +171,12 @@ impl Keyring {
             }
             (key, next) => (key.open(&origin)?, next.map(|next| next.open(&origin)).transpose()?, None),
         };
-        Ok(Keyring { current, next, origin, public, switches })
+        Ok(Keyring { current, next, origin, place: key.to_string(), public, switches })
+    }
+
+    /// Where the key is, in words.
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// Whether the key was there already.

@@ -45,14 +45,14 @@ impl Quiet<'_> {
         quiet.local_modes -= LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
         quiet.special_codes[SpecialCodeIndex::VMIN] = 1;
         quiet.special_codes[SpecialCodeIndex::VTIME] = 0;
-        tcsetattr(terminal, OptionalActions::Flush, &quiet)?;
+        tcsetattr(terminal, OptionalActions::Now, &quiet)?;
         Ok(Quiet { terminal, before })
     }
 }
 
 impl Drop for Quiet<'_> {
     fn drop(&mut self) {
-        let _ = tcsetattr(self.terminal, OptionalActions::Flush, &self.before);
+        let _ = tcsetattr(self.terminal, OptionalActions::Now, &self.before);
         let _ = (&mut &*self.terminal).write_all(b"\n");
     }
 }

@@ -61,6 +61,14 @@ pub enum Body {
         /// What of `verdigris.yaml` wants it.
         because: DeletedBecause,
     },
+    /// The server's own: from the checkpoint that covers this record on, another key signs the ledger's checkpoints. That one
+    /// is signed by both, and this record is the last under it.
+    KeyRotated {
+        /// The verifier key before (C2SP signed-note, `name+id+base64`).
+        old: String,
+        /// The verifier key from then on.
+        new: String,
+    },
 }
 
 impl Body {
@@ -77,7 +85,11 @@ impl Body {
                 Event::GateFinished { result, .. } => result.evidence.as_deref(),
                 _ => None,
             },
-            Body::ServerStarted { .. } | Body::ServerStopped | Body::Started(_) | Body::EvidenceDeleted { .. } => None,
+            Body::ServerStarted { .. }
+            | Body::ServerStopped
+            | Body::Started(_)
+            | Body::EvidenceDeleted { .. }
+            | Body::KeyRotated { .. } => None,
         }
     }
 }
@@ -231,7 +243,13 @@ impl Replay {
             return Err(ReplayError::Version { sequence, found: record.version });
         }
         match (&record.body, &record.rollout) {
-            (Body::ServerStarted { .. } | Body::ServerStopped | Body::EvidenceDeleted { .. }, _) => {
+            (
+                Body::ServerStarted { .. }
+                | Body::ServerStopped
+                | Body::EvidenceDeleted { .. }
+                | Body::KeyRotated { .. },
+                _,
+            ) => {
                 check_sequence("the server", self.next_server_sequence, sequence)?;
                 self.next_server_sequence += 1;
                 return Ok(());

@@ -17,6 +17,7 @@ pub mod observe;
 pub mod plot;
 pub mod reload;
 pub mod serve;
+pub mod signing;
 pub mod spools;
 pub mod system;
 pub mod takeover;

@@ -1,5 +1,6 @@
 //! `verdigris ledger …`: reads a ledger's folder, and needs nothing else.
 
+mod keys;
 mod witnessed;
 
 use crate::cli::{Format, Ledger, LedgerAt};
@@ -12,7 +13,7 @@ use model::{CanaryFate, Environment, Measurement, ShortDuration};
 use rollout::{Body, Decision, DeletedBecause, Event, FindingName, Outcome, Record, Replay, Shift};
 use serde_json::json;
 use std::path::Path;
-use store::Reader;
+use store::{LogKeys, Reader};
 use witnessed::Asked;
 
 /// A verifier key is a line.
@@ -24,6 +25,8 @@ pub fn run(command: Ledger, format: Format) -> Result<Exit, Failed> {
         Ledger::Show { at, from, most, decisions } => show(&at, from, most, decisions, format),
         Ledger::Verify { at, witness, quorum } => verify(&at, &Asked::read(&witness, quorum)?, format),
         Ledger::Export(command) => super::audit::export(&command, format),
+        Ledger::RotateKey(command) => keys::rotate(&command, format),
+        Ledger::Key(command) => keys::run(&command, format),
         Ledger::Proof { index, at } => proof(&at, index, format),
     }
 }
@@ -32,6 +35,8 @@ pub fn run(command: Ledger, format: Format) -> Result<Exit, Failed> {
 pub(super) struct Opened {
     pub(super) reader: Reader,
     pub(super) key: VerifierKey,
+    /// All keys that signed the ledger, that one the last, if the key that was named is one of them.
+    keys: LogKeys,
     /// Whether whoever asks said whose ledger it must be.
     pinned: bool,
 }
@@ -50,7 +55,9 @@ pub(super) fn open(at: &LedgerAt) -> Result<Opened, Failed> {
         })?)?,
     };
     let reader = Reader::open(&at.dir).map_err(|error| Failed::not_verified(anyhow!(error)))?;
-    Ok(Opened { reader, key, pinned: at.key.is_some() })
+    // Whoever has a key from before follows its changes to the one in force.
+    let keys = reader.keys(&key, control::key_change).map_err(|error| Failed::not_verified(anyhow!(error)))?;
+    Ok(Opened { reader, key: keys.current().clone(), keys, pinned: at.key.is_some() })
 }
 
 /// A verifier key, or that in a file.
@@ -104,7 +111,7 @@ fn gone(body: &Body, deletions: &Deletions) -> String {
 }
 
 fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> {
-    let Opened { reader, key, pinned } = open(at)?;
+    let Opened { reader, key, keys, pinned } = open(at)?;
     let report = reader.verify(&key).map_err(|error| Failed::not_verified(anyhow!(error)))?;
     let checkpoint = reader.checkpoint(&key).map_err(|error| Failed::not_verified(anyhow!(error)))?;
     let mut replay = Replay::default();
@@ -118,7 +125,7 @@ fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> 
     if replay.unrecorded() > 0 {
         return Err(Failed::not_verified(anyhow!("the ledger ends in the middle of a decision")));
     }
-    let witnessed = asked.look(&reader, &key)?;
+    let witnessed = asked.look(&reader, &keys.keys)?;
     match format {
         Format::Json => say(format_args!(
             "{}",
@@ -129,6 +136,8 @@ fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> 
                 "root": report.root.to_string(),
                 "rollouts": replay.rollouts.len(),
                 "keyPinned": pinned,
+                "keys": keys.keys.iter().map(VerifierKey::to_string).collect::<Vec<_>>(),
+                "keyChangedAt": keys.changed_at,
                 "witnesses": witnessed.json(),
                 "quorumSize": witnessed.quorum_size,
             })
@@ -137,6 +146,11 @@ fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> 
             say(format_args!("the ledger holds: {} entries of {}", report.size, report.origin));
             say(format_args!("  root       {}", report.root));
             say(format_args!("  checkpoint signed by {key}"));
+            for (entry, before) in keys.changed_at.iter().zip(&keys.keys) {
+                say(format_args!(
+                    "  key        changed at entry {entry}, where both keys signed: before it was {before}"
+                ));
+            }
             say(format_args!("  hashes     every entry leads to the root ({} tiles compared)", report.tiles));
             say(format_args!(
                 "  decisions  made again from the records: the same, in {} rollout(s)",
@@ -179,6 +193,7 @@ pub(super) fn words(body: &Body) -> String {
         Body::EvidenceDeleted { digests, because } => {
             format!("evidence deleted, {}: {}", deleted_words(*because), digests.join(" "))
         }
+        Body::KeyRotated { old, new } => format!("the ledger is signed by {new} from here on, before by {old}"),
         Body::Happened(event) => event_words(event),
         Body::Decided(decision) => format!("  decided: {}", decision_words(decision)),
     }

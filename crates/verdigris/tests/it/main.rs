@@ -18,6 +18,7 @@ mod plan;
 mod process;
 mod rehearsed;
 mod requests;
+mod rotated;
 mod server;
 mod stage;
 mod tls;

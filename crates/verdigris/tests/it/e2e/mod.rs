@@ -13,3 +13,4 @@ mod real;
 mod reference;
 mod sdk;
 mod takeovers;
+mod tokens;
