@@ -234,8 +234,8 @@ impl Journal {
 }
 
 /// What a ledger's records say.
-struct Past {
-    replay: Replay,
+pub(crate) struct Past {
+    pub(crate) replay: Replay,
     kept: Kept,
     began: BTreeMap<RolloutId, u64>,
     landmarks: Landmarks,
@@ -248,7 +248,7 @@ fn note_beginning(began: &mut BTreeMap<RolloutId, u64>, index: u64, record: &Rec
     }
 }
 
-fn replay_store(store: &Store) -> Result<Past, JournalError> {
+pub(crate) fn replay_store(store: &Store) -> Result<Past, JournalError> {
     let (mut replay, mut kept) = (Replay::default(), Kept::default());
     let (mut began, mut landmarks) = (BTreeMap::new(), Landmarks::default());
     let mut erased = (Vec::new(), Vec::new());

@@ -16,6 +16,7 @@ mod kept;
 mod measuring;
 mod proving;
 mod release;
+mod rotation;
 
 pub use approving::HandedIn;
 pub use controller::{Controller, CountedMetric, OpenError, Outlook, Settings, Watching};
@@ -24,6 +25,7 @@ pub use handle::{CommandError, EraseError, Handle, Input, Offer, ReleaseError, R
 pub use journal::{Journal, JournalError, OpenStore, decode};
 pub use proving::{Order, Prover};
 pub use rollout;
+pub use rotation::{RotateKeyError, key_change, rotate_key};
 
 use std::sync::Arc;
 

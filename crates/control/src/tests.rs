@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 mod evidence;
+mod rotation;
 
 const PLAN: &str = r#"
 apiVersion: verdigris.dev/v1alpha1

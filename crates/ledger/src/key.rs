@@ -168,6 +168,14 @@ impl VerifierKey {
         VerifierKey { name, id, key }
     }
 
+    /// The key with this name that these 32 bytes are (RFC 8032): what a token says of the key that it holds.
+    pub fn from_public_bytes(name: KeyName, bytes: &[u8; 32]) -> Result<VerifierKey, ParseKeyError> {
+        match VerifyingKey::from_bytes(bytes) {
+            Ok(key) => Ok(VerifierKey::new(name, key)),
+            Err(_) => Err(ParseKeyError::Point { name: name.to_string() }),
+        }
+    }
+
     /// The key's name.
     pub fn name(&self) -> &KeyName {
         &self.name

@@ -11,6 +11,7 @@
 //! | `tree` | RFC 6962 sections 2.1.1 and 2.1.2: roots and proofs, made from tiles |
 //! | `proof` | RFC 9162 sections 2.1.3.2 and 2.1.4.2: proofs of RFC 6962's tree, verified |
 //! | `key` | C2SP signed-note, "Signatures", "Signature types" (0x01, Ed25519); key strings as in Go's sumdb/note |
+//! | `signer` | the same: who signs, with a key here or one elsewhere, such as in a token |
 //! | `note` | C2SP signed-note, "Format", "Signatures" |
 //! | `checkpoint` | C2SP tlog-checkpoint, "Note text" |
 //! | `log_proof` | C2SP tlog-proof, "Format" |
@@ -30,6 +31,7 @@ mod key;
 mod log_proof;
 mod note;
 mod proof;
+mod signer;
 mod tile;
 mod tree;
 mod witness;
@@ -43,6 +45,7 @@ pub use key::{KeyId, KeyName, MAX_KEY_NAME_BYTES, ParseKeyError, SignerKey, Veri
 pub use log_proof::{LogProof, MAX_EXTRA_BYTES, MAX_LOG_PROOF_BYTES, ParseLogProofError, VerifyLogProofError};
 pub use note::{MAX_NOTE_BYTES, MAX_SIGNATURES, Note, NoteSignature, ParseNoteError, VerifyNoteError};
 pub use proof::{MAX_PROOF_HASHES, ProofError, verify_consistency, verify_inclusion};
+pub use signer::{LogSigner, SIGNATURE_BYTES, Sign, SignError};
 pub use tile::{
     Bundle, BundleError, EntryTooLong, MAX_BUNDLE_BYTES, MAX_ENTRY_BYTES, ParsePathError, TILE_WIDTH, Tile,
     decode_bundle, encode_entry,

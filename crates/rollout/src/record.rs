@@ -95,6 +95,14 @@ pub enum Body {
         /// Of which rollout.
         of: RolloutId,
     },
+    /// The server's own: from the checkpoint that covers this record on, another key signs the ledger's checkpoints. That one
+    /// is signed by both, and this record is the last under it.
+    KeyRotated {
+        /// The verifier key before (C2SP signed-note, `name+id+base64`).
+        old: String,
+        /// The verifier key from then on.
+        new: String,
+    },
 }
 
 impl Body {
@@ -119,7 +127,8 @@ impl Body {
             | Body::Heartbeat
             | Body::Erased { .. }
             | Body::Reviewed { .. }
-            | Body::ReviewOverdue { .. } => None,
+            | Body::ReviewOverdue { .. }
+            | Body::KeyRotated { .. } => None,
         }
     }
 }
@@ -280,6 +289,7 @@ impl Replay {
                 | Body::ServerStopped
                 | Body::EvidenceDeleted { .. }
                 | Body::Erased { .. }
+                | Body::KeyRotated { .. }
                 | Body::Heartbeat,
                 _,
             ) => return self.of_server(sequence),

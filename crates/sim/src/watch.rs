@@ -74,6 +74,7 @@ impl Watch {
                 Body::Decided(decision) => self.decided(decision),
                 Body::EvidenceKept { .. }
                 | Body::EvidenceDeleted { .. }
+                | Body::KeyRotated { .. }
                 | Body::Started(_)
                 | Body::ServerStarted { .. }
                 | Body::PrincipalsRead { .. }

@@ -3,10 +3,11 @@
 use crate::disk::Disk;
 use crate::entries::{ProofError, read_tile};
 use crate::place::{CHECKPOINT, TEMPORARY, directories_above, places_between};
+use crate::rotation::Rotating;
 use crate::wal::{self, MAX_BATCH_BYTES, WAL};
 use crate::{DiskError, Entries, ReadError};
 use ledger::{
-    Checkpoint, Edge, Hash, LogProof, Note, SignerKey, TILE_WIDTH, Tile, TileTree, VerifierKey, encode_entry,
+    Checkpoint, Edge, Hash, LogProof, LogSigner, Note, TILE_WIDTH, Tile, TileTree, VerifierKey, encode_entry,
 };
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -19,7 +20,9 @@ pub(crate) const WAL_RESTART_BYTES: u64 = 4 * 1024 * 1024;
 /// A ledger's one writer. Holds the directory's lock until it is dropped.
 pub struct Store {
     pub(crate) disk: Box<dyn Disk>,
-    pub(crate) signer: SignerKey,
+    pub(crate) signer: LogSigner,
+    /// While the key changes.
+    pub(crate) rotating: Option<Rotating>,
     pub(crate) head: Head,
     /// Length of the write-ahead log.
     pub(crate) wal_bytes: u64,
@@ -172,7 +175,7 @@ impl Store {
         tiles.extend(edge.partial_tiles_since(before));
         files.extend(tiles.into_iter().map(|content| (content.tile.to_string(), content.bytes)));
         self.write_files(&files)?;
-        let head = Head::sign(edge, tail, &self.signer);
+        let head = self.sign_head(edge, tail)?;
         write_checkpoint(&*self.disk, &head.text)?;
         self.head = head;
         Ok(())
@@ -214,12 +217,13 @@ impl Store {
 }
 
 impl Head {
-    /// Signs the head of a tree whose tiles are durable.
-    pub fn sign(edge: Edge, tail: Vec<u8>, signer: &SignerKey) -> Head {
+    /// Signs the head of a tree whose tiles are durable, with all of these keys.
+    pub fn sign(edge: Edge, tail: Vec<u8>, signers: &[&LogSigner]) -> Result<Head, DiskError> {
         let root = edge.root();
-        let note = Checkpoint::new(signer.verifier().name(), edge.size(), root).sign(signer);
+        let signed = Checkpoint::new(signers[0].verifier().name(), edge.size(), root).signed_by(signers);
+        let note = signed.map_err(DiskError::unsigned)?;
         let text = note.to_string();
-        Head { edge, tail, note, text, root }
+        Ok(Head { edge, tail, note, text, root })
     }
 }
 

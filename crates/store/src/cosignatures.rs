@@ -100,13 +100,13 @@ fn path(witness: &WitnessKey) -> String {
     format!("{FOLDER}/{}", witness.id())
 }
 
-/// The newest that a witness cosigned, if there is something; both signatures hold.
+/// The newest that a witness cosigned, if there is something; both signatures hold, the log's by one of its keys.
 pub(crate) fn read<'key>(
     disk: &dyn Disk,
-    key: &VerifierKey,
+    keys: &[VerifierKey],
     witness: &'key WitnessKey,
 ) -> Result<Option<CosignedHead<'key>>, CosignatureError> {
-    let Some((checkpoint, note)) = read_note(disk, key, witness)? else { return Ok(None) };
+    let Some((checkpoint, note)) = read_note(disk, keys, witness)? else { return Ok(None) };
     // It was verified with the note.
     let cosigned = note.cosigned_by(&[witness]).ok().and_then(|cosigned| cosigned.first().map(|it| it.at_s));
     Ok(cosigned.map(|at_s| CosignedHead { witness, head: Head::of(&checkpoint), at_s }))
@@ -115,7 +115,7 @@ pub(crate) fn read<'key>(
 /// The same with the note that both signed.
 pub(crate) fn read_note(
     disk: &dyn Disk,
-    key: &VerifierKey,
+    keys: &[VerifierKey],
     witness: &WitnessKey,
 ) -> Result<Option<(Checkpoint, Note)>, CosignatureError> {
     let Some(bytes) = disk.read(&path(witness), MAX_NOTE_BYTES)? else { return Ok(None) };
@@ -123,6 +123,9 @@ pub(crate) fn read_note(
     // A byte that is not UTF-8 is replaced, which no signature survives.
     let note = String::from_utf8_lossy(&bytes).parse();
     let note: Note = note.map_err(|error| refused(OpenCheckpointError::Note(error)))?;
+    // A witness that did not answer since the key changed has cosigned what an earlier key signed.
+    let made = |key: &&VerifierKey| note.signatures().iter().any(|it| it.name == *key.name() && it.id == key.id());
+    let key = keys.iter().rev().find(made).or(keys.last()).expect("a log has a key");
     let (checkpoint, cosigned) = Checkpoint::open_cosigned(&note, key, &[witness]).map_err(refused)?;
     // Without its cosignature, the file says nothing of this witness.
     let is_cosigned = !cosigned.is_empty();

@@ -1,6 +1,8 @@
 //! The few calls to the file system that the store makes, relative to its directory. A small layer, so that tests can
 //! put a simulated disk beneath that fails and loses what was not synced.
 
+use crate::place::CHECKPOINT;
+use ledger::SignError;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -9,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Names that one directory may hold: 1,000 groups, 1,000 tiles and as many directories of partial ones, and more room.
 const MAX_LISTED: usize = 4096;
 
-/// A call to the file system that failed.
+/// A call to the file system that failed, or the signature without which there is nothing to write.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {doing} {}", path.display())]
 pub struct DiskError {
@@ -20,6 +22,13 @@ pub struct DiskError {
     /// What the system said.
     #[source]
     pub source: io::Error,
+}
+
+impl DiskError {
+    /// A checkpoint that nobody signed is as good as one that was not written.
+    pub(crate) fn unsigned(error: SignError) -> DiskError {
+        DiskError { doing: "sign", path: CHECKPOINT.into(), source: io::Error::other(error) }
+    }
 }
 
 /// A directory on a disk. Paths are relative to it and use `/`; the empty path is the directory itself.

@@ -19,6 +19,8 @@
 //! with an older checkpoint finds what it needs, the same hashes and more, in the current partial tile or the full one,
 //! as [`Reader`] does; a client that cannot fetches the checkpoint again.
 //!
+//! Its key can change: [`Store::rotate`], with a checkpoint that the old and the new key sign.
+//!
 //! It cannot notice a directory that was restored, whole, to an earlier state: a witness can. [`Cosignatures`] keeps what
 //! witnesses cosigned beside the checkpoint, and [`Witnessed`] what a witness of ours cosigned of others.
 
@@ -31,6 +33,7 @@ mod key_file;
 mod open;
 mod place;
 mod reader;
+mod rotation;
 mod subjects;
 mod wal;
 mod witnessed;
@@ -45,9 +48,14 @@ pub use cosignatures::{CosignatureError, Cosignatures, CosignedHead};
 pub use disk::DiskError;
 pub use entries::{Entries, ProofError, ReadError};
 pub use evidence::{Evidence, EvidenceError, MAX_BLOBS, MAX_EVIDENCE_BYTES, Retention, Surplus, evidence_digest};
-pub use key_file::{KeyFileError, load_or_create_cosigner_key, load_or_create_signing_key};
+pub use key_file::{
+    KeyEncoding, KeyFileError, MAX_KEY_FILE_BYTES, finish_key_switch, load_or_create_cosigner_key,
+    load_or_create_encoded_signing_key, load_or_create_signing_key, load_signing_key, next_key_path,
+    publish_verifier_key, read_public, read_secret, retire_verifier_key, rewrite_signing_key, switch_key,
+};
 pub use open::{CreateError, OpenError, Recovered};
 pub use reader::{OpenReaderError, ReadCheckpointError, Reader, Report, VerifyError};
+pub use rotation::{KeyChange, LogKeys, RotateError, RotationError, Signers};
 pub use subjects::{MAX_SUBJECT_BYTES, SubjectError, Subjects};
 pub use wal::MAX_BATCH_BYTES;
 pub use witnessed::{Witnessed, WitnessedError};

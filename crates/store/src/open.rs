@@ -5,10 +5,11 @@ use crate::append::{Head, write_checkpoint};
 use crate::disk::{Disk, RealDisk};
 use crate::entries::{ProofError, read_bundle, read_tile};
 use crate::place::{CHECKPOINT, Place, TEMPORARY, directories_between, places_between};
+use crate::rotation;
 use crate::wal::{self, WAL};
-use crate::{DiskError, ReadError, Store};
+use crate::{DiskError, ReadError, RotationError, Signers, Store};
 use ledger::{
-    Bundle, Checkpoint, Edge, EdgeError, HASH_BYTES, Hash, MAX_NOTE_BYTES, OpenCheckpointError, SignerKey, TILE_WIDTH,
+    Bundle, Checkpoint, Edge, EdgeError, HASH_BYTES, Hash, LogSigner, MAX_NOTE_BYTES, OpenCheckpointError, TILE_WIDTH,
     Tile, encode_entry,
 };
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError, set_permissions};
@@ -118,6 +119,15 @@ pub enum OpenError {
         /// The index that is.
         found: u64,
     },
+    /// A key is missing or was replaced, or a change of the key was lost.
+    #[error("{} cannot be opened with the signing key that is there", dir.display())]
+    Rotation {
+        /// The directory.
+        dir: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: RotationError,
+    },
     /// Another process is at it.
     #[error("another process writes to {}: stop it first; to read, no lock is needed", dir.display())]
     Locked {
@@ -132,7 +142,7 @@ pub enum OpenError {
 impl Store {
     /// Makes an empty ledger in a directory that does not exist or is empty. What a crash left of an earlier call does
     /// not hinder it. The log's origin is the key's name.
-    pub fn create(dir: &Path, signer: SignerKey) -> Result<Store, CreateError> {
+    pub fn create(dir: &Path, signer: impl Into<LogSigner>) -> Result<Store, CreateError> {
         let failed = |doing, source| DiskError { doing, path: dir.to_owned(), source };
         let make = DirBuilder::new().recursive(true).mode(0o700).create(dir);
         make.map_err(|source| failed("make the directory", source))?;
@@ -146,40 +156,44 @@ impl Store {
         Store::create_on(disk, dir, signer, Some(lock))
     }
 
-    /// Opens a ledger, and completes what a crash left.
-    pub fn open(dir: &Path, signer: SignerKey) -> Result<(Store, Recovered), OpenError> {
+    /// Opens a ledger, and completes what a crash left. While its key changes both keys are needed, and [`Store::verifier`] says
+    /// which is in force.
+    pub fn open(dir: &Path, signers: impl Into<Signers>) -> Result<(Store, Recovered), OpenError> {
         let disk = Box::new(RealDisk::new(dir));
         if disk.length(CHECKPOINT)?.is_none() {
             return Err(OpenError::NoCheckpoint { dir: dir.to_owned() });
         }
         let lock = take_lock(dir)?.ok_or_else(|| OpenError::Locked { dir: dir.to_owned() })?;
-        Store::open_on(disk, dir, signer, Some(lock))
+        Store::open_on(disk, dir, signers, Some(lock))
     }
 
     pub(crate) fn create_on(
         disk: Box<dyn Disk>,
         dir: &Path,
-        signer: SignerKey,
+        signer: impl Into<LogSigner>,
         lock: Option<File>,
     ) -> Result<Store, CreateError> {
+        let signer = signer.into();
         check_empty(&*disk, dir)?;
         disk.write_synced(WAL, &[])?;
         disk.sync_dir("")?;
-        let head = Head::sign(Edge::empty(), Vec::new(), &signer);
+        let head = Head::sign(Edge::empty(), Vec::new(), &[&signer])?;
         write_checkpoint(&*disk, &head.text)?;
-        Ok(Store { disk, signer, head, wal_bytes: 0, broken: None, _lock: lock })
+        Ok(Store { disk, signer, rotating: None, head, wal_bytes: 0, broken: None, _lock: lock })
     }
 
     pub(crate) fn open_on(
         disk: Box<dyn Disk>,
         dir: &Path,
-        signer: SignerKey,
+        signers: impl Into<Signers>,
         lock: Option<File>,
     ) -> Result<(Store, Recovered), OpenError> {
+        let rotation = |source| OpenError::Rotation { dir: dir.to_owned(), source };
+        let (signer, rotating) = rotation::choose(&*disk, signers.into()).map_err(rotation)?;
         let head = read_head(&*disk, dir, &signer)?;
         let size = head.edge.size();
         let scanned = scan(&*disk, dir, size)?;
-        let mut store = Store { disk, signer, head, wal_bytes: scanned.length, broken: None, _lock: lock };
+        let mut store = Store { disk, signer, rotating, head, wal_bytes: scanned.length, broken: None, _lock: lock };
         // A process that died between renaming and syncing left names that are there, but not durable.
         for directory in directories_between(scanned.first, scanned.end) {
             store.disk.sync_dir(&directory)?;
@@ -193,6 +207,7 @@ impl Store {
                 store.integrate(&frame.entries)?;
             }
         }
+        store.settle_rotation().map_err(rotation)?;
         for place in places_between(scanned.first, scanned.end) {
             place.sweep(&*store.disk, store.size())?;
         }
@@ -233,7 +248,7 @@ pub(crate) fn take_lock(dir: &Path) -> Result<Option<File>, DiskError> {
 }
 
 /// The head that the checkpoint signs, once the tiles bear it out.
-fn read_head(disk: &dyn Disk, dir: &Path, signer: &SignerKey) -> Result<Head, OpenError> {
+fn read_head(disk: &dyn Disk, dir: &Path, signer: &LogSigner) -> Result<Head, OpenError> {
     let bytes = disk.read(CHECKPOINT, MAX_NOTE_BYTES)?.ok_or(OpenError::NoCheckpoint { dir: dir.to_owned() })?;
     // A byte that is not UTF-8 is replaced, which no signature survives.
     let text = String::from_utf8_lossy(&bytes).into_owned();

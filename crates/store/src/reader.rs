@@ -117,6 +117,10 @@ impl Reader {
         Ok(Reader::on(Box::new(disk), dir))
     }
 
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
     pub(crate) fn on(disk: Box<dyn Disk>, dir: &Path) -> Reader {
         Reader { disk, dir: dir.to_owned() }
     }
@@ -203,17 +207,19 @@ impl Reader {
     }
 
     /// What these witnesses cosigned of this log, each its newest, in the order of `witnesses`; who cosigned nothing is left out.
+    /// The log signed it with one of `keys`, of which the last is in force.
     /// That the entries lead to the current checkpoint is for [`Reader::verify`]; that what was cosigned is a beginning of them
     /// is checked here.
     pub fn cosigned<'key>(
         &self,
-        key: &VerifierKey,
+        keys: &[VerifierKey],
         witnesses: &'key [WitnessKey],
     ) -> Result<Vec<CosignedHead<'key>>, CosignatureError> {
+        let key = keys.last().expect("a log has a key");
         // Before the checkpoint: nothing is cosigned that is not under a checkpoint already.
         let mut heads = Vec::new();
         for witness in witnesses {
-            heads.extend(cosignatures::read(&*self.disk, key, witness)?);
+            heads.extend(cosignatures::read(&*self.disk, keys, witness)?);
         }
         let size = self.checkpoint(key)?.size();
         for CosignedHead { witness, head, .. } in &heads {
@@ -237,7 +243,7 @@ impl Reader {
         key: &VerifierKey,
         witness: &WitnessKey,
     ) -> Result<Option<(Checkpoint, Note)>, CosignatureError> {
-        cosignatures::read_note(&*self.disk, key, witness)
+        cosignatures::read_note(&*self.disk, std::slice::from_ref(key), witness)
     }
 
     fn tree(&self, size: u64) -> TileTree<impl FnMut(Tile) -> Result<Vec<u8>, ReadError>> {

@@ -3,6 +3,7 @@
 mod crash;
 mod key_file;
 mod reader;
+mod rotation;
 mod witness;
 
 use crate::wal::WAL;

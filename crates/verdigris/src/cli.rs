@@ -3,6 +3,7 @@
 mod approve;
 mod audit;
 mod judge;
+mod keys;
 mod trace;
 mod verify;
 mod witness;
@@ -10,6 +11,7 @@ mod witness;
 pub use approve::Approve;
 pub use audit::{Audit, BundleAt, Export};
 pub use judge::{Axis, Effect, Judge, Replay, Simulate};
+pub use keys::{Key, KeyFile, RotateKey};
 pub use trace::{Diff, Look, Show, Trace};
 pub use verify::{Learn, Verify, Watch, Which};
 pub use witness::Witness;
@@ -288,6 +290,11 @@ pub enum Ledger {
         /// Where the server is.
         server: Server,
     },
+    /// Has another key sign the ledger from here on, by a record and a checkpoint that both keys sign. The server must be stopped.
+    RotateKey(RotateKey),
+    /// The private key that signs the ledger.
+    #[command(subcommand)]
+    Key(Key),
     /// A proof that an entry is in the ledger (C2SP tlog-proof).
     Proof {
         /// The entry.

@@ -1,12 +1,14 @@
 //! `verdigris.yaml`: what a server listens on and where its data is.
 
 mod endpoint;
+mod keys;
 mod principals;
 mod witnesses;
 
 use crate::describe::Failed;
 use crate::spools;
 use crate::witness::Witnesses;
+use ::keys::KeySource;
 use endpoint::{RawServerTls, RawServing};
 use gateway::{Listen, PortRole};
 use model::Upstream;
@@ -170,6 +172,10 @@ pub struct Config {
     pub principals: Vec<KnownPrincipal>,
     /// Who they are, by their names.
     pub persons: control::Persons,
+    /// Where the key is that signs them.
+    pub key: KeySource,
+    /// Where the one is that is to follow it, if the file says so.
+    pub next_key: Option<KeySource>,
 }
 
 impl Config {
@@ -218,12 +224,15 @@ fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
             Some(bytes.map_err(|error| format!("spool.maxSize: {error}"))?)
         }
     };
+    let (key, next_key) = raw.ledger.keys(folder, &data)?;
     let RawGateway { grpc, http, zipkin, jaeger_grpc, jaeger_http, tls } = raw.listen;
     let fixed = [("zipkin", zipkin), ("jaegerGrpc", jaeger_grpc), ("jaegerHttp", jaeger_http)];
     Ok(Config {
         spool_bytes,
         retention: raw.evidence.retention()?,
         witnesses: raw.ledger.witnesses(folder)?,
+        key,
+        next_key,
         listen: Listen { grpc, http, tls: tls.map(|tls| tls.files(folder)) },
         fixed: fixed.into_iter().filter_map(|(name, address)| Some((name.to_owned(), address?))).collect(),
         taps: raw.taps.into_iter().map(|(name, raw)| (name, listen(raw))).collect(),

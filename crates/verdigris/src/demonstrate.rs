@@ -7,13 +7,15 @@ use crate::cli::{Demo, Format};
 use crate::clock;
 use crate::config::DEFAULT_RETENTION;
 use crate::describe::{Exit, Failed, say, say_as_is, thousands};
-use crate::system::{Ground, Inherited, Ports, System};
+use crate::system::{Ground, Inherited, KEY_FILE, PUBLIC_KEY_FILE, Ports, System};
 use crate::view::{Flow, View};
 use crate::witness::Witnesses;
 use anyhow::{Context, anyhow};
 use cast::Cast;
 use control::Persons;
 use gateway::Listen;
+use keys::{KeySource, Keyring};
+use ledger::KeyName;
 use model::{BasisPoints, Protocol, UnixMillis, Upstream};
 use outcome::Outcome;
 use rollout::{Principal, Progress, Report};
@@ -45,9 +47,11 @@ pub async fn run(command: &Demo, format: Format) -> Result<Exit, Failed> {
     let serving = Upstream::plain(cast.blue.endpoint(), Protocol::Grpc, "blue");
     let name = "demo.verdigris.local/ledger".to_owned();
     // Nothing of the demo may be left on the disk, and its clients can wait.
+    let key = KeySource::File { path: data.join(KEY_FILE), passphrase: None };
+    let keyring = Keyring::open(&key, None, &data.join(PUBLIC_KEY_FILE), KeyName::new(&name)?)?;
     let ground = Ground {
         data: data.clone(),
-        name,
+        keyring,
         serving,
         spool_bytes: None,
         retention: DEFAULT_RETENTION,

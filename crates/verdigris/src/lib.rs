@@ -18,6 +18,7 @@ pub mod plot;
 pub mod proving;
 pub mod reload;
 pub mod serve;
+pub mod signing;
 pub mod spools;
 pub mod system;
 pub mod takeover;

@@ -8,7 +8,7 @@ use gateway::Warrant;
 use ledger::{Checkpoint, LogProof, Note, VerifierKey, WitnessKey};
 use model::with_causes;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use store::Reader;
 
 /// Whom the gateway believes. A configuration that is read again changes it.
@@ -20,9 +20,15 @@ pub fn warrant(trust: Trust) -> Warrant {
 }
 
 /// The controller's side.
-pub fn prover(dir: &Path, key: VerifierKey, witnesses: Vec<WitnessKey>) -> Prover {
-    let ledger = Ledger { dir: dir.to_owned(), key, witnesses };
-    Arc::new(move |order| ledger.prove(order).map(|proof| proof.to_text().into()))
+///
+/// The key is that of the ledger as it is open: which one that is, opening it says.
+pub fn prover(dir: &Path, key: Arc<OnceLock<VerifierKey>>, witnesses: Vec<WitnessKey>) -> Prover {
+    let dir = dir.to_owned();
+    Arc::new(move |order| {
+        let key = key.get().ok_or("the ledger is not open yet")?.clone();
+        let ledger = Ledger { dir: dir.clone(), key, witnesses: witnesses.clone() };
+        ledger.prove(order).map(|proof| proof.to_text().into())
+    })
 }
 
 struct Ledger {

@@ -41,7 +41,8 @@ fn check(before: &Config, after: &Config) -> anyhow::Result<()> {
         let quorum = quorum.map_or_else(String::new, |quorum| format!(", quorum {quorum}"));
         let words = |it: &Witness| format!("{} at {} {:?}", it.key, it.url, it.tls);
         let asked = asked.iter().map(words).collect::<Vec<_>>().join(", ");
-        format!("[{asked}]{quorum}")
+        let next = config.next_key.as_ref().map_or_else(String::new, |next| format!(", then {next}"));
+        format!("[{asked}]{quorum}, signed with {}{next}", config.key)
     };
     for (key, before, after) in [
         ("data", path(&before.data), path(&after.data)),

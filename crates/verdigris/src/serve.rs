@@ -8,8 +8,9 @@ use crate::config::Config;
 use crate::describe::{Exit, Failed, say};
 use crate::system::{Ground, Inherited, Ports, System};
 use crate::takeover::{Applicant, Door, Taking, Wire};
-use crate::{notify, reload};
+use crate::{notify, reload, signing};
 use gateway::{Addresses, EndpointState, Gateway, Listen, PortRole, Socket, Spools, Stats};
+use keys::Keyring;
 use model::Environment;
 use rollout::{KnownPrincipal, Principal};
 use serde_json::{Value, json};
@@ -26,6 +27,8 @@ type Named = Vec<KnownPrincipal>;
 /// Runs until it is told to stop.
 pub async fn run(command: &Serve, format: Format, passed: Passed) -> Result<Exit, Failed> {
     let config = Config::read(&command.config)?;
+    // Before a port is bound, and before another process gives up its ledger: somebody may be asked for a passphrase.
+    let keyring = tokio::task::block_in_place(|| signing::open(&config))?;
     let signals = Signals {
         terminate: signal(SignalKind::terminate())?,
         interrupt: signal(SignalKind::interrupt())?,
@@ -34,9 +37,9 @@ pub async fn run(command: &Serve, format: Format, passed: Passed) -> Result<Exit
     let sockets = passed.sockets(&config)?;
     exposure::warn(&config);
     let server = if command.takeover {
-        Server::take_over(command, config, sockets).await?
+        Server::take_over(command, config, keyring, sockets).await?
     } else {
-        Server::start(command, config, sockets).await?
+        Server::start(command, config, keyring, sockets).await?
     };
     announce(&server.system, server.api.listening.path(), format);
     notify::ready("serving");
@@ -71,18 +74,23 @@ enum End {
 }
 
 impl Server {
-    async fn start(command: &Serve, config: Config, sockets: Vec<Socket>) -> Result<Server, Failed> {
+    async fn start(command: &Serve, config: Config, keyring: Keyring, sockets: Vec<Socket>) -> Result<Server, Failed> {
         let (listen, taps) = (config.listen.clone(), config.taps.clone());
         let ports = Ports::bind(listen, config.fixed.clone(), taps, sockets).await?;
         // Opening the ledger locks it, so nobody else's socket is in the folder from here on.
-        let system = System::start(ports, ground(&config), Inherited::nothing()).await?;
+        let system = System::start(ports, ground(&config, keyring), Inherited::nothing()).await?;
         let listening = Listening::on(&config.socket).await?;
         let door = Door::open(&config.data)?;
         Ok(Server::new(command, config, system, listening, door))
     }
 
     /// In the place of a server that runs. If this fails at any point, that one goes on.
-    async fn take_over(command: &Serve, config: Config, mut sockets: Vec<Socket>) -> Result<Server, Failed> {
+    async fn take_over(
+        command: &Serve,
+        config: Config,
+        keyring: Keyring,
+        mut sockets: Vec<Socket>,
+    ) -> Result<Server, Failed> {
         let mut taking = Taking::begin(&config.data).await?;
         let given: Vec<PortRole> = sockets.iter().map(|socket| socket.role.clone()).collect();
         sockets.extend(taking.ports.drain(..).filter(|port| !given.contains(&port.role)));
@@ -97,7 +105,7 @@ impl Server {
         let door = Door::prepare(&config.data)?;
         let pins = taking.release(keeps_api).await?;
         let (gone, watched) = watch::channel(false);
-        let system = System::start(ports, ground(&config), Inherited { pins, gone: watched }).await?;
+        let system = System::start(ports, ground(&config, keyring), Inherited { pins, gone: watched }).await?;
         let predecessor = match taking.serve().await {
             Ok(predecessor) => predecessor,
             Err(error) => {
@@ -244,10 +252,10 @@ impl Answering {
     }
 }
 
-fn ground(config: &Config) -> Ground {
+fn ground(config: &Config, keyring: Keyring) -> Ground {
     Ground {
         data: config.data.clone(),
-        name: config.name.clone(),
+        keyring,
         serving: config.serving.clone(),
         spool_bytes: config.spool_bytes,
         retention: config.retention,

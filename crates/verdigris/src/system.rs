@@ -11,7 +11,8 @@ use arc_swap::ArcSwap;
 use audit::shift_proof::Trusted;
 use control::{Controller, Handle, Input, OpenStore, Outlook, Persons, Settings};
 use gateway::{Addresses, Bound, Channels, Event, Gateway, Listen, Socket, Spools, Stopped, ViewShare};
-use ledger::{KeyName, VerifierKey, WitnessKey};
+use keys::{Keyring, Settled};
+use ledger::{VerifierKey, WitnessKey};
 use model::{Environment, RouteTable, Upstream, with_causes};
 use rollout::KnownPrincipal;
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -49,8 +50,8 @@ pub struct Ports {
 pub struct Ground {
     /// The folder for ledger, keys and evidence.
     pub data: PathBuf,
-    /// The ledger's origin.
-    pub name: String,
+    /// The keys that sign the ledger's checkpoints; one in a file is made if it is not there.
+    pub keyring: Keyring,
     /// Where traffic goes before the first rollout.
     pub serving: Upstream,
     /// Bytes that may wait on the disk for environments that take nothing; none, and senders are told to wait.
@@ -127,21 +128,15 @@ impl Ports {
 impl System {
     /// Opens the ledger, replays it, and serves. Nothing is served if the ledger cannot be used.
     pub async fn start(ports: Ports, ground: Ground, inherited: Inherited) -> anyhow::Result<System> {
-        let opened = prepare_ledger(&ground.data, &ground.name, ground.retention)?;
+        let opened = prepare_ledger(&ground.data, ground.keyring, ground.retention)?;
         let witnesses: Vec<WitnessKey> = ground.witnesses.asked.iter().map(|asked| asked.key.clone()).collect();
-        let trusted = Trusted {
-            log: opened.verifier_key.clone(),
-            witnesses: witnesses.clone(),
-            principals: ground.principals.clone(),
-        };
-        let trust: Trust = Arc::new(ArcSwap::from_pointee(trusted));
         let noted = Examples::default();
         let examples = noted.clone();
         let settings = Settings {
             serving: ground.serving,
             taps: ports.taps.keys().cloned().collect(),
             pin_ms: PIN_MS,
-            principals: ground.principals,
+            principals: ground.principals.clone(),
             persons: ground.persons,
             witnesses: witnesses.len(),
         };
@@ -149,7 +144,7 @@ impl System {
             Arc::new(clock::now) as control::Clock,
             Arc::new(clock::random::<16>) as control::Random,
             Arc::new(move |trace| examples.of(trace)) as control::Examples,
-            proving::prover(&opened.dir, opened.verifier_key.clone(), witnesses),
+            proving::prover(&opened.dir, opened.verifier_key.clone(), witnesses.clone()),
         );
         let (controller, Outlook { handle, table, watching, ledger_size }) =
             Controller::open(opened.open, (opened.evidence, opened.subjects), settings, surroundings)?;
@@ -171,8 +166,10 @@ impl System {
         let verified = observe::spawn(views, watching, handle.clone(), noted, beside, inherited.gone, taught);
         let verified = verified.context("the verification thread")?;
         let controller = spawn_controller(controller)?;
-        let witnessing =
-            Witnessing::start(ground.witnesses, &opened.dir, opened.verifier_key.clone(), ledger_size).await?;
+        let verifier_key = opened.verifier_key.get().context("the ledger was opened, so its key is known")?.clone();
+        let trusted = Trusted { log: verifier_key.clone(), witnesses, principals: ground.principals };
+        let trust: Trust = Arc::new(ArcSwap::from_pointee(trusted));
+        let witnessing = Witnessing::start(ground.witnesses, &opened.dir, verifier_key.clone(), ledger_size).await?;
         let (stop_gateway, stopping) = oneshot::channel();
         let channels = Channels {
             tables: table,
@@ -194,7 +191,7 @@ impl System {
             gateway,
             spools,
             ledger_dir: opened.dir,
-            verifier_key: opened.verifier_key,
+            verifier_key,
             witnessing,
             trust,
             recovered: opened.recovered.get().cloned(),
@@ -324,7 +321,10 @@ fn spawn_controller(controller: Controller) -> anyhow::Result<JoinHandle<()>> {
 
 /// The ledger's folder below the data folder, and what stands beside it.
 pub const LEDGER_DIR: &str = "ledger";
-const KEY_FILE: &str = "ledger.key";
+/// The private key, unless `verdigris.yaml` says that it is elsewhere.
+pub const KEY_FILE: &str = "ledger.key";
+/// The key that verifies the ledger.
+pub const PUBLIC_KEY_FILE: &str = "ledger.key.pub";
 /// The folder of evidence below the data folder.
 pub const EVIDENCE_DIR: &str = "evidence";
 /// The folder of what can be erased, in the data folder.
@@ -335,24 +335,29 @@ struct Opened {
     evidence: Evidence,
     subjects: Subjects,
     dir: PathBuf,
-    verifier_key: VerifierKey,
+    /// Known once the store was opened, for the ledger says which key is in force.
+    verifier_key: Arc<OnceLock<VerifierKey>>,
     recovered: Arc<OnceLock<String>>,
 }
 
-/// Makes the data folder and the key if they are not there. The store itself is opened by the controller.
-fn prepare_ledger(data: &Path, name: &str, retention: Retention) -> anyhow::Result<Opened> {
+/// Makes the data folder, if it is not there.
+pub fn make_data_folder(data: &Path) -> anyhow::Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
-    made.with_context(|| format!("{}: the data folder cannot be made", data.display()))?;
-    let (dir, key_file) = (data.join(LEDGER_DIR), data.join(KEY_FILE));
-    let had_key = key_file.exists();
-    let key = store::load_or_create_signing_key(&key_file, &KeyName::new(name)?, clock::random())?;
-    let verifier_key = key.verifier().clone();
+    made.with_context(|| format!("{}: the data folder cannot be made", data.display()))
+}
+
+/// Makes the data folder and the key if they are not there. The store itself is opened by the controller.
+fn prepare_ledger(data: &Path, mut keyring: Keyring, retention: Retention) -> anyhow::Result<Opened> {
+    make_data_folder(data)?;
+    let dir = data.join(LEDGER_DIR);
+    let had_key = keyring.is_there();
+    let signers = keyring.make(clock::random())?;
     let evidence = Evidence::open(&data.join(EVIDENCE_DIR), retention)?;
     let subjects = Subjects::open(&data.join(SUBJECTS_DIR))?;
-    let recovered = Arc::new(OnceLock::new());
-    let (mended, folder) = (recovered.clone(), dir.clone());
+    let (recovered, verifier_key) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
+    let (mended, in_force, folder) = (recovered.clone(), verifier_key.clone(), dir.clone());
     let open: OpenStore = Box::new(move || {
-        let (store, found) = match Store::open(&folder, key.clone()) {
+        let (store, found) = match Store::open(&folder, signers.clone()) {
             Ok(opened) => opened,
             // A new log under a key that has signed another one would be a fork of it.
             Err(store::OpenError::NoCheckpoint { .. }) if had_key => {
@@ -360,14 +365,19 @@ fn prepare_ledger(data: &Path, name: &str, retention: Retention) -> anyhow::Resu
                     "{} holds no ledger, but its key {} is there: restore the ledger from a backup; if this is a first \
                      start that was interrupted, remove the key",
                     folder.display(),
-                    key_file.display()
+                    keyring.place()
                 ));
             }
             Err(store::OpenError::NoCheckpoint { .. }) => {
-                return Store::create(&folder, key.clone()).map_err(|error| with_causes(&error));
+                let store = Store::create(&folder, signers.current.clone()).map_err(|error| with_causes(&error))?;
+                (store, Recovered::default())
             }
             Err(error) => return Err(with_causes(&error)),
         };
+        let settled = keyring.settle(store.verifier()).map_err(|error| with_causes(&error))?;
+        say_of_keys(&settled, store.verifier());
+        // No other process changes the key while this one serves: that needs the ledger's lock, and both keys here.
+        let _ = in_force.set(store.verifier().clone());
         if found != Recovered::default() {
             let Recovered { entries_replayed, bytes_cut } = found;
             let words = format!("{entries_replayed} entries replayed, {bytes_cut} torn bytes cut off");
@@ -378,4 +388,18 @@ fn prepare_ledger(data: &Path, name: &str, retention: Retention) -> anyhow::Resu
         Ok(store)
     });
     Ok(Opened { open, evidence, subjects, dir, verifier_key, recovered })
+}
+
+/// What whoever operates the server should know of its keys.
+pub fn say_of_keys(settled: &Settled, in_force: &VerifierKey) {
+    match settled {
+        Settled::InForce => {}
+        Settled::Waiting => tracing::warn!(
+            "a new signing key is there, but the ledger was not changed over to it: `verdigris ledger rotate-key` does that"
+        ),
+        Settled::Switched => tracing::info!("the ledger is signed by {in_force} now, and its key file is that key's"),
+        Settled::GoneOn => tracing::warn!(
+            "the ledger is signed by `ledger.nextKey` now, {in_force}: name it as `ledger.key` in verdigris.yaml"
+        ),
+    }
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask e2e-setup`: a virtual environment in `target/e2e/venv` with what e2e/requirements.txt pins, and Rotel's
 //! agent beside its Python; another one in `target/e2e/legacy-venv` with the old senders of e2e/requirements-legacy.txt; Node
-//! and what e2e/package-lock.json pins in `target/e2e/node`; Debian's Prometheus in `target/e2e/prometheus`. Done once: stamps hold what was installed. Envoy, which
+//! and what e2e/package-lock.json pins in `target/e2e/node`; Debian's Prometheus in `target/e2e/prometheus`, its age and SoftHSM in
+//! `target/e2e/debian`. Done once: stamps hold what was installed. Envoy, which
 //! benchmarks alone need and which is 107 MB, comes into the first one when they first run.
 
 use crate::process;
@@ -28,6 +29,8 @@ pub struct Installed {
     pub node: PathBuf,
     /// Prometheus' program.
     pub prometheus: PathBuf,
+    /// The root of the files of Debian's age and SoftHSM.
+    pub debian: PathBuf,
 }
 
 /// Installs what is not there yet.
@@ -40,7 +43,8 @@ pub fn run(workspace: &Workspace) -> Result<Installed> {
     if Command::new("ssh-keygen").arg("-?").output().is_err() {
         install_from_debian("openssh-client")?;
     }
-    Ok(Installed { python, node, prometheus })
+    let debian = install_age_and_softhsm(workspace)?;
+    Ok(Installed { python, node, prometheus, debian })
 }
 
 /// Makes one environment, and `finish`es it (given its folder and its Python).
@@ -144,25 +148,55 @@ fn install_prometheus(workspace: &Workspace) -> Result<PathBuf> {
     if !Path::new("/usr/bin/apt-get").exists() {
         bail!(wanted);
     }
-    eprintln!("e2e-setup: unpacking Debian's prometheus");
-    if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove the old {}", folder.display()))?;
-    }
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let download = || process::run_aside(apt_get(&["download", "--quiet", "prometheus"]).current_dir(&folder));
-    // Without lists, as in a container, the first attempt finds no such package.
-    if download().is_err() {
-        process::run_aside(&mut apt_get(&["update", "--quiet"])).context(wanted)?;
-        download().context(wanted)?;
-    }
-    let packages = fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
-    for package in packages {
-        process::run_aside(Command::new("dpkg-deb").arg("--extract").arg(package?.path()).arg(&folder))
-            .context(wanted)?;
-    }
+    unpack_from_debian(&["prometheus"], &folder).context(wanted)?;
     let program = folder.join("usr/bin/prometheus");
     process::read(Command::new(&program).arg("--version")).context(wanted)?;
     Ok(program)
+}
+
+/// The root of the files of age and SoftHSM: the system's if both are installed, else Debian's packages, only unpacked.
+fn install_age_and_softhsm(workspace: &Workspace) -> Result<PathBuf> {
+    let folder = workspace.target.join("e2e/debian");
+    let works = |root: &PathBuf| {
+        let runs = |program: &str| process::read(Command::new(root.join(program)).arg("--version")).is_ok();
+        root.join("usr/lib/softhsm/libsofthsm2.so").exists() && runs("usr/bin/age") && runs("usr/bin/softhsm2-util")
+    };
+    if let Some(root) = [PathBuf::from("/"), folder.clone()].into_iter().find(works) {
+        return Ok(root);
+    }
+    let wanted = "the end-to-end tests need age (1.1 is what was tried) and SoftHSM with EdDSA (2.6): install them (on Debian: \
+                  sudo apt-get install age softhsm2), or use `cargo xtask test --fast`";
+    if !Path::new("/usr/bin/apt-get").exists() {
+        bail!(wanted);
+    }
+    unpack_from_debian(&["age", "softhsm2", "libsofthsm2"], &folder).context(wanted)?;
+    if !works(&folder) {
+        bail!("{wanted}; what Debian's packages hold does not start by itself");
+    }
+    Ok(folder)
+}
+
+/// Downloads packages into a new folder and unpacks them there; nothing of the system's changes.
+fn unpack_from_debian(packages: &[&str], folder: &Path) -> Result<()> {
+    eprintln!("e2e-setup: unpacking Debian's {}", packages.join(", "));
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("cannot remove the old {}", folder.display()))?;
+    }
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let arguments = [&["download", "--quiet"], packages].concat();
+    let download = || process::run_aside(apt_get(&arguments).current_dir(folder));
+    // Without lists, as in a container, the first attempt finds no such package.
+    if download().is_err() {
+        process::run_aside(&mut apt_get(&["update", "--quiet"]))?;
+        download()?;
+    }
+    let downloaded = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    // Listed before the first is unpacked into the same folder.
+    let downloaded = downloaded.map(|package| Ok(package?.path())).collect::<Result<Vec<PathBuf>>>()?;
+    for package in downloaded {
+        process::run_aside(Command::new("dpkg-deb").arg("--extract").arg(package).arg(folder))?;
+    }
+    Ok(())
 }
 
 /// A new, empty environment. What an older one held is removed.

@@ -47,6 +47,7 @@ fn end_to_end_tests(workspace: &Workspace) -> Result<()> {
     let mut command = cargo(workspace, &["test", "--workspace", "--test", "it"]);
     command.env("VERDIGRIS_BIN", binary);
     command.env("VERDIGRIS_E2E_PYTHON", installed.python).env("VERDIGRIS_E2E_NODE", installed.node);
+    command.env("VERDIGRIS_E2E_DEBIAN", installed.debian);
     process::run(command.env("VERDIGRIS_E2E_PROMETHEUS", installed.prometheus))
 }
 

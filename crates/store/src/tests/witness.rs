@@ -29,7 +29,7 @@ fn cosigned(note: &Note, key: &CosignerKey, at_s: u64) -> Note {
 
 fn read(dir: &Path, witnesses: &[WitnessKey]) -> Result<Vec<(Head, u64)>, CosignatureError> {
     let reader = Reader::open(dir).unwrap();
-    let heads = reader.cosigned(signer(LOG).verifier(), witnesses)?;
+    let heads = reader.cosigned(std::slice::from_ref(signer(LOG).verifier()), witnesses)?;
     Ok(heads.into_iter().map(|it| (it.head, it.at_s)).collect())
 }
 

@@ -6,7 +6,11 @@ use crate::cli::{Audit, BundleAt, Export, Format};
 use crate::describe::{Exit, Failed, printable, say, timestamp};
 use crate::system::EVIDENCE_DIR;
 use anyhow::{Context, anyhow};
-use audit::{Bundle, Entry, EntryContent, MAX_BUNDLE_BYTES, Replayed, Verified, Words, is_measurement, named_by};
+use audit::{
+    Bundle, Entry, EntryContent, MAX_BUNDLE_BYTES, Replayed, Verified, VerifyBundleError, Words, is_measurement,
+    named_by,
+};
+use ledger::{OpenCheckpointError, VerifierKey, VerifyNoteError};
 use rollout::RolloutId;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -147,8 +151,24 @@ fn verified(at: &BundleAt) -> Result<(Bundle, Verified), Failed> {
     if bytes.len() as u64 > MAX_BUNDLE_BYTES {
         return Err(Failed::usage(format!("{}: more than {MAX_BUNDLE_BYTES} bytes", at.bundle.display())));
     }
-    let verified = Bundle::verify(&bytes, &key).with_context(|| at.bundle.display().to_string());
-    verified.map_err(Failed::not_verified)
+    let verified = Bundle::verify(&bytes, &key).map_err(|error| match is_of_another_key(&error, &key) {
+        true => anyhow!(error).context(format!(
+            "it is signed by another key of the same name; if the ledger's key was changed, `verdigris ledger verify --key {key}` \
+             on the ledger shows the key of now, with which the bundle is verified"
+        )),
+        false => anyhow!(error),
+    });
+    verified.with_context(|| at.bundle.display().to_string()).map_err(Failed::not_verified)
+}
+
+/// Whether a key with the log's name signed, but not this one: as after a change of the key, if it is no forgery.
+fn is_of_another_key(error: &VerifyBundleError, key: &VerifierKey) -> bool {
+    match error {
+        VerifyBundleError::Checkpoint(OpenCheckpointError::Signature(VerifyNoteError::UnknownKeys {
+            found, ..
+        })) => found.starts_with(&format!("{} (key id ", key.name())),
+        _ => false,
+    }
 }
 
 fn told(bundle: &Bundle, verified: &Verified, replayed: Option<&Replayed>, format: Format) {

@@ -1,5 +1,6 @@
 //! `verdigris ledger …`: reads a ledger's folder, and needs nothing else.
 
+mod keys;
 mod witnessed;
 mod words;
 
@@ -13,7 +14,7 @@ use ledger::VerifierKey;
 use rollout::{Body, Event, Record, Replay};
 use serde_json::json;
 use std::path::Path;
-use store::Reader;
+use store::{LogKeys, Reader};
 use web::EraseRequest;
 use witnessed::Asked;
 pub(super) use words::{deleted_words, verdict_words, words};
@@ -28,6 +29,8 @@ pub async fn run(command: Ledger, format: Format) -> Result<Exit, Failed> {
         Ledger::Show { at, from, most, decisions } => show(&at, from, most, decisions, format),
         Ledger::Verify { at, witness, quorum } => verify(&at, &Asked::read(&witness, quorum)?, format),
         Ledger::Export(command) => super::audit::export(&command, format),
+        Ledger::RotateKey(command) => keys::rotate(&command, format),
+        Ledger::Key(command) => keys::run(&command, format),
         Ledger::Proof { index, at } => proof(&at, index, format),
     }
 }
@@ -36,6 +39,8 @@ pub async fn run(command: Ledger, format: Format) -> Result<Exit, Failed> {
 pub(super) struct Opened {
     pub(super) reader: Reader,
     pub(super) key: VerifierKey,
+    /// All keys that signed the ledger, that one the last, if the key that was named is one of them.
+    keys: LogKeys,
     /// Whether whoever asks said whose ledger it must be.
     pinned: bool,
 }
@@ -54,7 +59,9 @@ pub(super) fn open(at: &LedgerAt) -> Result<Opened, Failed> {
         })?)?,
     };
     let reader = Reader::open(&at.dir).map_err(|error| Failed::not_verified(anyhow!(error)))?;
-    Ok(Opened { reader, key, pinned: at.key.is_some() })
+    // Whoever has a key from before follows its changes to the one in force.
+    let keys = reader.keys(&key, control::key_change).map_err(|error| Failed::not_verified(anyhow!(error)))?;
+    Ok(Opened { reader, key: keys.current().clone(), keys, pinned: at.key.is_some() })
 }
 
 /// A verifier key, or that in a file.
@@ -108,7 +115,7 @@ fn gone(body: &Body, deletions: &Deletions) -> String {
 }
 
 fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> {
-    let Opened { reader, key, pinned } = open(at)?;
+    let Opened { reader, key, keys, pinned } = open(at)?;
     let report = reader.verify(&key).map_err(|error| Failed::not_verified(anyhow!(error)))?;
     let checkpoint = reader.checkpoint(&key).map_err(|error| Failed::not_verified(anyhow!(error)))?;
     let mut replay = Replay::default();
@@ -122,7 +129,7 @@ fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> 
     if replay.unrecorded() > 0 {
         return Err(Failed::not_verified(anyhow!("the ledger ends in the middle of a decision")));
     }
-    let witnessed = asked.look(&reader, &key)?;
+    let witnessed = asked.look(&reader, &keys.keys)?;
     match format {
         Format::Json => say(format_args!(
             "{}",
@@ -133,6 +140,8 @@ fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> 
                 "root": report.root.to_string(),
                 "rollouts": replay.rollouts.len(),
                 "keyPinned": pinned,
+                "keys": keys.keys.iter().map(VerifierKey::to_string).collect::<Vec<_>>(),
+                "keyChangedAt": keys.changed_at,
                 "witnesses": witnessed.json(),
                 "quorumSize": witnessed.quorum_size,
             })
@@ -141,6 +150,11 @@ fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> 
             say(format_args!("the ledger holds: {} entries of {}", report.size, report.origin));
             say(format_args!("  root       {}", report.root));
             say(format_args!("  checkpoint signed by {key}"));
+            for (entry, before) in keys.changed_at.iter().zip(&keys.keys) {
+                say(format_args!(
+                    "  key        changed at entry {entry}, where both keys signed: before it was {before}"
+                ));
+            }
             say(format_args!("  hashes     every entry leads to the root ({} tiles compared)", report.tiles));
             say(format_args!(
                 "  decisions  made again from the records: the same, in {} rollout(s)",

@@ -1,6 +1,7 @@
-//! `ledger` in `verdigris.yaml`: who witnesses it.
+//! `ledger` in `verdigris.yaml`: who witnesses it. The keys that sign it are in [`super::keys`].
 
 use super::endpoint::RawClientTls;
+use super::keys::RawKey;
 use crate::witness::{MAX_WITNESSES, Witness, WitnessClient, Witnesses};
 use ledger::WitnessKey;
 use serde::Deserialize;
@@ -14,6 +15,10 @@ pub(super) struct RawLedger {
     witnesses: Vec<RawWitness>,
     #[serde(default)]
     quorum: Option<usize>,
+    #[serde(default)]
+    pub(super) key: Option<RawKey>,
+    #[serde(default)]
+    pub(super) next_key: Option<RawKey>,
 }
 
 /// One of `ledger.witnesses`.
@@ -29,7 +34,7 @@ struct RawWitness {
 impl RawLedger {
     /// Relative paths start from the folder.
     pub(super) fn witnesses(self, folder: &Path) -> Result<Witnesses, String> {
-        let RawLedger { witnesses, quorum } = self;
+        let RawLedger { witnesses, quorum, .. } = self;
         if witnesses.len() > MAX_WITNESSES {
             let found = witnesses.len();
             return Err(format!("ledger.witnesses: found {found}, expected {MAX_WITNESSES} at most"));

@@ -255,7 +255,9 @@ impl Log {
         let (dir, key, witness) = (self.dir.clone(), self.key.clone(), asked.witness.key.clone());
         let read = spawn_blocking(move || -> Result<Option<(Head, u64)>, CosignatureError> {
             let Ok(reader) = Reader::open(&dir) else { return Ok(None) };
-            let heads = reader.cosigned(&key, std::slice::from_ref(&witness))?;
+            // A key that signed before this one may have signed what was cosigned. Files that hold no keys say that elsewhere.
+            let keys = reader.keys(&key, control::key_change).map_or_else(|_| vec![key], |known| known.keys);
+            let heads = reader.cosigned(&keys, std::slice::from_ref(&witness))?;
             Ok(heads.first().map(|it| (it.head, it.at_s)))
         });
         match read.await {

@@ -21,6 +21,7 @@ mod process;
 mod proofs;
 mod rehearsed;
 mod requests;
+mod rotated;
 mod server;
 mod stage;
 mod tls;

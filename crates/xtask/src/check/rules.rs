@@ -20,6 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("rollout", &["judge", "model"]),
     ("audit", &["judge", "ledger", "model", "rollout"]),
     ("store", &["ledger"]),
+    ("keys", &["ledger", "store"]),
     ("certs", &[]),
     ("tls", &["model"]),
     ("gateway", &["otlp", "model", "spool", "tls"]),
@@ -33,7 +34,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "verdigris",
         &[
             "model", "otlp", "verify", "judge", "rollout", "ledger", "store", "gateway", "gates", "control", "web",
-            "spool", "tls", "backends", "audit",
+            "spool", "tls", "backends", "audit", "keys",
         ],
     ),
 ];

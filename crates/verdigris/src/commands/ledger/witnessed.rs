@@ -47,8 +47,8 @@ impl Asked {
     }
 
     /// What they cosigned of this ledger. A cosignature that does not belong to it, or too few of them, and it does not hold.
-    pub(super) fn look(&self, reader: &Reader, key: &VerifierKey) -> Result<Witnessed<'_>, Failed> {
-        let heads = reader.cosigned(key, &self.witnesses).map_err(|error| Failed::not_verified(anyhow!(error)))?;
+    pub(super) fn look(&self, reader: &Reader, keys: &[VerifierKey]) -> Result<Witnessed<'_>, Failed> {
+        let heads = reader.cosigned(keys, &self.witnesses).map_err(|error| Failed::not_verified(anyhow!(error)))?;
         let sizes = heads.iter().map(|it| it.head.size).collect();
         let reached = self.quorum.map(|quorum| (quorum, quorum_size(sizes, quorum)));
         let quorum_size = match reached {

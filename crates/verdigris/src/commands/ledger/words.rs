@@ -20,6 +20,7 @@ pub(in crate::commands) fn words(body: &Body) -> String {
         Body::EvidenceDeleted { digests, because } => {
             format!("evidence deleted, {}: {}", deleted_words(*because), digests.join(" "))
         }
+        Body::KeyRotated { old, new } => format!("the ledger is signed by {new} from here on, before by {old}"),
         Body::PrincipalsRead { principals } => {
             let one = |it: &KnownPrincipal| match it.roles.is_empty() {
                 true => it.name.clone(),

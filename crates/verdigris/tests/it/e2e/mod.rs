@@ -14,3 +14,4 @@ mod reference;
 mod sdk;
 mod ssh;
 mod takeovers;
+mod tokens;
