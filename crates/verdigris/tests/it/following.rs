@@ -67,10 +67,16 @@ fn a_takeover_that_fails_leaves_everything_as_it_was() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("it is bound");
     let elsewhere = format!("taps:\n  red: {{ grpc: \"{port}\", http: \"127.0.0.1:0\" }}\n");
+    // Where it would seal who its principals are.
+    let subjects = stage.folder.path().join("data/subjects");
+    std::fs::remove_dir(&subjects).expect("nothing is sealed");
+    std::fs::write(&subjects, "").expect("the folder is ours");
+    let person = "principals: [{ name: ada, person: Ada }]\n";
     for (bad, code, says, entries) in [
         (good.replace("serving:", "servin:"), 2, "servin", "+"),
         (good.replace("taps:\n", &elsewhere), 1, "the port is in use", "+"),
-        (format!("{good}name: another.example/ledger\n"), 1, "is the key of", "+-+"),
+        (format!("{good}name: another.example/ledger\n"), 1, "is the key of", "+"),
+        (format!("{good}{person}"), 1, "could not be sealed", "+-++"),
     ] {
         let config = stage.folder.path().join("bad.yaml");
         std::fs::write(&config, bad).expect("the folder is ours");
