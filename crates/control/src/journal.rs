@@ -146,6 +146,8 @@ impl Journal {
         let entries = records.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         let store = self.store.as_mut().ok_or(JournalError::Closed)?;
         if let Err(error) = store.append(&entries) {
+            // Whoever asked is told that it failed; why is for who operates the disk, or the token that signs.
+            tracing::error!("the ledger took no entry, and is opened again: {}", model::with_causes(&error));
             // Closed, so that nothing is decided upon a state that may not be the ledger's.
             self.store = None;
             return Err(error.into());
