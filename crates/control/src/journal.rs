@@ -186,6 +186,8 @@ impl Journal {
         let appended = match store.append(&entries) {
             Ok(appended) => appended,
             Err(error) => {
+                // Whoever asked is told that it failed; why is for who operates the disk, or the token that signs.
+                tracing::error!("the ledger took no entry, and is opened again: {}", model::with_causes(&error));
                 // Closed, so that nothing is decided upon a state that may not be the ledger's.
                 self.store = None;
                 return Err(error.into());

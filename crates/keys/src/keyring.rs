@@ -35,6 +35,8 @@ pub struct Keyring {
     origin: KeyName,
     /// Where the key in force is, in words.
     place: String,
+    /// Whether it has signed a ledger before, as far as can be told.
+    has_signed: bool,
     /// Where the key that verifies stands beside the ledger.
     public: PathBuf,
     /// The file that a new key takes the place of, and how both stand in theirs. None if the configuration says where each
@@ -76,10 +78,10 @@ pub enum KeyError {
     #[error("{at} cannot be used")]
     Token {
         /// Which.
-        at: TokenAt,
+        at: Box<TokenAt>,
         /// Why.
         #[source]
-        source: TokenError,
+        source: Box<TokenError>,
     },
     /// Nothing says where the new key is.
     #[error("the key is in a token: make another one there, and name it in `ledger.nextKey`")]
@@ -102,7 +104,9 @@ impl KeySource {
             KeySource::Token { at, pin } => {
                 let pin: Secret = pin.read(&format!("PIN of the token {:?}", at.token), false)?;
                 let opened = token::open(at, pin, origin.clone());
-                opened.map(Held::Ready).map_err(|source| KeyError::Token { at: at.clone(), source })
+                opened
+                    .map(Held::Ready)
+                    .map_err(|source| KeyError::Token { at: Box::new(at.clone()), source: Box::new(source) })
             }
         }
     }
@@ -111,11 +115,11 @@ impl KeySource {
 impl fmt::Display for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            KeySource::File { path, passphrase: None } => write!(f, "the file {}", path.display()),
+            KeySource::File { path, passphrase: None } => write!(f, "{}", path.display()),
             KeySource::File { path, passphrase: Some(from) } => {
-                write!(f, "the file {}, encrypted, with its passphrase from {from}", path.display())
+                write!(f, "{}, encrypted, with its passphrase from {from}", path.display())
             }
-            KeySource::Token { at, pin } => write!(f, "the {at}, with its PIN from {pin}"),
+            KeySource::Token { at, pin } => write!(f, "{at}, with its PIN from {pin}"),
         }
     }
 }
@@ -171,7 +175,12 @@ impl Keyring {
             }
             (key, next) => (key.open(&origin)?, next.map(|next| next.open(&origin)).transpose()?, None),
         };
-        Ok(Keyring { current, next, origin, place: key.to_string(), public, switches })
+        // A token's key is there before its first use. The public key is written beside the ledger once that is there.
+        let has_signed = match key {
+            KeySource::File { .. } => current.ready().is_some(),
+            KeySource::Token { .. } => public.exists(),
+        };
+        Ok(Keyring { current, next, origin, place: key.to_string(), has_signed, public, switches })
     }
 
     /// Where the key is, in words.
@@ -179,7 +188,13 @@ impl Keyring {
         &self.place
     }
 
-    /// Whether the key was there already.
+    /// Whether the key has signed a ledger before: a file that was there, or a token's key whose public key is beside the
+    /// ledger. A new ledger under such a key would be a fork.
+    pub fn has_signed(&self) -> bool {
+        self.has_signed
+    }
+
+    /// Whether the key is there.
     pub fn is_there(&self) -> bool {
         self.current.ready().is_some()
     }

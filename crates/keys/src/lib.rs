@@ -7,6 +7,7 @@
 
 mod age_file;
 mod keyring;
+mod module;
 mod secret;
 mod terminal;
 mod token;

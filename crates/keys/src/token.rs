@@ -4,9 +4,10 @@
 //! their own, and waited for as long as [`CALL_LIMIT`]. A session that was lost is opened again, once for each signature. A
 //! PIN that the token refused is never shown to it again, for a token locks itself after some wrong ones.
 
+use crate::module::Module;
 use crate::secret::Secret;
 use crate::worker::{Silent, Worker};
-use cryptoki::context::{CInitializeArgs, CInitializeFlags, Function, Pkcs11};
+use cryptoki::context::Pkcs11;
 use cryptoki::error::{Error as CallError, RvError};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
@@ -24,9 +25,6 @@ use std::time::Duration;
 /// How long one signature is waited for, its session included. A token signs in a millisecond to a second; a network to
 /// one in a data centre takes some more.
 pub const CALL_LIMIT: Duration = Duration::from_secs(10);
-
-/// A signature, and once more in a new session.
-const ATTEMPTS: usize = 2;
 
 /// Which key of which token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +113,22 @@ pub enum TokenError {
     Thread(#[source] io::Error),
 }
 
+impl TokenError {
+    /// Whether it may be otherwise in a new session.
+    fn may_pass(&self) -> bool {
+        match self {
+            TokenError::Token { .. } | TokenError::Key { .. } | TokenError::Call { .. } => true,
+            TokenError::Module { .. }
+            | TokenError::PublicKey { .. }
+            | TokenError::Pin
+            | TokenError::Replaced { .. }
+            | TokenError::Signature { .. }
+            | TokenError::Silent(_)
+            | TokenError::Thread(_) => false,
+        }
+    }
+}
+
 /// The key in the token, for a [`LogSigner`].
 struct TokenKey {
     worker: Worker<Card>,
@@ -143,7 +157,7 @@ struct Card {
     pin: Secret,
     /// Never shown again then.
     pin_refused: bool,
-    module: Option<Pkcs11>,
+    module: Option<Module>,
     open: Option<Open>,
     /// The key when it was opened first.
     verifier: Option<VerifierKey>,
@@ -161,27 +175,26 @@ fn failed(doing: &'static str) -> impl FnOnce(CallError) -> TokenError {
 }
 
 impl Card {
+    /// Signs; if that fails, once more after everything was opened anew: the token may have been removed and put back, or the
+    /// machine slept.
     fn sign(&mut self, message: &[u8]) -> Result<[u8; SIGNATURE_BYTES], TokenError> {
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let Open { session, private, .. } = self.open()?;
-            // Pure Ed25519, by the curve of the key: no parameter (table 65 of the specification).
-            let mechanism = Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Pure));
-            match session.sign(&mechanism, *private, message) {
-                Ok(signature) => {
-                    let found = signature.len();
-                    return signature.try_into().map_err(|_| TokenError::Signature { found });
-                }
-                Err(source) => {
-                    // The token may have been removed and put back, or the machine slept: its session is gone.
-                    self.open = None;
-                    if attempts == ATTEMPTS {
-                        return Err(TokenError::Call { doing: "sign", source });
-                    }
-                }
+        match self.sign_once(message) {
+            Err(error) if error.may_pass() => {
+                self.open = None;
+                self.module.as_ref().map_or(Ok(()), Module::renew)?;
+                self.sign_once(message)
             }
+            result => result,
         }
+    }
+
+    fn sign_once(&mut self, message: &[u8]) -> Result<[u8; SIGNATURE_BYTES], TokenError> {
+        let Open { session, private, .. } = self.open()?;
+        // Pure Ed25519, by the curve of the key: no parameter (table 65 of the specification).
+        let mechanism = Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Pure));
+        let signature = session.sign(&mechanism, *private, message).map_err(failed("sign"))?;
+        let found = signature.len();
+        signature.try_into().map_err(|_| TokenError::Signature { found })
     }
 
     /// The session, opened if there is none.
@@ -201,8 +214,11 @@ impl Card {
         if self.pin_refused {
             return Err(TokenError::Pin);
         }
-        let module = self.module()?;
-        let slot = self.slot(&module)?;
+        if self.module.is_none() {
+            self.module = Some(Module::load(&self.at.module)?);
+        }
+        let module = self.module.as_ref().expect("it was loaded just now").calls();
+        let slot = self.slot(module)?;
         let session = module.open_ro_session(slot).map_err(failed("open a session"))?;
         match session.login(UserType::User, Some(&self.pin)) {
             Ok(()) => {}
@@ -219,24 +235,8 @@ impl Card {
         Ok(Open { session, private, verifier })
     }
 
-    /// The module, loaded and initialised once.
-    fn module(&mut self) -> Result<Pkcs11, TokenError> {
-        if let Some(module) = &self.module {
-            return Ok(module.clone());
-        }
-        let refused = |source| TokenError::Module { module: self.at.module.clone(), source };
-        let module = Pkcs11::new(&self.at.module).map_err(refused)?;
-        match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
-            // Once for a process, whatever number of keys it has there.
-            Ok(()) | Err(CallError::Pkcs11(RvError::CryptokiAlreadyInitialized, Function::Initialize)) => {}
-            Err(source) => return Err(refused(source)),
-        }
-        self.module = Some(module.clone());
-        Ok(module)
-    }
-
     fn slot(&self, module: &Pkcs11) -> Result<Slot, TokenError> {
-        let slots = module.get_slots_with_initialized_token().map_err(failed("list its slots"))?;
+        let slots = module.get_slots_with_token().map_err(failed("list its slots"))?;
         let (mut found, mut with_label) = (Vec::new(), Vec::new());
         for slot in slots {
             // One that cannot be asked is not the one that is looked for.

@@ -9,6 +9,7 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::str::FromStr;
+use zeroize::Zeroizing;
 
 /// The longest key name. The specification has no limit; names are host names with a path, and 1 KiB bounds an error.
 pub const MAX_KEY_NAME_BYTES: usize = 1024;
@@ -53,7 +54,8 @@ pub struct KeyId(pub [u8; 4]);
 pub struct VerifierKey {
     name: KeyName,
     id: KeyId,
-    key: VerifyingKey,
+    // With its decompressed point it is 192 bytes, and keys stand in errors.
+    key: Box<VerifyingKey>,
 }
 
 /// A key that signs. The seed is overwritten when it is dropped.
@@ -165,7 +167,7 @@ impl fmt::Debug for KeyId {
 impl VerifierKey {
     fn new(name: KeyName, key: VerifyingKey) -> VerifierKey {
         let id = KeyId::of(&name, KeyKind::Note, &key);
-        VerifierKey { name, id, key }
+        VerifierKey { name, id, key: Box::new(key) }
     }
 
     /// The key with this name that these 32 bytes are (RFC 8032): what a token says of the key that it holds.
@@ -204,7 +206,7 @@ impl SignerKey {
     /// Reads `PRIVATE+KEY+name+id+base64`.
     pub fn from_private_text(text: &str) -> Result<SignerKey, ParseKeyError> {
         let (name, id, seed) = split_private_key(text, KeyKind::Note)?;
-        let key = SignerKey::new(name, &seed);
+        let key = SignerKey::new(name, &Zeroizing::new(seed));
         key.verifier.id.check(&key.verifier.name, id)?;
         Ok(key)
     }
@@ -259,14 +261,15 @@ impl FromStr for VerifierKey {
 
 /// `name+id+base64`.
 pub(crate) fn join_key(name: &KeyName, id: KeyId, kind: KeyKind, key: &[u8; 32]) -> String {
-    let mut typed = vec![kind.byte()];
-    typed.extend_from_slice(key);
-    format!("{name}+{id}+{}", STANDARD.encode(typed))
+    // It may be a private key's.
+    let mut typed = Zeroizing::new([kind.byte(); 33]);
+    typed[1..].copy_from_slice(key);
+    format!("{name}+{id}+{}", *Zeroizing::new(STANDARD.encode(*typed)))
 }
 
 /// `PRIVATE+KEY+name+id+base64`, with the secret.
 pub(crate) fn join_private_key(name: &KeyName, id: KeyId, kind: KeyKind, key: &SigningKey) -> String {
-    format!("{PRIVATE_PREFIX}{}", join_key(name, id, kind, key.as_bytes()))
+    format!("{PRIVATE_PREFIX}{}", *Zeroizing::new(join_key(name, id, kind, key.as_bytes())))
 }
 
 /// Splits `name+id+base64` into name, id and the point that the key is.
@@ -293,7 +296,7 @@ fn split_key<'text>(
         let (name, rest) = text.split_once('+')?;
         let (id, encoded) = rest.split_once('+')?;
         // A type and 32 bytes are 33, or 44 characters: other lengths are refused before anything is allocated.
-        let typed = (encoded.len() == 44).then(|| STANDARD.decode(encoded).ok())??;
+        let typed = Zeroizing::new((encoded.len() == 44).then(|| STANDARD.decode(encoded).ok())??);
         let (kind, key) = typed.split_first()?;
         Some((name, id, *kind, key.try_into().ok()?))
     };

@@ -33,7 +33,7 @@ pub enum SignError {
     #[error("the key of {verifier} did not sign")]
     Refused {
         /// The key.
-        verifier: Box<VerifierKey>,
+        verifier: VerifierKey,
         /// Why.
         #[source]
         source: Box<dyn Error + Send + Sync>,
@@ -42,7 +42,7 @@ pub enum SignError {
     #[error("what was signed as {verifier} does not verify with it: another key signed, or the token is broken")]
     DoesNotFit {
         /// The key.
-        verifier: Box<VerifierKey>,
+        verifier: VerifierKey,
     },
 }
 
@@ -66,11 +66,10 @@ impl LogSigner {
             Key::Here(key) => Ok(key.sign(text)),
             Key::Elsewhere { verifier, key } => {
                 let signed = key.sign(text.as_bytes());
-                let signature = signed
-                    .map_err(|source| SignError::Refused { verifier: Box::new(verifier.clone()), source })?
-                    .to_vec();
+                let signature =
+                    signed.map_err(|source| SignError::Refused { verifier: verifier.clone(), source })?.to_vec();
                 if !verifier.verifies(text, &signature) {
-                    return Err(SignError::DoesNotFit { verifier: Box::new(verifier.clone()) });
+                    return Err(SignError::DoesNotFit { verifier: verifier.clone() });
                 }
                 Ok(NoteSignature { name: verifier.name().clone(), id: verifier.id(), signature })
             }

@@ -322,8 +322,11 @@ pub fn read_secret(path: &Path, at_most: usize) -> Result<Option<Zeroizing<Vec<u
     }
 }
 
-/// A file's permission bits and its bytes; `None` if there is no such file.
-fn read_small(path: &Path, at_most: usize) -> Result<Option<(u32, Zeroizing<Vec<u8>>)>, DiskError> {
+/// A file's permission bits and its bytes.
+type SmallFile = (u32, Zeroizing<Vec<u8>>);
+
+/// A file that is not long; `None` if there is no such file.
+fn read_small(path: &Path, at_most: usize) -> Result<Option<SmallFile>, DiskError> {
     let read = || {
         // Not every file ends or answers: only a regular one is opened.
         if !fs::metadata(path)?.is_file() {

@@ -126,7 +126,7 @@ pub enum OpenError {
         dir: PathBuf,
         /// What is wrong.
         #[source]
-        source: RotationError,
+        source: Box<RotationError>,
     },
     /// Another process is at it.
     #[error("another process writes to {}: stop it first; to read, no lock is needed", dir.display())]
@@ -188,7 +188,7 @@ impl Store {
         signers: impl Into<Signers>,
         lock: Option<File>,
     ) -> Result<(Store, Recovered), OpenError> {
-        let rotation = |source| OpenError::Rotation { dir: dir.to_owned(), source };
+        let rotation = |source| OpenError::Rotation { dir: dir.to_owned(), source: Box::new(source) };
         let (signer, rotating) = rotation::choose(&*disk, signers.into()).map_err(rotation)?;
         let head = read_head(&*disk, dir, &signer)?;
         let size = head.edge.size();

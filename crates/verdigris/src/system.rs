@@ -350,7 +350,7 @@ pub fn make_data_folder(data: &Path) -> anyhow::Result<()> {
 fn prepare_ledger(data: &Path, mut keyring: Keyring, retention: Retention) -> anyhow::Result<Opened> {
     make_data_folder(data)?;
     let dir = data.join(LEDGER_DIR);
-    let had_key = keyring.is_there();
+    let had_key = keyring.has_signed();
     let signers = keyring.make(clock::random())?;
     let evidence = Evidence::open(&data.join(EVIDENCE_DIR), retention)?;
     let subjects = Subjects::open(&data.join(SUBJECTS_DIR))?;

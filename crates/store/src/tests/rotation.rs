@@ -1,9 +1,11 @@
 //! A change of the key: followed by whoever has the old one, and completed or undone after a crash at any call.
 
 use super::{entries, signer};
+use crate::disk::Disk as _;
 use crate::sim_disk::{Sim, SimDisk};
 use crate::{AppendError, KeyChange, OpenError, Reader, RotateError, RotationError, Signers, Store};
 use ledger::{Checkpoint, KeyName, LogSigner, Sign, SignerKey, VerifierKey};
+use proptest::prelude::*;
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
@@ -57,7 +59,7 @@ fn rotated(size: u64) -> SimDisk {
 
 fn refusal(result: Result<Store, OpenError>) -> RotationError {
     match result {
-        Err(OpenError::Rotation { source, .. }) => source,
+        Err(OpenError::Rotation { source, .. }) => *source,
         Err(error) => panic!("{error}"),
         Ok(_) => panic!("it should be refused"),
     }
@@ -163,11 +165,8 @@ fn a_ledger_shorter_than_what_both_keys_signed_is_refused() {
     // The log as it was, with the doubly signed checkpoint of later.
     let note = store.checkpoint().to_owned();
     let set_back = SimDisk::new(before, 0);
-    {
-        use crate::disk::Disk as _;
-        set_back.create_dir("rotation").unwrap();
-        set_back.write_synced("rotation/4", note.as_bytes()).unwrap();
-    }
+    set_back.create_dir("rotation").unwrap();
+    set_back.write_synced("rotation/4", note.as_bytes()).unwrap();
     assert!(matches!(reader(&set_back).keys(&verifier(7), change), Err(RotationError::SetBack { .. })));
     let both = both();
     assert!(matches!(open(&set_back, both), Err(OpenError::Checkpoint { .. } | OpenError::Rotation { .. })));
@@ -324,4 +323,23 @@ fn a_rotation_that_a_token_does_not_sign_is_completed_when_it_is_back() {
     token.is_there.store(true, Ordering::Relaxed);
     let store = open(&disk, both()).unwrap();
     assert_eq!((store.size(), store.verifier()), (3, &verifier(8)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn anything_in_the_files_of_a_rotation_is_an_error_at_most(
+        bytes in prop::collection::vec(any::<u8>(), 0..300),
+        index in any::<u64>(),
+        name in prop_oneof![Just("next".to_owned()), Just("0".to_owned()), Just("1".to_owned()), any::<u64>().prop_map(|it| it.to_string())],
+    ) {
+        let disk = rotated(3);
+        let intent = format!("{index}\n{}\n{}\n", verifier(7), verifier(8)).into_bytes();
+        for content in [bytes, intent] {
+            disk.write_synced(&format!("rotation/{name}"), &content).unwrap();
+            drop(reader(&disk).keys(&verifier(7), change));
+            drop(open(&disk, both()));
+        }
+    }
 }

@@ -128,3 +128,60 @@ fn evidence_is_kept_for_a_month_and_up_to_a_gibibyte_unless_something_else_is_sa
         check(&format!("{serving}\nevidence: {{ {evidence} }}"), expect);
     }
 }
+
+/// Where the keys are, in words, with the folder as FOLDER; or what is said instead.
+fn keys_of(ledger: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("verdigris.yaml");
+    std::fs::write(&path, format!("serving: {{otlp: {{grpc: 'http://127.0.0.1:1'}}}}\nledger: {ledger}\n")).unwrap();
+    let said = match Config::read(&path) {
+        Ok(Config { key, next_key: None, .. }) => key.to_string(),
+        Ok(Config { key, next_key: Some(next), .. }) => format!("{key}; then {next}"),
+        Err(error) => error.to_string(),
+    };
+    said.replace(&folder.path().display().to_string(), "FOLDER")
+}
+
+#[test]
+fn the_signing_key_is_in_a_file_or_in_a_token() {
+    let token =
+        |pin: &str| format!("{{ pkcs11: {{ module: /usr/lib/hsm.so, token: verdigris, key: k1, pin: {pin} }} }}");
+    for (ledger, place) in [
+        ("{}".to_owned(), "FOLDER/verdigris-data/ledger.key"),
+        ("{ key: { file: keys/a } }".to_owned(), "FOLDER/keys/a"),
+        (
+            "{ key: { passphrase: prompt } }".to_owned(),
+            "FOLDER/verdigris-data/ledger.key, encrypted, with its passphrase from the terminal",
+        ),
+        (
+            "{ key: { file: a, passphrase: { file: b } } }".to_owned(),
+            "FOLDER/a, encrypted, with its passphrase from the file FOLDER/b",
+        ),
+        (
+            format!("{{ key: {}, nextKey: {{ file: b }} }}", token("{ env: PIN }")),
+            "key \"k1\" of the token \"verdigris\" (/usr/lib/hsm.so), with its PIN from the environment variable PIN; then \
+             FOLDER/b",
+        ),
+    ] {
+        assert_eq!(keys_of(&ledger), place, "{ledger}");
+    }
+}
+
+#[test]
+fn a_key_in_no_place_or_in_two_is_refused() {
+    let token = "pkcs11: { module: m.so, token: t, key: k, pin: prompt }";
+    for (ledger, words) in [
+        (format!("{{ key: {{ file: a, {token} }} }}"), "ledger.key: found pkcs11 beside file or passphrase"),
+        (format!("{{ key: {{ passphrase: prompt, {token} }} }}"), "ledger.key: found pkcs11 beside file or passphrase"),
+        ("{ nextKey: {} }".to_owned(), "ledger.nextKey: expected file or pkcs11"),
+        ("{ nextKey: { passphrase: prompt } }".to_owned(), "ledger.nextKey: expected file or pkcs11"),
+        ("{ key: { file: a }, nextKey: { file: a } }".to_owned(), "ledger.nextKey: it is ledger.key too"),
+        ("{ key: { pkcs11: { module: m, token: ' ', key: k, pin: prompt } } }".to_owned(), "expected the labels"),
+        ("{ key: { pkcs11: { module: m, token: t, key: k } } }".to_owned(), "pin"),
+        ("{ key: { passphrase: secret } }".to_owned(), "line 2"),
+        ("{ key: { passphrase: { text: secret } } }".to_owned(), "line 2"),
+    ] {
+        let said = keys_of(&ledger);
+        assert!(said.contains(words), "{said}\ndoes not say\n{words}");
+    }
+}

@@ -91,7 +91,7 @@ pub(super) fn run(command: &Key, format: Format) -> Result<Exit, Failed> {
     match format {
         Format::Json => say(format_args!("{}", json!({ "verifierKey": key.to_string(), "place": place }))),
         Format::Text => {
-            say(format_args!("the private key is in {place}"));
+            say(format_args!("the private key: {place}"));
             say(format_args!("  verify it  {key}"));
         }
     }

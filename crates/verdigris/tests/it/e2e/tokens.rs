@@ -3,14 +3,19 @@
 use crate::process::{Process, Ran, root, verdigris};
 use crate::server::{Config, Server, announced};
 use crate::wait::{eventually, seconds};
-use rcgen::{KeyPair, PKCS_ED25519};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use std::fs::{self, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const PIN: &str = "4711";
+
+/// What is before the seed of an Ed25519 key in PKCS#8: a sequence of version, algorithm (1.3.101.112) and key.
+const ED25519_PKCS8: [u8; 16] = [0x30, 46, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 34, 4, 32];
 
 /// A file of Debian's packages: where e2e-setup says, where it unpacked them, or where they are installed.
 fn installed(place: &str) -> PathBuf {
@@ -24,12 +29,25 @@ fn installed(place: &str) -> PathBuf {
     })
 }
 
-/// Runs a command on a terminal of its own, on which somebody types.
-fn typed(lines: &str, command: &str) -> Ran {
+/// Runs a command on a terminal of its own. Each line is typed once what it answers was asked, for before that the terminal
+/// itself shows what is typed.
+fn typed(lines: &[(&str, &str)], command: &str) -> Ran {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let keyboard = folder.path().join("keyboard");
+    let made = Command::new("mkfifo").arg(&keyboard).status();
+    assert!(made.is_ok_and(|status| status.success()), "a pipe in a new folder");
     let mut shell = Command::new("sh");
-    shell.args(["-c", r#"printf '%s' "$TYPED" | script -qec "$COMMAND" /dev/null"#]);
-    shell.env("TYPED", lines).env("COMMAND", command);
-    Process::start(command, &mut shell).wait(seconds(60))
+    shell.args(["-c", r#"exec script -qec "$COMMAND" /dev/null < "$KEYBOARD""#]);
+    shell.env("COMMAND", command).env("KEYBOARD", &keyboard);
+    let process = Process::start(command, &mut shell);
+    let mut keyboard = OpenOptions::new().write(true).open(&keyboard).expect("somebody reads it");
+    let mut seen = 0;
+    for (question, line) in lines {
+        let asked = || process.stdout()[seen..].find(question).map(|at| seen + at + question.len());
+        seen = eventually(&format!("the question {question:?}"), seconds(60), asked);
+        keyboard.write_all(line.as_bytes()).expect("it is read");
+    }
+    process.wait(seconds(60))
 }
 
 fn write_secret(path: &Path, text: &str) {
@@ -47,24 +65,29 @@ fn age_opens_what_verdigris_encrypts_and_the_other_way_around() {
     let key = fs::read_to_string(path("data/ledger.key")).expect("text");
     // Typed twice, for nobody sees it; the second time with a letter too many, and one back.
     let command = format!("{verdigris} ledger key encrypt --file {}", path("data/ledger.key"));
-    let ran = typed("correct horse\ncorrect horses\x7f\n", &command).expect(0);
+    let lines = [("data/ledger.key: ", "correct horse\n"), ("again: ", "correct horses\x7f\n")];
+    let ran = typed(&lines, &command).expect(0);
     assert!(ran.stdout.contains("passphrase of ") && !ran.stdout.contains("correct horse"), "{}", ran.stdout);
-    typed("correct horse\n", &format!("{age} -d -o {} {}", path("plain"), path("data/ledger.key"))).expect(0);
+    typed(
+        &[("passphrase: ", "correct horse\n")],
+        &format!("{age} -d -o {} {}", path("plain"), path("data/ledger.key")),
+    )
+    .expect(0);
     assert_eq!(fs::read_to_string(path("plain")).expect("text"), key);
     // As bytes, without armor.
     fs::remove_file(path("data/ledger.key")).expect("it is ours");
     let command = format!("{age} -p -o {} {}", path("data/ledger.key"), path("plain"));
-    typed("battery staple\nbattery staple\n", &command).expect(0);
+    typed(&[("passphrase", "battery staple\n"), ("onfirm passphrase: ", "battery staple\n")], &command).expect(0);
     fs::set_permissions(path("data/ledger.key"), Permissions::from_mode(0o600)).expect("it is ours");
     let config =
         Config { more: "ledger: { key: { passphrase: prompt } }\n".to_owned(), ..Config::of("http://127.0.0.1:9") };
     let config = config.write(folder.path()).display().to_string();
     let show = format!("{verdigris} ledger key show --config {config}");
     let public = fs::read_to_string(path("data/ledger.key.pub")).expect("text");
-    assert!(typed("battery staple\n", &show).expect(0).stdout.contains(public.trim_end()));
-    assert!(typed("battery horse\n", &show).expect(1).stdout.contains("the passphrase is wrong"));
+    assert!(typed(&[("ledger.key: ", "battery staple\n")], &show).expect(0).stdout.contains(public.trim_end()));
+    assert!(typed(&[("ledger.key: ", "battery horse\n")], &show).expect(1).stdout.contains("the passphrase is wrong"));
     // Control-C is an answer too, and the terminal shows again afterwards what is typed.
-    let ran = typed("batt\x03", &format!("{show}; stty")).expect(0);
+    let ran = typed(&[("ledger.key: ", "batt\x03")], &format!("{show}; stty")).expect(0);
     assert!(ran.stdout.contains("cancelled") && !ran.stdout.contains("-echo"), "{}", ran.stdout);
 }
 
@@ -101,9 +124,11 @@ impl SoftHsm {
 
     /// Puts an Ed25519 key into the token.
     fn add_key(&self, label: &str, id: &str) {
-        let key = KeyPair::generate_for(&PKCS_ED25519).expect("a key");
+        // PKCS#8 (RFC 5958, version 1) with 32 bytes of seed (RFC 8410).
+        let key = [&ED25519_PKCS8[..], id.repeat(16).as_bytes()].concat();
         let path = self.folder.path().join("key.pem");
-        write_secret(&path, &key.serialize_pem());
+        let pem = STANDARD.encode(key);
+        write_secret(&path, &format!("-----BEGIN PRIVATE KEY-----\n{pem}\n-----END PRIVATE KEY-----\n"));
         let path = path.display().to_string();
         self.util(&["--import", &path, "--token", "ledger", "--label", label, "--id", id, "--pin", PIN]);
     }
@@ -189,7 +214,8 @@ fn what_the_token_does_not_have_is_told() {
         (token(hsm.yaml("first", "pin").replace("libsofthsm2", "lib")), "cannot be used as a PKCS#11 module"),
     ] {
         let refused = hsm.serve(folder.path(), &ledger).err().unwrap_or_else(|| panic!("{ledger} is served"));
-        assert!(refused.code == 1 && refused.stderr.contains(words), "{}\ndoes not say\n{words}", refused.stderr);
+        let said = refused.stderr.replace('\\', "");
+        assert!(refused.code == 1 && said.contains(words), "{said}\ndoes not say\n{words}");
         assert!(!refused.stderr.contains("1234"), "{}", refused.stderr);
         // Nothing was begun that a right configuration would stumble over.
         assert!(!folder.path().join("data/ledger/checkpoint").exists());
@@ -204,8 +230,10 @@ fn without_its_token_nothing_is_decided_until_it_is_back() {
     let plan = folder.path().join("plan.yaml");
     let environment = |port: u16| format!("{{ version: \"{port}\", otlp: {{ grpc: \"http://127.0.0.1:{port}\" }} }}");
     let text = format!(
-        "apiVersion: verdigris.dev/v1alpha1\nkind: Rollout\nmetadata: {{ name: tokens, reason: a test }}\nspec:\n  subject: pipeline\n  \
-         environments:\n    blue: {}\n    green: {}\n  strategy: {{ steps: [{{ pause: {{}} }}] }}\n",
+        "apiVersion: verdigris.dev/v1alpha1\nkind: Rollout\nmetadata: {{ name: tokens, reason: a test }}\nspec:\n  \
+         subject: pipeline\n  environments: {{ blue: {}, green: {} }}\n  \
+         strategy: {{ steps: [{{ pause: {{}} }}, {{ setWeight: 100% }}, {{ bake: {{ for: 20s }} }}] }}\n  \
+         guards: {{ spanLoss: {{ atMost: 1% }} }}\n",
         environment(9),
         environment(10)
     );
