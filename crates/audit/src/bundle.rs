@@ -1,7 +1,7 @@
 //! What a bundle holds.
 
-use ledger::{Hash, LogProof, Note};
-use rollout::RolloutId;
+use ledger::{Hash, LogProof, Note, WitnessKey};
+use rollout::{Record, RolloutId};
 use std::collections::BTreeMap;
 
 /// A rollout's part of a ledger.
@@ -9,8 +9,11 @@ use std::collections::BTreeMap;
 pub struct Bundle {
     /// Of which rollout.
     pub rollout: RolloutId,
-    /// The signed note (C2SP tlog-checkpoint) that all proofs lead to.
+    /// The signed note (C2SP tlog-checkpoint) that all proofs lead to: the log's signature, and behind it one of each witness.
     pub checkpoint: Note,
+    /// The keys of those who cosigned it, in the order of their signatures. With them every byte of the checkpoint is checked;
+    /// whose keys they are is for whoever knows them by another way.
+    pub witnesses: Vec<WitnessKey>,
     /// Its entries, and the server's own among them, by their index.
     pub entries: BTreeMap<u64, Entry>,
     /// Blobs that the records name, by the 64 hexadecimal digits of their SHA-256.
@@ -51,6 +54,15 @@ impl Entry {
 }
 
 impl Bundle {
+    /// The records that are shown, as far as they are records.
+    pub(crate) fn shown(&self) -> Vec<(u64, Record)> {
+        let shown = self.entries.iter().filter_map(|(index, entry)| match &entry.content {
+            EntryContent::Shown(bytes) => Some((*index, serde_json::from_slice(bytes).ok()?)),
+            EntryContent::Hidden(_) => None,
+        });
+        shown.collect()
+    }
+
     /// The proof that an entry is in the ledger, as anybody can check it (C2SP tlog-proof).
     pub(crate) fn proof_of(&self, index: u64, entry: &Entry) -> LogProof {
         LogProof { index, extra: None, hashes: entry.proof.clone(), checkpoint: self.checkpoint.clone() }

@@ -5,6 +5,7 @@
 //! of it is not proved by itself is written again from what is, and compared. So no byte of a bundle can be changed unseen.
 
 mod bundle;
+mod derived;
 mod files;
 mod replay;
 mod report;
@@ -14,7 +15,7 @@ pub use bundle::{Bundle, Entry, EntryContent};
 pub use files::{MAX_BUNDLE_BYTES, ReadBundleError};
 pub use replay::{ReplayBundleError, Replayed};
 pub use report::Words;
-pub use verify::{Sequence, Verified, VerifyBundleError, is_measurement, named_by};
+pub use verify::{CosignedBy, Sequence, Verified, VerifyBundleError, is_measurement, named_by};
 
 #[cfg(test)]
 mod tests;

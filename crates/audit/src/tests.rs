@@ -3,7 +3,7 @@
 mod tampered;
 
 use crate::{Bundle, Entry, EntryContent, ReplayBundleError, Sequence, VerifyBundleError, Words, is_measurement};
-use ledger::{Checkpoint, Hash, KeyName, SignerKey};
+use ledger::{Checkpoint, CosignerKey, Hash, KeyName, SignerKey};
 use model::{Check, Environment, Observation, RouteKey, UnixMillis};
 use rollout::plan::{GateName, parse};
 use rollout::{
@@ -36,6 +36,7 @@ spec:
 /// A ledger with a rollout between records of the server.
 struct Ledger {
     key: SignerKey,
+    witnesses: Vec<CosignerKey>,
     now: UnixMillis,
     records: Vec<Record>,
     evidence: BTreeMap<String, Vec<u8>>,
@@ -52,8 +53,15 @@ fn encoded(record: &Record) -> Vec<u8> {
 impl Ledger {
     /// Green loses a span in every second trace, and is rolled back.
     fn of_a_rollback() -> Ledger {
-        let mut ledger =
-            Ledger { key: key(1), now: UnixMillis(1_700_000_000_000), records: Vec::new(), evidence: BTreeMap::new() };
+        let witness =
+            |seed| CosignerKey::new(KeyName::new(&format!("example.com/witness-{seed}")).unwrap(), &[seed; 32]);
+        let mut ledger = Ledger {
+            key: key(1),
+            witnesses: vec![witness(11), witness(12)],
+            now: UnixMillis(1_700_000_000_000),
+            records: Vec::new(),
+            evidence: BTreeMap::new(),
+        };
         ledger.note(None, 7, Body::ServerStarted { version: "1".into() });
         let plan = parse(PLAN).unwrap();
         let begun = Start {
@@ -115,13 +123,16 @@ impl Ledger {
         let first = indexed().find(of_rollout).unwrap().0;
         let last = indexed().rfind(of_rollout).unwrap().0;
         let checkpoint = Checkpoint::new(self.key.verifier().name(), leaves.len() as u64, root(&leaves));
+        let signed = checkpoint.sign(&self.key);
+        let cosigned = self.witnesses.iter().zip(50..).map(|(witness, at_s)| witness.cosign(signed.text(), at_s));
         let entry = |index: usize| {
             let content = EntryContent::Shown(encoded(&self.records[index]));
             (index as u64, Entry { content, proof: proof(&leaves, index) })
         };
         Bundle {
             rollout: RolloutId("demo.1".into()),
-            checkpoint: checkpoint.sign(&self.key),
+            checkpoint: signed.with_signatures(cosigned).unwrap(),
+            witnesses: self.witnesses.iter().map(|witness| witness.verifier().clone()).collect(),
             entries: (first..=last).map(entry).collect(),
             evidence: self.evidence.clone(),
         }
@@ -177,6 +188,9 @@ fn a_bundle_is_checked_and_replayed_by_the_key_alone() {
     assert_eq!(bytes, ledger.bundle().to_bytes(), "the same bundle has the same bytes");
     let (bundle, verified) = Bundle::verify(&bytes, ledger.key.verifier()).unwrap();
     assert_eq!(bundle, ledger.bundle());
+    let cosigned: Vec<_> = verified.cosigned.iter().map(|it| (it.witness.clone(), it.at_s)).collect();
+    let expected: Vec<_> = ledger.witnesses.iter().map(|it| it.verifier().clone()).zip(50..).collect();
+    assert_eq!(cosigned, expected);
     let shown = ledger.records.len() as u64 - 3;
     assert_eq!(verified.sequence, Sequence { shown, hidden: 0, of_server: 1 });
     assert_eq!(verified.missing_evidence, Vec::<String>::new());

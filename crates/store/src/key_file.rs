@@ -65,7 +65,17 @@ pub fn load_or_create_signing_key(path: &Path, origin: &KeyName, seed: [u8; 32])
     load_or_create(path, origin, seed)
 }
 
-/// The same for a witness' key, under the witness' name.
+/// Reads the log's signing key from `path`; `None` if there is no such file. Nothing is written.
+///
+/// # Errors
+/// A file that others may read or write, that is malformed, or that holds the key of another origin.
+pub fn load_signing_key(path: &Path, origin: &KeyName) -> Result<Option<SignerKey>, KeyFileError> {
+    let Some(key) = load::<SignerKey>(path)? else { return Ok(None) };
+    check_origin(path, &key, origin)?;
+    Ok(Some(key))
+}
+
+/// [`load_or_create_signing_key`] for a witness' key, under the witness' name.
 pub fn load_or_create_cosigner_key(path: &Path, name: &KeyName, seed: [u8; 32]) -> Result<CosignerKey, KeyFileError> {
     load_or_create(path, name, seed)
 }
@@ -141,11 +151,7 @@ fn load_or_create<K: PrivateKey>(path: &Path, origin: &KeyName, seed: [u8; 32]) 
             }
         }
     };
-    let found = key.name();
-    if found != origin {
-        let (found, expected) = (found.clone(), origin.clone());
-        return Err(KeyFileError::OtherOrigin { path: path.to_owned(), found, expected });
-    }
+    check_origin(path, &key, origin)?;
     let public_path = with_suffix(path, ".pub");
     let public_text = format!("{}\n", key.public_text());
     if !publish(&public_path, 0o644, &public_text)? {
@@ -155,6 +161,15 @@ fn load_or_create<K: PrivateKey>(path: &Path, origin: &KeyName, seed: [u8; 32]) 
         }
     }
     Ok(key)
+}
+
+fn check_origin(path: &Path, key: &impl PrivateKey, origin: &KeyName) -> Result<(), KeyFileError> {
+    let found = key.name();
+    if found == origin {
+        return Ok(());
+    }
+    let (found, expected) = (found.clone(), origin.clone());
+    Err(KeyFileError::OtherOrigin { path: path.to_owned(), found, expected })
 }
 
 fn load<K: PrivateKey>(path: &Path) -> Result<Option<K>, KeyFileError> {

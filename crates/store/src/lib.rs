@@ -40,11 +40,11 @@ mod sim_disk;
 mod tests;
 
 pub use append::{AppendError, Store};
-pub use cosignatures::{CosignatureError, Cosignatures, CosignedHead};
+pub use cosignatures::{CosignatureError, Cosignatures, CosignedHead, CosignedNote};
 pub use disk::DiskError;
 pub use entries::{Entries, ProofError, ReadError};
 pub use evidence::{Evidence, EvidenceError, MAX_BLOBS, MAX_EVIDENCE_BYTES, Retention, Surplus, evidence_digest};
-pub use key_file::{KeyFileError, load_or_create_cosigner_key, load_or_create_signing_key};
+pub use key_file::{KeyFileError, load_or_create_cosigner_key, load_or_create_signing_key, load_signing_key};
 pub use open::{CreateError, OpenError, Recovered};
 pub use reader::{OpenReaderError, ReadCheckpointError, Reader, Report, VerifyError};
 pub use wal::MAX_BATCH_BYTES;

@@ -101,15 +101,73 @@ fn evidence_cannot_be_changed_or_added() {
 }
 
 #[test]
-fn a_checkpoint_that_others_signed_as_well_is_refused_without_their_keys() {
+fn every_signature_of_the_checkpoint_is_of_a_key_that_is_named() {
     let ledger = Ledger::of_a_rollback();
-    let mut bundle = ledger.bundle();
+    let whole = ledger.bundle();
+    let all = ["verdigris.example/ledger", "example.com/witness-11", "example.com/witness-12"];
+    let log = all[0];
+    let names = |count: usize| all[..=count].join(", ");
+    let check = |change: &dyn Fn(&mut Bundle), expected: String| {
+        let mut bundle = whole.clone();
+        change(&mut bundle);
+        assert_eq!(refused(&bundle, &ledger.key), expected);
+    };
+    // One more than there are keys, and keys without a signature.
     let other = SignerKey::new(KeyName::new("other.example").unwrap(), &[9; 32]);
-    let cosigned = other.sign(bundle.checkpoint.text());
-    bundle.checkpoint = bundle.checkpoint.with_signatures([cosigned]).unwrap();
-    let expected = "the checkpoint has the signatures of verdigris.example/ledger, other.example, expected one of the \
-                    ledger's key alone";
-    assert_eq!(refused(&bundle, &ledger.key), expected);
+    let stranger = other.sign(whole.checkpoint.text());
+    let more = whole.checkpoint.with_signatures([stranger]).unwrap();
+    let found = format!("the checkpoint has the signatures of {}, other.example, expected {}", names(2), names(2));
+    check(&|bundle| bundle.checkpoint = more.clone(), found);
+    let expected = format!("the checkpoint has the signatures of {}, expected {}", names(2), names(1));
+    check(&|bundle| drop(bundle.witnesses.pop()), expected.clone());
+    let none = whole.checkpoint.signed_only_by(ledger.key.verifier());
+    let without = format!("the checkpoint has the signatures of {log}, expected {}", names(2));
+    check(&|bundle| bundle.checkpoint = none.clone(), without);
+    // In another order.
+    let exchanged = format!(
+        "the checkpoint has the signatures of {}, expected {log}, example.com/witness-12, example.com/witness-11",
+        names(2)
+    );
+    check(&|bundle| bundle.witnesses.reverse(), exchanged);
+    // A cosignature of another checkpoint.
+    let borrowed = ledger.witnesses.iter().map(|witness| witness.cosign("another\n1\n", 50));
+    let borrowed = none.with_signatures(borrowed).unwrap();
+    let unfit = "the cosignature of example.com/witness-11 does not fit the checkpoint: it, or the key in `witnesses`, was \
+                 altered";
+    check(&|bundle| bundle.checkpoint = borrowed.clone(), unfit.to_owned());
+}
+
+#[test]
+fn the_plan_is_the_one_that_approvals_name() {
+    let mut ledger = Ledger::of_a_rollback();
+    let found = parse(PLAN).unwrap().digest();
+    for record in &mut ledger.records {
+        if let Body::Started(start) = &mut record.body {
+            start.plan_digest = "sha256:0".to_owned();
+        }
+    }
+    let expected = format!("entry 1 has a plan with the digest {found}, and states sha256:0");
+    assert_eq!(refused(&ledger.bundle(), &ledger.key), expected);
+}
+
+/// What is derived is not believed: it is what follows, or the bundle does not hold, and the file is named.
+#[test]
+fn what_follows_from_the_records_is_written_again_and_compared() {
+    let ledger = Ledger::of_a_rollback();
+    let bytes = ledger.bundle().to_bytes();
+    for (path, text) in [("bundle.json", "\"entries\""), ("plan.json", "\"a test\"")] {
+        let is_here = |from: &usize| bytes[..*from].windows(path.len()).any(|window| window == path.as_bytes());
+        let mut places = bytes.windows(text.len()).enumerate().filter(|(_, window)| *window == text.as_bytes());
+        let at = places.find(|(at, _)| is_here(at)).unwrap().0 + 2;
+        let mut changed = bytes.clone();
+        changed[at] = b'A';
+        let error = Bundle::verify(&changed, ledger.key.verifier()).unwrap_err().to_string();
+        let expected = match path {
+            "bundle.json" => "bundle.json: found unknown field `eAtries`".to_owned(),
+            path => format!("byte {at}, of {path}, is not what follows from the records"),
+        };
+        assert!(error.starts_with(&expected), "{error}");
+    }
 }
 
 #[test]

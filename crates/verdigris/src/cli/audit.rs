@@ -49,4 +49,10 @@ pub struct BundleAt {
     /// The ledger's verifier key (`name+id+base64`), or a file that holds it, had by another way than the bundle.
     #[arg(long, value_name = "KEY")]
     pub key: String,
+    /// The verifier key of a witness, or a file that holds it; can be given several times.
+    #[arg(long, value_name = "KEY")]
+    pub witness: Vec<String>,
+    /// So many of these witnesses must have cosigned the bundle's checkpoint.
+    #[arg(long, value_name = "N", requires = "witness", value_parser = clap::value_parser!(u8).range(1..=15))]
+    pub quorum: Option<u8>,
 }

@@ -1,6 +1,6 @@
 //! `verdigris ledger …`: reads a ledger's folder, and needs nothing else.
 
-mod witnessed;
+pub(super) mod witnessed;
 
 use crate::cli::{Format, Ledger, LedgerAt};
 use crate::commands::evidence::Deletions;

@@ -2,6 +2,7 @@
 
 use crate::process::run;
 use crate::stage::Stage;
+use ledger::{CosignerKey, KeyName, VerifierKey};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -52,6 +53,44 @@ fn a_bundle_is_exported_checked_replayed_and_reported() {
     // Some records alone: still proved, and no decision can be made again.
     let decisions = audited.export("decisions.tar", &["--decisions", "--without-evidence"]);
     audit("verify", &decisions).expect(0);
+}
+
+/// What witnesses kept beside the ledger cosigned goes with the bundle; whose keys these are is for whoever checks it.
+#[test]
+fn a_bundle_has_the_cosignatures_of_its_checkpoint() {
+    let audited = Audited::new();
+    let dir = audited.stage.server.ledger();
+    let log: VerifierKey = audited.stage.server.verifier_key().parse().unwrap();
+    let (_, newest) = store::Reader::open(&dir).unwrap().signed_checkpoint(&log).unwrap();
+    let kept = store::Cosignatures::open(&dir).unwrap();
+    let witness = |seed| CosignerKey::new(KeyName::new(&format!("example.com/witness-{seed}")).unwrap(), &[seed; 32]);
+    let (one, other, absent) = (witness(1), witness(2), witness(3));
+    for cosigner in [&one, &other] {
+        let cosigned = newest.with_signatures([cosigner.cosign(newest.text(), 1_796_017_997)]).unwrap();
+        kept.keep(cosigner.verifier(), &cosigned).unwrap();
+    }
+    let bundle = audited.export("demo.tar", &[]);
+    let [one, absent] = [&one, &absent].map(|witness| witness.verifier().to_string());
+    let verify = |more: &[&str]| run(&[&["audit", "verify", &bundle, "--key", &audited.key], more].concat());
+    let told = verify(&["--witness", &one, "--witness", &absent, "--quorum", "1"]).expect(0).stdout;
+    for part in [
+        "witness    example.com/witness-1 cosigned the checkpoint at 2026-11-30T",
+        "witness    example.com/witness-3 cosigned nothing of it",
+        "by a key that says that it is example.com/witness-2; to know whose it is, name it with --witness",
+        "quorum     1 witness(es) cosigned the checkpoint",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+    let two = ["--witness", &one, "--witness", &absent, "--quorum", "2"];
+    verify(&two).expect(5).says(&["1 of the witnesses cosigned the bundle's checkpoint, expected 2"]);
+    verify(&["--witness", &one, "--quorum", "2"]).expect(2);
+    // Without keys of witnesses every byte is checked all the same.
+    let mut bytes = fs::read(&bundle).unwrap();
+    let name = b"example.com/witness-2 ";
+    let at = bytes.windows(name.len()).position(|window| window == name).unwrap() + 40;
+    bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+    fs::write(&bundle, &bytes).unwrap();
+    verify(&[]).expect(5);
 }
 
 #[test]
