@@ -1,6 +1,7 @@
 //! What a bundle holds.
 
-use ledger::{Hash, LogProof, Note, WitnessKey};
+use crate::statement::{PAYLOAD_TYPE, statements};
+use ledger::{Envelope, Hash, LogProof, Note, SignerKey, WitnessKey};
 use rollout::{Record, RolloutId};
 use std::collections::BTreeMap;
 
@@ -18,6 +19,9 @@ pub struct Bundle {
     pub entries: BTreeMap<u64, Entry>,
     /// Blobs that the records name, by the 64 hexadecimal digits of their SHA-256.
     pub evidence: BTreeMap<String, Vec<u8>>,
+    /// What the log's key states of some of the records, by their index: DSSE envelopes of in-toto statements. All that the
+    /// records lead to, or none, where the private key was not at hand.
+    pub statements: BTreeMap<u64, Envelope>,
 }
 
 /// One entry of the ledger.
@@ -61,6 +65,13 @@ impl Bundle {
             EntryContent::Hidden(_) => None,
         });
         shown.collect()
+    }
+
+    /// States what the records lead to, in the log's name: which log that is, the checkpoint says.
+    pub fn sign_statements(&mut self, key: &SignerKey) {
+        let stated = statements(self, key.verifier().name().as_str(), &self.shown());
+        let sign = |(index, statement)| (index, Envelope::sign(PAYLOAD_TYPE, statement, key));
+        self.statements = stated.into_iter().map(sign).collect();
     }
 
     /// The proof that an entry is in the ledger, as anybody can check it (C2SP tlog-proof).

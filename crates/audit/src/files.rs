@@ -6,10 +6,12 @@
 //! | `bundle.json` | the format, and of what it is: derived from the rest |
 //! | `checkpoint` | the signed note (C2SP tlog-checkpoint), with the cosignatures of witnesses |
 //! | `evidence/SHA256` | a blob, called by its digest |
+//! | `oscal-assessment-results.json` | the evidence for tools that collect it: derived |
 //! | `plan.json` | the plan as canonical JSON: derived from the record that started the rollout |
 //! | `proofs/INDEX.tlog-proof` | that the entry is in the ledger (C2SP tlog-proof) |
 //! | `records/INDEX.hash` | an entry that is not shown: its leaf hash in base64 |
 //! | `records/INDEX.json` | an entry: a record as canonical JSON |
+//! | `statements/INDEX.dsse.json` | what the log's key states of an entry: an in-toto statement in a DSSE envelope |
 //! | `witnesses` | the keys of those who cosigned the checkpoint, a line each; absent if nobody did |
 //!
 //! Indexes have ten digits, so that paths sort as entries do. What is derived is written again, and compared; nobody reads it
@@ -18,8 +20,8 @@
 use crate::bundle::{Bundle, Entry, EntryContent};
 use crate::derived::{self, is_derived};
 use ledger::{
-    Hash, LogProof, MAX_ENTRY_BYTES, MAX_LOG_PROOF_BYTES, MAX_NOTE_BYTES, MAX_SIGNATURES, Note, ParseKeyError,
-    ParseNoteError, WitnessKey,
+    Envelope, Hash, LogProof, MAX_ENTRY_BYTES, MAX_ENVELOPE_BYTES, MAX_LOG_PROOF_BYTES, MAX_NOTE_BYTES, MAX_SIGNATURES,
+    Note, ParseEnvelopeError, ParseKeyError, ParseNoteError, WitnessKey,
 };
 use rollout::RolloutId;
 use serde::{Deserialize, Serialize};
@@ -51,6 +53,7 @@ struct Manifest {
     entries: u64,
     hidden: u64,
     evidence: u64,
+    statements: u64,
     witnesses: u64,
 }
 
@@ -110,6 +113,9 @@ impl Bundle {
             let proof = self.proof_of(*index, entry).to_string();
             files.insert(format!("proofs/{index:010}.tlog-proof"), proof.into_bytes());
         }
+        for (index, envelope) in &self.statements {
+            files.insert(format!("statements/{index:010}.dsse.json"), envelope.to_string().into_bytes());
+        }
         files.extend(derived::files(self, &self.shown()));
         files
     }
@@ -133,6 +139,7 @@ impl Bundle {
             entries: self.entries.len() as u64,
             hidden: hidden as u64,
             evidence: self.evidence.len() as u64,
+            statements: self.statements.len() as u64,
             witnesses: self.witnesses.len() as u64,
         };
         serde_json_canonicalizer::to_vec(&manifest).expect("text keys and whole numbers are JSON")
@@ -177,8 +184,8 @@ impl Bundle {
             .parse()
             .map_err(|error: ParseNoteError| refused(CHECKPOINT, &error.to_string(), "a signed note"))?;
         let witnesses = files.remove(WITNESSES).map(witnesses).transpose()?.unwrap_or_default();
-        let (entries, evidence) = (BTreeMap::new(), BTreeMap::new());
-        let mut bundle = Bundle { rollout: manifest.rollout, checkpoint, witnesses, entries, evidence };
+        let (entries, evidence, statements) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut bundle = Bundle { rollout: manifest.rollout, checkpoint, witnesses, entries, evidence, statements };
         let mut proofs = BTreeMap::new();
         let mut contents = BTreeMap::new();
         for (path, content) in files {
@@ -200,6 +207,11 @@ impl Bundle {
                 if contents.insert(index, EntryContent::Hidden(leaf)).is_some() {
                     return Err(refused(&path, "an entry that is shown too", "each entry once"));
                 }
+            } else if let Some(index) = index_of(&path, "statements/", ".dsse.json") {
+                let envelope = text(&path, content)?.parse::<Envelope>();
+                let envelope = envelope
+                    .map_err(|error: ParseEnvelopeError| refused(&path, &error.to_string(), "a DSSE envelope"))?;
+                bundle.statements.insert(index, envelope);
             } else if is_derived(&path) {
                 // What belongs there is known, and compared when the whole is written again.
             } else {
@@ -246,6 +258,7 @@ fn longest(path: &str) -> usize {
         Some("evidence") => MAX_BLOB_BYTES,
         Some("proofs") => MAX_LOG_PROOF_BYTES,
         Some("records") => MAX_ENTRY_BYTES,
+        Some("statements") => MAX_ENVELOPE_BYTES,
         Some(CHECKPOINT) => MAX_NOTE_BYTES,
         Some(WITNESSES) => MAX_WITNESSES_BYTES,
         Some(_) if is_derived(path) => derived::MAX_DERIVED_BYTES,

@@ -1,9 +1,11 @@
 //! Bundles of a small rollout: written, checked, replayed, and tampered with.
 
+mod assessed;
+mod stated;
 mod tampered;
 
 use crate::{Bundle, Entry, EntryContent, ReplayBundleError, Sequence, VerifyBundleError, Words, is_measurement};
-use ledger::{Checkpoint, CosignerKey, Hash, KeyName, SignerKey};
+use ledger::{Checkpoint, CosignerKey, Envelope, Hash, KeyName, SignerKey};
 use model::{Check, Environment, Observation, RouteKey, UnixMillis};
 use rollout::plan::{GateName, parse};
 use rollout::{
@@ -102,6 +104,33 @@ impl Ledger {
         panic!("not rolled back: {:#?}", next.state.phase);
     }
 
+    /// The fewest records with which a bundle has each kind of file. What they say does not follow from each other.
+    fn of_each_kind_of_file() -> Ledger {
+        let mut ledger = Ledger::of_a_rollback();
+        let blob = b"what a gate rests on".to_vec();
+        let digest = crate::statement::sha256(&blob);
+        let result =
+            GateResult { verdict: GateVerdict::Pass, reasons: vec![], evidence: Some(format!("sha256:{digest}")) };
+        let gate = Body::Happened(Box::new(Event::GateFinished { gate: GateName::Drift, run: 1, result }));
+        ledger.evidence = BTreeMap::from([(digest, blob)]);
+        let mut take = |is_it: fn(&Body) -> bool| {
+            let at = ledger.records.iter().position(|record| is_it(&record.body)).unwrap();
+            ledger.records.remove(at).body
+        };
+        let started = take(|body| matches!(body, Body::Started(_)));
+        let observed = take(|body| matches!(body, Body::Happened(event) if matches!(**event, Event::Observed(_))));
+        let ended = take(|body| matches!(body, Body::Decided(decision) if matches!(**decision, Decision::Ended(_))));
+        ledger.records.clear();
+        ledger.note(None, 7, Body::ServerStarted { version: "1".into() });
+        for (sequence, body) in (0..).zip([started, observed, gate, ended]) {
+            ledger.note(Some(RolloutId("demo.1".into())), sequence, body);
+            if sequence == 1 {
+                ledger.note(None, 8, Body::ServerStopped);
+            }
+        }
+        ledger
+    }
+
     fn decided(&mut self, input: Body, next: &rollout::Step) {
         let decided = next.decisions.iter().map(|decision| Body::Decided(Box::new(decision.clone())));
         for body in std::iter::once(input).chain(decided) {
@@ -129,13 +158,16 @@ impl Ledger {
             let content = EntryContent::Shown(encoded(&self.records[index]));
             (index as u64, Entry { content, proof: proof(&leaves, index) })
         };
-        Bundle {
+        let mut bundle = Bundle {
             rollout: RolloutId("demo.1".into()),
             checkpoint: signed.with_signatures(cosigned).unwrap(),
             witnesses: self.witnesses.iter().map(|witness| witness.verifier().clone()).collect(),
             entries: (first..=last).map(entry).collect(),
             evidence: self.evidence.clone(),
-        }
+            statements: BTreeMap::new(),
+        };
+        bundle.sign_statements(&self.key);
+        bundle
     }
 }
 

@@ -3,7 +3,10 @@
 use crate::bundle::{Bundle, Entry, EntryContent};
 use crate::derived::started;
 use crate::files::ReadBundleError;
-use ledger::{Checkpoint, NoteSignature, OpenCheckpointError, ProofError, VerifierKey, WitnessKey, verify_inclusion};
+use crate::statement::{PAYLOAD_TYPE, statements};
+use ledger::{
+    Checkpoint, Envelope, NoteSignature, OpenCheckpointError, ProofError, VerifierKey, WitnessKey, verify_inclusion,
+};
 use rollout::{Body, Event, Record, RolloutId};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -99,6 +102,26 @@ pub enum VerifyBundleError {
         /// Which.
         digest: String,
     },
+    /// A record leads to a statement, and it is not there; or one is there that no record leads to.
+    #[error("statements/{index:010}.dsse.json {words}: expected those that the shown records lead to, or none at all")]
+    OtherStatements {
+        /// The entry.
+        index: u64,
+        /// Which of the two.
+        words: &'static str,
+    },
+    /// A statement is not what its record says.
+    #[error("statements/{index:010}.dsse.json: it does not say what entry {index} says")]
+    Statement {
+        /// The entry.
+        index: u64,
+    },
+    /// A statement is not signed by the ledger's key alone.
+    #[error("statements/{index:010}.dsse.json: expected one signature, that of the ledger's key")]
+    StatementSignature {
+        /// The entry.
+        index: u64,
+    },
     /// All of it holds, and yet these are other bytes than such a bundle has.
     #[error("byte {at}, of {path}, is not what follows from the records: it was changed, and no proof covers it")]
     OtherBytes {
@@ -160,6 +183,7 @@ impl Bundle {
         let (sequence, records) = bundle.records()?;
         let missing_evidence = bundle.evidence_of(&records)?;
         check_plan(&records)?;
+        bundle.check_statements(key, &records)?;
         let same = bundle.to_bytes();
         if same != bytes {
             let differs = same.iter().zip(bytes).position(|(same, found)| same != found);
@@ -168,6 +192,34 @@ impl Bundle {
         }
         let rollout = bundle.rollout.clone();
         Ok((bundle, Verified { checkpoint, cosigned, rollout, sequence, records, missing_evidence }))
+    }
+
+    /// Whether the statements are those that follow from the records, each signed by the ledger's key; or none, which says
+    /// nothing.
+    fn check_statements(&self, key: &VerifierKey, records: &[(u64, Record)]) -> Result<(), VerifyBundleError> {
+        if self.statements.is_empty() {
+            return Ok(());
+        }
+        let mut expected = statements(self, key.name().as_str(), records);
+        for (index, envelope) in &self.statements {
+            let index = *index;
+            let Some(statement) = expected.remove(&index) else {
+                return Err(VerifyBundleError::OtherStatements { index, words: "is there" });
+            };
+            let Envelope { payload_type, payload, signatures } = envelope;
+            if payload_type != PAYLOAD_TYPE || *payload != statement {
+                return Err(VerifyBundleError::Statement { index });
+            }
+            // The key's id is signed by nobody: it is the one that belongs there, or a byte of it could be changed unseen.
+            let by_key = signatures.len() == 1 && signatures[0].key_id == key.id().to_string();
+            if !by_key || envelope.verify(key).is_err() {
+                return Err(VerifyBundleError::StatementSignature { index });
+            }
+        }
+        match expected.first_key_value() {
+            Some((index, _)) => Err(VerifyBundleError::OtherStatements { index: *index, words: "is missing" }),
+            None => Ok(()),
+        }
     }
 
     /// Who cosigned the checkpoint. No signature of it is left unchecked: one of the log's key, and one of each witness.

@@ -6,7 +6,7 @@ mod trace;
 mod verify;
 mod witness;
 
-pub use audit::{Audit, BundleAt, Export};
+pub use audit::{Audit, BundleAt, Export, Selected};
 pub use judge::{Axis, Effect, Judge, Replay, Simulate};
 pub use trace::{Diff, Look, Show, Trace};
 pub use verify::{Learn, Verify, Watch, Which};
