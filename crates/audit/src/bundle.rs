@@ -1,7 +1,8 @@
 //! What a bundle holds.
 
-use ledger::{Hash, LogProof, Note};
-use rollout::RolloutId;
+use crate::statement::{PAYLOAD_TYPE, statements};
+use ledger::{Envelope, Hash, LogProof, Note, SignerKey, WitnessKey};
+use rollout::{Record, RolloutId};
 use std::collections::BTreeMap;
 
 /// A rollout's part of a ledger.
@@ -9,12 +10,18 @@ use std::collections::BTreeMap;
 pub struct Bundle {
     /// Of which rollout.
     pub rollout: RolloutId,
-    /// The signed note (C2SP tlog-checkpoint) that all proofs lead to.
+    /// The signed note (C2SP tlog-checkpoint) that all proofs lead to: the log's signature, and behind it one of each witness.
     pub checkpoint: Note,
+    /// The keys of those who cosigned it, in the order of their signatures. With them every byte of the checkpoint is checked;
+    /// whose keys they are is for whoever knows them by another way.
+    pub witnesses: Vec<WitnessKey>,
     /// Its entries, and the server's own among them, by their index.
     pub entries: BTreeMap<u64, Entry>,
     /// Blobs that the records name, by the 64 hexadecimal digits of their SHA-256.
     pub evidence: BTreeMap<String, Vec<u8>>,
+    /// What the log's key states of some of the records, by their index: DSSE envelopes of in-toto statements. All that the
+    /// records lead to, or none, where the private key was not at hand.
+    pub statements: BTreeMap<u64, Envelope>,
 }
 
 /// One entry of the ledger.
@@ -51,6 +58,22 @@ impl Entry {
 }
 
 impl Bundle {
+    /// The records that are shown, as far as they are records.
+    pub(crate) fn shown(&self) -> Vec<(u64, Record)> {
+        let shown = self.entries.iter().filter_map(|(index, entry)| match &entry.content {
+            EntryContent::Shown(bytes) => Some((*index, serde_json::from_slice(bytes).ok()?)),
+            EntryContent::Hidden(_) => None,
+        });
+        shown.collect()
+    }
+
+    /// States what the records lead to, in the log's name: which log that is, the checkpoint says.
+    pub fn sign_statements(&mut self, key: &SignerKey) {
+        let stated = statements(self, key.verifier().name().as_str(), &self.shown());
+        let sign = |(index, statement)| (index, Envelope::sign(PAYLOAD_TYPE, statement, key));
+        self.statements = stated.into_iter().map(sign).collect();
+    }
+
     /// The proof that an entry is in the ledger, as anybody can check it (C2SP tlog-proof).
     pub(crate) fn proof_of(&self, index: u64, entry: &Entry) -> LogProof {
         LogProof { index, extra: None, hashes: entry.proof.clone(), checkpoint: self.checkpoint.clone() }

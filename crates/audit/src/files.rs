@@ -4,16 +4,25 @@
 //! | path | what |
 //! | --- | --- |
 //! | `bundle.json` | the format, and of what it is: derived from the rest |
-//! | `checkpoint` | the signed note (C2SP tlog-checkpoint) |
+//! | `checkpoint` | the signed note (C2SP tlog-checkpoint), with the cosignatures of witnesses |
 //! | `evidence/SHA256` | a blob, called by its digest |
+//! | `oscal-assessment-results.json` | the evidence for tools that collect it: derived |
+//! | `plan.json` | the plan as canonical JSON: derived from the record that started the rollout |
 //! | `proofs/INDEX.tlog-proof` | that the entry is in the ledger (C2SP tlog-proof) |
 //! | `records/INDEX.hash` | an entry that is not shown: its leaf hash in base64 |
 //! | `records/INDEX.json` | an entry: a record as canonical JSON |
+//! | `statements/INDEX.dsse.json` | what the log's key states of an entry: an in-toto statement in a DSSE envelope |
+//! | `witnesses` | the keys of those who cosigned the checkpoint, a line each; absent if nobody did |
 //!
-//! Indexes have ten digits, so that paths sort as entries do.
+//! Indexes have ten digits, so that paths sort as entries do. What is derived is written again, and compared; nobody reads it
+//! to learn something.
 
 use crate::bundle::{Bundle, Entry, EntryContent};
-use ledger::{Hash, LogProof, MAX_ENTRY_BYTES, MAX_LOG_PROOF_BYTES, MAX_NOTE_BYTES, Note, ParseNoteError};
+use crate::derived::{self, is_derived};
+use ledger::{
+    Envelope, Hash, LogProof, MAX_ENTRY_BYTES, MAX_ENVELOPE_BYTES, MAX_LOG_PROOF_BYTES, MAX_NOTE_BYTES, MAX_SIGNATURES,
+    Note, ParseEnvelopeError, ParseKeyError, ParseNoteError, WitnessKey,
+};
 use rollout::RolloutId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,10 +36,13 @@ pub const MAX_BUNDLE_BYTES: u64 = 1 << 30;
 const MAX_BLOB_BYTES: usize = 4 << 20;
 /// The first file is a line.
 const MAX_MANIFEST_BYTES: usize = 4_096;
+/// A key with a name of 1 KiB is shorter than 1,200 bytes, and a note has so many signatures.
+const MAX_WITNESSES_BYTES: usize = MAX_SIGNATURES * 1_200;
 
 const FORMAT: &str = "verdigris.dev/bundle/v1";
 const MANIFEST: &str = "bundle.json";
-const CHECKPOINT: &str = "checkpoint";
+pub(crate) const CHECKPOINT: &str = "checkpoint";
+const WITNESSES: &str = "witnesses";
 
 /// Of what a bundle is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +53,8 @@ struct Manifest {
     entries: u64,
     hidden: u64,
     evidence: u64,
+    statements: u64,
+    witnesses: u64,
 }
 
 /// Bytes that are not a bundle.
@@ -76,8 +90,17 @@ pub enum ReadBundleError {
 impl Bundle {
     /// The file.
     pub fn to_bytes(&self) -> Vec<u8> {
+        archive(&self.files()).expect("memory takes everything, and paths are short")
+    }
+
+    /// Its files, by their paths.
+    fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let mut files = BTreeMap::from([(CHECKPOINT.to_owned(), self.checkpoint.to_string().into_bytes())]);
         files.insert(MANIFEST.to_owned(), self.manifest());
+        if !self.witnesses.is_empty() {
+            let keys: String = self.witnesses.iter().map(|key| format!("{key}\n")).collect();
+            files.insert(WITNESSES.to_owned(), keys.into_bytes());
+        }
         for (digest, blob) in &self.evidence {
             files.insert(format!("evidence/{digest}"), blob.clone());
         }
@@ -90,7 +113,22 @@ impl Bundle {
             let proof = self.proof_of(*index, entry).to_string();
             files.insert(format!("proofs/{index:010}.tlog-proof"), proof.into_bytes());
         }
-        archive(&files).expect("memory takes everything, and paths are short")
+        for (index, envelope) in &self.statements {
+            files.insert(format!("statements/{index:010}.dsse.json"), envelope.to_string().into_bytes());
+        }
+        files.extend(derived::files(self, &self.shown()));
+        files
+    }
+
+    /// Which of its files has this byte.
+    pub(crate) fn path_at(&self, byte: usize) -> String {
+        let mut end = 0;
+        let blocks = |bytes: usize| bytes.div_ceil(512) * 512;
+        let at = self.files().into_iter().find(|(_, content)| {
+            end += 512 + blocks(content.len());
+            byte < end
+        });
+        at.map_or_else(|| "what is behind the last file".to_owned(), |(path, _)| path)
     }
 
     fn manifest(&self) -> Vec<u8> {
@@ -101,6 +139,8 @@ impl Bundle {
             entries: self.entries.len() as u64,
             hidden: hidden as u64,
             evidence: self.evidence.len() as u64,
+            statements: self.statements.len() as u64,
+            witnesses: self.witnesses.len() as u64,
         };
         serde_json_canonicalizer::to_vec(&manifest).expect("text keys and whole numbers are JSON")
     }
@@ -143,8 +183,9 @@ impl Bundle {
         let checkpoint: Note = text(CHECKPOINT, needed(CHECKPOINT)?)?
             .parse()
             .map_err(|error: ParseNoteError| refused(CHECKPOINT, &error.to_string(), "a signed note"))?;
-        let mut bundle =
-            Bundle { rollout: manifest.rollout, checkpoint, entries: BTreeMap::new(), evidence: BTreeMap::new() };
+        let witnesses = files.remove(WITNESSES).map(witnesses).transpose()?.unwrap_or_default();
+        let (entries, evidence, statements) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut bundle = Bundle { rollout: manifest.rollout, checkpoint, witnesses, entries, evidence, statements };
         let mut proofs = BTreeMap::new();
         let mut contents = BTreeMap::new();
         for (path, content) in files {
@@ -166,6 +207,13 @@ impl Bundle {
                 if contents.insert(index, EntryContent::Hidden(leaf)).is_some() {
                     return Err(refused(&path, "an entry that is shown too", "each entry once"));
                 }
+            } else if let Some(index) = index_of(&path, "statements/", ".dsse.json") {
+                let envelope = text(&path, content)?.parse::<Envelope>();
+                let envelope = envelope
+                    .map_err(|error: ParseEnvelopeError| refused(&path, &error.to_string(), "a DSSE envelope"))?;
+                bundle.statements.insert(index, envelope);
+            } else if is_derived(&path) {
+                // What belongs there is known, and compared when the whole is written again.
             } else {
                 return Err(refused(&path, "a file", "no file of that name"));
             }
@@ -191,6 +239,14 @@ fn text(path: &str, content: Vec<u8>) -> Result<String, ReadBundleError> {
     String::from_utf8(content).map_err(|_| refused(path, "bytes that are no UTF-8", "text"))
 }
 
+fn witnesses(content: Vec<u8>) -> Result<Vec<WitnessKey>, ReadBundleError> {
+    let text = text(WITNESSES, content)?;
+    let keys = text.lines().take(MAX_SIGNATURES).map(|line| {
+        line.parse().map_err(|error: ParseKeyError| refused(WITNESSES, &error.to_string(), "the key of a witness"))
+    });
+    keys.collect()
+}
+
 fn index_of(path: &str, prefix: &str, suffix: &str) -> Option<u64> {
     let digits = path.strip_prefix(prefix)?.strip_suffix(suffix)?;
     let index = digits.parse().ok()?;
@@ -202,7 +258,10 @@ fn longest(path: &str) -> usize {
         Some("evidence") => MAX_BLOB_BYTES,
         Some("proofs") => MAX_LOG_PROOF_BYTES,
         Some("records") => MAX_ENTRY_BYTES,
+        Some("statements") => MAX_ENVELOPE_BYTES,
         Some(CHECKPOINT) => MAX_NOTE_BYTES,
+        Some(WITNESSES) => MAX_WITNESSES_BYTES,
+        Some(_) if is_derived(path) => derived::MAX_DERIVED_BYTES,
         Some(_) | None => MAX_MANIFEST_BYTES,
     }
 }

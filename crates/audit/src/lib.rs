@@ -6,17 +6,27 @@
 
 pub mod approvals;
 mod bundle;
+mod controls;
+mod derived;
+mod exceptions;
 mod files;
+mod kind;
+mod moment;
+mod oscal;
 mod replay;
 mod report;
 pub mod shift_proof;
+mod statement;
 mod verify;
 
 pub use bundle::{Bundle, Entry, EntryContent};
+pub use controls::{CONTROLS, Control, Framework, controls_markdown, records_markdown};
 pub use files::{MAX_BUNDLE_BYTES, ReadBundleError};
+pub use kind::Kind;
 pub use replay::{ReplayBundleError, Replayed};
 pub use report::Words;
-pub use verify::{Sequence, Verified, VerifyBundleError, is_measurement, named_by};
+pub use statement::DECISION;
+pub use verify::{CosignedBy, Sequence, Verified, VerifyBundleError, is_measurement, named_by};
 
 #[cfg(test)]
 mod tests;

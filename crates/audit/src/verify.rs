@@ -1,8 +1,13 @@
 //! Whether a bundle holds: from the public key down, by nothing that anybody says.
 
+use crate::approvals::{self, ApprovalError, ApprovalFound, KnownKeys};
 use crate::bundle::{Bundle, Entry, EntryContent};
+use crate::derived::started;
 use crate::files::ReadBundleError;
-use ledger::{Checkpoint, ProofError, VerifierKey, verify_inclusion};
+use crate::statement::{PAYLOAD_TYPE, statements};
+use ledger::{
+    Checkpoint, Envelope, NoteSignature, OpenCheckpointError, ProofError, VerifierKey, WitnessKey, verify_inclusion,
+};
 use rollout::{Body, Event, Record, RolloutId};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -15,12 +20,21 @@ pub enum VerifyBundleError {
     Read(#[from] ReadBundleError),
     /// The checkpoint is not the log's.
     #[error("the checkpoint does not hold")]
-    Checkpoint(#[from] ledger::OpenCheckpointError),
-    /// The checkpoint has other signatures than one of the ledger's key: nothing would say if these were changed.
-    #[error("the checkpoint has the signatures of {names}, expected one of the ledger's key alone")]
+    Checkpoint(#[from] OpenCheckpointError),
+    /// The checkpoint has other signatures than one of the ledger's key and one of each key in `witnesses`, in that order:
+    /// nothing would say if these were changed.
+    #[error("the checkpoint has the signatures of {found}, expected {expected}")]
     OtherSignatures {
         /// As the note says.
-        names: String,
+        found: String,
+        /// By the keys.
+        expected: String,
+    },
+    /// A witness' key is there, and its cosignature does not fit.
+    #[error("the cosignature of {witness} does not fit the checkpoint: it, or the key in `witnesses`, was altered")]
+    Cosignature {
+        /// Whose.
+        witness: String,
     },
     /// An entry's proof does not lead to the checkpoint.
     #[error("entry {index} is not in the ledger: its proof does not hold")]
@@ -67,6 +81,19 @@ pub enum VerifyBundleError {
         /// What follows from those before.
         expected: u64,
     },
+    /// The plan is not the one that approvals name.
+    #[error("entry {index} has a plan with the digest {found}, and states {stated}")]
+    PlanDigest {
+        /// The record that started the rollout.
+        index: u64,
+        /// The digest of the plan in it.
+        found: String,
+        /// What it states.
+        stated: String,
+    },
+    /// An approval should not have counted.
+    #[error("an approval does not hold")]
+    Approval(#[source] ApprovalError),
     /// A blob is not what its name says.
     #[error("evidence {digest}: what is in it has another digest")]
     Blob {
@@ -79,11 +106,33 @@ pub enum VerifyBundleError {
         /// Which.
         digest: String,
     },
+    /// A record leads to a statement, and it is not there; or one is there that no record leads to.
+    #[error("statements/{index:010}.dsse.json {words}: expected those that the shown records lead to, or none at all")]
+    OtherStatements {
+        /// The entry.
+        index: u64,
+        /// Which of the two.
+        words: &'static str,
+    },
+    /// A statement is not what its record says.
+    #[error("statements/{index:010}.dsse.json: it does not say what entry {index} says")]
+    Statement {
+        /// The entry.
+        index: u64,
+    },
+    /// A statement is not signed by the ledger's key alone.
+    #[error("statements/{index:010}.dsse.json: expected one signature, that of the ledger's key")]
+    StatementSignature {
+        /// The entry.
+        index: u64,
+    },
     /// All of it holds, and yet these are other bytes than such a bundle has.
-    #[error("byte {at} is not as a bundle has it: something was changed that no proof covers")]
+    #[error("byte {at}, of {path}, is not what follows from the records: it was changed, and no proof covers it")]
     OtherBytes {
         /// The first that differs.
         at: usize,
+        /// In which file.
+        path: String,
     },
 }
 
@@ -98,11 +147,22 @@ pub struct Sequence {
     pub of_server: u64,
 }
 
+/// A witness who cosigned the checkpoint, as the bundle says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CosignedBy {
+    /// The key that is in the bundle, and that the cosignature fits. It is trusted by whoever knows it by another way.
+    pub witness: WitnessKey,
+    /// When, by the witness' clock: seconds since the Unix epoch.
+    pub at_s: u64,
+}
+
 /// What was proved.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verified {
     /// The signed head of the ledger that all of it is in.
     pub checkpoint: Checkpoint,
+    /// Who cosigned it, in the order of their signatures.
+    pub cosigned: Vec<CosignedBy>,
     /// The rollout.
     pub rollout: RolloutId,
     /// How complete it is.
@@ -111,6 +171,8 @@ pub struct Verified {
     pub records: Vec<(u64, Record)>,
     /// Blobs that are named by a record and not in the bundle: deleted by retention, or left out.
     pub missing_evidence: Vec<String>,
+    /// The approvals that counted, each of which holds.
+    pub approvals: Vec<ApprovalFound>,
 }
 
 impl Bundle {
@@ -118,25 +180,82 @@ impl Bundle {
     /// record, each blob's digest, and that the file has no byte that does not follow from these.
     pub fn verify(bytes: &[u8], key: &VerifierKey) -> Result<(Bundle, Verified), VerifyBundleError> {
         let bundle = Bundle::from_bytes(bytes)?;
-        let note = &bundle.checkpoint;
-        let checkpoint = Checkpoint::open_note(note, key)?;
-        if *note != note.signed_only_by(key) {
-            let signers: Vec<String> = note.signatures().iter().map(|signature| signature.name.to_string()).collect();
-            return Err(VerifyBundleError::OtherSignatures { names: signers.join(", ") });
-        }
+        let checkpoint = Checkpoint::open_note(&bundle.checkpoint, key)?;
+        let cosigned = bundle.cosigned(key)?;
         for (index, entry) in &bundle.entries {
             verify_inclusion(entry.leaf(), *index, checkpoint.size(), &entry.proof, checkpoint.root())
                 .map_err(|source| VerifyBundleError::Proof { index: *index, source })?;
         }
         let (sequence, records) = bundle.records()?;
         let missing_evidence = bundle.evidence_of(&records)?;
+        check_plan(&records)?;
+        bundle.check_statements(key, &records)?;
         let same = bundle.to_bytes();
         if same != bytes {
             let differs = same.iter().zip(bytes).position(|(same, found)| same != found);
-            return Err(VerifyBundleError::OtherBytes { at: differs.unwrap_or(same.len().min(bytes.len())) });
+            let at = differs.unwrap_or(same.len().min(bytes.len()));
+            return Err(VerifyBundleError::OtherBytes { at, path: bundle.path_at(at) });
         }
+        let approvals = match approvals::check(&records, key, &KnownKeys::new()) {
+            Ok(approvals) => approvals,
+            // What was handed in is hidden: then nothing can be said of it.
+            Err(ApprovalError::Nothing { .. } | ApprovalError::Missing { .. }) if sequence.hidden > 0 => Vec::new(),
+            Err(error) => return Err(VerifyBundleError::Approval(error)),
+        };
         let rollout = bundle.rollout.clone();
-        Ok((bundle, Verified { checkpoint, rollout, sequence, records, missing_evidence }))
+        Ok((bundle, Verified { approvals, checkpoint, cosigned, rollout, sequence, records, missing_evidence }))
+    }
+
+    /// Whether the statements are those that follow from the records, each signed by the ledger's key; or none, which says
+    /// nothing.
+    fn check_statements(&self, key: &VerifierKey, records: &[(u64, Record)]) -> Result<(), VerifyBundleError> {
+        if self.statements.is_empty() {
+            return Ok(());
+        }
+        let mut expected = statements(self, key.name().as_str(), records);
+        for (index, envelope) in &self.statements {
+            let index = *index;
+            let Some(statement) = expected.remove(&index) else {
+                return Err(VerifyBundleError::OtherStatements { index, words: "is there" });
+            };
+            let Envelope { payload_type, payload, signatures } = envelope;
+            if payload_type != PAYLOAD_TYPE || *payload != statement {
+                return Err(VerifyBundleError::Statement { index });
+            }
+            // The key's id is signed by nobody: it is the one that belongs there, or a byte of it could be changed unseen.
+            let by_key = signatures.len() == 1 && signatures[0].key_id == key.id().to_string();
+            if !by_key || envelope.verify(key).is_err() {
+                return Err(VerifyBundleError::StatementSignature { index });
+            }
+        }
+        match expected.first_key_value() {
+            Some((index, _)) => Err(VerifyBundleError::OtherStatements { index: *index, words: "is missing" }),
+            None => Ok(()),
+        }
+    }
+
+    /// Who cosigned the checkpoint. No signature of it is left unchecked: one of the log's key, and one of each witness.
+    fn cosigned(&self, key: &VerifierKey) -> Result<Vec<CosignedBy>, VerifyBundleError> {
+        let signatures = self.checkpoint.signatures();
+        let is_log = |it: &NoteSignature| it.name == *key.name() && it.id == key.id();
+        let by_each =
+            |(place, witness): (usize, &WitnessKey)| signatures.get(place + 1).is_some_and(|it| witness.made(it));
+        let as_expected = signatures.first().is_some_and(is_log)
+            && signatures.len() == self.witnesses.len() + 1
+            && self.witnesses.iter().enumerate().all(by_each);
+        if !as_expected {
+            let found: Vec<String> = signatures.iter().map(|signature| signature.name.to_string()).collect();
+            let witnesses = self.witnesses.iter().map(|witness| witness.name().to_string());
+            let expected: Vec<String> = std::iter::once(key.name().to_string()).chain(witnesses).collect();
+            let (found, expected) = (found.join(", "), expected.join(", "));
+            return Err(VerifyBundleError::OtherSignatures { found, expected });
+        }
+        let cosigned = self.witnesses.iter().zip(&signatures[1..]).map(|(witness, signature)| {
+            let at_s = witness.cosigned_at(self.checkpoint.text(), &signature.signature);
+            let unfit = || VerifyBundleError::Cosignature { witness: witness.name().to_string() };
+            Ok(CosignedBy { witness: witness.clone(), at_s: at_s.ok_or_else(unfit)? })
+        });
+        cosigned.collect()
     }
 
     /// The records, each in its place.
@@ -198,6 +317,16 @@ impl Bundle {
             }
         }
         Ok(named.into_iter().map(str::to_owned).collect())
+    }
+}
+
+/// Whether the plan is the one whose digest its record states, and approvals name.
+fn check_plan(records: &[(u64, Record)]) -> Result<(), VerifyBundleError> {
+    let Some((index, start)) = started(records) else { return Ok(()) };
+    let found = start.plan.digest();
+    match found == start.plan_digest {
+        true => Ok(()),
+        false => Err(VerifyBundleError::PlanDigest { index, found, stated: start.plan_digest.clone() }),
     }
 }
 

@@ -18,6 +18,7 @@
 //! | `cosignature` | C2SP tlog-cosignature, "Format", "Ed25519 signed message" (0x04) |
 //! | `add_checkpoint` | C2SP tlog-witness, "add-checkpoint": the request |
 //! | `witness` | the same: what a witness decides upon it |
+//! | `dsse` | DSSE 1.0.0, "Signature Definition", "Standard JSON envelope" |
 //!
 //! Everything that parses takes outside bytes: it refuses what the specification does not allow, and what is larger
 //! than a named bound, and never panics. Signatures of unknown keys are kept and ignored, as signed-note wants it.
@@ -25,6 +26,7 @@
 mod add_checkpoint;
 mod checkpoint;
 mod cosignature;
+mod dsse;
 mod edge;
 mod hash;
 mod key;
@@ -39,6 +41,7 @@ mod witness;
 pub use add_checkpoint::{AddCheckpoint, MAX_ADD_CHECKPOINT_BYTES, MAX_WITNESS_PROOF_HASHES, ParseAddCheckpointError};
 pub use checkpoint::{Checkpoint, OpenCheckpointError, ParseCheckpointError};
 pub use cosignature::{Cosigned, CosignerKey, WitnessKey};
+pub use dsse::{Envelope, EnvelopeSignature, MAX_ENVELOPE_BYTES, ParseEnvelopeError, VerifyEnvelopeError};
 pub use edge::{Edge, EdgeError, TileContent};
 pub use hash::{HASH_BYTES, Hash, ParseHashError};
 pub use key::{KeyId, KeyName, MAX_KEY_NAME_BYTES, ParseKeyError, SignerKey, VerifierKey};

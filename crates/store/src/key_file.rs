@@ -123,6 +123,11 @@ pub fn load_signing_key(
     load(path, encoding)?.map(|key| checked(path, origin, key)).transpose()
 }
 
+/// The log's signing key, if there is such a file and it is not encrypted.
+pub fn load_plain_signing_key(path: &Path, origin: &KeyName) -> Result<Option<SignerKey>, KeyFileError> {
+    load_signing_key(path, origin, &Plain)
+}
+
 /// Writes a signing key's file anew, in another way: whole or not at all, durably, and only once what was written is read
 /// again as the same key. What was there before is not overwritten on the disk, only unlinked.
 pub fn rewrite_signing_key(
@@ -191,7 +196,7 @@ pub fn read_public(path: &Path) -> Result<Option<String>, KeyFileError> {
     Ok(read.map(|(_, bytes)| String::from_utf8_lossy(&bytes).trim_end().to_owned()))
 }
 
-/// The same for a witness' key, under the witness' name.
+/// [`load_or_create_signing_key`] for a witness' key, under the witness' name.
 pub fn load_or_create_cosigner_key(path: &Path, name: &KeyName, seed: [u8; 32]) -> Result<CosignerKey, KeyFileError> {
     load_or_create(path, name, seed, &Plain)
 }

@@ -44,14 +44,15 @@ mod sim_disk;
 mod tests;
 
 pub use append::{AppendError, Store};
-pub use cosignatures::{CosignatureError, Cosignatures, CosignedHead};
+pub use cosignatures::{CosignatureError, Cosignatures, CosignedHead, CosignedNote};
 pub use disk::DiskError;
 pub use entries::{Entries, ProofError, ReadError};
 pub use evidence::{Evidence, EvidenceError, MAX_BLOBS, MAX_EVIDENCE_BYTES, Retention, Surplus, evidence_digest};
 pub use key_file::{
     KeyEncoding, KeyFileError, MAX_KEY_FILE_BYTES, finish_key_switch, load_or_create_cosigner_key,
-    load_or_create_encoded_signing_key, load_or_create_signing_key, load_signing_key, next_key_path,
-    publish_verifier_key, read_public, read_secret, retire_verifier_key, rewrite_signing_key, switch_key,
+    load_or_create_encoded_signing_key, load_or_create_signing_key, load_plain_signing_key, load_signing_key,
+    next_key_path, publish_verifier_key, read_public, read_secret, retire_verifier_key, rewrite_signing_key,
+    switch_key,
 };
 pub use open::{CreateError, OpenError, Recovered};
 pub use reader::{OpenReaderError, ReadCheckpointError, Reader, Report, VerifyError};

@@ -6,10 +6,10 @@ use crate::cosignatures;
 use crate::disk::{Disk, RealDisk};
 use crate::entries::{read_bundle, read_tile};
 use crate::place::CHECKPOINT;
-use crate::{CosignatureError, CosignedHead, DiskError, Entries, ProofError, ReadError};
+use crate::{CosignatureError, CosignedHead, CosignedNote, DiskError, Entries, ProofError, ReadError};
 use ledger::{
-    Bundle, Checkpoint, Edge, HASH_BYTES, Hash, LogProof, MAX_NOTE_BYTES, Note, OpenCheckpointError, TILE_WIDTH, Tile,
-    TileContent, TileTree, VerifierKey, WitnessKey, verify_inclusion,
+    Bundle, Checkpoint, Edge, HASH_BYTES, Hash, Head, LogProof, MAX_NOTE_BYTES, Note, OpenCheckpointError, TILE_WIDTH,
+    Tile, TileContent, TileTree, VerifierKey, WitnessKey, verify_inclusion,
 };
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -222,17 +222,7 @@ impl Reader {
             heads.extend(cosignatures::read(&*self.disk, keys, witness)?);
         }
         let size = self.checkpoint(key)?.size();
-        for CosignedHead { witness, head, .. } in &heads {
-            let name = || witness.name().clone();
-            if head.size > size {
-                return Err(CosignatureError::SetBack { witness: name(), cosigned: head.size, size });
-            }
-            let root = self.tree(size).root(head.size).map_err(CosignatureError::Tree)?;
-            if root != head.root {
-                let (cosigned, size) = (head.root, head.size);
-                return Err(CosignatureError::Forked { witness: name(), size, cosigned, root });
-            }
-        }
+        heads.iter().try_for_each(|it| self.begins_with(it.witness, it.head, size))?;
         Ok(heads)
     }
 
@@ -243,7 +233,31 @@ impl Reader {
         key: &VerifierKey,
         witness: &WitnessKey,
     ) -> Result<Option<(Checkpoint, Note)>, CosignatureError> {
-        cosignatures::read_note(&*self.disk, std::slice::from_ref(key), witness)
+        let read = cosignatures::read_note(&*self.disk, std::slice::from_ref(key), witness)?;
+        Ok(read.map(|(note, checkpoint, _)| (checkpoint, note)))
+    }
+
+    /// The same of all witnesses whose keys are kept beside what they cosigned, in the order of these keys' ids, as notes to be
+    /// handed on. Whether one of them is to be trusted is for whoever knows its key by another way.
+    pub fn cosigned_notes(&self, key: &VerifierKey) -> Result<Vec<CosignedNote>, CosignatureError> {
+        let notes = cosignatures::read_all(&*self.disk, key)?;
+        let size = self.checkpoint(key)?.size();
+        notes.iter().try_for_each(|it| self.begins_with(&it.witness, Head::of(&it.checkpoint), size))?;
+        Ok(notes)
+    }
+
+    /// Whether a log of so many entries begins with what a witness cosigned.
+    fn begins_with(&self, witness: &WitnessKey, head: Head, size: u64) -> Result<(), CosignatureError> {
+        let name = || witness.name().clone();
+        if head.size > size {
+            return Err(CosignatureError::SetBack { witness: name(), cosigned: head.size, size });
+        }
+        let root = self.tree(size).root(head.size).map_err(CosignatureError::Tree)?;
+        if root != head.root {
+            let (cosigned, size) = (head.root, head.size);
+            return Err(CosignatureError::Forked { witness: name(), size, cosigned, root });
+        }
+        Ok(())
     }
 
     fn tree(&self, size: u64) -> TileTree<impl FnMut(Tile) -> Result<Vec<u8>, ReadError>> {

@@ -9,7 +9,7 @@ mod verify;
 mod witness;
 
 pub use approve::Approve;
-pub use audit::{Audit, BundleAt, Export};
+pub use audit::{Audit, BundleAt, Export, Selected};
 pub use judge::{Axis, Effect, Judge, Replay, Simulate};
 pub use keys::{Key, KeyFile, RotateKey};
 pub use trace::{Diff, Look, Show, Trace};

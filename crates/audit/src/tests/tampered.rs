@@ -15,29 +15,80 @@ fn indexes(ledger: &Ledger) -> Vec<u64> {
     ledger.bundle().entries.into_keys().collect()
 }
 
-/// Each byte of the file, each file with one more and one less, headers and padding among them.
+/// Whether a bundle holds that has another byte at each of these places, one at a time. The first that does.
+///
+/// Most bytes of a header, and all that is derived, are not read into the bundle at all: what is read from the changed file is
+/// the same, is written again as the whole, and differs from the changed file there. All the rest of a verification would be
+/// that of the whole; so it is made for each 31st of these alone.
+fn unnoticed(whole: &Bundle, key: &SignerKey, places: &[usize]) -> Option<usize> {
+    let bytes = whole.to_bytes();
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let look = |places: &[usize]| {
+        let mut changed = bytes.clone();
+        places.iter().copied().find(|at| {
+            changed[*at] ^= 1 << (at % 8);
+            let unread = at % 31 != 0 && Bundle::from_bytes(&changed).is_ok_and(|read| read == *whole);
+            let holds = !unread && Bundle::verify(&changed, key.verifier()).is_ok();
+            changed[*at] = bytes[*at];
+            holds
+        })
+    };
+    std::thread::scope(|scope| {
+        let parts = places.chunks(places.len().div_ceil(threads));
+        let looks: Vec<_> = parts.map(|part| scope.spawn(|| look(part))).collect();
+        looks.into_iter().find_map(|look| look.join().unwrap())
+    })
+}
+
+/// Each byte of each file, headers and padding among them, and each length.
 #[test]
 fn no_byte_can_be_changed() {
-    let mut ledger = Ledger::of_a_rollback();
-    // Small: one verdict's blob is most of it, and is covered by its digest as a whole.
-    let blob = ledger.evidence.values_mut().next().unwrap();
-    let (from, until) = (blob.len() / 2, blob.len());
-    let bytes = ledger.bundle().to_bytes();
-    let verifier = ledger.key.verifier();
+    let ledger = Ledger::of_each_kind_of_file();
+    let mut whole = ledger.bundle();
+    let hidden = *whole.entries.keys().nth(1).unwrap();
+    let entry = whole.entries.remove(&hidden).unwrap();
+    whole.entries.insert(hidden, entry.hidden());
+    whole.sign_statements(&ledger.key);
+    let (bytes, verifier) = (whole.to_bytes(), ledger.key.verifier());
     assert!(Bundle::verify(&bytes, verifier).is_ok());
-    let in_blob =
-        bytes.windows(64).position(|window| window == &ledger.evidence.values().next().unwrap()[..64]).unwrap();
-    let left_out = in_blob + 64..in_blob + from.max(until - 64);
-    for at in (0..bytes.len()).filter(|at| !left_out.contains(at) || at % 997 == 0) {
-        let mut changed = bytes.clone();
-        changed[at] ^= 1 << (at % 8);
-        assert!(Bundle::verify(&changed, verifier).is_err(), "byte {at} was changed to {}", changed[at]);
-    }
-    for length in [0, 1, 511, 512, bytes.len() - 1_024, bytes.len() - 1] {
-        assert!(Bundle::verify(&bytes[..length], verifier).is_err(), "cut to {length} bytes");
+    let mut kinds: Vec<String> = tar::Archive::new(&bytes[..])
+        .entries()
+        .unwrap()
+        .map(|file| file.unwrap().path().unwrap().display().to_string())
+        .map(|path| path.replace(|it: char| it.is_ascii_digit(), "").split('/').next().unwrap().to_owned())
+        .collect();
+    kinds.dedup();
+    let expected = [
+        "bundle.json",
+        "checkpoint",
+        "evidence",
+        "oscal-assessment-results.json",
+        "plan.json",
+        "proofs",
+        "records",
+        "statements",
+        "witnesses",
+    ];
+    assert_eq!(kinds, expected, "each kind of file");
+    let places: Vec<usize> = (0..bytes.len()).collect();
+    assert_eq!(unnoticed(&whole, &ledger.key, &places), None, "of {} bytes", bytes.len());
+    for length in 0..bytes.len() {
+        // Between the blocks of 512 bytes only a few: they are cut in the same way.
+        if length % 512 < 2 || length + 2 > bytes.len() {
+            assert!(Bundle::verify(&bytes[..length], verifier).is_err(), "cut to {length} bytes");
+        }
     }
     let longer = [&bytes[..], &[0]].concat();
     assert!(matches!(Bundle::verify(&longer, verifier), Err(VerifyBundleError::OtherBytes { .. })));
+}
+
+/// Of a whole rollout, with the judge's state, only some bytes: it has more of the same.
+#[test]
+fn no_byte_of_a_rollout_can_be_changed() {
+    let ledger = Ledger::of_a_rollback();
+    let whole = ledger.bundle();
+    let places: Vec<usize> = (0..whole.to_bytes().len()).step_by(499).collect();
+    assert_eq!(unnoticed(&whole, &ledger.key, &places), None);
 }
 
 #[test]
@@ -101,15 +152,73 @@ fn evidence_cannot_be_changed_or_added() {
 }
 
 #[test]
-fn a_checkpoint_that_others_signed_as_well_is_refused_without_their_keys() {
+fn every_signature_of_the_checkpoint_is_of_a_key_that_is_named() {
     let ledger = Ledger::of_a_rollback();
-    let mut bundle = ledger.bundle();
+    let whole = ledger.bundle();
+    let all = ["verdigris.example/ledger", "example.com/witness-11", "example.com/witness-12"];
+    let log = all[0];
+    let names = |count: usize| all[..=count].join(", ");
+    let check = |change: &dyn Fn(&mut Bundle), expected: String| {
+        let mut bundle = whole.clone();
+        change(&mut bundle);
+        assert_eq!(refused(&bundle, &ledger.key), expected);
+    };
+    // One more than there are keys, and keys without a signature.
     let other = SignerKey::new(KeyName::new("other.example").unwrap(), &[9; 32]);
-    let cosigned = other.sign(bundle.checkpoint.text());
-    bundle.checkpoint = bundle.checkpoint.with_signatures([cosigned]).unwrap();
-    let expected = "the checkpoint has the signatures of verdigris.example/ledger, other.example, expected one of the \
-                    ledger's key alone";
-    assert_eq!(refused(&bundle, &ledger.key), expected);
+    let stranger = other.sign(whole.checkpoint.text());
+    let more = whole.checkpoint.with_signatures([stranger]).unwrap();
+    let found = format!("the checkpoint has the signatures of {}, other.example, expected {}", names(2), names(2));
+    check(&|bundle| bundle.checkpoint = more.clone(), found);
+    let expected = format!("the checkpoint has the signatures of {}, expected {}", names(2), names(1));
+    check(&|bundle| drop(bundle.witnesses.pop()), expected.clone());
+    let none = whole.checkpoint.signed_only_by(ledger.key.verifier());
+    let without = format!("the checkpoint has the signatures of {log}, expected {}", names(2));
+    check(&|bundle| bundle.checkpoint = none.clone(), without);
+    // In another order.
+    let exchanged = format!(
+        "the checkpoint has the signatures of {}, expected {log}, example.com/witness-12, example.com/witness-11",
+        names(2)
+    );
+    check(&|bundle| bundle.witnesses.reverse(), exchanged);
+    // A cosignature of another checkpoint.
+    let borrowed = ledger.witnesses.iter().map(|witness| witness.cosign("another\n1\n", 50));
+    let borrowed = none.with_signatures(borrowed).unwrap();
+    let unfit = "the cosignature of example.com/witness-11 does not fit the checkpoint: it, or the key in `witnesses`, was \
+                 altered";
+    check(&|bundle| bundle.checkpoint = borrowed.clone(), unfit.to_owned());
+}
+
+#[test]
+fn the_plan_is_the_one_that_approvals_name() {
+    let mut ledger = Ledger::of_a_rollback();
+    let found = parse(PLAN).unwrap().digest();
+    for record in &mut ledger.records {
+        if let Body::Started(start) = &mut record.body {
+            start.plan_digest = "sha256:0".to_owned();
+        }
+    }
+    let expected = format!("entry 1 has a plan with the digest {found}, and states sha256:0");
+    assert_eq!(refused(&ledger.bundle(), &ledger.key), expected);
+}
+
+/// What is derived is not believed: it is what follows, or the bundle does not hold, and the file is named.
+#[test]
+fn what_follows_from_the_records_is_written_again_and_compared() {
+    let ledger = Ledger::of_a_rollback();
+    let bytes = ledger.bundle().to_bytes();
+    for (path, text) in [("bundle.json", "\"entries\""), ("plan.json", "\"a test\"")] {
+        let is_here = |from: &usize| bytes[..*from].windows(path.len()).any(|window| window == path.as_bytes());
+        let mut places = bytes.windows(text.len()).enumerate().filter(|(_, window)| *window == text.as_bytes());
+        let at = places.find(|(at, _)| is_here(at)).unwrap().0 + 2;
+        let mut changed = bytes.clone();
+        changed[at] = b'A';
+        let error = Bundle::verify(&changed, ledger.key.verifier()).unwrap_err().to_string();
+        let expected = match path {
+            "bundle.json" => "bundle.json: found unknown field `eAtries`".to_owned(),
+            path => format!("byte {at}, of {path}, is not what follows from the records"),
+        };
+        assert!(error.starts_with(&expected), "{error}");
+    }
 }
 
 #[test]

@@ -55,8 +55,34 @@ fn each_witness_newest_cosignature_is_kept_beside_the_checkpoint() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let folder = dir.join("cosignatures");
     assert_eq!(mode(&folder), 0o700);
-    assert_eq!(fs::read_dir(&folder).unwrap().count(), 2, "nothing is left over");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 4, "two notes and two keys; nothing is left over");
     assert_eq!(mode(&folder.join(known[0].id().to_string())), 0o600);
+}
+
+#[test]
+fn what_was_cosigned_is_handed_on_with_the_keys_that_verify_it() {
+    let (_temporary, dir, mut store) = new_store();
+    store.append(&entries(0..20)).unwrap();
+    let keys = [witness(1), witness(2)];
+    let kept = Cosignatures::open(&dir).unwrap();
+    let handed_on = || Reader::open(&dir).unwrap().cosigned_notes(signer(LOG).verifier());
+    assert_eq!(handed_on().unwrap(), []);
+    // A signature of somebody else beside it is not handed on: nothing here says whose it is.
+    let strangers = [signer("example.com/other").sign(note(9).text())];
+    let with_others = cosigned(&note(9), &keys[0], 5).with_signatures(strangers).unwrap();
+    kept.keep(keys[0].verifier(), &with_others).unwrap();
+    kept.keep(keys[1].verifier(), &cosigned(&note(20), &keys[1], 6)).unwrap();
+    let mut found: Vec<_> = handed_on().unwrap().into_iter().map(|it| (it.witness, it.note)).collect();
+    found.sort_by_key(|(_, note)| note.text().len());
+    let expected = [(&keys[0], cosigned(&note(9), &keys[0], 5)), (&keys[1], cosigned(&note(20), &keys[1], 6))];
+    assert_eq!(found, expected.map(|(key, note)| (key.verifier().clone(), note)));
+    // The keys' files are not trusted further than their names: another key in one is found.
+    let file = format!("{}.pub", keys[0].verifier().id());
+    fs::write(dir.join("cosignatures").join(&file), keys[1].verifier().to_string()).unwrap();
+    let expected = format!(
+        "cosignatures/{file} does not hold the key of a witness with that id: move it away, and what it cosigned"
+    );
+    assert_eq!(handed_on().unwrap_err().to_string(), expected);
 }
 
 #[test]

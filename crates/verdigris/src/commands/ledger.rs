@@ -1,7 +1,7 @@
 //! `verdigris ledger …`: reads a ledger's folder, and needs nothing else.
 
 mod keys;
-mod witnessed;
+pub(super) mod witnessed;
 mod words;
 
 use crate::api::ApiClient;

@@ -1,4 +1,5 @@
-//! `ledger verify --witness KEY --quorum N`: who cosigned how much of a ledger, from the files beside it.
+//! `--witness KEY --quorum N`: the witnesses that somebody trusts; and for `ledger verify`, who of them cosigned how much of a ledger,
+//! from the files beside it.
 
 use super::key_text;
 use crate::describe::{Failed, timestamp};
@@ -10,9 +11,9 @@ use serde_json::{Value, json};
 use store::{CosignedHead, Reader};
 
 /// The witnesses that somebody trusts.
-pub(super) struct Asked {
-    witnesses: Vec<WitnessKey>,
-    quorum: Option<usize>,
+pub(in crate::commands) struct Asked {
+    pub(in crate::commands) witnesses: Vec<WitnessKey>,
+    pub(in crate::commands) quorum: Option<usize>,
 }
 
 /// What they cosigned.
@@ -25,7 +26,7 @@ pub(super) struct Witnessed<'asked> {
 
 impl Asked {
     /// From the command line.
-    pub(super) fn read(arguments: &[String], quorum: Option<u8>) -> Result<Asked, Failed> {
+    pub(in crate::commands) fn read(arguments: &[String], quorum: Option<u8>) -> Result<Asked, Failed> {
         let mut witnesses: Vec<WitnessKey> = Vec::new();
         for argument in arguments {
             let key = key_text(argument)?.trim().parse::<WitnessKey>();
@@ -99,6 +100,7 @@ impl Witnessed<'_> {
     }
 }
 
-fn time(at_s: u64) -> String {
+/// When a witness cosigned.
+pub(in crate::commands) fn time(at_s: u64) -> String {
     timestamp(UnixMillis(at_s.saturating_mul(1_000)))
 }
