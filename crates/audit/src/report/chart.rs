@@ -50,19 +50,19 @@ pub(super) fn served(page: &mut Page, records: &[(u64, Record)], words: &Words<'
         TOP + 8.0
     );
     if let Some((at, guard)) = mark {
-        let _ = write!(
+        let _ = writeln!(
             svg,
             "<line class=\"mark\" x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"{TOP}\" y2=\"{BOTTOM}\"/><text x=\"{1:.1}\" y=\"12\" \
-             text-anchor=\"end\">rollback: {2}</text>\n",
+             text-anchor=\"end\">rollback: {2}</text>",
             x(at),
             x(at).max(LEFT + 160.0),
             Escaped(guard)
         );
     }
     let (from, until) = ((words.time)(first.at), (words.time)(last.at));
-    let _ = write!(
+    let _ = writeln!(
         svg,
-        "<text x=\"{LEFT}\" y=\"140\">{}</text><text x=\"{}\" y=\"140\" text-anchor=\"end\">{}</text>\n</svg>\n",
+        "<text x=\"{LEFT}\" y=\"140\">{}</text><text x=\"{}\" y=\"140\" text-anchor=\"end\">{}</text>\n</svg>",
         Escaped(&from),
         WIDTH - 8.0,
         Escaped(&until)

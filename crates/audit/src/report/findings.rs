@@ -26,7 +26,7 @@ pub(super) fn findings(page: &mut Page, replayed: Option<&Replayed>, words: &Wor
         let examples: Vec<String> = group.examples.iter().map(ToString::to_string).collect();
         let [green, blue] = [group.traces.green, group.traces.blue].map(|traces| traces.to_string());
         let [first, last] = [group.first_seen, group.last_seen].map(|at| (words.time)(at));
-        page.row(4, &[&green, &blue, &first, &last, group.check.words(), &place, &examples.join(" ")]);
+        page.row(5, &[&green, &blue, &first, &last, group.check.words(), &place, &examples.join(" ")]);
     }
     page.end();
 }
@@ -42,7 +42,7 @@ pub(super) fn examples(page: &mut Page, bundle: &Bundle, records: &[(u64, Record
         return page.none();
     }
     page.remark(
-        "Each is a file `evidence/DIGEST` of the bundle, with what was sent of the trace, and what of it came out.",
+        "Each is a file of the bundle, evidence/ and its digest, with what was sent of the trace, and what of it came out.",
     );
     page.head(&["entry", "when", "trace", "shows", "evidence"]);
     for (index, at, digest, trace, findings) in kept {
