@@ -123,9 +123,11 @@ pub fn load_signing_key(
     load(path, encoding)?.map(|key| checked(path, origin, key)).transpose()
 }
 
-/// The log's signing key, if there is such a file and it is not encrypted.
+/// The log's signing key, if there is such a file and it is not encrypted. Nothing is written beside it.
 pub fn load_plain_signing_key(path: &Path, origin: &KeyName) -> Result<Option<SignerKey>, KeyFileError> {
-    load_signing_key(path, origin, &Plain)
+    let Some(key) = load::<SignerKey>(path, &Plain)? else { return Ok(None) };
+    check_origin(path, &key, origin)?;
+    Ok(Some(key))
 }
 
 /// Writes a signing key's file anew, in another way: whole or not at all, durably, and only once what was written is read
@@ -278,16 +280,21 @@ fn load_or_create<K: PrivateKey>(
 
 /// The key, once it has the right name and the file beside it holds its public key.
 fn checked<K: PrivateKey>(path: &Path, origin: &KeyName, key: K) -> Result<K, KeyFileError> {
-    let found = key.name();
-    if found != origin {
-        let (found, expected) = (found.clone(), origin.clone());
-        return Err(KeyFileError::OtherOrigin { path: path.to_owned(), found, expected });
-    }
+    check_origin(path, &key, origin)?;
     let public_path = with_suffix(path, ".pub");
     if publish_public(&public_path, &key.public_text())? {
         return Ok(key);
     }
     Err(KeyFileError::OtherPublicKey { path: public_path })
+}
+
+fn check_origin<K: PrivateKey>(path: &Path, key: &K, origin: &KeyName) -> Result<(), KeyFileError> {
+    let found = key.name();
+    if found == origin {
+        return Ok(());
+    }
+    let (found, expected) = (found.clone(), origin.clone());
+    Err(KeyFileError::OtherOrigin { path: path.to_owned(), found, expected })
 }
 
 /// Whether the file holds this public key now: it is written if it was not there.
