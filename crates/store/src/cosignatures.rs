@@ -2,7 +2,9 @@
 //! newest that it cosigned, with the log's signature and its own. The `checkpoint` itself stays as the log signed it, for
 //! readers of tlog-tiles, and is replaced by each append; a witness is slower than that.
 
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Disk, ReadDisk};
+use crate::real_disk::RealDisk;
+use crate::recover::Claim;
 use crate::{DiskError, ProofError, ReadCheckpointError};
 use ledger::{Checkpoint, Hash, Head, KeyName, MAX_NOTE_BYTES, Note, OpenCheckpointError, VerifierKey, WitnessKey};
 use std::path::Path;
@@ -102,7 +104,7 @@ fn path(witness: &WitnessKey) -> String {
 
 /// The newest that a witness cosigned, if there is something; both signatures hold.
 pub(crate) fn read<'key>(
-    disk: &dyn Disk,
+    disk: &dyn ReadDisk,
     key: &VerifierKey,
     witness: &'key WitnessKey,
 ) -> Result<Option<CosignedHead<'key>>, CosignatureError> {
@@ -114,4 +116,18 @@ pub(crate) fn read<'key>(
     let (checkpoint, cosigned) = Checkpoint::open_cosigned(&note, key, &[witness]).map_err(refused)?;
     // Without its cosignature, the file says nothing of this witness.
     Ok(cosigned.first().map(|it| CosignedHead { witness, head: Head::of(&checkpoint), at_s: it.at_s }))
+}
+
+/// Everything that the log signed and somebody cosigned, whoever that is: the log's own signature is enough for the log to know
+/// that it was as long once. What is not signed so says nothing here; [`crate::Reader::cosigned`] tells what is wrong with it.
+pub(crate) fn claims(disk: &dyn ReadDisk, key: &VerifierKey) -> Result<Vec<Claim>, DiskError> {
+    let mut claims = Vec::new();
+    for name in disk.list(FOLDER)?.unwrap_or_default() {
+        let by = format!("{FOLDER}/{name}");
+        let Some(bytes) = disk.read(&by, MAX_NOTE_BYTES)? else { continue };
+        if let Ok(checkpoint) = Checkpoint::open(&String::from_utf8_lossy(&bytes), key) {
+            claims.push(Claim { size: checkpoint.size(), root: checkpoint.root(), by });
+        }
+    }
+    Ok(claims)
 }

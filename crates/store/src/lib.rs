@@ -27,11 +27,18 @@ mod cosignatures;
 mod disk;
 mod entries;
 mod evidence;
+mod frame;
+mod group;
 mod key_file;
 mod open;
 mod place;
 mod reader;
+mod real_disk;
+mod recover;
+mod served;
+mod settle;
 mod wal;
+mod watch;
 mod witnessed;
 
 #[cfg(test)]
@@ -39,7 +46,7 @@ mod sim_disk;
 #[cfg(test)]
 mod tests;
 
-pub use append::{AppendError, Store};
+pub use append::{AppendError, Reserve, Store};
 pub use cosignatures::{CosignatureError, Cosignatures, CosignedHead};
 pub use disk::DiskError;
 pub use entries::{Entries, ProofError, ReadError};
@@ -47,5 +54,7 @@ pub use evidence::{Evidence, EvidenceError, MAX_BLOBS, MAX_EVIDENCE_BYTES, Reten
 pub use key_file::{KeyFileError, load_or_create_cosigner_key, load_or_create_signing_key};
 pub use open::{CreateError, OpenError, Recovered};
 pub use reader::{OpenReaderError, ReadCheckpointError, Reader, Report, VerifyError};
-pub use wal::MAX_BATCH_BYTES;
+pub use group::{Appender, Group, GroupError};
+pub use frame::MAX_BATCH_BYTES;
+pub use watch::{Tampered, Tampering};
 pub use witnessed::{Witnessed, WitnessedError};
