@@ -362,8 +362,12 @@ impl Head {
     pub fn sign(edge: Edge, tail: Vec<u8>, signer: &SignerKey) -> Head {
         let root = edge.root();
         let note = Checkpoint::new(signer.verifier().name(), edge.size(), root).sign(signer);
-        let text = note.to_string();
-        Head { edge, tail, note, text, root }
+        Head::signed(edge, tail, note)
+    }
+
+    /// The same with a note that was signed before.
+    pub fn signed(edge: Edge, tail: Vec<u8>, note: Note) -> Head {
+        Head { text: note.to_string(), root: edge.root(), edge, tail, note }
     }
 }
 

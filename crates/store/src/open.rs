@@ -248,7 +248,7 @@ impl Store {
         let base = Base::of_empty(&signer);
         // First what needs room. With the checkpoint it is a ledger; if the rest is missing, opening makes it.
         wal::prepare(&*disk, layout, &base)?;
-        let head = Head::sign(Edge::empty(), Vec::new(), &signer);
+        let head = Head::signed(Edge::empty(), Vec::new(), base.note.clone());
         disk.write_synced(TEMPORARY_CHECKPOINT, head.text.as_bytes())?;
         disk.rename(TEMPORARY_CHECKPOINT, CHECKPOINT)?;
         disk.sync_dir("")?;

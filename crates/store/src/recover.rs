@@ -33,27 +33,29 @@ pub(crate) fn recover(
     layout: Layout,
 ) -> Result<(Store, Recovered), OpenError> {
     let key = signer.verifier();
-    let checkpoint = read_checkpoint(&*disk, dir, key)?;
+    if disk.identity(CHECKPOINT)?.is_none() {
+        return Err(OpenError::NoCheckpoint { dir: dir.to_owned() });
+    }
     let (mut wal, base) = match wal::reopen(&*disk, layout, key) {
         Ok(opened) => opened,
         Err(OpenWalError::Missing) => make_wal(&disk, dir, key, layout)?,
         Err(error) => return Err(refused(dir, error)),
     };
+    let checkpoint = read_checkpoint(&*disk, dir, (key, &base))?;
     let found = Found { dir, base: &base };
-    let head = found.head(&*disk, &signer)?;
+    let head = found.head(&*disk)?;
     let scanned = wal.scan().map_err(|error| refused(dir, error))?;
     let mut claims = cosignatures::claims(&*disk, key)?;
-    if let Seen::Holds(checkpoint) = &checkpoint {
-        if checkpoint.size() < base.size {
-            let (found, durable) = (checkpoint.size(), base.size);
-            return Err(OpenError::Older { dir: dir.to_owned(), found, durable });
+    if let Seen::Holds { size, root } = checkpoint {
+        if size < base.size {
+            return Err(OpenError::Older { dir: dir.to_owned(), found: size, durable: base.size });
         }
-        claims.push(Claim { size: checkpoint.size(), root: checkpoint.root(), by: "its checkpoint".to_owned() });
+        claims.push(Claim { size, root, by: "its checkpoint".to_owned() });
     }
     found.check_claims(&*disk, &head, (&wal, &scanned), claims)?;
 
     let known_size = match &checkpoint {
-        Seen::Holds(checkpoint) => checkpoint.size(),
+        Seen::Holds { size, .. } => *size,
         Seen::Torn => base.size,
     };
     let recovered = Recovered {
@@ -69,7 +71,7 @@ pub(crate) fn recover(
 
 /// What the checkpoint says.
 enum Seen {
-    Holds(Checkpoint),
+    Holds { size: u64, root: Hash },
     /// Nothing: a loss of power can leave it so.
     Torn,
 }
@@ -81,11 +83,15 @@ pub(crate) struct Claim {
     pub by: String,
 }
 
-fn read_checkpoint(disk: &dyn Disk, dir: &Path, key: &VerifierKey) -> Result<Seen, OpenError> {
+fn read_checkpoint(disk: &dyn Disk, dir: &Path, (key, base): (&VerifierKey, &Base)) -> Result<Seen, OpenError> {
     let bytes = disk.read(CHECKPOINT, MAX_NOTE_BYTES)?.ok_or(OpenError::NoCheckpoint { dir: dir.to_owned() })?;
     // A byte that is not UTF-8 is replaced, which no signature survives.
-    match Checkpoint::open(&String::from_utf8_lossy(&bytes), key) {
-        Ok(checkpoint) => Ok(Seen::Holds(checkpoint)),
+    let text = String::from_utf8_lossy(&bytes);
+    if text == base.note.to_string() {
+        return Ok(Seen::Holds { size: base.size, root: base.root });
+    }
+    match Checkpoint::open(&text, key) {
+        Ok(checkpoint) => Ok(Seen::Holds { size: checkpoint.size(), root: checkpoint.root() }),
         Err(OpenCheckpointError::Note(_) | OpenCheckpointError::Signature(VerifyNoteError::BadSignature { .. })) => {
             Ok(Seen::Torn)
         }
@@ -158,8 +164,8 @@ impl Found<'_> {
     }
 
     /// The base's head, once the tiles bear it out.
-    fn head(&self, disk: &dyn ReadDisk, signer: &SignerKey) -> Result<Head, OpenError> {
-        let Base { size, root, .. } = *self.base;
+    fn head(&self, disk: &dyn ReadDisk) -> Result<Head, OpenError> {
+        let Base { size, root, ref note } = *self.base;
         let edge =
             Edge::from_tiles(size, |tile| read_tile(disk, tile)).map_err(|error| self.short(error.into()))?;
         let computed = edge.root();
@@ -172,7 +178,7 @@ impl Found<'_> {
         };
         check_full_files(disk, size).map_err(in_tile)?;
         let tail = read_tail(disk, &edge).map_err(in_tile)?;
-        Ok(Head::sign(edge, tail, signer))
+        Ok(Head::signed(edge, tail, note.clone()))
     }
 
     /// Whether everything that was signed is a beginning of the log. Reads the write-ahead log, and writes nothing.
@@ -245,7 +251,9 @@ fn complete(store: &mut Store, scanned: &Scanned, rewrite: bool) -> Result<(), O
     }
     next.complete(base);
     store.served.write_again(std::mem::take(&mut next.contents));
-    store.head = Head::sign(next.edge, next.tail, &store.signer);
+    if scanned.end > base {
+        store.head = Head::sign(next.edge, next.tail, &store.signer);
+    }
     if rewrite {
         store.served.write_checkpoint_again(&store.head.text);
     }

@@ -1,9 +1,13 @@
 //! What the store promises, on the real file system; `crash` has the simulated one.
 
 mod crash;
+mod full_disk;
+mod group;
 mod key_file;
+mod kills;
 mod reader;
 mod sim;
+mod tampering;
 mod witness;
 
 use crate::wal::{Layout, WAL};

@@ -197,15 +197,15 @@ impl Wal {
         if found != expected {
             return Err(OpenWalError::Length { found, expected });
         }
-        let mut newest: Option<(u64, Base)> = None;
+        let mut found = Vec::new();
         for place in 0..2 {
             let Some(note) = read_base(&*file, place)? else { continue };
-            let base = Base::verify(note, key).map_err(OpenWalError::Signature)?;
-            if newest.as_ref().is_none_or(|(_, newest)| newest.size < base.size) {
-                newest = Some((place, base));
-            }
+            let claimed = note.text().parse::<Checkpoint>().map_err(|error| OpenWalError::Signature(error.into()))?;
+            found.push((claimed.size(), place, note));
         }
-        let (base_place, base) = newest.ok_or(OpenWalError::NoBase)?;
+        let newest = found.into_iter().max_by_key(|(size, ..)| *size);
+        let (_, base_place, note) = newest.ok_or(OpenWalError::NoBase)?;
+        let base = Base::verify(note, key).map_err(OpenWalError::Signature)?;
         Ok((Wal::new(file, layout, &base, base_place), base))
     }
 
