@@ -2,7 +2,7 @@
 
 use crate::kept::Kept;
 use rollout::{Body, Record, Replay, ReplayError, RolloutId};
-use store::{Evidence, Store};
+use store::{Evidence, Reserve, Store};
 use tokio::sync::watch;
 
 /// A record that is longer than a tlog-tiles entry can be would be refused by the store; the observation's bounds keep
@@ -102,7 +102,9 @@ impl Journal {
 
     /// Closes the store, and with it gives up its lock.
     pub fn close(&mut self) {
-        self.store = None;
+        if let Some(Err(error)) = self.store.take().map(Store::close) {
+            tracing::warn!("the ledger was not closed in order, and is completed when it is opened: {error}");
+        }
     }
 
     /// Opens the store again after it was closed. `true` if it was closed and is open now.
@@ -141,13 +143,16 @@ impl Journal {
         &self.replay
     }
 
-    /// Appends an input with all its decisions in one batch, durable when this returns, and brings the state up to it.
-    pub fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
+    /// Appends an input with all its decisions in one batch, durable when this returns, and brings the state up to it. On a full
+    /// disk only what may use the reserve gets in.
+    pub fn append(&mut self, records: &[Record], reserve: Reserve) -> Result<(), JournalError> {
         let entries = records.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         let store = self.store.as_mut().ok_or(JournalError::Closed)?;
-        if let Err(error) = store.append(&entries) {
-            // Closed, so that nothing is decided upon a state that may not be the ledger's.
-            self.store = None;
+        if let Err(error) = store.append_with(&entries, reserve) {
+            if !error.is_refusal() {
+                // Closed, so that nothing is decided upon a state that may not be the ledger's.
+                self.store = None;
+            }
             return Err(error.into());
         }
         self.size.send_replace(store.size());

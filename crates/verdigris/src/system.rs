@@ -330,8 +330,9 @@ fn prepare_ledger(data: &Path, name: &str, retention: Retention) -> anyhow::Resu
             Err(error) => return Err(with_causes(&error)),
         };
         if found != Recovered::default() {
-            let Recovered { entries_replayed, bytes_cut } = found;
-            let words = format!("{entries_replayed} entries replayed, {bytes_cut} torn bytes cut off");
+            let Recovered { entries_replayed, bytes_cut, checkpoint_torn } = found;
+            let torn = if checkpoint_torn { ", a torn checkpoint made again" } else { "" };
+            let words = format!("{entries_replayed} entries replayed, {bytes_cut} torn bytes cut off{torn}");
             tracing::warn!("the ledger was not closed in order: {words}");
             // The first opening is the one that `serve` announces.
             let _ = mended.set(words);
