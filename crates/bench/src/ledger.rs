@@ -164,7 +164,7 @@ fn append(appender: &Appender, entry: Vec<u8>) -> Result<()> {
 fn drive(writers: usize, turn: Duration, append: impl Fn(Vec<u8>) -> Result<()> + Sync) -> Result<Figures> {
     let over = AtomicBool::new(false);
     let begin = now();
-    let write = |writer: usize| {
+    let write = |writer: usize| -> Result<Vec<Duration>> {
         let mut waited = Vec::new();
         for number in 0.. {
             if over.load(Ordering::Relaxed) {

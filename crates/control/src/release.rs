@@ -7,6 +7,7 @@ use crate::journal::JournalError;
 use model::Environment;
 use rollout::{Body, Event};
 use std::collections::BTreeSet;
+use store::Reserve;
 
 /// Who has the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

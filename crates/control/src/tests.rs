@@ -501,9 +501,12 @@ async fn without_room_nothing_is_promoted_and_a_rollback_is_recorded() {
     let bench = Bench::new();
     let server = bench.serve();
     bench.shifted(&server).await;
-    let in_the_way = bench.dir().join("tmp/0");
-    std::fs::create_dir(&in_the_way).unwrap();
+    let temporary = bench.dir().join("tmp");
+    std::fs::remove_dir_all(&temporary).unwrap();
+    std::fs::write(&temporary, "in the way").unwrap();
     let before = bodies(&bench).len();
+    // That one's files were made before.
+    server.command(Command::Pause).await.unwrap();
     for command in [Command::Resume, Command::Promote] {
         let refused = server.command(command).await;
         assert!(matches!(refused, Err(CommandError::Ledger(_))), "{refused:?}");
@@ -515,7 +518,8 @@ async fn without_room_nothing_is_promoted_and_a_rollback_is_recorded() {
     assert_eq!(server.table.borrow().weight, BasisPoints::ZERO);
     assert_eq!(server.apply().await.progress, Progress::RolledBack);
     assert_eq!(bodies(&bench).len(), before, "readers of the files see it when there is room");
-    std::fs::remove_dir(&in_the_way).unwrap();
+    std::fs::remove_file(&temporary).unwrap();
+    std::fs::create_dir(&temporary).unwrap();
     let next = server.start(PLAN).await.unwrap();
     assert_eq!(next.rollout.0, "collectors.2");
     let said = bodies(&bench);

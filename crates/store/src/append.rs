@@ -135,6 +135,17 @@ impl Store {
     /// Costs O(entries + log n), and the rewriting of the incomplete bundle and tiles (at most 255 entries): the log is
     /// never read again. One sync, and after some megabytes those of the files that were written since.
     pub fn append_with(&mut self, entries: &[Vec<u8>], reserve: Reserve) -> Result<Range<u64>, AppendError> {
+        let appended = self.append_untidied(entries, reserve);
+        self.tidy();
+        appended
+    }
+
+    /// The same, before [`Store::tidy`]: whoever waits can be answered in between.
+    pub(crate) fn append_untidied(
+        &mut self,
+        entries: &[Vec<u8>],
+        reserve: Reserve,
+    ) -> Result<Range<u64>, AppendError> {
         if let Some(cause) = &self.broken {
             return Err(AppendError::Broken { cause: cause.clone() });
         }
@@ -176,8 +187,15 @@ impl Store {
         check_file(&**self.served.disk(), WAL, self.wal.file(), self.wal.length())?;
         self.head = Head::sign(edge, tail, &self.signer);
         self.served.publish(contents, staged, &self.head.text);
-        self.sweep();
         Ok(first..self.size())
+    }
+
+    /// Removes what the last batch made superfluous, and prepares for the next.
+    pub(crate) fn tidy(&mut self) {
+        if self.broken.is_none() {
+            self.sweep();
+            self.served.prepare();
+        }
     }
 
     /// Whether all files are as the store left them.
@@ -273,7 +291,10 @@ impl Store {
             return Ok(());
         }
         self.served.catch_up()?;
-        self.settle_head()
+        self.settle_head()?;
+        self.served.discard_spares();
+        // So that opening it has nothing to read there.
+        self.wal.clear()
     }
 
     /// From now on files are made durable on a thread of its own, beside the appends.

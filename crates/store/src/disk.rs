@@ -61,6 +61,9 @@ pub(crate) trait Disk: ReadDisk {
     fn identity(&self, path: &str) -> Result<Option<Identity>, DiskError>;
     /// Gives a file another name, and replaces what had it.
     fn rename(&self, from: &str, to: &str) -> Result<(), DiskError>;
+    /// Gives a file the name of another that is there, which goes. Of two files that replace each other often this is the cheaper
+    /// way: with a plain rename ext4 waits for the new one's blocks to be chosen and their writing to begin (`auto_da_alloc`).
+    fn replace(&self, from: &str, to: &str) -> Result<(), DiskError>;
     /// Makes the names in a directory durable; false if there is no such directory.
     fn sync_dir(&self, path: &str) -> Result<bool, DiskError>;
     /// Removes a file.
@@ -73,9 +76,9 @@ pub(crate) trait Disk: ReadDisk {
 pub(crate) trait OpenFile: Send + Sync {
     /// Up to `length` bytes from `offset` on; fewer at the end of the file.
     fn read_at(&self, offset: u64, length: usize) -> Result<Vec<u8>, DiskError>;
-    /// Overwrites bytes.
+    /// Overwrites bytes, or adds some.
     fn write_at(&self, offset: u64, content: &[u8]) -> Result<(), DiskError>;
-    /// Makes durable what was overwritten. The file has all its blocks, so that no more than its content has to be synced.
+    /// Makes durable what was written. Where the file had all its blocks, no more than its content has to be synced.
     fn sync_data(&self) -> Result<(), DiskError>;
     /// Which file it is, how long it is now, and whether it still has a name.
     fn identity(&self) -> Result<Identity, DiskError>;

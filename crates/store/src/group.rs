@@ -224,8 +224,10 @@ impl Frame {
 
 fn commit(store: &mut Store, frame: Frame) {
     let answer = Answer(&frame.outcome);
-    let appended = store.append_with(&frame.entries, frame.reserve);
+    let appended = store.append_untidied(&frame.entries, frame.reserve);
     answer.give(appended.map(|range| range.start).map_err(|error| GroupError::Append(Arc::new(error))));
+    // While those who were answered come again.
+    store.tidy();
 }
 
 /// Nobody waits for ever, also if the thread panics.

@@ -186,6 +186,27 @@ impl Disk for RealDisk {
         self.change("rename a file to", to, |to| fs::rename(from, to))
     }
 
+    fn replace(&self, from: &str, to: &str) -> Result<(), DiskError> {
+        let exchange = |to: &Path| {
+            let from = self.root.join(from);
+            let flags = rustix::fs::RenameFlags::EXCHANGE;
+            match rustix::fs::renameat_with(rustix::fs::CWD, &from, rustix::fs::CWD, to, flags) {
+                Ok(()) => {
+                    (self.before_call)();
+                    // What is left of the other one is overwritten by the next, or removed when the ledger is opened.
+                    let _ = fs::remove_file(from);
+                    Ok(())
+                }
+                // Not every file system can.
+                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
+                    fs::rename(from, to)
+                }
+                Err(error) => Err(error.into()),
+            }
+        };
+        self.change("rename a file to", to, exchange)
+    }
+
     fn sync_dir(&self, path: &str) -> Result<bool, DiskError> {
         self.change("sync the directory", path, |path| {
             let Some(directory) = if_found(File::open(path))? else { return Ok(false) };

@@ -29,6 +29,9 @@ pub(crate) struct Served {
     unsynced: BTreeSet<String>,
     changed: BTreeSet<String>,
     known: BTreeSet<String>,
+    /// Empty files under the first temporary names, and the next checkpoint's.
+    spares: Vec<Box<dyn OpenFile>>,
+    spare_checkpoint: Option<Box<dyn OpenFile>>,
     /// Partial files that are there.
     partials: BTreeSet<String>,
     /// The files of the newest head, kept open: at most 9, the checkpoint, and what one batch adds.
@@ -39,6 +42,9 @@ struct Watched {
     file: Box<dyn OpenFile>,
     length: u64,
 }
+
+/// Files that are made before they are needed: the bundle and the tile that nearly every batch changes.
+const SPARES: usize = 2;
 
 /// A path and what belongs there.
 pub(crate) type Content = (String, Vec<u8>);
@@ -56,6 +62,8 @@ impl Served {
             unsynced: BTreeSet::new(),
             changed: BTreeSet::new(),
             known: BTreeSet::new(),
+            spares: Vec::new(),
+            spare_checkpoint: None,
             partials: BTreeSet::new(),
             watched: BTreeMap::new(),
         }
@@ -89,8 +97,13 @@ impl Served {
     /// Writes files under temporary names. If that fails nothing is left of it.
     pub fn stage(&mut self, contents: &[Content]) -> Result<Vec<Box<dyn OpenFile>>, DiskError> {
         let mut files = Vec::with_capacity(contents.len());
+        let mut spares = std::mem::take(&mut self.spares).into_iter();
         for (number, (path, content)) in contents.iter().enumerate() {
-            let written = self.make_directories(path).and_then(|()| self.disk.write(&temporary(number), content));
+            let made = self.make_directories(path);
+            let written = made.and_then(|()| match spares.next() {
+                Some(file) => file.write_at(0, content).map(|()| file),
+                None => self.disk.write(&temporary(number), content),
+            });
             match written {
                 Ok(file) => files.push(file),
                 Err(error) => {
@@ -102,6 +115,31 @@ impl Served {
             }
         }
         Ok(files)
+    }
+
+    /// Makes empty files for the next batch. That takes longer than to fill them, so it is done when nobody waits.
+    pub fn prepare(&mut self) {
+        if self.is_behind() {
+            return;
+        }
+        while self.spares.len() < SPARES {
+            // What cannot be made now is made, or refused, with the batch.
+            let Ok(file) = self.disk.write(&temporary(self.spares.len()), &[]) else { break };
+            self.spares.push(file);
+        }
+        if self.spare_checkpoint.is_none() {
+            self.spare_checkpoint = self.disk.write(TEMPORARY_CHECKPOINT, &[]).ok();
+        }
+    }
+
+    /// Removes what was made for a next batch.
+    pub fn discard_spares(&mut self) {
+        self.spare_checkpoint = None;
+        self.spares.clear();
+        for path in (0..SPARES).map(temporary).chain([TEMPORARY_CHECKPOINT.to_owned()]) {
+            // What stays is removed when the ledger is opened.
+            let _ = self.disk.remove(&path);
+        }
     }
 
     /// Gives files that were staged, if they were, their names, and then writes the checkpoint that needs them. What fails is
@@ -130,6 +168,9 @@ impl Served {
 
     /// Writes what could not be written before.
     pub fn catch_up(&mut self) -> Result<(), DiskError> {
+        if self.is_behind() {
+            self.spares.clear();
+        }
         while let Some((path, content)) = self.unwritten.pop_first() {
             let write = |served: &mut Served| {
                 served.make_directories(&path)?;
@@ -168,8 +209,11 @@ impl Served {
         let Some(text) = self.unwritten_checkpoint.as_ref().filter(|_| self.unwritten.is_empty()) else { return Ok(()) };
         // If it fails nobody knows which of the two is there.
         self.watched.remove(CHECKPOINT);
-        let file = self.disk.write(TEMPORARY_CHECKPOINT, text.as_bytes())?;
-        self.disk.rename(TEMPORARY_CHECKPOINT, CHECKPOINT)?;
+        let file = match self.spare_checkpoint.take() {
+            Some(file) => file.write_at(0, text.as_bytes()).map(|()| file)?,
+            None => self.disk.write(TEMPORARY_CHECKPOINT, text.as_bytes())?,
+        };
+        self.disk.replace(TEMPORARY_CHECKPOINT, CHECKPOINT)?;
         self.watched.insert(CHECKPOINT.to_owned(), Watched { file, length: text.len() as u64 });
         self.unwritten_checkpoint = None;
         Ok(())

@@ -140,6 +140,15 @@ impl Sim {
         self.files = files;
     }
 
+    /// From now on somebody may have seen it.
+    fn note_published(&mut self, path: &str) {
+        if path == crate::place::CHECKPOINT {
+            let file = self.file(path).expect("it was just named");
+            let text = String::from_utf8(self.files[file].live.to_vec()).unwrap();
+            self.published.insert(text);
+        }
+    }
+
     fn sync(&mut self, file: usize) -> io::Result<()> {
         self.carry_out(|sim| {
             sim.files[file].durable = sim.files[file].live.clone();
@@ -379,13 +388,24 @@ impl Disk for SimDisk {
                 assert!(sim.is_directory(parent), "{parent} should be a directory");
                 let Some(node) = sim.live.remove(from) else { return not_found() };
                 sim.live.insert(to.to_owned(), node);
-                if to == crate::place::CHECKPOINT {
-                    let file = sim.file(to).unwrap();
-                    let text = String::from_utf8(sim.files[file].live.to_vec()).unwrap();
-                    sim.published.insert(text);
-                }
+                sim.note_published(to);
                 Ok(())
             })
+        })
+    }
+
+    fn replace(&self, from: &str, to: &str) -> Result<(), DiskError> {
+        self.on("rename a file to", to, |sim| {
+            sim.carry_out(|sim| {
+                let (Some(new), Some(old)) = (sim.file(from), sim.file(to)) else { return not_found() };
+                sim.live.insert(from.to_owned(), Node::File(old));
+                sim.live.insert(to.to_owned(), Node::File(new));
+                sim.note_published(to);
+                Ok(())
+            })?;
+            // Whether that works makes no difference.
+            let _ = sim.carry_out(|sim| Ok(sim.live.remove(from)));
+            Ok(())
         })
     }
 

@@ -56,7 +56,7 @@ fn refused(dir: &Path) -> String {
     text.replace(dir.to_str().unwrap(), "DIR")
 }
 
-/// All files in a directory with their permission bits.
+/// All files in a directory with their permission bits, but those that have no names of their own yet.
 fn files(dir: &Path) -> Vec<(String, u32)> {
     let mut found = Vec::new();
     let mut directories = vec![dir.to_owned()];
@@ -72,6 +72,7 @@ fn files(dir: &Path) -> Vec<(String, u32)> {
             }
         }
     }
+    found.retain(|(name, _)| !name.starts_with("tmp/"));
     found.sort();
     found
 }
@@ -411,7 +412,7 @@ fn a_copy_of_the_served_files_alone_opens() {
     drop(store);
     fs::remove_file(dir.join(WAL)).unwrap();
     fs::remove_file(dir.join("lock")).unwrap();
-    fs::remove_dir(dir.join("tmp")).unwrap();
+    fs::remove_dir_all(dir.join("tmp")).unwrap();
     let (mut store, recovered) = reopen(&dir);
     assert_eq!(recovered, Recovered::default());
     store.append(&entries(5..6)).unwrap();

@@ -244,8 +244,9 @@ impl Wal {
             end = chain.end;
             (self.half, self.filled) = (chain.half, chain.filled);
         }
-        let torn_bytes = torn.iter().filter(|(first, _)| *first == end && end >= self.base_size);
-        let torn_bytes = torn_bytes.map(|(_, length)| *length).max().unwrap_or_default();
+        // What is left of earlier batches begins before the end.
+        let torn = torn.iter().filter(|(first, _)| *first == end).map(|(_, length)| *length);
+        let torn_bytes = torn.max().unwrap_or_default();
         Ok(Scanned { chains, end, torn_bytes })
     }
 
