@@ -141,11 +141,7 @@ impl Store {
     }
 
     /// The same, before [`Store::tidy`]: whoever waits can be answered in between.
-    pub(crate) fn append_untidied(
-        &mut self,
-        entries: &[Vec<u8>],
-        reserve: Reserve,
-    ) -> Result<Range<u64>, AppendError> {
+    pub(crate) fn append_untidied(&mut self, entries: &[Vec<u8>], reserve: Reserve) -> Result<Range<u64>, AppendError> {
         if let Some(cause) = &self.broken {
             return Err(AppendError::Broken { cause: cause.clone() });
         }
@@ -235,7 +231,9 @@ impl Store {
         }
         let settling = self.settling_of_head();
         self.settling = self.how_to_settle.begin(settling)?;
-        if self.settling.is_none() { self.settled(self.size()) }
+        if self.settling.is_none() {
+            self.settled(self.size())
+        }
         Ok(())
     }
 

@@ -151,12 +151,7 @@ impl GroupError {
 
 impl Shared {
     /// Adds a batch to the last frame, or begins another. Returns what to wait for, and how many entries are before its own.
-    fn push(
-        &self,
-        entries: Vec<Vec<u8>>,
-        bytes: usize,
-        reserve: Reserve,
-    ) -> Result<(Arc<Outcome>, u64), GroupError> {
+    fn push(&self, entries: Vec<Vec<u8>>, bytes: usize, reserve: Reserve) -> Result<(Arc<Outcome>, u64), GroupError> {
         let mut queue = lock(&self.queue);
         loop {
             if queue.closed {

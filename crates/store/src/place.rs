@@ -121,7 +121,9 @@ pub(crate) fn places_between(first: u64, end: u64) -> impl Iterator<Item = Place
 /// The partial files of a tree of `size` entries: at most one bundle and a tile of each level.
 pub(crate) fn partial_files(size: u64) -> impl Iterator<Item = String> {
     let bundle = Bundle::partial(size).map(|bundle| bundle.to_string());
-    bundle.into_iter().chain((0..LEVELS).filter_map(move |level| Tile::partial(level, size)).map(|tile| tile.to_string()))
+    bundle
+        .into_iter()
+        .chain((0..LEVELS).filter_map(move |level| Tile::partial(level, size)).map(|tile| tile.to_string()))
 }
 
 /// The files that the last entries of a tree of `size` are in, and the partial ones above them.

@@ -17,8 +17,8 @@ use crate::place::{
 use crate::wal::{self, Base, Layout, OpenWalError, Scanned, Wal};
 use crate::{DiskError, ReadError, Reader, Recovered, Store};
 use ledger::{
-    Bundle, Checkpoint, Edge, EdgeError, HASH_BYTES, Hash, MAX_NOTE_BYTES, OpenCheckpointError, SignerKey,
-    TILE_WIDTH, Tile, TileTree, VerifierKey, VerifyNoteError, encode_entry,
+    Bundle, Checkpoint, Edge, EdgeError, HASH_BYTES, Hash, MAX_NOTE_BYTES, OpenCheckpointError, SignerKey, TILE_WIDTH,
+    Tile, TileTree, VerifierKey, VerifyNoteError, encode_entry,
 };
 use std::fs::File;
 use std::path::Path;
@@ -71,7 +71,10 @@ pub(crate) fn recover(
 
 /// What the checkpoint says.
 enum Seen {
-    Holds { size: u64, root: Hash },
+    Holds {
+        size: u64,
+        root: Hash,
+    },
     /// Nothing: a loss of power can leave it so.
     Torn,
 }
@@ -112,12 +115,7 @@ fn refused(dir: &Path, error: OpenWalError) -> OpenError {
 
 /// A copy of the served files alone has no write-ahead log, nor has a ledger from which it was taken away. Everything that
 /// was acknowledged is in the tiles then, if these hold; nobody knows whether they are durable.
-fn make_wal(
-    disk: &Arc<dyn Disk>,
-    dir: &Path,
-    key: &VerifierKey,
-    layout: Layout,
-) -> Result<(Wal, Base), OpenError> {
+fn make_wal(disk: &Arc<dyn Disk>, dir: &Path, key: &VerifierKey, layout: Layout) -> Result<(Wal, Base), OpenError> {
     let unverified = |source| OpenError::Unverified { dir: dir.to_owned(), source };
     let reader = Reader::on(Box::new(disk.clone()), dir);
     let (checkpoint, note) = reader.signed_checkpoint(key).map_err(|error| unverified(error.into()))?;
@@ -133,7 +131,8 @@ fn make_wal(
     for directory in &directories {
         disk.sync_dir(directory)?;
     }
-    let base = Base::verify(note.signed_only_by(key), key).map_err(|error| refused(dir, OpenWalError::Signature(error)))?;
+    let base =
+        Base::verify(note.signed_only_by(key), key).map_err(|error| refused(dir, OpenWalError::Signature(error)))?;
     disk.create_dir(TEMPORARY)?;
     wal::prepare(&**disk, layout, &base)?;
     let wal = wal::install(&**disk, layout, &base)?;
@@ -166,8 +165,7 @@ impl Found<'_> {
     /// The base's head, once the tiles bear it out.
     fn head(&self, disk: &dyn ReadDisk) -> Result<Head, OpenError> {
         let Base { size, root, ref note } = *self.base;
-        let edge =
-            Edge::from_tiles(size, |tile| read_tile(disk, tile)).map_err(|error| self.short(error.into()))?;
+        let edge = Edge::from_tiles(size, |tile| read_tile(disk, tile)).map_err(|error| self.short(error.into()))?;
         let computed = edge.root();
         if computed != root {
             return Err(OpenError::Root { dir: self.dir.to_owned(), size, computed, signed: root });
@@ -197,7 +195,8 @@ impl Found<'_> {
             by: claim.by.clone(),
         };
         claims.sort_by_key(|claim| claim.size);
-        let check = |claim: &Claim, computed| if computed == claim.root { Ok(()) } else { Err(forked(claim, computed)) };
+        let check =
+            |claim: &Claim, computed| if computed == claim.root { Ok(()) } else { Err(forked(claim, computed)) };
         if let Some(claim) = claims.last().filter(|claim| claim.size > scanned.end) {
             let (found, claimed, by) = (scanned.end, claim.size, claim.by.clone());
             return Err(OpenError::SetBack { dir: self.dir.to_owned(), found, claimed, by });

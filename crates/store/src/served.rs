@@ -206,7 +206,9 @@ impl Served {
 
     /// Replaces the checkpoint, if all the files that it needs are there.
     fn write_checkpoint(&mut self) -> Result<(), DiskError> {
-        let Some(text) = self.unwritten_checkpoint.as_ref().filter(|_| self.unwritten.is_empty()) else { return Ok(()) };
+        let Some(text) = self.unwritten_checkpoint.as_ref().filter(|_| self.unwritten.is_empty()) else {
+            return Ok(());
+        };
         // If it fails nobody knows which of the two is there.
         self.watched.remove(CHECKPOINT);
         let file = match self.spare_checkpoint.take() {

@@ -3,8 +3,8 @@
 
 use crate::DiskError;
 use crate::disk::Disk;
-use crate::real_disk::RealDisk;
 use crate::open::take_lock;
+use crate::real_disk::RealDisk;
 use ledger::{Checkpoint, Head, MAX_NOTE_BYTES, Note, ParseCheckpointError, ParseNoteError};
 use sha2::{Digest as _, Sha256};
 use std::fs::{DirBuilder, File};

@@ -64,10 +64,12 @@ fn ten_thousand_crashes_lose_nothing() {
         cases + check(short, Case { reserve, is_full: true, ..of(&[2, 2, 2, 2]) }, &EVERY_WAY, 3)
     };
     let cases: u64 = thread::scope(|scope| {
-        let threads = [Reserve::Keep, Reserve::Use].map(|reserve| scope.spawn({
-            let crash = &crash;
-            move || crash(reserve)
-        }));
+        let threads = [Reserve::Keep, Reserve::Use].map(|reserve| {
+            scope.spawn({
+                let crash = &crash;
+                move || crash(reserve)
+            })
+        });
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     assert!(cases > 10_000, "{cases}");

@@ -28,7 +28,10 @@ fn an_ordinary_batch_is_refused_before_anything_is_written_and_a_rollback_gets_i
     let (base, disk, mut store) = full();
     let error = store.append(&entries(3..4)).unwrap_err();
     assert!(is_full(&error) && error.is_refusal(), "{error}");
-    assert_eq!(error.to_string(), "there is no room for the batch, so it was not recorded: free some on the ledger's disk");
+    assert_eq!(
+        error.to_string(),
+        "there is no room for the batch, so it was not recorded: free some on the ledger's disk"
+    );
     assert_eq!(store.append_with(&entries(3..5), Reserve::Use).unwrap(), 3..5);
     // It is in the tree, under a signed checkpoint, and the store proves it; readers of the files see it later.
     base.check_content(&store);

@@ -73,7 +73,8 @@ fn a_log_shorter_than_its_last_cosignature_does_not_open() {
     let folder = dir.join("cosignatures");
     let file = fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
     let by = format!("cosignatures/{}", file.file_name().to_str().unwrap());
-    let refused = |dir: &Path| Store::open(dir, signer(LOG)).err().unwrap().to_string().replace(dir.to_str().unwrap(), "DIR");
+    let refused =
+        |dir: &Path| Store::open(dir, signer(LOG)).err().unwrap().to_string().replace(dir.to_str().unwrap(), "DIR");
 
     // A log of the same key that ends before, or that has other entries.
     let (_temporary, shorter, mut store) = new_store();
