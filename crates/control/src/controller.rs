@@ -10,13 +10,13 @@ use crate::{Clock, Examples, Random};
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, UnixMillis, Upstream};
 use rollout::plan::{MetricFrom, Plan, StoreCheck, StoreQuery, Transformations};
 use rollout::{
-    Body, Command, Decision, Event, KnownPrincipal, Phase, Principal, Report, RolloutId, Start, State, report,
+    Body, Command, Decision, Event, KnownPrincipal, Outcome, Phase, Principal, Report, RolloutId, Start, State, report,
 };
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Evidence, Subjects};
+use store::{Evidence, Reserve, Subjects};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// How often time is looked at: deadlines are met within this.
@@ -162,7 +162,8 @@ impl Controller {
         (clock, random, examples, prover): (Clock, Random, Examples, Prover),
     ) -> Result<(Controller, Outlook), OpenError> {
         let mut journal = Journal::open(open, evidence)?;
-        journal.append(&started(&journal, clock()))?;
+        // A server must be able to start on a full disk, for a rollback may be under way.
+        journal.append(&started(&journal, clock()), Reserve::Use)?;
         journal.note_principals((&settings.principals, &settings.persons), &subjects, &random, clock())?;
         let table = standing_table(&journal, &prover).unwrap_or_else(|| first_table(&settings, random()));
         let (sender, receiver) = watch::channel(Arc::new(table));
@@ -233,6 +234,7 @@ impl Controller {
         {
             tracing::error!("the stop is not in the ledger: {error}");
         }
+        self.journal.close();
     }
 
     fn take(&mut self, input: Input) {
@@ -300,7 +302,8 @@ impl Controller {
             _ => Vec::new(),
         };
         let input = (by.to_owned(), Body::Happened(Box::new(event)));
-        match self.record(&rollout, now, input, &next.decisions) {
+        let reserve = reserve_of(state, &next.state);
+        match self.record(&rollout, now, input, (&next.decisions, reserve)) {
             Ok(()) => {
                 for action in next.actions {
                     self.outlets.take(&next.state, &self.base_dir, self.journal.landmarks(), action);
@@ -373,11 +376,11 @@ impl Controller {
         rollout: &RolloutId,
         now: UnixMillis,
         input: (String, Body),
-        decisions: &[Decision],
+        (decisions, reserve): (&[Decision], Reserve),
     ) -> Result<(), JournalError> {
         let decided = decisions.iter().map(|decision| (SELF.to_owned(), Body::Decided(Box::new(decision.clone()))));
         let records = self.journal.number(Some(rollout), now, std::iter::once(input).chain(decided));
-        self.journal.append(&records)
+        self.journal.append(&records, reserve)
     }
 
     fn start(&mut self, yaml: &str, base_dir: String, by: Principal) -> Result<Box<Report>, StartError> {
@@ -399,7 +402,8 @@ impl Controller {
         };
         let first = rollout::start(&start, now);
         let input = (by.name, Body::Started(Box::new(start)));
-        self.record(&rollout, now, input, &first.decisions).map_err(|error| StartError::Ledger(error.to_string()))?;
+        let recorded = self.record(&rollout, now, input, (&first.decisions, Reserve::Keep));
+        recorded.map_err(|error| StartError::Ledger(error.to_string()))?;
         self.base_dir = PathBuf::from(base_dir);
         self.outlets.watching.send_replace(Some(Watching::of(&first.state, &self.base_dir, self.taken_back)));
         self.outlets.watch_outside(&first.state, &self.base_dir);
@@ -490,6 +494,15 @@ impl Controller {
         };
         self.journal.replay().rollouts.iter().map(summary).collect()
     }
+}
+
+/// What orders a rollback, and all that comes of it until everything is back, is recorded on a full disk too.
+fn reserve_of(before: &State, after: &State) -> Reserve {
+    let rolls_back = |state: &State| match &state.phase {
+        Phase::RollingBack { .. } | Phase::Ended { outcome: Outcome::RolledBack(_), .. } => true,
+        Phase::Progressing { .. } | Phase::Promoting { .. } | Phase::Ended { outcome: Outcome::Promoted, .. } => false,
+    };
+    if rolls_back(before) || rolls_back(after) { Reserve::Use } else { Reserve::Keep }
 }
 
 /// The record that a server has the ledger.

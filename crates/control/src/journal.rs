@@ -4,7 +4,7 @@ use crate::kept::Kept;
 use model::UnixMillis;
 use rollout::{Body, Landmarks, Record, Replay, ReplayError, RolloutId};
 use std::collections::BTreeMap;
-use store::{Evidence, Store};
+use store::{Evidence, Reserve, Store};
 use tokio::sync::watch;
 
 /// A record that is longer than a tlog-tiles entry can be would be refused by the store; the observation's bounds keep
@@ -114,7 +114,9 @@ impl Journal {
 
     /// Closes the store, and with it gives up its lock.
     pub fn close(&mut self) {
-        self.store = None;
+        if let Some(Err(error)) = self.store.take().map(Store::close) {
+            tracing::warn!("the ledger was not closed in order, and is completed when it is opened: {error}");
+        }
     }
 
     /// Opens the store again after it was closed. `true` if it was closed and is open now.
@@ -179,17 +181,20 @@ impl Journal {
         &self.replay
     }
 
-    /// Appends an input with all its decisions in one batch, durable when this returns, and brings the state up to it.
-    pub fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
+    /// Appends an input with all its decisions in one batch, durable when this returns, and brings the state up to it. On a full
+    /// disk only what may use the reserve gets in.
+    pub fn append(&mut self, records: &[Record], reserve: Reserve) -> Result<(), JournalError> {
         let entries = records.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         let store = self.store.as_mut().ok_or(JournalError::Closed)?;
-        let appended = match store.append(&entries) {
+        let appended = match store.append_with(&entries, reserve) {
             Ok(appended) => appended,
             Err(error) => {
                 // Whoever asked is told that it failed; why is for who operates the disk, or the token that signs.
                 tracing::error!("the ledger took no entry, and is opened again: {}", model::with_causes(&error));
-                // Closed, so that nothing is decided upon a state that may not be the ledger's.
-                self.store = None;
+                if !error.is_refusal() {
+                    // Closed, so that nothing is decided upon a state that may not be the ledger's.
+                    self.store = None;
+                }
                 return Err(error.into());
             }
         };

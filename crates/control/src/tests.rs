@@ -506,6 +506,39 @@ async fn a_controller_that_has_released_its_ledger_ends_without_it() {
     assert_eq!(starts_and_stops(&bench), (2, 2));
 }
 
+/// The ledger's files cannot be written, as on a full disk; the room in its write-ahead log is set aside.
+#[tokio::test(start_paused = true)]
+async fn without_room_nothing_is_promoted_and_a_rollback_is_recorded() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    bench.shifted(&server).await;
+    let temporary = bench.dir().join("tmp");
+    std::fs::remove_dir_all(&temporary).unwrap();
+    std::fs::write(&temporary, "in the way").unwrap();
+    let before = bodies(&bench).len();
+    // That one's files were made before.
+    server.command(Command::Pause).await.unwrap();
+    for command in [Command::Resume, Command::Promote] {
+        let refused = server.command(command).await;
+        assert!(matches!(refused, Err(CommandError::Ledger(_))), "{refused:?}");
+    }
+    bench.pass(1_000).await;
+    assert_eq!(server.table.borrow().weight, BasisPoints::new(1_000).unwrap(), "no record, no traffic");
+    assert_eq!(server.watching.borrow().as_ref().unwrap().taken_back, 0);
+    server.command(Command::Rollback { reason: "the disk is full".into() }).await.unwrap();
+    assert_eq!(server.table.borrow().weight, BasisPoints::ZERO);
+    assert_eq!(server.apply().await.progress, Progress::RolledBack);
+    assert_eq!(bodies(&bench).len(), before, "readers of the files see it when there is room");
+    std::fs::remove_file(&temporary).unwrap();
+    std::fs::create_dir(&temporary).unwrap();
+    let next = server.start(PLAN).await.unwrap();
+    assert_eq!(next.rollout.0, "collectors.2");
+    let said = bodies(&bench);
+    assert!(said[before..].iter().any(|body| body.contains("the disk is full")), "{said:?}");
+    server.stop().await;
+    assert!(bench.decisions().iter().any(|decision| matches!(decision, Decision::RollbackOrdered(_))));
+}
+
 #[tokio::test(start_paused = true)]
 async fn taps_change_unless_traffic_comes_in_there() {
     let bench = Bench::new();

@@ -5,7 +5,9 @@
 //! Beside it `cosignatures/<key id>.pub`, the key that verifies it: so that what was cosigned can be handed on whole. It proves
 //! nothing to whoever does not know the witness; they name the keys that they trust.
 
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Disk, ReadDisk};
+use crate::real_disk::RealDisk;
+use crate::recover::Claim;
 use crate::{DiskError, ProofError, ReadCheckpointError};
 use ledger::{
     Checkpoint, Hash, Head, KeyName, MAX_NOTE_BYTES, Note, NoteSignature, OpenCheckpointError, ParseKeyError,
@@ -148,7 +150,7 @@ fn path(witness: &WitnessKey) -> String {
 
 /// The newest that a witness cosigned, if there is something; both signatures hold, the log's by one of its keys.
 pub(crate) fn read<'key>(
-    disk: &dyn Disk,
+    disk: &dyn ReadDisk,
     keys: &[VerifierKey],
     witness: &'key WitnessKey,
 ) -> Result<Option<CosignedHead<'key>>, CosignatureError> {
@@ -199,4 +201,18 @@ pub(crate) fn read_all(disk: &dyn Disk, key: &VerifierKey) -> Result<Vec<Cosigne
         }
     }
     Ok(notes)
+}
+
+/// Everything that the log signed and somebody cosigned, whoever that is: the log's own signature is enough for the log to know
+/// that it was as long once. What is not signed so says nothing here; [`crate::Reader::cosigned`] tells what is wrong with it.
+pub(crate) fn claims(disk: &dyn ReadDisk, key: &VerifierKey) -> Result<Vec<Claim>, DiskError> {
+    let mut claims = Vec::new();
+    for name in disk.list(FOLDER)?.unwrap_or_default() {
+        let by = format!("{FOLDER}/{name}");
+        let Some(bytes) = disk.read(&by, MAX_NOTE_BYTES)? else { continue };
+        if let Ok(checkpoint) = Checkpoint::open(&String::from_utf8_lossy(&bytes), key) {
+            claims.push(Claim { size: checkpoint.size(), root: checkpoint.root(), by });
+        }
+    }
+    Ok(claims)
 }

@@ -3,9 +3,10 @@
 //! A copy taken while the writer appends must have its `checkpoint` copied first: the tiles then hold all that it needs.
 
 use crate::cosignatures;
-use crate::disk::{Disk, RealDisk};
+use crate::disk::ReadDisk;
 use crate::entries::{read_bundle, read_tile};
 use crate::place::CHECKPOINT;
+use crate::real_disk::RealDisk;
 use crate::{CosignatureError, CosignedHead, CosignedNote, DiskError, Entries, ProofError, ReadError};
 use ledger::{
     Bundle, Checkpoint, Edge, HASH_BYTES, Hash, Head, LogProof, MAX_NOTE_BYTES, Note, OpenCheckpointError, TILE_WIDTH,
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 /// A ledger's directory, read only.
 pub struct Reader {
-    disk: Box<dyn Disk>,
+    disk: Box<dyn ReadDisk>,
     dir: PathBuf,
 }
 
@@ -117,11 +118,11 @@ impl Reader {
         Ok(Reader::on(Box::new(disk), dir))
     }
 
-    pub(crate) fn disk(&self) -> &dyn Disk {
+    pub(crate) fn disk(&self) -> &dyn ReadDisk {
         &*self.disk
     }
 
-    pub(crate) fn on(disk: Box<dyn Disk>, dir: &Path) -> Reader {
+    pub(crate) fn on(disk: Box<dyn ReadDisk>, dir: &Path) -> Reader {
         Reader { disk, dir: dir.to_owned() }
     }
 

@@ -379,8 +379,9 @@ fn prepare_ledger(data: &Path, mut keyring: Keyring, retention: Retention) -> an
         // No other process changes the key while this one serves: that needs the ledger's lock, and both keys here.
         let _ = in_force.set(store.verifier().clone());
         if found != Recovered::default() {
-            let Recovered { entries_replayed, bytes_cut } = found;
-            let words = format!("{entries_replayed} entries replayed, {bytes_cut} torn bytes cut off");
+            let Recovered { entries_replayed, bytes_cut, checkpoint_torn } = found;
+            let torn = if checkpoint_torn { ", a torn checkpoint made again" } else { "" };
+            let words = format!("{entries_replayed} entries replayed, {bytes_cut} torn bytes cut off{torn}");
             tracing::warn!("the ledger was not closed in order: {words}");
             // The first opening is the one that `serve` announces.
             let _ = mended.set(words);

@@ -44,6 +44,7 @@ fn the_files_are_those_of_tlog_tiles_and_only_their_owner_reads_them() {
         ("checkpoint".to_owned(), 0o600),
         ("lock".to_owned(), 0o600),
         ("wal".to_owned(), 0o600),
+        ("tmp/".to_owned(), 0o700),
         ("tile/".to_owned(), 0o700),
         ("tile/0/".to_owned(), 0o700),
         ("tile/0/000.p/".to_owned(), 0o700),
