@@ -1,5 +1,6 @@
 //! A change of the key: followed by whoever has the old one, and completed or undone after a crash at any call.
 
+use super::sim::LARGE;
 use super::{entries, signer};
 use crate::disk::Disk as _;
 use crate::sim_disk::{Sim, SimDisk};
@@ -35,11 +36,11 @@ fn change(entry: &[u8]) -> Option<KeyChange> {
 }
 
 fn create(disk: &SimDisk) -> Store {
-    Store::create_on(Box::new(disk.clone()), Path::new("simulated"), signer("log"), None).unwrap()
+    Store::create_on(Arc::new(disk.clone()), Path::new("simulated"), signer("log"), None, LARGE).unwrap()
 }
 
 fn open(disk: &SimDisk, signers: impl Into<Signers>) -> Result<Store, OpenError> {
-    Store::open_on(Box::new(disk.clone()), Path::new("simulated"), signers, None).map(|(store, _)| store)
+    Store::open_on(Arc::new(disk.clone()), Path::new("simulated"), signers, None, LARGE).map(|(store, _)| store)
 }
 
 fn reader(disk: &SimDisk) -> Reader {
