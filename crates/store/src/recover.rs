@@ -65,7 +65,8 @@ pub(crate) fn recover(
     };
     let rewrite = scanned.end > base.size || matches!(checkpoint, Seen::Torn);
     let mut store = Store::new(disk, signer, head, wal, lock)?;
-    complete(&mut store, &scanned, rewrite)?;
+    store.served.found_published(known_size);
+    complete(&mut store, &scanned, (rewrite, known_size))?;
     Ok((store, recovered))
 }
 
@@ -226,7 +227,7 @@ impl Found<'_> {
 
 /// Writes again what the batches behind the base lead to, and makes it the base. On a full disk it stays in memory, and the
 /// batches where they are.
-fn complete(store: &mut Store, scanned: &Scanned, rewrite: bool) -> Result<(), OpenError> {
+fn complete(store: &mut Store, scanned: &Scanned, (rewrite, published): (bool, u64)) -> Result<(), OpenError> {
     let base = store.size();
     let disk = store.served.disk().clone();
     // Before anybody can see a checkpoint over it.
@@ -254,13 +255,15 @@ fn complete(store: &mut Store, scanned: &Scanned, rewrite: bool) -> Result<(), O
         store.head = Head::sign(next.edge, next.tail, &store.signer);
     }
     if rewrite {
-        store.served.write_checkpoint_again(&store.head.text);
+        store.served.write_checkpoint_again((store.head.text.clone(), store.size()));
     }
-    // What a crash left of partial files. Those of the base are needed until there is a new one.
+    // What a crash left of partial files. Those of the base are needed until there is a new one, and those of the checkpoint that
+    // is there until it is replaced.
+    let sizes = [base, published, scanned.end];
     for place in places_between(base, scanned.end) {
-        place.sweep(&*disk, &[base, scanned.end])?;
+        place.sweep(&*disk, &sizes)?;
     }
-    store.served.adopt(&[base, scanned.end])?;
+    store.served.adopt(&sizes)?;
     if !store.served.is_behind() {
         store.settle_head()?;
         // A checkpoint that was torn is written again also where there is nothing new; and what a process that ended had
