@@ -79,8 +79,9 @@ fn the_reserve_is_there_whatever_was_written_before_and_when_it_is_used_up_nothi
         let (mut store, _) = open(&disk, SMALL).unwrap();
         assert_eq!(store.size(), taken);
         base.check_content(&store);
+        // The loss of power may have taken newer ones.
         let seen = reader.checkpoint(store.verifier()).unwrap().size();
-        assert!(seen == published || seen == base.edge.size(), "{seen}");
+        assert!((base.edge.size()..=published).contains(&seen), "{seen}");
         assert!(is_full(&store.append(&entries(0..1)).unwrap_err()));
         disk.set_full(false);
         assert_eq!(store.append(&entries(taken..taken + 1)).unwrap(), taken..taken + 1);
