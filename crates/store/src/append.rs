@@ -185,7 +185,7 @@ impl Store {
         // What was synced into a file without a name is gone with the process.
         check_file(&**self.served.disk(), WAL, self.wal.file(), self.wal.length())?;
         self.head = self.sign_head(edge, tail)?;
-        self.served.publish(contents, staged, &self.head.text);
+        self.served.publish(contents, staged, (self.head.text.clone(), self.size()));
         Ok(first..self.size())
     }
 

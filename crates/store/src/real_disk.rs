@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const MAX_LISTED: usize = 8192;
 
 /// Zeros that are written at once.
-const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// Files are made with mode 0600, directories with 0700.
 pub(crate) struct RealDisk {

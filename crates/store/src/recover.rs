@@ -70,7 +70,8 @@ pub(crate) fn recover(
     let (signer, rotating) = choice.at(base.size);
     let mut store = Store::new(disk, signer, head, wal, lock)?;
     store.rotating = rotating;
-    complete(&mut store, &scanned, rewrite)?;
+    store.served.found_published(known_size);
+    complete(&mut store, &scanned, (rewrite, known_size))?;
     store.settle_rotation().map_err(rotation)?;
     Ok((store, recovered))
 }
@@ -236,7 +237,7 @@ impl Found<'_> {
 
 /// Writes again what the batches behind the base lead to, and makes it the base. On a full disk it stays in memory, and the
 /// batches where they are.
-fn complete(store: &mut Store, scanned: &Scanned, rewrite: bool) -> Result<(), OpenError> {
+fn complete(store: &mut Store, scanned: &Scanned, (rewrite, published): (bool, u64)) -> Result<(), OpenError> {
     let base = store.size();
     let disk = store.served.disk().clone();
     // Before anybody can see a checkpoint over it.
@@ -264,13 +265,15 @@ fn complete(store: &mut Store, scanned: &Scanned, rewrite: bool) -> Result<(), O
         store.head = store.sign_head(next.edge, next.tail)?;
     }
     if rewrite {
-        store.served.write_checkpoint_again(&store.head.text);
+        store.served.write_checkpoint_again((store.head.text.clone(), store.size()));
     }
-    // What a crash left of partial files. Those of the base are needed until there is a new one.
+    // What a crash left of partial files. Those of the base are needed until there is a new one, and those of the checkpoint that
+    // is there until it is replaced.
+    let sizes = [base, published, scanned.end];
     for place in places_between(base, scanned.end) {
-        place.sweep(&*disk, &[base, scanned.end])?;
+        place.sweep(&*disk, &sizes)?;
     }
-    store.served.adopt(&[base, scanned.end])?;
+    store.served.adopt(&sizes)?;
     if !store.served.is_behind() {
         store.settle_head()?;
         // A checkpoint that was torn is written again also where there is nothing new; and what a process that ended had

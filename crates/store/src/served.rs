@@ -23,8 +23,11 @@ pub(crate) struct Served {
     /// What could not be written. At most what the write-ahead log holds and the incomplete bundle, 33 MB together, and tiles
     /// of a 32nd of that.
     unwritten: BTreeMap<String, Vec<u8>>,
-    /// The checkpoint, if it could not be written.
-    unwritten_checkpoint: Option<String>,
+    /// The checkpoint and its size, if it could not be written.
+    unwritten_checkpoint: Option<(String, u64)>,
+    /// The size of the checkpoint that is there, and of those that may be: what they need stays. After the first, one for each
+    /// batch that took of the reserve.
+    published: BTreeSet<u64>,
     /// Files and directories that changed since the last round of syncing began.
     unsynced: BTreeSet<String>,
     changed: BTreeSet<String>,
@@ -59,6 +62,7 @@ impl Served {
             disk,
             unwritten: BTreeMap::new(),
             unwritten_checkpoint: None,
+            published: BTreeSet::new(),
             unsynced: BTreeSet::new(),
             changed: BTreeSet::new(),
             known: BTreeSet::new(),
@@ -71,6 +75,11 @@ impl Served {
 
     pub fn disk(&self) -> &Arc<dyn Disk> {
         &self.disk
+    }
+
+    /// The size of the checkpoint that was found.
+    pub fn found_published(&mut self, size: u64) {
+        self.published.insert(size);
     }
 
     /// Takes over the partial files of logs of these sizes, and begins to watch the files of the last.
@@ -144,7 +153,7 @@ impl Served {
 
     /// Gives files that were staged, if they were, their names, and then writes the checkpoint that needs them. What fails is
     /// kept in memory, and tried again before the next batch.
-    pub fn publish(&mut self, contents: Vec<Content>, staged: Vec<Box<dyn OpenFile>>, checkpoint: &str) {
+    pub fn publish(&mut self, contents: Vec<Content>, staged: Vec<Box<dyn OpenFile>>, checkpoint: (String, u64)) {
         let mut staged = staged.into_iter();
         for (number, (path, content)) in contents.into_iter().enumerate() {
             let file = staged.next();
@@ -157,7 +166,7 @@ impl Served {
                 None => drop(self.unwritten.insert(path, content)),
             }
         }
-        self.unwritten_checkpoint = Some(checkpoint.to_owned());
+        self.unwritten_checkpoint = Some(checkpoint);
         let _ = self.write_checkpoint();
     }
 
@@ -206,24 +215,26 @@ impl Served {
 
     /// Replaces the checkpoint, if all the files that it needs are there.
     fn write_checkpoint(&mut self) -> Result<(), DiskError> {
-        let Some(text) = self.unwritten_checkpoint.as_ref().filter(|_| self.unwritten.is_empty()) else {
+        let Some((text, size)) = self.unwritten_checkpoint.as_ref().filter(|_| self.unwritten.is_empty()) else {
             return Ok(());
         };
         // If it fails nobody knows which of the two is there.
         self.watched.remove(CHECKPOINT);
+        self.published.insert(*size);
         let file = match self.spare_checkpoint.take() {
             Some(file) => file.write_at(0, text.as_bytes()).map(|()| file)?,
             None => self.disk.write(TEMPORARY_CHECKPOINT, text.as_bytes())?,
         };
         self.disk.replace(TEMPORARY_CHECKPOINT, CHECKPOINT)?;
         self.watched.insert(CHECKPOINT.to_owned(), Watched { file, length: text.len() as u64 });
+        self.published = BTreeSet::from([*size]);
         self.unwritten_checkpoint = None;
         Ok(())
     }
 
     /// Writes the checkpoint of an opened ledger, once all its files are there.
-    pub fn write_checkpoint_again(&mut self, text: &str) {
-        self.unwritten_checkpoint = Some(text.to_owned());
+    pub fn write_checkpoint_again(&mut self, checkpoint: (String, u64)) {
+        self.unwritten_checkpoint = Some(checkpoint);
         let _ = self.write_checkpoint();
     }
 
@@ -257,10 +268,11 @@ impl Served {
         Ok(())
     }
 
-    /// Removes partial files that logs of these sizes do not need, the newest size last. A removal that fails, or that a crash
+    /// Removes partial files that logs of these sizes do not need, the newest size last, nor the checkpoint that is there. A removal that fails, or that a crash
     /// undoes, costs nothing but the file's space.
     pub fn sweep(&mut self, sizes: &[u64]) {
-        let needed: BTreeSet<_> = sizes.iter().flat_map(|size| partial_files(*size)).collect();
+        let sizes_needed = sizes.iter().chain(&self.published).copied();
+        let needed: BTreeSet<_> = sizes_needed.flat_map(partial_files).collect();
         let stale: Vec<_> = self.partials.iter().filter(|path| !needed.contains(*path)).cloned().collect();
         for path in stale {
             let _ = self.disk.remove(&path);

@@ -59,7 +59,8 @@ fn the_reserve_is_there_whatever_was_written_before_and_when_it_is_used_up_nothi
             store.append(&entries(store.size()..store.size() + 2)).unwrap();
         }
         disk.set_full(true);
-        let (mut taken, mut bytes) = (store.size(), 0);
+        let (published, reader) = (store.size(), Reader::on(Box::new(disk.clone()), dir()));
+        let (mut taken, mut bytes) = (published, 0);
         let error = loop {
             let batch = entries(taken..taken + 1);
             match store.append_with(&batch, Reserve::Use) {
@@ -67,6 +68,8 @@ fn the_reserve_is_there_whatever_was_written_before_and_when_it_is_used_up_nothi
                 Err(error) => break error,
             }
             bytes += crate::frame::encode(0, &batch).len() as u64;
+            // Readers keep what they had.
+            assert_eq!(reader.verify(store.verifier()).unwrap().size, published);
         };
         assert!(is_full(&error), "{error}");
         assert!(bytes + 60 > SMALL.rollback_bytes, "{bytes} after {before}: less than what is set aside");
@@ -76,6 +79,9 @@ fn the_reserve_is_there_whatever_was_written_before_and_when_it_is_used_up_nothi
         let (mut store, _) = open(&disk, SMALL).unwrap();
         assert_eq!(store.size(), taken);
         base.check_content(&store);
+        // The loss of power may have taken newer ones.
+        let seen = reader.checkpoint(store.verifier()).unwrap().size();
+        assert!((base.edge.size()..=published).contains(&seen), "{seen}");
         assert!(is_full(&store.append(&entries(0..1)).unwrap_err()));
         disk.set_full(false);
         assert_eq!(store.append(&entries(taken..taken + 1)).unwrap(), taken..taken + 1);

@@ -19,7 +19,7 @@ fn append_from(writers: u64, batches: u64, appender: &Appender) -> (BTreeMap<u64
         for batch in 0..batches {
             let entries: Vec<_> =
                 (0..1 + (writer + batch) % 3).map(|entry| format!("{writer} {batch} {entry}").into_bytes()).collect();
-            let reserve = if writer % 4 == 0 { Reserve::Use } else { Reserve::Keep };
+            let reserve = if writer.is_multiple_of(4) { Reserve::Use } else { Reserve::Keep };
             match appender.append(entries.clone(), reserve) {
                 Ok(range) => {
                     assert_eq!(range.end - range.start, entries.len() as u64);

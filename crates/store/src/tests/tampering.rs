@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 
+/// What is done to a file.
+type Alteration = (&'static str, fn(&Path));
+
 /// Alters a file of a store and appends. Says which alteration was found.
 fn found(store: &mut Store, path: &str, alter: impl FnOnce(&str)) -> Tampering {
     alter(path);
@@ -39,7 +42,7 @@ fn watched(size: u64) -> Vec<String> {
 
 #[test]
 fn every_alteration_of_the_newest_files_is_noticed_on_a_real_disk() {
-    let alterations: [(&str, fn(&Path)); 5] = [
+    let alterations: [Alteration; 5] = [
         ("deleted", |path| fs::remove_file(path).unwrap()),
         ("renamed", |path| fs::rename(path, path.with_extension("old")).unwrap()),
         ("replaced", |path| {
