@@ -223,7 +223,13 @@ fn explains_loss<'j>(judge: &'j Judge, blind: &[&'j Tracked], significant: bool)
 fn slow_failure(judge: &Judge, (slow, alarm): (&Metric, &Metric), metrics: &[Metric], alarmed: &[&Metric]) -> Failure {
     let judging = judge.latency_of(slow).and_then(|latency| latency.judging());
     let explained = judging.is_some_and(|judging| judging.explained_by_unfinished());
-    let cause = [Check::ExportFailure, Check::LostSpan].into_iter().find_map(|check| leaning(metrics, check));
+    const CAUSES: [Check; 2] = [Check::ExportFailure, Check::LostSpan];
+    let cause = CAUSES.into_iter().find_map(|check| leaning(metrics, check)).or_else(|| {
+        // Within what the plan tolerates by itself, and with what else is slow not: the likelier of the two.
+        let shown = |it: &&Metric| it.candidate.events > 0 && it.log_against > 0.0;
+        let pointing = metrics.iter().filter(|it| CAUSES.contains(&it.check)).filter(shown);
+        pointing.max_by(|a, b| a.log_against.total_cmp(&b.log_against))
+    });
     match cause.filter(|_| explained) {
         Some(cause) => {
             let because = "traces that never came out whole are what makes the candidate look slow".to_owned();

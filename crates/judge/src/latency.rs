@@ -29,6 +29,9 @@ pub(crate) const PSI_WORSE: [f64; 5] = [1.1, 1.25, 1.5, 2.0, 4.0];
 /// Odds ratios that a proof hopes for at each threshold.
 pub(crate) const PSI_BETTER: [f64; 5] = [0.3, 0.5, 0.7, 0.85, 0.95];
 
+/// The share of an excess from which on unfinished traces are its name.
+const MOST: f64 = 0.5;
+
 /// Buckets to a doubling in the histograms over all traces: they have scale 3.
 const BUCKETS_PER_DOUBLING: f64 = 8.0;
 
@@ -313,10 +316,12 @@ impl Judging {
         }
     }
 
-    /// Whether unfinished traces alone make the candidate look slow: without them it is not slower than tolerated.
+    /// Whether unfinished traces make the candidate look slow: without them it is not slower than tolerated, or they are
+    /// most of what it has more of than the active environment.
     pub(crate) fn explained_by_unfinished(&self) -> bool {
         let (slower, unfinished) = (self.slower.estimate(0.0), self.unfinished.estimate(0.0));
-        slower.candidate - unfinished.candidate <= slower.active - unfinished.active
+        let (more_slow, more_unfinished) = (slower.candidate - slower.active, unfinished.candidate - unfinished.active);
+        more_unfinished >= more_slow * MOST
     }
 }
 

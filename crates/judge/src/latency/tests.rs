@@ -65,6 +65,21 @@ fn unfinished_traces_are_slow_and_told_apart() {
     assert!((estimate.candidate - 0.1).abs() < 1e-12 && estimate.active == 0.0);
 }
 
+/// A crash on a busy machine: some traces that came out were slow too, and that is not what is to be said first.
+#[test]
+fn unfinished_traces_are_named_where_they_are_most_of_what_is_slow() {
+    let judged = |slow: u64, unfinished: u64| {
+        let mut metric = LatencyMetric::new();
+        observe(&mut metric, arm(&[(10, 200)], 0), arm(&[], 0));
+        let green = arm(&[(10, 100 - slow - unfinished), (20, slow)], unfinished);
+        (0..20).for_each(|_| observe(&mut metric, arm(&[(10, 100)], 0), green.clone()));
+        let LatencyMetric::Judging(judging) = metric else { panic!("frozen") };
+        judging.explained_by_unfinished()
+    };
+    assert!(judged(4, 8) && judged(0, 1));
+    assert!(!judged(8, 4) && !judged(8, 0));
+}
+
 #[test]
 fn without_active_traffic_the_margin_is_granted() {
     let mut within = LatencyMetric::new();
