@@ -3,11 +3,11 @@
 use crate::disk::Disk;
 use crate::entries::{ProofError, read_tile};
 use crate::frame::{self, MAX_BATCH_BYTES};
+use crate::rotation::Rotating;
 use crate::served::{CheckError, Content, Served, check_file};
 use crate::settle::{HowToSettle, InFlight, Settling};
 use crate::wal::{Base, WAL, Wal};
 use crate::watch::Tampered;
-use crate::rotation::Rotating;
 use crate::{DiskError, Entries, ReadError};
 use ledger::{
     Checkpoint, Edge, Hash, LogProof, LogSigner, Note, TILE_WIDTH, Tile, TileTree, VerifierKey, encode_entry,
@@ -124,7 +124,17 @@ impl Store {
         let mut served = Served::new(disk);
         served.adopt(&[head.edge.size()])?;
         let how_to_settle = HowToSettle::AtOnce;
-        Ok(Store { served, wal, signer, rotating: None, head, settling: None, how_to_settle, broken: None, _lock: lock })
+        Ok(Store {
+            served,
+            wal,
+            signer,
+            rotating: None,
+            head,
+            settling: None,
+            how_to_settle,
+            broken: None,
+            _lock: lock,
+        })
     }
 
     /// Appends an ordinary batch: [`Store::append_with`] and [`Reserve::Keep`].

@@ -14,12 +14,12 @@ use crate::open::OpenError;
 use crate::place::{
     CHECKPOINT, Place, TEMPORARY, directories_above, directories_between, partial_files, places_between,
 };
-use crate::wal::{self, Base, Layout, OpenWalError, Scanned, Wal};
 use crate::rotation::Choice;
+use crate::wal::{self, Base, Layout, OpenWalError, Scanned, Wal};
 use crate::{DiskError, ReadError, Reader, Recovered, Signers, Store};
 use ledger::{
-    Bundle, Checkpoint, Edge, EdgeError, HASH_BYTES, Hash, MAX_NOTE_BYTES, OpenCheckpointError, TILE_WIDTH,
-    Tile, TileTree, VerifierKey, VerifyNoteError, encode_entry,
+    Bundle, Edge, EdgeError, HASH_BYTES, Hash, MAX_NOTE_BYTES, OpenCheckpointError, TILE_WIDTH, Tile, TileTree,
+    VerifierKey, VerifyNoteError, encode_entry,
 };
 use std::fs::File;
 use std::path::Path;
@@ -67,11 +67,11 @@ pub(crate) fn recover(
         checkpoint_torn: matches!(checkpoint, Seen::Torn),
     };
     let rewrite = scanned.end > base.size || matches!(checkpoint, Seen::Torn);
-    let (signer, rotating) = choice.at(base.size);
+    let (signer, rotating) = choice.at(base.size, scanned.end);
     let mut store = Store::new(disk, signer, head, wal, lock)?;
     store.rotating = rotating;
     store.served.found_published(known_size);
-    complete(&mut store, &scanned, (rewrite, known_size))?;
+    complete(&mut store, (&base, &scanned), (rewrite, known_size))?;
     store.settle_rotation().map_err(rotation)?;
     Ok((store, recovered))
 }
@@ -123,7 +123,7 @@ fn refused(dir: &Path, error: OpenWalError) -> OpenError {
 
 /// A copy of the served files alone has no write-ahead log, nor has a ledger from which it was taken away. Everything that
 /// was acknowledged is in the tiles then, if these hold; nobody knows whether they are durable.
-fn make_wal(disk: &Arc<dyn Disk>, dir: &Path, key: &VerifierKey, layout: Layout) -> Result<(Wal, Base), OpenError> {
+fn make_wal(disk: &Arc<dyn Disk>, dir: &Path, keys: &[&VerifierKey], layout: Layout) -> Result<(Wal, Base), OpenError> {
     let unverified = |source| OpenError::Unverified { dir: dir.to_owned(), source };
     let reader = Reader::on(Box::new(disk.clone()), dir);
     // Whichever of them signed it.
@@ -237,11 +237,15 @@ impl Found<'_> {
 
 /// Writes again what the batches behind the base lead to, and makes it the base. On a full disk it stays in memory, and the
 /// batches where they are.
-fn complete(store: &mut Store, scanned: &Scanned, (rewrite, published): (bool, u64)) -> Result<(), OpenError> {
-    let base = store.size();
+fn complete(
+    store: &mut Store,
+    (base, scanned): (&Base, &Scanned),
+    (rewrite, published): (bool, u64),
+) -> Result<(), OpenError> {
     let disk = store.served.disk().clone();
     // Before anybody can see a checkpoint over it.
-    store.wal.sync_last(scanned)?;
+    store.wal.sync_found(base, scanned)?;
+    let base = base.size;
     disk.create_dir(TEMPORARY)?;
     for name in disk.list(TEMPORARY)?.unwrap_or_default() {
         disk.remove(&format!("{TEMPORARY}/{name}"))?;

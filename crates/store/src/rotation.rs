@@ -12,7 +12,7 @@
 use crate::append::{AppendError, Head, Store};
 use crate::disk::{Disk, ReadDisk};
 use crate::entries::{Entries, ProofError, read_tile};
-use crate::place::{CHECKPOINT, TEMPORARY};
+use crate::place::CHECKPOINT;
 use crate::{DiskError, ReadError, Reader};
 use ledger::{
     Checkpoint, Edge, Hash, LogSigner, MAX_KEY_NAME_BYTES, MAX_NOTE_BYTES, Note, OpenCheckpointError, SignerKey,
@@ -24,6 +24,9 @@ const FOLDER: &str = "rotation";
 
 /// What is going on, while it is.
 const INTENT: &str = "rotation/next";
+
+/// A file before it gets its name. What a crash left of it is overwritten.
+const TEMPORARY: &str = "rotation/tmp";
 
 /// A number of 20 digits, and two keys of a name and 58 characters each, with their newlines.
 const MAX_INTENT_BYTES: usize = 21 + 2 * (MAX_KEY_NAME_BYTES + 59);
@@ -260,6 +263,10 @@ impl Store {
     /// After opening, or after a rotation: nothing is under way any more, once the durable head is what both keys signed.
     pub(crate) fn close_rotation(&mut self) -> Result<(), DiskError> {
         if self.rotating.take().is_none() {
+            if self.served.is_behind() {
+                // On a full disk: opening it when there is room finds the beginning, and that it was completed.
+                return Ok(());
+            }
             self.settle_head()?;
         }
         if self.served.disk().length(INTENT)?.is_some() {
@@ -317,11 +324,12 @@ impl Choice {
         }
     }
 
-    /// Who signs behind a durable head of so many entries, and what is under way there.
-    pub fn at(&self, durable: u64) -> (LogSigner, Option<Rotating>) {
+    /// Who signs a log that was `durable` entries long and is `end` entries long, and what is under way there.
+    pub fn at(&self, durable: u64, end: u64) -> (LogSigner, Option<Rotating>) {
         match self {
             Choice::One(signer) => (signer.clone(), None),
-            Choice::Changing { index, next, .. } if durable > *index => (next.clone(), None),
+            // Nothing is appended behind the change before both keys have signed it.
+            Choice::Changing { index, next, .. } if durable > *index || end > index + 1 => (next.clone(), None),
             Choice::Changing { index, before, next } => {
                 (before.clone(), Some(Rotating { index: *index, next: next.clone() }))
             }

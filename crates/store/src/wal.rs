@@ -15,7 +15,7 @@ use crate::DiskError;
 use crate::disk::{Disk, OpenFile};
 use crate::frame::{self, Found, Frame, HEADER_BYTES, MAX_BATCH_BYTES};
 use crate::place::TEMPORARY_WAL;
-use ledger::{Checkpoint, Hash, Note, LogSigner, OpenCheckpointError, VerifierKey};
+use ledger::{Checkpoint, Hash, LogSigner, Note, OpenCheckpointError, VerifierKey};
 use std::io::ErrorKind;
 use std::sync::Arc;
 
@@ -301,21 +301,22 @@ impl Wal {
         Ok(())
     }
 
-    /// Makes durable what was found: every frame was before the next one was written, so that only the last may not be. It is
-    /// written again, for after a sync that failed the system may take what is not on the disk for what is.
-    pub fn sync_last(&self, scanned: &Scanned) -> Result<(), DiskError> {
-        let Some(chain) = scanned.chains.last() else { return Ok(()) };
-        let start = self.layout.start(chain.half);
-        let mut last = 0;
-        let mut at = 0;
-        self.for_each_frame::<DiskError>(*chain, |frame| {
-            (last, at) = (at, frame.end_offset - start);
-            Ok(())
-        })?;
-        let length = usize::try_from(at - last).expect("a frame is read in one piece");
-        let bytes = self.file.read_at(start + last, length)?;
-        self.file.write_at(start + last, &bytes)?;
-        self.file.sync_data()
+    /// Makes durable what was found: every frame was before the next one was written, so that only the last may not be, and the
+    /// base. They are written again, for after a sync that failed the system may take what is not on the disk for what is.
+    pub fn sync_found(&self, base: &Base, scanned: &Scanned) -> Result<(), DiskError> {
+        if let Some(chain) = scanned.chains.last() {
+            let start = self.layout.start(chain.half);
+            let mut last = 0;
+            let mut at = 0;
+            self.for_each_frame::<DiskError>(*chain, |frame| {
+                (last, at) = (at, frame.end_offset - start);
+                Ok(())
+            })?;
+            let length = usize::try_from(at - last).expect("a frame is read in one piece");
+            let bytes = self.file.read_at(start + last, length)?;
+            self.file.write_at(start + last, &bytes)?;
+        }
+        write_base(&*self.file, self.base_place, base)
     }
 
     /// Whether a frame fits behind the last, in the ordinary part or in all of the half.

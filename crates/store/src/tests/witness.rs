@@ -71,8 +71,8 @@ fn a_log_shorter_than_its_last_cosignature_does_not_open() {
     store.close().unwrap();
     drop(Store::open(&dir, signer(LOG)).unwrap());
     let folder = dir.join("cosignatures");
-    let file = fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
-    let by = format!("cosignatures/{}", file.file_name().to_str().unwrap());
+    let name = key.verifier().id().to_string();
+    let (file, by) = (folder.join(&name), format!("cosignatures/{name}"));
     let refused =
         |dir: &Path| Store::open(dir, signer(LOG)).err().unwrap().to_string().replace(dir.to_str().unwrap(), "DIR");
 
@@ -81,7 +81,7 @@ fn a_log_shorter_than_its_last_cosignature_does_not_open() {
     store.append(&entries(0..299)).unwrap();
     store.close().unwrap();
     fs::create_dir(shorter.join("cosignatures")).unwrap();
-    fs::copy(file.path(), shorter.join(&by)).unwrap();
+    fs::copy(&file, shorter.join(&by)).unwrap();
     assert_eq!(
         refused(&shorter),
         format!(
@@ -94,7 +94,7 @@ fn a_log_shorter_than_its_last_cosignature_does_not_open() {
     store.append(&entries(1..302)).unwrap();
     store.close().unwrap();
     fs::create_dir(other.join("cosignatures")).unwrap();
-    fs::copy(file.path(), other.join(&by)).unwrap();
+    fs::copy(&file, other.join(&by)).unwrap();
     let text = refused(&other);
     assert!(text.contains("the first 300 entries of the ledger in DIR lead to the root"), "{text}");
     assert!(text.contains(&format!("but {by} has {}", edge(300).root())), "{text}");
