@@ -346,7 +346,9 @@ impl Controller {
         if self.held != Held::Open || now < self.heartbeat_at {
             return;
         }
-        match self.journal.append(&self.journal.number(None, now, [(SELF.to_owned(), Body::Heartbeat)])) {
+        let record = self.journal.number(None, now, [(SELF.to_owned(), Body::Heartbeat)]);
+        // Not of what a rollback may need.
+        match self.journal.append(&record, Reserve::Keep) {
             Ok(()) => self.heartbeat_at = now.plus_ms(HEARTBEAT_EVERY_MS),
             Err(error) => tracing::error!("that the server runs is not in the ledger: {error}"),
         }

@@ -10,7 +10,7 @@ use model::{TraceId, UnixMillis};
 use rollout::{Body, KnownPrincipal, Principal};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use store::{SubjectError, Subjects};
+use store::{Reserve, SubjectError, Subjects};
 use zeroize::Zeroizing;
 
 /// What an erasure of a trace begins with.
@@ -63,7 +63,8 @@ impl Journal {
             return Ok(());
         }
         let body = Body::PrincipalsRead { principals: named };
-        Ok(self.append(&self.number(None, now, [(SELF.to_owned(), body)]))?)
+        // As the record of the start: a server that starts on a full disk can roll back.
+        Ok(self.append(&self.number(None, now, [(SELF.to_owned(), body)]), Reserve::Use)?)
     }
 
     /// The commitment that the ledger has for this text, or a new one.
@@ -128,7 +129,7 @@ impl Controller {
         let (persons, evidence): (Vec<_>, Vec<_>) = (persons.into_iter().collect(), evidence.into_iter().collect());
         let body = Body::Erased { subject: subject.to_owned(), persons: persons.clone(), evidence: evidence.clone() };
         let record = self.journal.number(None, (self.clock)(), [(by.name.clone(), body)]);
-        self.journal.append(&record).map_err(|error| EraseError::Ledger(error.to_string()))?;
+        self.journal.append(&record, Reserve::Keep).map_err(|error| EraseError::Ledger(error.to_string()))?;
         self.destroy(&persons, &evidence).map_err(|error| EraseError::Disk(model::with_causes(&error)))?;
         Ok(Erasure { subject: subject.to_owned(), persons: persons.len(), evidence: evidence.len() })
     }

@@ -10,7 +10,7 @@ use crate::wal::{Base, WAL, Wal};
 use crate::watch::Tampered;
 use crate::{DiskError, Entries, ReadError};
 use ledger::{
-    Checkpoint, Edge, Hash, LogProof, LogSigner, Note, TILE_WIDTH, Tile, TileTree, VerifierKey, encode_entry,
+    Checkpoint, Edge, Hash, LogProof, LogSigner, Note, Origin, TILE_WIDTH, Tile, TileTree, VerifierKey, encode_entry,
 };
 use std::fs::File;
 use std::ops::Range;
@@ -21,6 +21,7 @@ pub struct Store {
     pub(crate) served: Served,
     pub(crate) wal: Wal,
     pub(crate) signer: LogSigner,
+    pub(crate) origin: Origin,
     /// While the key changes.
     pub(crate) rotating: Option<Rotating>,
     pub(crate) head: Head,
@@ -124,10 +125,13 @@ impl Store {
         let mut served = Served::new(disk);
         served.adopt(&[head.edge.size()])?;
         let how_to_settle = HowToSettle::AtOnce;
+        let origin = head.note.text().lines().next().and_then(|line| Origin::of(signer.verifier().name(), line));
+        let origin = origin.expect("the head was verified with the key's name");
         Ok(Store {
             served,
             wal,
             signer,
+            origin,
             rotating: None,
             head,
             settling: None,
@@ -252,7 +256,8 @@ impl Store {
 
     fn settling_of_head(&mut self) -> Settling {
         let (files, directories) = self.served.take_unsynced();
-        let base = Base { note: self.head.note.clone(), size: self.size(), root: self.head.root };
+        let (note, origin) = (self.head.note.clone(), self.origin.to_string());
+        let base = Base { note, size: self.size(), root: self.head.root, origin };
         Settling { disk: self.served.disk().clone(), files, directories, next: self.wal.next_base(base) }
     }
 
@@ -328,6 +333,11 @@ impl Store {
         &self.head.text
     }
 
+    /// Which log it is, or which year's part of it.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// The key with which the checkpoints verify.
     pub fn verifier(&self) -> &VerifierKey {
         self.signer.verifier()
@@ -391,8 +401,8 @@ impl Head {
     }
 
     /// Signs the head of a tree whose entries are durable, with all of these keys.
-    pub fn sign(edge: Edge, tail: Vec<u8>, signers: &[&LogSigner]) -> Result<Head, DiskError> {
-        let signed = Checkpoint::new(signers[0].verifier().name(), edge.size(), edge.root()).signed_by(signers);
+    pub fn sign(origin: &Origin, edge: Edge, tail: Vec<u8>, signers: &[&LogSigner]) -> Result<Head, DiskError> {
+        let signed = Checkpoint::of_shard(origin, edge.size(), edge.root()).signed_by(signers);
         Ok(Head::signed(edge, tail, signed.map_err(DiskError::unsigned)?))
     }
 

@@ -206,13 +206,15 @@ pub(crate) fn read_all(disk: &dyn ReadDisk, key: &VerifierKey) -> Result<Vec<Cos
 
 /// Everything that the log signed and somebody cosigned, whoever that is: the log's own signature is enough for the log to know
 /// that it was as long once. What is not signed so says nothing here; [`crate::Reader::cosigned`] tells what is wrong with it.
-pub(crate) fn claims(disk: &dyn ReadDisk, keys: &[&VerifierKey]) -> Result<Vec<Claim>, DiskError> {
+pub(crate) fn claims(disk: &dyn ReadDisk, (keys, origin): (&[&VerifierKey], &str)) -> Result<Vec<Claim>, DiskError> {
     let mut claims = Vec::new();
     for name in disk.list(FOLDER)?.unwrap_or_default() {
         let by = format!("{FOLDER}/{name}");
         let Some(bytes) = disk.read(&by, MAX_NOTE_BYTES)? else { continue };
         let Ok(note) = String::from_utf8_lossy(&bytes).parse() else { continue };
-        if let Ok(checkpoint) = open_by_any(&note, keys) {
+        if let Ok(checkpoint) = open_by_any(&note, keys)
+            && checkpoint.origin() == origin
+        {
             claims.push(Claim { size: checkpoint.size(), root: checkpoint.root(), by });
         }
     }

@@ -30,7 +30,7 @@
 //! with an older checkpoint finds what it needs, the same hashes and more, in the current partial tile or the full one,
 //! as [`Reader`] does; a client that cannot fetches the checkpoint again.
 //!
-//! Its key can change: [`Store::rotate`], with a checkpoint that the old and the new key sign.
+//! It goes on in another folder each year: [`Shards`]. Its key can change: [`Store::rotate`], with a checkpoint that the old and the new key sign.
 //!
 //! It cannot notice a directory that was restored, whole, to an earlier state: a witness can. [`Cosignatures`] keeps what
 //! witnesses cosigned beside the checkpoint, and a log that is shorter than that does not open. [`Witnessed`] is what a witness of
@@ -52,6 +52,7 @@ mod recover;
 mod rotation;
 mod served;
 mod settle;
+mod shards;
 mod subjects;
 mod wal;
 mod watch;
@@ -78,6 +79,7 @@ pub use key_file::{
 pub use open::{CreateError, OpenError, Recovered};
 pub use reader::{OpenReaderError, ReadCheckpointError, Reader, Report, VerifyError};
 pub use rotation::{KeyChange, LogKeys, RotateError, RotationError, Signers};
+pub use shards::{Ended, ShardError, Shards};
 pub use subjects::{MAX_SUBJECT_BYTES, SubjectError, Subjects};
 pub use watch::{Tampered, Tampering};
 pub use witnessed::{Witnessed, WitnessedError};

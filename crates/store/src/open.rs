@@ -8,7 +8,7 @@ use crate::real_disk::RealDisk;
 use crate::recover::recover;
 use crate::wal::{self, Base, Layout};
 use crate::{DiskError, RotationError, Signers, Store, VerifyError};
-use ledger::{Edge, Hash, LogSigner, OpenCheckpointError};
+use ledger::{Edge, Hash, LogSigner, OpenCheckpointError, Origin};
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError, set_permissions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -77,6 +77,19 @@ pub enum OpenError {
         /// What is wrong; names both keys.
         #[source]
         source: OpenCheckpointError,
+    },
+    /// The checkpoint is of another year's part of the log.
+    #[error(
+        "the checkpoint of {} is of {found}, expected {expected}: somebody put it there; restore the ledger from a backup; \
+         nothing was changed", dir.display()
+    )]
+    OtherShard {
+        /// The directory.
+        dir: PathBuf,
+        /// What the checkpoint says.
+        found: String,
+        /// What the write-ahead log says.
+        expected: String,
     },
     /// Tiles or entries are missing, short or altered.
     #[error(
@@ -222,6 +235,13 @@ impl Store {
     /// Makes an empty ledger in a directory that does not exist or is empty. What a crash left of an earlier call does
     /// not hinder it. The log's origin is the key's name.
     pub fn create(dir: &Path, signer: impl Into<LogSigner>) -> Result<Store, CreateError> {
+        let signer = signer.into();
+        let origin = Origin::first(signer.verifier().name());
+        Store::create_shard(dir, signer, &origin)
+    }
+
+    /// The same for a shard of the log.
+    pub(crate) fn create_shard(dir: &Path, signer: LogSigner, origin: &Origin) -> Result<Store, CreateError> {
         let failed = |doing, source| DiskError { doing, path: dir.to_owned(), source };
         let make = DirBuilder::new().recursive(true).mode(0o700).create(dir);
         make.map_err(|source| failed("make the directory", source))?;
@@ -232,7 +252,7 @@ impl Store {
             RealDisk::new(parent).sync_dir("")?;
         }
         let lock = take_lock(dir)?.ok_or_else(|| CreateError::Locked { dir: dir.to_owned() })?;
-        Store::create_on(disk, dir, signer, Some(lock), Layout::STANDARD)
+        Store::create_on(disk, dir, (signer, origin), Some(lock), Layout::STANDARD)
     }
 
     /// Opens a ledger, and completes what a crash left. While its key changes both keys are needed, and [`Store::verifier`] says
@@ -249,14 +269,13 @@ impl Store {
     pub(crate) fn create_on(
         disk: Arc<dyn Disk>,
         dir: &Path,
-        signer: impl Into<LogSigner>,
+        (signer, origin): (LogSigner, &Origin),
         lock: Option<File>,
         layout: Layout,
     ) -> Result<Store, CreateError> {
-        let signer = signer.into();
         check_empty(&*disk, dir)?;
         disk.create_dir(TEMPORARY)?;
-        let base = Base::of_empty(&signer)?;
+        let base = Base::of_empty(&signer, origin)?;
         // First what needs room. With the checkpoint it is a ledger; if the rest is missing, opening makes it.
         wal::prepare(&*disk, layout, &base)?;
         let head = Head::signed(Edge::empty(), Vec::new(), base.note.clone());

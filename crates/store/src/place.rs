@@ -14,6 +14,12 @@ pub(crate) const TEMPORARY: &str = "tmp";
 /// The next checkpoint.
 pub(crate) const TEMPORARY_CHECKPOINT: &str = "tmp/checkpoint";
 
+/// The folder of tiles and bundles.
+pub(crate) const TILES: &str = "tile";
+
+/// The folder of the entries' bundles.
+pub(crate) const ENTRIES: &str = "tile/entries";
+
 /// A write-ahead log that is being made.
 pub(crate) const TEMPORARY_WAL: &str = "tmp/wal";
 

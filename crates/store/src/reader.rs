@@ -5,7 +5,7 @@
 use crate::cosignatures;
 use crate::disk::ReadDisk;
 use crate::entries::{read_bundle, read_tile};
-use crate::place::CHECKPOINT;
+use crate::place::{CHECKPOINT, ENTRIES, TILES};
 use crate::real_disk::RealDisk;
 use crate::{CosignatureError, CosignedHead, CosignedNote, DiskError, Entries, ProofError, ReadError};
 use ledger::{
@@ -30,7 +30,7 @@ pub struct Report {
     pub size: u64,
     /// The root that the checkpoint was signed over, and to which the entries lead.
     pub root: Hash,
-    /// Entries that were hashed: as many as `size`.
+    /// Entries that were hashed: as many as `size`, or none where they were pruned and their hashes are there alone.
     pub entries: u64,
     /// Tiles that were compared.
     pub tiles: u64,
@@ -82,6 +82,9 @@ pub enum VerifyError {
     /// Entries or tiles are missing or malformed.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The file system failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// A tile is not what the entries hash to.
     #[error("{tile} does not hold what the entries hash to, from its hash number {hash} on: one of them was altered")]
     Tile {
@@ -143,17 +146,25 @@ impl Reader {
         Ok((checkpoint, note))
     }
 
+    /// Whether the entries were pruned ([`crate::Shards::prune`]).
+    pub fn is_pruned(&self) -> Result<bool, DiskError> {
+        Ok(self.disk.list(ENTRIES)?.is_none() && self.disk.list(TILES)?.is_some())
+    }
+
     /// Hashes every entry again, and compares with every tile up to the signed root. Reads the whole log once, with one
-    /// bundle at a time in memory.
+    /// bundle at a time in memory. Where the entries were pruned their hashes are taken as they are.
     pub fn verify(&self, key: &VerifierKey) -> Result<Report, VerifyError> {
         let checkpoint = self.checkpoint(key)?;
         let size = checkpoint.size();
+        let pruned = self.is_pruned()?;
         let (mut edge, mut tiles) = (Edge::empty(), 0);
         while let Some(bundle) = Bundle::holding(edge.size(), size) {
             let mut completed = Vec::new();
-            for entry in read_bundle(&*self.disk, bundle)? {
-                edge.append(Hash::of_leaf(&entry), &mut completed);
-            }
+            let leaves = match pruned {
+                false => read_bundle(&*self.disk, bundle)?.iter().map(|entry| Hash::of_leaf(entry)).collect(),
+                true => self.leaves(bundle)?,
+            };
+            leaves.into_iter().for_each(|leaf| edge.append(leaf, &mut completed));
             tiles += self.compare(&completed)?;
         }
         tiles += self.compare(&edge.partial_tiles_since(0))?;
@@ -161,7 +172,19 @@ impl Reader {
         if computed != signed {
             return Err(VerifyError::Root { size, computed, signed });
         }
-        Ok(Report { origin: checkpoint.origin().to_owned(), size, root: signed, entries: edge.size(), tiles })
+        Ok(Report {
+            origin: checkpoint.origin().to_owned(),
+            size,
+            root: signed,
+            entries: if pruned { 0 } else { size },
+            tiles,
+        })
+    }
+
+    /// The hashes of a bundle's entries, from the tile beside it.
+    fn leaves(&self, Bundle { index, width }: Bundle) -> Result<Vec<Hash>, ReadError> {
+        let bytes = read_tile(&*self.disk, Tile { level: 0, index, width })?;
+        Ok(bytes.chunks_exact(HASH_BYTES).filter_map(|hash| hash.first_chunk()).map(|hash| Hash(*hash)).collect())
     }
 
     /// Compares tiles with their files, and counts them.

@@ -48,7 +48,7 @@ pub(crate) fn recover(
     let found = Found { dir, base: &base };
     let head = found.head(&*disk)?;
     let scanned = wal.scan().map_err(|error| refused(dir, error))?;
-    let mut claims = cosignatures::claims(&*disk, &keys)?;
+    let mut claims = cosignatures::claims(&*disk, (&keys, &base.origin))?;
     if let Seen::Holds { size, root } = checkpoint {
         if size < base.size {
             return Err(OpenError::Older { dir: dir.to_owned(), found: size, durable: base.size });
@@ -102,6 +102,10 @@ fn read_checkpoint(disk: &dyn Disk, dir: &Path, (keys, base): (&[&VerifierKey], 
     }
     let opened = text.parse().map_err(OpenCheckpointError::Note).and_then(|note| wal::open_by_any(&note, keys));
     match opened {
+        Ok(checkpoint) if checkpoint.origin() != base.origin => {
+            let (found, expected) = (checkpoint.origin().to_owned(), base.origin.clone());
+            Err(OpenError::OtherShard { dir: dir.to_owned(), found, expected })
+        }
         Ok(checkpoint) => Ok(Seen::Holds { size: checkpoint.size(), root: checkpoint.root() }),
         Err(OpenCheckpointError::Note(_) | OpenCheckpointError::Signature(VerifyNoteError::BadSignature { .. })) => {
             Ok(Seen::Torn)
@@ -175,7 +179,7 @@ impl Found<'_> {
 
     /// The base's head, once the tiles bear it out.
     fn head(&self, disk: &dyn ReadDisk) -> Result<Head, OpenError> {
-        let Base { size, root, ref note } = *self.base;
+        let Base { size, root, ref note, origin: _ } = *self.base;
         let edge = Edge::from_tiles(size, |tile| read_tile(disk, tile)).map_err(|error| self.short(error.into()))?;
         let computed = edge.root();
         if computed != root {

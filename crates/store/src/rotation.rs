@@ -252,9 +252,9 @@ impl Store {
     /// Signs the head of a tree whose tiles are durable: with both keys where they change, and goes on with the new one.
     pub(crate) fn sign_head(&mut self, edge: Edge, tail: Vec<u8>) -> Result<Head, DiskError> {
         let Some(Rotating { next, .. }) = self.rotating.take_if(|it| it.index + 1 == edge.size()) else {
-            return Head::sign(edge, tail, &[&self.signer]);
+            return Head::sign(&self.origin, edge, tail, &[&self.signer]);
         };
-        let head = Head::sign(edge, tail, &[&self.signer, &next])?;
+        let head = Head::sign(&self.origin, edge, tail, &[&self.signer, &next])?;
         keep(&**self.served.disk(), &path(head.edge.size()), &head.text)?;
         self.signer = next;
         Ok(head)

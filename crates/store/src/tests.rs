@@ -7,13 +7,14 @@ mod key_file;
 mod kills;
 mod reader;
 mod rotation;
+mod shards;
 mod sim;
 mod tampering;
 mod witness;
 
 use crate::wal::{Layout, WAL};
 use crate::{AppendError, CreateError, MAX_BATCH_BYTES, OpenError, Reader, Recovered, Store};
-use ledger::{Edge, Hash, KeyName, SignerKey};
+use ledger::{Edge, Hash, KeyName, Origin, SignerKey};
 use std::fs;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
@@ -22,6 +23,10 @@ use tempfile::TempDir;
 
 pub(crate) fn signer(name: &str) -> SignerKey {
     SignerKey::new(KeyName::new(name).unwrap(), &[7; 32])
+}
+
+pub(crate) fn origin(name: &str) -> Origin {
+    Origin::first(&KeyName::new(name).unwrap())
 }
 
 pub(crate) fn entries(range: Range<u64>) -> Vec<Vec<u8>> {

@@ -15,7 +15,7 @@ use crate::DiskError;
 use crate::disk::{Disk, OpenFile};
 use crate::frame::{self, Found, Frame, HEADER_BYTES, MAX_BATCH_BYTES};
 use crate::place::TEMPORARY_WAL;
-use ledger::{Checkpoint, Hash, LogSigner, Note, OpenCheckpointError, VerifierKey};
+use ledger::{Checkpoint, Hash, LogSigner, Note, OpenCheckpointError, Origin, VerifierKey};
 use std::io::ErrorKind;
 use std::sync::Arc;
 
@@ -65,19 +65,21 @@ pub(crate) struct Base {
     pub note: Note,
     pub size: u64,
     pub root: Hash,
+    /// Which log it is of.
+    pub origin: String,
 }
 
 impl Base {
     /// A checkpoint as the base, by any of these keys.
     pub fn verify(note: Note, keys: &[&VerifierKey]) -> Result<Base, OpenCheckpointError> {
         let checkpoint = open_by_any(&note, keys)?;
-        Ok(Base { size: checkpoint.size(), root: checkpoint.root(), note })
+        Ok(Base { size: checkpoint.size(), root: checkpoint.root(), origin: checkpoint.origin().to_owned(), note })
     }
 
-    pub fn of_empty(signer: &LogSigner) -> Result<Base, DiskError> {
+    pub fn of_empty(signer: &LogSigner, origin: &Origin) -> Result<Base, DiskError> {
         let root = Hash::of_empty_tree();
-        let signed = Checkpoint::new(signer.verifier().name(), 0, root).signed_by(&[signer]);
-        Ok(Base { note: signed.map_err(DiskError::unsigned)?, size: 0, root })
+        let signed = Checkpoint::of_shard(origin, 0, root).signed_by(&[signer]);
+        Ok(Base { note: signed.map_err(DiskError::unsigned)?, size: 0, root, origin: origin.to_string() })
     }
 }
 

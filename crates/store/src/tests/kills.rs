@@ -5,7 +5,7 @@
 //! All writers continue one log, so that they also recover what the ones before them left, and are killed at that. After each
 //! the parent opens a copy.
 
-use super::{edge, entries, signer};
+use super::{edge, entries, origin, signer};
 use crate::real_disk::RealDisk;
 use crate::wal::Layout;
 use crate::{Group, Reader, Reserve, Store};
@@ -154,7 +154,7 @@ fn a_process_that_is_killed_loses_nothing_that_was_acknowledged() {
     for dir in [&one, &other] {
         fs::create_dir(dir).unwrap();
         let disk = Arc::new(RealDisk::new(dir));
-        drop(Store::create_on(disk, dir, signer("log"), None, LAYOUT).unwrap());
+        drop(Store::create_on(disk, dir, (signer("log").into(), &origin("log")), None, LAYOUT).unwrap());
     }
     let (mut kills, mut size) = (0, 0);
     for at_call in 1.. {

@@ -1,7 +1,7 @@
 //! A change of the key: followed by whoever has the old one, and completed or undone after a crash at any call.
 
 use super::sim::LARGE;
-use super::{entries, signer};
+use super::{entries, origin, signer};
 use crate::disk::{Disk as _, ReadDisk as _};
 use crate::sim_disk::{Sim, SimDisk};
 use crate::{
@@ -38,7 +38,14 @@ fn change(entry: &[u8]) -> Option<KeyChange> {
 }
 
 fn create(disk: &SimDisk) -> Store {
-    Store::create_on(Arc::new(disk.clone()), Path::new("simulated"), signer("log"), None, LARGE).unwrap()
+    Store::create_on(
+        Arc::new(disk.clone()),
+        Path::new("simulated"),
+        (signer("log").into(), &origin("log")),
+        None,
+        LARGE,
+    )
+    .unwrap()
 }
 
 fn open(disk: &SimDisk, signers: impl Into<Signers>) -> Result<Store, OpenError> {
@@ -310,7 +317,9 @@ fn without_a_signature_nothing_is_acknowledged_until_the_token_is_back() {
     let disk = SimDisk::new(Sim::default(), 0);
     let token = Arc::new(Token { seed: 7, is_there: AtomicBool::new(true) });
     let elsewhere = || LogSigner::elsewhere(verifier(7), token.clone());
-    let mut store = Store::create_on(Arc::new(disk.clone()), Path::new("simulated"), elsewhere(), None, LARGE).unwrap();
+    let mut store =
+        Store::create_on(Arc::new(disk.clone()), Path::new("simulated"), (elsewhere(), &origin("log")), None, LARGE)
+            .unwrap();
     store.append(&entries(0..2)).unwrap();
     token.is_there.store(false, Ordering::Relaxed);
     let error = store.append(&entries(2..3)).unwrap_err();

@@ -1,7 +1,7 @@
 //! A store on the simulated disk, with a failure on the way: what was acknowledged must be there afterwards, whole batches
 //! only, under a checkpoint that no earlier one contradicts.
 
-use super::{edge, entries, signer};
+use super::{edge, entries, origin, signer};
 use crate::settle::HowToSettle;
 use crate::sim_disk::{Sim, SimDisk};
 use crate::wal::Layout;
@@ -26,7 +26,7 @@ pub(crate) fn open(disk: &SimDisk, layout: Layout) -> Result<(Store, Recovered),
 }
 
 pub(crate) fn create(disk: &SimDisk, layout: Layout) -> Result<Store, CreateError> {
-    Store::create_on(Arc::new(disk.clone()), dir(), signer("log"), None, layout)
+    Store::create_on(Arc::new(disk.clone()), dir(), (signer("log").into(), &origin("log")), None, layout)
 }
 
 /// A log with so many entries, all of it durable.

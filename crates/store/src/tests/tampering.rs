@@ -1,7 +1,7 @@
 //! Files of an open ledger that are deleted, replaced, cut or extended: the next batch is refused, and nothing acknowledged.
 
 use super::sim::{LARGE, base, open};
-use super::{entries, new_store, signer};
+use super::{entries, new_store, origin, signer};
 use crate::real_disk::RealDisk;
 use crate::sim_disk::SimDisk;
 use crate::wal::WAL;
@@ -31,7 +31,7 @@ fn small_store() -> (TempDir, PathBuf, Store) {
     let temporary = tempfile::tempdir().unwrap();
     let dir = temporary.path().to_owned();
     let disk = Arc::new(RealDisk::new(&dir));
-    let store = Store::create_on(disk, &dir, signer("log"), None, LARGE).unwrap();
+    let store = Store::create_on(disk, &dir, (signer("log").into(), &origin("log")), None, LARGE).unwrap();
     (temporary, dir, store)
 }
 
