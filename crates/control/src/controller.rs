@@ -3,7 +3,7 @@
 use crate::actions::Outlets;
 use crate::erasing::{NoteError, Persons};
 use crate::handle::{CommandError, Handle, Input, RolloutSummary, StartError};
-use crate::journal::{Journal, JournalError, OpenStore};
+use crate::journal::{Extent, Journal, JournalError, OpenStore};
 use crate::proving::{Order, Prover};
 use crate::release::Held;
 use crate::{Clock, Examples, Random};
@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Evidence, Reserve, Subjects};
+use store::{Evidence, Reserve, Shards, Subjects};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// How often time is looked at: deadlines are met within this.
@@ -42,6 +42,8 @@ pub struct Settings {
     pub persons: Persons,
     /// How many witnesses cosign the ledger.
     pub witnesses: usize,
+    /// How long the entries of parts of the ledger that ended are kept, in milliseconds; none for ever.
+    pub keep_entries_ms: Option<u64>,
 }
 
 /// What verification needs to know of the rollout that runs.
@@ -121,8 +123,8 @@ pub struct Outlook {
     pub table: watch::Receiver<Arc<RouteTable>>,
     /// What verification must watch; nothing while no rollout runs.
     pub watching: watch::Receiver<Option<Watching>>,
-    /// How many entries the ledger has under a durable checkpoint.
-    pub ledger_size: watch::Receiver<u64>,
+    /// What the ledger has under a durable checkpoint.
+    pub ledger: watch::Receiver<Extent>,
 }
 
 /// Why the controller cannot begin.
@@ -146,6 +148,7 @@ pub struct Controller {
     pub(crate) clock: Clock,
     pub(crate) sweep_at: UnixMillis,
     heartbeat_at: UnixMillis,
+    pub(crate) shard_at: UnixMillis,
     pub(crate) subjects: Subjects,
     random: Random,
     pub(crate) examples: Examples,
@@ -156,12 +159,17 @@ pub struct Controller {
 impl Controller {
     /// Replays the ledger, records that a server started, and publishes the table that traffic follows.
     pub fn open(
-        open: OpenStore,
+        (open, shards): (OpenStore, Shards),
         (evidence, subjects): (Evidence, Subjects),
         settings: Settings,
         (clock, random, examples, prover): (Clock, Random, Examples, Prover),
     ) -> Result<(Controller, Outlook), OpenError> {
-        let mut journal = Journal::open(open, evidence)?;
+        let mut journal = Journal::open(open, shards, evidence)?;
+        // Before a server says that it started there, or anybody asks for its proofs.
+        if let Err(error) = journal.begin_shard_of(clock()) {
+            tracing::error!("the ledger goes on in the part of the year before: {}", model::with_causes(&error));
+            journal.mend()?;
+        }
         // A server must be able to start on a full disk, for a rollback may be under way.
         journal.append(&started(&journal, clock()), Reserve::Use)?;
         journal.note_principals((&settings.principals, &settings.persons), &subjects, &random, clock())?;
@@ -181,7 +189,7 @@ impl Controller {
             proving: None,
         };
         let (held, taken_back) = (Held::Open, 0);
-        let ledger_size = journal.size();
+        let ledger = journal.extent();
         let (sweep_at, heartbeat_at) = (UnixMillis(0), clock().plus_ms(HEARTBEAT_EVERY_MS));
         let mut controller = Controller {
             journal,
@@ -192,6 +200,7 @@ impl Controller {
             clock,
             sweep_at,
             heartbeat_at,
+            shard_at: UnixMillis(0),
             subjects,
             random,
             examples,
@@ -202,7 +211,7 @@ impl Controller {
         if let Err(error) = controller.destroy(&persons, &blobs) {
             tracing::error!("what was erased is still there: {error}");
         }
-        Ok((controller, Outlook { handle, table: receiver, watching: watched, ledger_size }))
+        Ok((controller, Outlook { handle, table: receiver, watching: watched, ledger }))
     }
 
     /// Runs until it is told to stop. Blocks its thread while records become durable.
@@ -224,6 +233,7 @@ impl Controller {
                     self.mend();
                     self.sweep();
                     self.note_overdue_reviews();
+                    self.begin_shard();
                     self.beat();
                     self.happened(Event::Tick, SELF);
                 }
@@ -365,6 +375,11 @@ impl Controller {
     /// Another configuration names others.
     fn change_principals(&mut self, principals: Vec<KnownPrincipal>, persons: Persons) {
         (self.settings.principals, self.settings.persons) = (principals, persons);
+        self.note_principals_again();
+    }
+
+    /// Records whom the configuration names, if the ledger does not say it yet.
+    pub(crate) fn note_principals_again(&mut self) {
         let named = (&self.settings.principals[..], &self.settings.persons);
         if self.held == Held::Open
             && let Err(error) = self.journal.note_principals(named, &self.subjects, &self.random, (self.clock)())
@@ -390,7 +405,7 @@ impl Controller {
         self.check_start(&plan)?;
         let now = (self.clock)();
         let replay = self.journal.replay();
-        let rollout = RolloutId(format!("{}.{}", plan.name, replay.rollouts.len() + 1));
+        let rollout = RolloutId(format!("{}.{}", plan.name, replay.rollout_count() + 1));
         let start = Start {
             rollout: rollout.clone(),
             plan_digest: plan.digest(),
@@ -399,7 +414,7 @@ impl Controller {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             route_key: RouteKey((self.random)()),
             base_dir: base_dir.clone(),
-            log: self.journal.origin().to_owned(),
+            log: self.journal.origin().to_string(),
             last_generation: self.outlets.table.borrow().generation,
         };
         let first = rollout::start(&start, now);
@@ -530,7 +545,7 @@ fn standing_table(journal: &Journal, prover: &Prover) -> Option<RouteTable> {
             }
         }
     };
-    let standing = || replay.rollouts.last().and_then(|state| state.standing.clone());
+    let standing = || replay.standing().cloned();
     let without = || {
         let table = standing().unwrap_or_else(|| ordered.clone());
         RouteTable { weight: BasisPoints::ZERO, mirror: false, ..table }

@@ -68,6 +68,7 @@ impl Controller {
             return;
         }
         self.sweep_at = now.plus_ms(SWEEP_EVERY_MS);
+        self.prune(now);
         match self.journal.sweep_evidence(now, 0) {
             Ok(true) => self.sweep_at = now,
             Ok(false) => {}

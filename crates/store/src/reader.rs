@@ -7,6 +7,7 @@ use crate::disk::ReadDisk;
 use crate::entries::{read_bundle, read_tile};
 use crate::place::{CHECKPOINT, ENTRIES, TILES};
 use crate::real_disk::RealDisk;
+use crate::rotation::claimed_size;
 use crate::{CosignatureError, CosignedHead, CosignedNote, DiskError, Entries, ProofError, ReadError};
 use ledger::{
     Bundle, Checkpoint, Edge, HASH_BYTES, Hash, Head, LogProof, MAX_NOTE_BYTES, Note, OpenCheckpointError, TILE_WIDTH,
@@ -203,6 +204,12 @@ impl Reader {
     /// root: [`Reader::verify`] does that.
     pub fn entries(&self, checkpoint: &Checkpoint, range: Range<u64>) -> Result<Entries<'_>, ReadError> {
         Entries::new(&*self.disk, checkpoint.size(), range)
+    }
+
+    /// All entries, for whoever wrote them: as many as the checkpoint says, whoever signed it.
+    pub fn own_entries(&self) -> Result<Entries<'_>, ReadError> {
+        let size = claimed_size(&*self.disk)?.unwrap_or(0);
+        Entries::new(&*self.disk, size, 0..size)
     }
 
     /// The proof that entry `index` is under this checkpoint. It was verified against the checkpoint's root.

@@ -349,7 +349,7 @@ fn read_intent(disk: &dyn ReadDisk) -> Result<Option<(u64, KeyChange)>, Rotation
 }
 
 /// The size in the checkpoint, which nobody has verified yet.
-fn claimed_size(disk: &dyn ReadDisk) -> Result<Option<u64>, DiskError> {
+pub(crate) fn claimed_size(disk: &dyn ReadDisk) -> Result<Option<u64>, DiskError> {
     let bytes = disk.read(CHECKPOINT, MAX_NOTE_BYTES)?.unwrap_or_default();
     let size = || {
         let note: Note = std::str::from_utf8(&bytes).ok()?.parse().ok()?;

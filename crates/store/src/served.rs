@@ -221,11 +221,14 @@ impl Served {
         // If it fails nobody knows which of the two is there.
         self.watched.remove(CHECKPOINT);
         self.published.insert(*size);
-        let file = match self.spare_checkpoint.take() {
-            Some(file) => file.write_at(0, text.as_bytes()).map(|()| file)?,
-            None => self.disk.write(TEMPORARY_CHECKPOINT, text.as_bytes())?,
+        let name = |file| self.disk.replace(TEMPORARY_CHECKPOINT, CHECKPOINT).map(|()| file);
+        let spare = self.spare_checkpoint.take();
+        let from_spare = spare.and_then(|file| file.write_at(0, text.as_bytes()).and_then(|()| name(file)).ok());
+        let file = match from_spare {
+            Some(file) => file,
+            // There was none, or it is gone.
+            None => self.disk.write(TEMPORARY_CHECKPOINT, text.as_bytes()).and_then(name)?,
         };
-        self.disk.replace(TEMPORARY_CHECKPOINT, CHECKPOINT)?;
         self.watched.insert(CHECKPOINT.to_owned(), Watched { file, length: text.len() as u64 });
         self.published = BTreeSet::from([*size]);
         self.unwritten_checkpoint = None;

@@ -85,6 +85,11 @@ impl Shards {
         self.sibling(&format!("-{year}"))
     }
 
+    /// The part that ended with a year, whether it is there or not.
+    pub fn of_year(&self, year: u16) -> Ended {
+        Ended { year, dir: self.ended_in(year) }
+    }
+
     fn parent(&self) -> RealDisk {
         let parent = self.current.parent().filter(|parent| !parent.as_os_str().is_empty());
         RealDisk::new(parent.unwrap_or(Path::new(".")))
@@ -112,15 +117,19 @@ impl Shards {
         Ok(())
     }
 
+    /// Whether the log that is written can end with this year.
+    pub fn may_end(&self, year: u16) -> Result<(), ShardError> {
+        let dir = self.ended_in(year);
+        if dir.exists() { Err(ShardError::Exists { dir, year }) } else { Ok(()) }
+    }
+
     /// Ends the log that is written in `year`, and begins the next part with one entry.
     ///
     /// The new part is whole and durable before the old one loses its name, so that a crash leaves the one or the other, or
     /// what [`Shards::complete`] completes. The old one's lock is held until it has gone.
     pub fn begin(&self, mut store: Store, year: u16, origin: &Origin, entry: &[u8]) -> Result<Store, ShardError> {
         let (ended, next) = (self.ended_in(year), self.sibling(NEXT));
-        if ended.exists() {
-            return Err(ShardError::Exists { dir: ended, year });
-        }
+        self.may_end(year)?;
         let (signer, lock) = (store.signer.clone(), store._lock.take());
         store.close()?;
         // What a crash left, which nobody has seen.
