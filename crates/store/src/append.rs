@@ -191,7 +191,7 @@ impl Store {
         };
         let staged = match (staged, reserve) {
             (Ok(staged), Reserve::Keep | Reserve::Use) => staged,
-            (Err(error), Reserve::Keep) => return Err(AppendError::NoRoom(dbg!(error))),
+            (Err(error), Reserve::Keep) => return Err(AppendError::NoRoom(error)),
             // They are written when there is room.
             (Err(_), Reserve::Use) => Vec::new(),
         };

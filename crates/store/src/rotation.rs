@@ -15,8 +15,8 @@ use crate::entries::{Entries, ProofError, read_tile};
 use crate::place::CHECKPOINT;
 use crate::{DiskError, ReadError, Reader};
 use ledger::{
-    Checkpoint, Edge, Hash, LogSigner, MAX_KEY_NAME_BYTES, MAX_NOTE_BYTES, Note, OpenCheckpointError, SignerKey,
-    TileTree, VerifierKey, verify_inclusion,
+    Checkpoint, Edge, Hash, LogProof, LogSigner, MAX_KEY_NAME_BYTES, MAX_NOTE_BYTES, Note, OpenCheckpointError,
+    SignerKey, TileTree, VerifierKey, verify_inclusion,
 };
 
 /// The folder, below the ledger's.
@@ -422,6 +422,23 @@ impl Reader {
             log = LogKeys { keys: vec![key.clone()], changed_at: Vec::new() };
         }
         Ok(log)
+    }
+
+    /// The changes of these keys, for whoever is to follow them without the ledger: each as the proof of its entry, which is the
+    /// extra data, under the checkpoint that both keys signed.
+    pub fn key_change_proofs(&self, keys: &LogKeys) -> Result<Vec<LogProof>, RotationError> {
+        let size = claimed_size(self.disk())?.unwrap_or(0);
+        let mut tree = TileTree::new(size, |tile| read_tile(self.disk(), tile));
+        let mut proofs = Vec::new();
+        for entry in keys.changed_at.iter().copied() {
+            let read = Entries::new(self.disk(), size, entry..entry + 1).and_then(|mut all| all.next().transpose());
+            let extra = read.map_err(|source| RotationError::Entry { entry, source })?;
+            let hashes = tree.inclusion_proof(entry, entry + 1);
+            let hashes = hashes.map_err(|source| RotationError::Proof { entry, source })?;
+            let checkpoint = read_note(self.disk(), &path(entry + 1))?;
+            proofs.push(LogProof { extra, index: entry, hashes, checkpoint });
+        }
+        Ok(proofs)
     }
 
     /// One change of keys, once it is proved.

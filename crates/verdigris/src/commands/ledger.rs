@@ -10,11 +10,12 @@ use crate::commands::evidence::Deletions;
 use crate::describe::{Exit, Failed, printable, read_text, say, say_as_is, timestamp};
 use anyhow::{Context, anyhow};
 use control::Erasure;
-use ledger::VerifierKey;
+use ledger::{Checkpoint, VerifierKey};
+use model::with_causes;
 use rollout::{Body, Event, Record, Replay};
 use serde_json::json;
 use std::path::Path;
-use store::{LogKeys, Reader};
+use store::{LogKeys, Reader, Shards};
 use web::EraseRequest;
 use witnessed::Asked;
 pub(super) use words::{deleted_words, verdict_words, words};
@@ -40,7 +41,7 @@ pub(super) struct Opened {
     pub(super) reader: Reader,
     pub(super) key: VerifierKey,
     /// All keys that signed the ledger, that one the last, if the key that was named is one of them.
-    keys: LogKeys,
+    pub(super) keys: LogKeys,
     /// Whether whoever asks said whose ledger it must be.
     pinned: bool,
 }
@@ -114,12 +115,42 @@ fn gone(body: &Body, deletions: &Deletions) -> String {
     deletion.map(|deletion| format!(" [{}]", deletion.words())).unwrap_or_default()
 }
 
+/// The part of the ledger before this one.
+struct PartBefore {
+    ended: u16,
+    /// Whether it is there, and ended as it is said to.
+    checked: bool,
+}
+
+/// A part begins with the checkpoint under which the one before it ended: that one of this ledger's keys signed it, and that
+/// the folder beside this one ends so, if it is there.
+fn part_before(at: &LedgerAt, replay: &Replay, keys: &LogKeys) -> Result<Option<PartBefore>, Failed> {
+    let Some(start) = replay.shard_start() else { return Ok(None) };
+    let ended = start.ended;
+    let wrong = |words: String| Failed::not_verified(anyhow!("the part that ended with {ended}: {words}"));
+    let opened = keys.keys.iter().find_map(|key| Checkpoint::open(&start.checkpoint, key).ok().map(|it| (it, key)));
+    let (last, key) =
+        opened.ok_or_else(|| wrong("no key of this ledger signed the checkpoint that it ended under".into()))?;
+    let folder = Shards::of(&at.dir).of_year(ended).dir;
+    if !folder.is_dir() {
+        return Ok(Some(PartBefore { ended, checked: false }));
+    }
+    let reader = Reader::open(&folder).map_err(|error| wrong(with_causes(&error)))?;
+    let found = reader.checkpoint(key).map_err(|error| wrong(with_causes(&error)))?;
+    if found != last {
+        let (found, last) = (found.size(), last.size());
+        return Err(wrong(format!("its folder has {found} entries, but it ended with {last}, or with others")));
+    }
+    Ok(Some(PartBefore { ended, checked: true }))
+}
+
 fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> {
     let Opened { reader, key, keys, pinned } = open(at)?;
     let report = reader.verify(&key).map_err(|error| Failed::not_verified(anyhow!(error)))?;
     let checkpoint = reader.checkpoint(&key).map_err(|error| Failed::not_verified(anyhow!(error)))?;
     let mut replay = Replay::default();
-    let entries = reader.entries(&checkpoint, 0..checkpoint.size());
+    let shown = if report.entries < report.size { 0 } else { checkpoint.size() };
+    let entries = reader.entries(&checkpoint, 0..shown);
     for (index, entry) in (0..).zip(entries.map_err(|error| Failed::not_verified(anyhow!(error)))?) {
         let entry = entry.map_err(|error| Failed::not_verified(anyhow!(error)))?;
         let record = control::decode(index, &entry).map_err(|error| Failed::not_verified(anyhow!(error)))?;
@@ -130,6 +161,7 @@ fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> 
         return Err(Failed::not_verified(anyhow!("the ledger ends in the middle of a decision")));
     }
     let witnessed = asked.look(&reader, &keys.keys)?;
+    let before = part_before(at, &replay, &keys)?;
     match format {
         Format::Json => say(format_args!(
             "{}",
@@ -139,6 +171,8 @@ fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> 
                 "size": report.size,
                 "root": report.root.to_string(),
                 "rollouts": replay.rollouts.len(),
+                "entriesPruned": report.entries < report.size,
+                "partBefore": before.as_ref().map(|before| json!({ "ended": before.ended, "checked": before.checked })),
                 "keyPinned": pinned,
                 "keys": keys.keys.iter().map(VerifierKey::to_string).collect::<Vec<_>>(),
                 "keyChangedAt": keys.changed_at,
@@ -155,11 +189,25 @@ fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> 
                     "  key        changed at entry {entry}, where both keys signed: before it was {before}"
                 ));
             }
-            say(format_args!("  hashes     every entry leads to the root ({} tiles compared)", report.tiles));
-            say(format_args!(
-                "  decisions  made again from the records: the same, in {} rollout(s)",
-                replay.rollouts.len()
-            ));
+            if report.entries < report.size {
+                say(format_args!("  hashes     every hash leads to the root ({} tiles compared)", report.tiles));
+                say(format_args!(
+                    "  entries    removed after their time: proofs of them hold, what they said is not here"
+                ));
+            } else {
+                say(format_args!("  hashes     every entry leads to the root ({} tiles compared)", report.tiles));
+                say(format_args!(
+                    "  decisions  made again from the records: the same, in {} rollout(s)",
+                    replay.rollouts.len()
+                ));
+            }
+            if let Some(PartBefore { ended, checked }) = before {
+                let checked = match checked {
+                    true => "as its folder has it",
+                    false => "by its checkpoint alone: its folder is not beside this one",
+                };
+                say(format_args!("  before     the part that ended with {ended}, {checked}"));
+            }
             for line in witnessed.lines(report.size) {
                 say(format_args!("{line}"));
             }
