@@ -83,9 +83,6 @@ pub enum VerifyError {
     /// Entries or tiles are missing or malformed.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The file system failed.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
     /// A tile is not what the entries hash to.
     #[error("{tile} does not hold what the entries hash to, from its hash number {hash} on: one of them was altered")]
     Tile {
@@ -153,11 +150,20 @@ impl Reader {
     }
 
     /// Hashes every entry again, and compares with every tile up to the signed root. Reads the whole log once, with one
-    /// bundle at a time in memory. Where the entries were pruned their hashes are taken as they are.
+    /// bundle at a time in memory.
     pub fn verify(&self, key: &VerifierKey) -> Result<Report, VerifyError> {
+        self.verify_from(key, false)
+    }
+
+    /// The same of a log whose entries were pruned: their hashes are taken as they are. Whether they may be gone is for
+    /// whoever knows a record that says so.
+    pub fn verify_pruned(&self, key: &VerifierKey) -> Result<Report, VerifyError> {
+        self.verify_from(key, true)
+    }
+
+    fn verify_from(&self, key: &VerifierKey, pruned: bool) -> Result<Report, VerifyError> {
         let checkpoint = self.checkpoint(key)?;
         let size = checkpoint.size();
-        let pruned = self.is_pruned()?;
         let (mut edge, mut tiles) = (Edge::empty(), 0);
         while let Some(bundle) = Bundle::holding(edge.size(), size) {
             let mut completed = Vec::new();

@@ -1,7 +1,7 @@
 //! A log goes on in another folder, and what ended stays as it was.
 
 use super::{entries, signer};
-use crate::{AppendError, Ended, OpenError, Reader, ShardError, Shards, Store};
+use crate::{AppendError, Ended, OpenError, ReadError, Reader, ShardError, Shards, Store, VerifyError};
 use ledger::{Checkpoint, Origin, verify_inclusion};
 use std::fs;
 use std::path::Path;
@@ -95,7 +95,11 @@ fn without_its_entries_an_ended_part_proves_what_it_proved() {
     assert!(after.is_pruned().unwrap());
     assert_eq!(after.inclusion_proof(&checkpoint, 7).unwrap(), proof);
     verify_inclusion(ledger::Hash::of_leaf(&entries(7..8)[0]), 7, 300, &proof, checkpoint.root()).unwrap();
-    let report = after.verify(&key).unwrap();
+    assert!(
+        matches!(after.verify(&key), Err(VerifyError::Read(ReadError::Missing { .. }))),
+        "not without a record of it"
+    );
+    let report = after.verify_pruned(&key).unwrap();
     assert_eq!((report.size, report.entries, report.root), (300, 0, checkpoint.root()));
     let read = after.entries(&checkpoint, 0..1).and_then(|mut entries| entries.next().transpose());
     assert!(read.is_err());
@@ -104,7 +108,7 @@ fn without_its_entries_an_ended_part_proves_what_it_proved() {
     let mut bytes = fs::read(&tile).unwrap();
     bytes[40] ^= 1;
     fs::write(&tile, bytes).unwrap();
-    assert!(after.verify(&key).is_err());
+    assert!(after.verify_pruned(&key).is_err());
 }
 
 /// The same key signs all parts, so a checkpoint of another one is no forgery by its signature.

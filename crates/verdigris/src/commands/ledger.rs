@@ -1,6 +1,7 @@
 //! `verdigris ledger …`: reads a ledger's folder, and needs nothing else.
 
 mod keys;
+mod parts;
 pub(super) mod witnessed;
 mod words;
 
@@ -10,12 +11,12 @@ use crate::commands::evidence::Deletions;
 use crate::describe::{Exit, Failed, printable, read_text, say, say_as_is, timestamp};
 use anyhow::{Context, anyhow};
 use control::Erasure;
-use ledger::{Checkpoint, VerifierKey};
-use model::with_causes;
+use ledger::VerifierKey;
+use parts::PartBefore;
 use rollout::{Body, Event, Record, Replay};
 use serde_json::json;
 use std::path::Path;
-use store::{LogKeys, Reader, Shards};
+use store::{LogKeys, Reader};
 use web::EraseRequest;
 use witnessed::Asked;
 pub(super) use words::{deleted_words, verdict_words, words};
@@ -115,38 +116,13 @@ fn gone(body: &Body, deletions: &Deletions) -> String {
     deletion.map(|deletion| format!(" [{}]", deletion.words())).unwrap_or_default()
 }
 
-/// The part of the ledger before this one.
-struct PartBefore {
-    ended: u16,
-    /// Whether it is there, and ended as it is said to.
-    checked: bool,
-}
-
-/// A part begins with the checkpoint under which the one before it ended: that one of this ledger's keys signed it, and that
-/// the folder beside this one ends so, if it is there.
-fn part_before(at: &LedgerAt, replay: &Replay, keys: &LogKeys) -> Result<Option<PartBefore>, Failed> {
-    let Some(start) = replay.shard_start() else { return Ok(None) };
-    let ended = start.ended;
-    let wrong = |words: String| Failed::not_verified(anyhow!("the part that ended with {ended}: {words}"));
-    let opened = keys.keys.iter().find_map(|key| Checkpoint::open(&start.checkpoint, key).ok().map(|it| (it, key)));
-    let (last, key) =
-        opened.ok_or_else(|| wrong("no key of this ledger signed the checkpoint that it ended under".into()))?;
-    let folder = Shards::of(&at.dir).of_year(ended).dir;
-    if !folder.is_dir() {
-        return Ok(Some(PartBefore { ended, checked: false }));
-    }
-    let reader = Reader::open(&folder).map_err(|error| wrong(with_causes(&error)))?;
-    let found = reader.checkpoint(key).map_err(|error| wrong(with_causes(&error)))?;
-    if found != last {
-        let (found, last) = (found.size(), last.size());
-        return Err(wrong(format!("its folder has {found} entries, but it ended with {last}, or with others")));
-    }
-    Ok(Some(PartBefore { ended, checked: true }))
-}
-
 fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> {
     let Opened { reader, key, keys, pinned } = open(at)?;
-    let report = reader.verify(&key).map_err(|error| Failed::not_verified(anyhow!(error)))?;
+    let report = match parts::is_pruned(at, &reader, &keys)? {
+        true => reader.verify_pruned(&key),
+        false => reader.verify(&key),
+    };
+    let report = report.map_err(|error| Failed::not_verified(anyhow!(error)))?;
     let checkpoint = reader.checkpoint(&key).map_err(|error| Failed::not_verified(anyhow!(error)))?;
     let mut replay = Replay::default();
     let shown = if report.entries < report.size { 0 } else { checkpoint.size() };
@@ -161,7 +137,7 @@ fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> 
         return Err(Failed::not_verified(anyhow!("the ledger ends in the middle of a decision")));
     }
     let witnessed = asked.look(&reader, &keys.keys)?;
-    let before = part_before(at, &replay, &keys)?;
+    let before = parts::before(at, &replay, &keys)?;
     match format {
         Format::Json => say(format_args!(
             "{}",
