@@ -1,7 +1,7 @@
 //! The approvals in a bundle: each that counted is signed by somebody who could approve, over what was the case. Needs no
 //! measurement, so that it is checked in a bundle that hides them too.
 
-use ledger::VerifierKey;
+use ledger::{Origin, VerifierKey};
 use model::UnixMillis;
 use rollout::approval::{Act, PublicKey, SignatureError, Statement, Submission};
 use rollout::{Body, Decision, Event, Record, Start};
@@ -130,7 +130,8 @@ impl<'r> Checking<'r> {
         if !self.known.is_empty() && !self.known.contains_key(by) {
             return wrong("no key of this principal is known".to_owned());
         }
-        let of_this = statement.log == self.log.name().to_string() && statement.rollout == start.rollout;
+        let of_log = Origin::of(self.log.name(), &start.log).is_some() && statement.log == start.log;
+        let of_this = of_log && statement.rollout == start.rollout;
         if !of_this || statement.plan != start.plan_digest || start.plan.digest() != start.plan_digest {
             return wrong("it is of another ledger, rollout or plan".to_owned());
         }

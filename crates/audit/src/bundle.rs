@@ -15,6 +15,9 @@ pub struct Bundle {
     /// The keys of those who cosigned it, in the order of their signatures. With them every byte of the checkpoint is checked;
     /// whose keys they are is for whoever knows them by another way.
     pub witnesses: Vec<WitnessKey>,
+    /// The changes of the log's key, each as the proof of its record (which is the extra data) under the checkpoint that both keys
+    /// signed: so whoever knows an older key comes to the one that signed this bundle's.
+    pub key_changes: BTreeMap<u64, LogProof>,
     /// Its entries, and the server's own among them, by their index.
     pub entries: BTreeMap<u64, Entry>,
     /// Blobs that the records name, by the 64 hexadecimal digits of their SHA-256.
@@ -67,9 +70,14 @@ impl Bundle {
         shown.collect()
     }
 
+    /// Which log it is from, as the checkpoint says.
+    pub fn origin(&self) -> &str {
+        self.checkpoint.text().lines().next().unwrap_or_default()
+    }
+
     /// States what the records lead to, in the log's name: which log that is, the checkpoint says.
     pub fn sign_statements(&mut self, key: &SignerKey) {
-        let stated = statements(self, key.verifier().name().as_str(), &self.shown());
+        let stated = statements(self, self.origin(), &self.shown());
         let sign = |(index, statement)| (index, Envelope::sign(PAYLOAD_TYPE, statement, key));
         self.statements = stated.into_iter().map(sign).collect();
     }

@@ -41,6 +41,8 @@ pub(crate) fn started(records: &[(u64, Record)]) -> Option<(u64, &Start)> {
         | Body::EvidenceKept { .. }
         | Body::EvidenceDeleted { .. }
         | Body::KeyRotated { .. }
+        | Body::ShardBegan(_)
+        | Body::EntriesPruned { .. }
         | Body::PrincipalsRead { .. }
         | Body::Heartbeat
         | Body::Erased { .. }

@@ -142,6 +142,8 @@ fn of_record(index: u64, record: &Record) -> Option<Exception> {
         | Body::ServerStopped
         | Body::Started(_)
         | Body::KeyRotated { .. }
+        | Body::ShardBegan(_)
+        | Body::EntriesPruned { .. }
         | Body::PrincipalsRead { .. }
         | Body::Heartbeat
         | Body::Reviewed { refused: None, .. }

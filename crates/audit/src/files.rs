@@ -6,6 +6,7 @@
 //! | `bundle.json` | the format, and of what it is: derived from the rest |
 //! | `checkpoint` | the signed note (C2SP tlog-checkpoint), with the cosignatures of witnesses |
 //! | `evidence/SHA256` | a blob, called by its digest |
+//! | `keys/INDEX.tlog-proof` | a change of the log's key: its record as extra data, under a checkpoint that both keys signed |
 //! | `oscal-assessment-results.json` | the evidence for tools that collect it: derived |
 //! | `plan.json` | the plan as canonical JSON: derived from the record that started the rollout |
 //! | `proofs/INDEX.tlog-proof` | that the entry is in the ledger (C2SP tlog-proof) |
@@ -55,6 +56,7 @@ struct Manifest {
     evidence: u64,
     statements: u64,
     witnesses: u64,
+    key_changes: u64,
 }
 
 /// Bytes that are not a bundle.
@@ -101,6 +103,9 @@ impl Bundle {
             let keys: String = self.witnesses.iter().map(|key| format!("{key}\n")).collect();
             files.insert(WITNESSES.to_owned(), keys.into_bytes());
         }
+        for (index, proof) in &self.key_changes {
+            files.insert(format!("keys/{index:010}.tlog-proof"), proof.to_string().into_bytes());
+        }
         for (digest, blob) in &self.evidence {
             files.insert(format!("evidence/{digest}"), blob.clone());
         }
@@ -141,6 +146,7 @@ impl Bundle {
             evidence: self.evidence.len() as u64,
             statements: self.statements.len() as u64,
             witnesses: self.witnesses.len() as u64,
+            key_changes: self.key_changes.len() as u64,
         };
         serde_json_canonicalizer::to_vec(&manifest).expect("text keys and whole numbers are JSON")
     }
@@ -185,20 +191,17 @@ impl Bundle {
             .map_err(|error: ParseNoteError| refused(CHECKPOINT, &error.to_string(), "a signed note"))?;
         let witnesses = files.remove(WITNESSES).map(witnesses).transpose()?.unwrap_or_default();
         let (entries, evidence, statements) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut bundle = Bundle { rollout: manifest.rollout, checkpoint, witnesses, entries, evidence, statements };
+        let (rollout, key_changes) = (manifest.rollout, BTreeMap::new());
+        let mut bundle = Bundle { rollout, checkpoint, witnesses, key_changes, entries, evidence, statements };
         let mut proofs = BTreeMap::new();
         let mut contents = BTreeMap::new();
         for (path, content) in files {
             if let Some(digest) = path.strip_prefix("evidence/") {
                 bundle.evidence.insert(digest.to_owned(), content);
             } else if let Some(index) = index_of(&path, "proofs/", ".tlog-proof") {
-                let proof: LogProof = text(&path, content)?
-                    .parse()
-                    .map_err(|error: ledger::ParseLogProofError| refused(&path, &error.to_string(), "a tlog-proof"))?;
-                if proof.index != index {
-                    return Err(refused(&path, &format!("index {}", proof.index), "the index of its path"));
-                }
-                proofs.insert(index, proof.hashes);
+                proofs.insert(index, proof_of(&path, index, content)?.hashes);
+            } else if let Some(index) = index_of(&path, "keys/", ".tlog-proof") {
+                bundle.key_changes.insert(index, proof_of(&path, index, content)?);
             } else if let Some(index) = index_of(&path, "records/", ".json") {
                 contents.insert(index, EntryContent::Shown(content));
             } else if let Some(index) = index_of(&path, "records/", ".hash") {
@@ -235,6 +238,16 @@ fn refused(path: &str, found: &str, expected: &'static str) -> ReadBundleError {
     ReadBundleError::File { path: path.to_owned(), found: found.to_owned(), expected }
 }
 
+fn proof_of(path: &str, index: u64, content: Vec<u8>) -> Result<LogProof, ReadBundleError> {
+    let proof: LogProof = text(path, content)?
+        .parse()
+        .map_err(|error: ledger::ParseLogProofError| refused(path, &error.to_string(), "a tlog-proof"))?;
+    match proof.index == index {
+        true => Ok(proof),
+        false => Err(refused(path, &format!("index {}", proof.index), "the index of its path")),
+    }
+}
+
 fn text(path: &str, content: Vec<u8>) -> Result<String, ReadBundleError> {
     String::from_utf8(content).map_err(|_| refused(path, "bytes that are no UTF-8", "text"))
 }
@@ -256,7 +269,7 @@ fn index_of(path: &str, prefix: &str, suffix: &str) -> Option<u64> {
 fn longest(path: &str) -> usize {
     match path.split('/').next() {
         Some("evidence") => MAX_BLOB_BYTES,
-        Some("proofs") => MAX_LOG_PROOF_BYTES,
+        Some("proofs" | "keys") => MAX_LOG_PROOF_BYTES,
         Some("records") => MAX_ENTRY_BYTES,
         Some("statements") => MAX_ENVELOPE_BYTES,
         Some(CHECKPOINT) => MAX_NOTE_BYTES,

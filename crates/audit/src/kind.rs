@@ -72,13 +72,13 @@ impl Kind {
     /// Of which kind a record is.
     pub fn of(record: &Record) -> Kind {
         match &record.body {
-            Body::ServerStarted { .. } | Body::ServerStopped | Body::Heartbeat => Kind::Server,
+            Body::ServerStarted { .. } | Body::ServerStopped | Body::Heartbeat | Body::ShardBegan(_) => Kind::Server,
             Body::PrincipalsRead { .. } => Kind::Principals,
             Body::KeyRotated { .. } => Kind::Key,
             Body::Erased { .. } => Kind::Erasure,
             Body::Reviewed { .. } | Body::ReviewOverdue { .. } => Kind::Emergency,
             Body::Started(_) => Kind::Start,
-            Body::EvidenceKept { .. } | Body::EvidenceDeleted { .. } => Kind::Evidence,
+            Body::EvidenceKept { .. } | Body::EvidenceDeleted { .. } | Body::EntriesPruned { .. } => Kind::Evidence,
             Body::Happened(event) => Kind::of_event(event),
             Body::Decided(decision) => Kind::of_decision(decision),
         }

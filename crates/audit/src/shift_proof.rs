@@ -144,13 +144,19 @@ pub fn verify(
     trusted: &Trusted,
 ) -> Result<(), ShiftProofError> {
     let records = records(proof)?;
-    in_the_ledger(proof, cosignatures, trusted)?;
+    let origins = in_the_ledger(proof, cosignatures, trusted)?;
     let [(_, first), between @ .., (_, last)] = &records[..] else {
         return Err(ShiftProofError::Order("a start and an order are expected".to_owned()));
     };
     let Body::Started(start) = &first.body else {
         return Err(ShiftProofError::Order("the first record is not the start of a rollout".to_owned()));
     };
+    // One key signs each year's part of the ledger.
+    if origins.iter().any(|origin| *origin != start.log) {
+        return Err(ShiftProofError::Order(
+            "the proofs are of another ledger than the start of the rollout names".to_owned(),
+        ));
+    }
     let ordered =
         records.iter().zip(records.iter().skip(1)).all(|(before, after)| before.1.sequence < after.1.sequence);
     let of_one = records.iter().all(|(_, record)| record.rollout.as_ref() == Some(&start.rollout));
@@ -173,10 +179,10 @@ fn records(proof: &ShiftProof) -> Result<Vec<(usize, Record)>, ShiftProofError> 
     proof.records.iter().enumerate().map(read).collect()
 }
 
-/// Every record is in the ledger, under every checkpoint; and so many witnesses cosigned these.
-fn in_the_ledger(proof: &ShiftProof, needed: u32, trusted: &Trusted) -> Result<(), ShiftProofError> {
+/// Every record is in the ledger, under every checkpoint; and so many witnesses cosigned these. Returns which ledgers that are.
+fn in_the_ledger(proof: &ShiftProof, needed: u32, trusted: &Trusted) -> Result<BTreeSet<String>, ShiftProofError> {
     let witnesses: Vec<&WitnessKey> = trusted.witnesses.iter().collect();
-    let mut cosigners = BTreeSet::new();
+    let (mut cosigners, mut origins) = (BTreeSet::new(), BTreeSet::new());
     for (checkpoint, proofs) in proof.proofs.iter().enumerate() {
         let mut note: Option<Note> = None;
         for (record, (text, entry)) in proofs.iter().zip(&proof.records).enumerate() {
@@ -189,12 +195,13 @@ fn in_the_ledger(proof: &ShiftProof, needed: u32, trusted: &Trusted) -> Result<(
         }
         let Some(note) = note else { continue };
         let cosigned = Checkpoint::open_cosigned(&note, &trusted.log, &witnesses);
-        let (_, cosigned) =
+        let (head, cosigned) =
             cosigned.map_err(|source| ShiftProofError::Proof { checkpoint, record: 0, source: source.into() })?;
+        origins.insert(head.origin().to_owned());
         cosigners.extend(cosigned.iter().map(|it| it.witness.to_string()));
     }
     let (found, needed) = (cosigners.len(), usize::try_from(needed).unwrap_or(usize::MAX));
-    if found >= needed { Ok(()) } else { Err(ShiftProofError::Cosignatures { found, needed }) }
+    if found >= needed { Ok(origins) } else { Err(ShiftProofError::Cosignatures { found, needed }) }
 }
 
 /// The last record orders this very table, for this very plan.
@@ -290,10 +297,8 @@ fn approval(
     let Some(by) = trusted.principals.iter().find(|principal| principal.keys.contains(&key)) else {
         return wrong(format!("no principal has the key {}", key.fingerprint()));
     };
-    let of_this = statement.log == trusted.log.name().to_string()
-        && statement.log == start.log
-        && statement.rollout == start.rollout
-        && statement.plan == start.plan_digest;
+    let of_this =
+        statement.log == start.log && statement.rollout == start.rollout && statement.plan == start.plan_digest;
     if !of_this {
         return wrong(format!("{} approved another rollout or plan", by.name));
     }

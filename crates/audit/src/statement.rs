@@ -91,6 +91,8 @@ fn predicate(start: &Start, record: &Record) -> Option<(&'static str, Value)> {
         | Body::EvidenceKept { .. }
         | Body::EvidenceDeleted { .. }
         | Body::KeyRotated { .. }
+        | Body::ShardBegan(_)
+        | Body::EntriesPruned { .. }
         | Body::PrincipalsRead { .. }
         | Body::Heartbeat
         | Body::Erased { .. }

@@ -1,12 +1,13 @@
 //! Bundles of a small rollout: written, checked, replayed, and tampered with.
 
 mod assessed;
+mod keyed;
 mod reported;
 mod stated;
 mod tampered;
 
 use crate::{Bundle, Entry, EntryContent, ReplayBundleError, Sequence, VerifyBundleError, Words, is_measurement};
-use ledger::{Checkpoint, CosignerKey, Envelope, Hash, KeyName, SignerKey};
+use ledger::{Checkpoint, CosignerKey, Envelope, Hash, KeyName, LogProof, LogSigner, SignerKey};
 use model::{Check, Environment, Observation, RouteKey, UnixMillis};
 use rollout::plan::{GateName, parse};
 use rollout::{
@@ -39,6 +40,7 @@ spec:
 /// A ledger with a rollout between records of the server.
 struct Ledger {
     key: SignerKey,
+    old_key: Option<SignerKey>,
     witnesses: Vec<CosignerKey>,
     now: UnixMillis,
     records: Vec<Record>,
@@ -60,6 +62,7 @@ impl Ledger {
             |seed| CosignerKey::new(KeyName::new(&format!("example.com/witness-{seed}")).unwrap(), &[seed; 32]);
         let mut ledger = Ledger {
             key: key(1),
+            old_key: None,
             witnesses: vec![witness(11), witness(12)],
             now: UnixMillis(1_700_000_000_000),
             records: Vec::new(),
@@ -123,6 +126,9 @@ impl Ledger {
         let observed = take(|body| matches!(body, Body::Happened(event) if matches!(**event, Event::Observed(_))));
         let ended = take(|body| matches!(body, Body::Decided(decision) if matches!(**decision, Decision::Ended(_))));
         ledger.records.clear();
+        let (old, new) = (key(2).verifier().to_string(), key(1).verifier().to_string());
+        ledger.old_key = Some(key(2));
+        ledger.note(None, 6, Body::KeyRotated { old, new });
         ledger.note(None, 7, Body::ServerStarted { version: "1".into() });
         for (sequence, body) in (0..).zip([started, observed, gate, ended]) {
             ledger.note(Some(RolloutId("demo.1".into())), sequence, body);
@@ -146,6 +152,15 @@ impl Ledger {
         self.records.push(Record { version: Record::VERSION, rollout, sequence, at, by, body });
     }
 
+    /// The first record says so.
+    fn changed_from(&self, old: &SignerKey) -> LogProof {
+        let record = encoded(&self.records[0]);
+        let checkpoint = Checkpoint::new(old.verifier().name(), 1, Hash::of_leaf(&record));
+        let (old, new) = (LogSigner::from(old.clone()), LogSigner::from(self.key.clone()));
+        let checkpoint = checkpoint.signed_by(&[&old, &new]).unwrap();
+        LogProof { extra: Some(record), index: 0, hashes: Vec::new(), checkpoint }
+    }
+
     /// The part that is the rollout's.
     fn bundle(&self) -> Bundle {
         let leaves: Vec<Hash> = self.records.iter().map(|record| Hash::of_leaf(&encoded(record))).collect();
@@ -164,6 +179,7 @@ impl Ledger {
             rollout: RolloutId("demo.1".into()),
             checkpoint: signed.with_signatures(cosigned).unwrap(),
             witnesses: self.witnesses.iter().map(|witness| witness.verifier().clone()).collect(),
+            key_changes: self.old_key.iter().map(|old| (0, self.changed_from(old))).collect(),
             entries: (first..=last).map(entry).collect(),
             evidence: self.evidence.clone(),
             statements: BTreeMap::new(),

@@ -4,6 +4,7 @@ use crate::approvals::{self, ApprovalError, ApprovalFound, KnownKeys};
 use crate::bundle::{Bundle, Entry, EntryContent};
 use crate::derived::started;
 use crate::files::ReadBundleError;
+use crate::key_changes::{KeyChangeError, follow};
 use crate::statement::{PAYLOAD_TYPE, statements};
 use ledger::{
     Checkpoint, Envelope, NoteSignature, OpenCheckpointError, ProofError, VerifierKey, WitnessKey, verify_inclusion,
@@ -18,6 +19,9 @@ pub enum VerifyBundleError {
     /// It cannot be read.
     #[error(transparent)]
     Read(#[from] ReadBundleError),
+    /// No changes lead from the key that is known to the one that signed it.
+    #[error("the changes of the ledger's key do not hold")]
+    KeyChange(#[from] KeyChangeError),
     /// The checkpoint is not the log's.
     #[error("the checkpoint does not hold")]
     Checkpoint(#[from] OpenCheckpointError),
@@ -161,6 +165,8 @@ pub struct CosignedBy {
 pub struct Verified {
     /// The signed head of the ledger that all of it is in.
     pub checkpoint: Checkpoint,
+    /// The keys of the ledger in their order; the last signed it.
+    pub keys: Vec<VerifierKey>,
     /// Who cosigned it, in the order of their signatures.
     pub cosigned: Vec<CosignedBy>,
     /// The rollout.
@@ -179,7 +185,18 @@ impl Bundle {
     /// Checks a file against the ledger's key: the checkpoint's signature, each entry's proof, that none is missing, each
     /// record, each blob's digest, and that the file has no byte that does not follow from these.
     pub fn verify(bytes: &[u8], key: &VerifierKey) -> Result<(Bundle, Verified), VerifyBundleError> {
+        Bundle::verify_known(bytes, key, &KnownKeys::new())
+    }
+
+    /// The same, and that each approval was signed with a key that is known to be the approver's, if any is known.
+    pub fn verify_known(
+        bytes: &[u8],
+        key: &VerifierKey,
+        known: &KnownKeys,
+    ) -> Result<(Bundle, Verified), VerifyBundleError> {
         let bundle = Bundle::from_bytes(bytes)?;
+        let keys = follow(&bundle, key)?;
+        let key = keys.last().expect("the known key is one of them");
         let checkpoint = Checkpoint::open_note(&bundle.checkpoint, key)?;
         let cosigned = bundle.cosigned(key)?;
         for (index, entry) in &bundle.entries {
@@ -196,14 +213,26 @@ impl Bundle {
             let at = differs.unwrap_or(same.len().min(bytes.len()));
             return Err(VerifyBundleError::OtherBytes { at, path: bundle.path_at(at) });
         }
-        let approvals = match approvals::check(&records, key, &KnownKeys::new()) {
+        let approvals = match approvals::check(&records, key, known) {
             Ok(approvals) => approvals,
             // What was handed in is hidden: then nothing can be said of it.
             Err(ApprovalError::Nothing { .. } | ApprovalError::Missing { .. }) if sequence.hidden > 0 => Vec::new(),
             Err(error) => return Err(VerifyBundleError::Approval(error)),
         };
         let rollout = bundle.rollout.clone();
-        Ok((bundle, Verified { approvals, checkpoint, cosigned, rollout, sequence, records, missing_evidence }))
+        Ok((
+            bundle,
+            Verified {
+                keys: keys.clone(),
+                approvals,
+                checkpoint,
+                cosigned,
+                rollout,
+                sequence,
+                records,
+                missing_evidence,
+            },
+        ))
     }
 
     /// Whether the statements are those that follow from the records, each signed by the ledger's key; or none, which says
@@ -212,7 +241,7 @@ impl Bundle {
         if self.statements.is_empty() {
             return Ok(());
         }
-        let mut expected = statements(self, key.name().as_str(), records);
+        let mut expected = statements(self, self.origin(), records);
         for (index, envelope) in &self.statements {
             let index = *index;
             let Some(statement) = expected.remove(&index) else {

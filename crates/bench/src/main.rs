@@ -1,5 +1,6 @@
 //! What `cargo xtask bench` and `cargo xtask soak` measure with: the wire split beside prost, a load generator with its
-//! own sinks, a client and back ends that keep books on every span, and the judge on thousands of seeds.
+//! own sinks, a client and back ends that keep books on every span, the ledger beside a raw append, and the judge on thousands
+//! of seeds.
 //!
 //! Development only, and no part of the product: nothing depends on it. It measures and reports; it judges no number
 //! that the machine has a part in, for on a shared one that is a test that fails at random.
@@ -8,6 +9,7 @@ mod cpu;
 mod edges;
 mod judge;
 mod judge_speed;
+mod ledger;
 mod load;
 mod nezha;
 mod orders;
@@ -35,6 +37,8 @@ enum Command {
     JudgeSpeed(judge_speed::Options),
     /// The judge on simulated and on real traces, beside STATISTICS.md's table
     Judge(judge::Options),
+    /// Appends to the ledger beside the same bytes written and synced
+    Ledger(ledger::Options),
     /// Verification on real traces with injected faults: what is found and named, and how fast spans are joined
     Verify(verification::Options),
     /// A load generator and two sinks, told what to do by JSON lines on standard input until that ends
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
         Command::Split(options) => split::run(&options),
         Command::JudgeSpeed(options) => judge_speed::run(&options),
         Command::Judge(options) => judge::run(&options),
+        Command::Ledger(options) => ledger::run(&options),
         Command::Verify(options) => verification::run(&options),
         Command::Load => load::run(),
         Command::SoakLoad(options) => soak::run_load(&options),

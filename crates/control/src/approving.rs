@@ -10,6 +10,7 @@ use crate::release::Held;
 use model::PerEnvironment;
 use rollout::approval::{Act, CheckpointCheck, LogHead, SignedStatement, Statement, Submission};
 use rollout::{Body, Configuration, Decision, Event, Principal, RolloutId, State, report, review, review_is_overdue};
+use store::Reserve;
 
 /// What the commands are called in refusals.
 const APPROVE: &str = "approve";
@@ -107,7 +108,7 @@ impl Controller {
         let refused = review(&mut state.clone(), &submission, now).err();
         let body = Body::Reviewed { of: id.clone(), submission: Box::new(submission), refused: refused.clone() };
         let records = self.journal.number(None, now, [(by.name.clone(), body)]);
-        self.journal.append(&records).map_err(|error| CommandError::Ledger(error.to_string()))?;
+        self.journal.append(&records, Reserve::Keep).map_err(|error| CommandError::Ledger(error.to_string()))?;
         match refused {
             None => Ok(()),
             Some(reason) => Err(CommandError::Refused { command: APPROVE.to_owned(), reason }),
@@ -126,7 +127,7 @@ impl Controller {
         };
         tracing::warn!(rollout = %of, "the glass was broken, and nobody reviewed it in time");
         let records = self.journal.number(None, now, [(SELF.to_owned(), Body::ReviewOverdue { of })]);
-        if let Err(error) = self.journal.append(&records) {
+        if let Err(error) = self.journal.append(&records, Reserve::Keep) {
             tracing::error!("that a review is overdue is not in the ledger: {error}");
         }
     }

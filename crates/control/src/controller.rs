@@ -3,20 +3,20 @@
 use crate::actions::Outlets;
 use crate::erasing::{NoteError, Persons};
 use crate::handle::{CommandError, Handle, Input, RolloutSummary, StartError};
-use crate::journal::{Journal, JournalError, OpenStore};
+use crate::journal::{Extent, Journal, JournalError, OpenStore};
 use crate::proving::{Order, Prover};
 use crate::release::Held;
 use crate::{Clock, Examples, Random};
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, UnixMillis, Upstream};
 use rollout::plan::{MetricFrom, Plan, StoreCheck, StoreQuery, Transformations};
 use rollout::{
-    Body, Command, Decision, Event, KnownPrincipal, Phase, Principal, Report, RolloutId, Start, State, report,
+    Body, Command, Decision, Event, KnownPrincipal, Outcome, Phase, Principal, Report, RolloutId, Start, State, report,
 };
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Evidence, Subjects};
+use store::{Evidence, Reserve, Shards, Subjects};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// How often time is looked at: deadlines are met within this.
@@ -42,6 +42,8 @@ pub struct Settings {
     pub persons: Persons,
     /// How many witnesses cosign the ledger.
     pub witnesses: usize,
+    /// How long the entries of parts of the ledger that ended are kept, in milliseconds; none for ever.
+    pub keep_entries_ms: Option<u64>,
 }
 
 /// What verification needs to know of the rollout that runs.
@@ -121,8 +123,8 @@ pub struct Outlook {
     pub table: watch::Receiver<Arc<RouteTable>>,
     /// What verification must watch; nothing while no rollout runs.
     pub watching: watch::Receiver<Option<Watching>>,
-    /// How many entries the ledger has under a durable checkpoint.
-    pub ledger_size: watch::Receiver<u64>,
+    /// What the ledger has under a durable checkpoint.
+    pub ledger: watch::Receiver<Extent>,
 }
 
 /// Why the controller cannot begin.
@@ -146,6 +148,7 @@ pub struct Controller {
     pub(crate) clock: Clock,
     pub(crate) sweep_at: UnixMillis,
     heartbeat_at: UnixMillis,
+    pub(crate) shard_at: UnixMillis,
     pub(crate) subjects: Subjects,
     random: Random,
     pub(crate) examples: Examples,
@@ -156,13 +159,19 @@ pub struct Controller {
 impl Controller {
     /// Replays the ledger, records that a server started, and publishes the table that traffic follows.
     pub fn open(
-        open: OpenStore,
+        (open, shards): (OpenStore, Shards),
         (evidence, subjects): (Evidence, Subjects),
         settings: Settings,
         (clock, random, examples, prover): (Clock, Random, Examples, Prover),
     ) -> Result<(Controller, Outlook), OpenError> {
-        let mut journal = Journal::open(open, evidence)?;
-        journal.append(&started(&journal, clock()))?;
+        let mut journal = Journal::open(open, shards, evidence)?;
+        // Before a server says that it started there, or anybody asks for its proofs.
+        if let Err(error) = journal.begin_shard_of(clock()) {
+            tracing::error!("the ledger goes on in the part of the year before: {}", model::with_causes(&error));
+            journal.mend()?;
+        }
+        // A server must be able to start on a full disk, for a rollback may be under way.
+        journal.append(&started(&journal, clock()), Reserve::Use)?;
         journal.note_principals((&settings.principals, &settings.persons), &subjects, &random, clock())?;
         let table = standing_table(&journal, &prover).unwrap_or_else(|| first_table(&settings, random()));
         let (sender, receiver) = watch::channel(Arc::new(table));
@@ -180,7 +189,7 @@ impl Controller {
             proving: None,
         };
         let (held, taken_back) = (Held::Open, 0);
-        let ledger_size = journal.size();
+        let ledger = journal.extent();
         let (sweep_at, heartbeat_at) = (UnixMillis(0), clock().plus_ms(HEARTBEAT_EVERY_MS));
         let mut controller = Controller {
             journal,
@@ -191,6 +200,7 @@ impl Controller {
             clock,
             sweep_at,
             heartbeat_at,
+            shard_at: UnixMillis(0),
             subjects,
             random,
             examples,
@@ -201,7 +211,7 @@ impl Controller {
         if let Err(error) = controller.destroy(&persons, &blobs) {
             tracing::error!("what was erased is still there: {error}");
         }
-        Ok((controller, Outlook { handle, table: receiver, watching: watched, ledger_size }))
+        Ok((controller, Outlook { handle, table: receiver, watching: watched, ledger }))
     }
 
     /// Runs until it is told to stop. Blocks its thread while records become durable.
@@ -223,6 +233,7 @@ impl Controller {
                     self.mend();
                     self.sweep();
                     self.note_overdue_reviews();
+                    self.begin_shard();
                     self.beat();
                     self.happened(Event::Tick, SELF);
                 }
@@ -233,6 +244,7 @@ impl Controller {
         {
             tracing::error!("the stop is not in the ledger: {error}");
         }
+        self.journal.close();
     }
 
     fn take(&mut self, input: Input) {
@@ -300,7 +312,8 @@ impl Controller {
             _ => Vec::new(),
         };
         let input = (by.to_owned(), Body::Happened(Box::new(event)));
-        match self.record(&rollout, now, input, &next.decisions) {
+        let reserve = reserve_of(state, &next.state);
+        match self.record(&rollout, now, input, (&next.decisions, reserve)) {
             Ok(()) => {
                 for action in next.actions {
                     self.outlets.take(&next.state, &self.base_dir, self.journal.landmarks(), action);
@@ -343,7 +356,9 @@ impl Controller {
         if self.held != Held::Open || now < self.heartbeat_at {
             return;
         }
-        match self.journal.append(&self.journal.number(None, now, [(SELF.to_owned(), Body::Heartbeat)])) {
+        let record = self.journal.number(None, now, [(SELF.to_owned(), Body::Heartbeat)]);
+        // Not of what a rollback may need.
+        match self.journal.append(&record, Reserve::Keep) {
             Ok(()) => self.heartbeat_at = now.plus_ms(HEARTBEAT_EVERY_MS),
             Err(error) => tracing::error!("that the server runs is not in the ledger: {error}"),
         }
@@ -360,6 +375,11 @@ impl Controller {
     /// Another configuration names others.
     fn change_principals(&mut self, principals: Vec<KnownPrincipal>, persons: Persons) {
         (self.settings.principals, self.settings.persons) = (principals, persons);
+        self.note_principals_again();
+    }
+
+    /// Records whom the configuration names, if the ledger does not say it yet.
+    pub(crate) fn note_principals_again(&mut self) {
         let named = (&self.settings.principals[..], &self.settings.persons);
         if self.held == Held::Open
             && let Err(error) = self.journal.note_principals(named, &self.subjects, &self.random, (self.clock)())
@@ -373,11 +393,11 @@ impl Controller {
         rollout: &RolloutId,
         now: UnixMillis,
         input: (String, Body),
-        decisions: &[Decision],
+        (decisions, reserve): (&[Decision], Reserve),
     ) -> Result<(), JournalError> {
         let decided = decisions.iter().map(|decision| (SELF.to_owned(), Body::Decided(Box::new(decision.clone()))));
         let records = self.journal.number(Some(rollout), now, std::iter::once(input).chain(decided));
-        self.journal.append(&records)
+        self.journal.append(&records, reserve)
     }
 
     fn start(&mut self, yaml: &str, base_dir: String, by: Principal) -> Result<Box<Report>, StartError> {
@@ -385,7 +405,7 @@ impl Controller {
         self.check_start(&plan)?;
         let now = (self.clock)();
         let replay = self.journal.replay();
-        let rollout = RolloutId(format!("{}.{}", plan.name, replay.rollouts.len() + 1));
+        let rollout = RolloutId(format!("{}.{}", plan.name, replay.rollout_count() + 1));
         let start = Start {
             rollout: rollout.clone(),
             plan_digest: plan.digest(),
@@ -394,12 +414,13 @@ impl Controller {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             route_key: RouteKey((self.random)()),
             base_dir: base_dir.clone(),
-            log: self.journal.origin().to_owned(),
+            log: self.journal.origin().to_string(),
             last_generation: self.outlets.table.borrow().generation,
         };
         let first = rollout::start(&start, now);
         let input = (by.name, Body::Started(Box::new(start)));
-        self.record(&rollout, now, input, &first.decisions).map_err(|error| StartError::Ledger(error.to_string()))?;
+        let recorded = self.record(&rollout, now, input, (&first.decisions, Reserve::Keep));
+        recorded.map_err(|error| StartError::Ledger(error.to_string()))?;
         self.base_dir = PathBuf::from(base_dir);
         self.outlets.watching.send_replace(Some(Watching::of(&first.state, &self.base_dir, self.taken_back)));
         self.outlets.watch_outside(&first.state, &self.base_dir);
@@ -492,6 +513,15 @@ impl Controller {
     }
 }
 
+/// What orders a rollback, and all that comes of it until everything is back, is recorded on a full disk too.
+fn reserve_of(before: &State, after: &State) -> Reserve {
+    let rolls_back = |state: &State| match &state.phase {
+        Phase::RollingBack { .. } | Phase::Ended { outcome: Outcome::RolledBack(_), .. } => true,
+        Phase::Progressing { .. } | Phase::Promoting { .. } | Phase::Ended { outcome: Outcome::Promoted, .. } => false,
+    };
+    if rolls_back(before) || rolls_back(after) { Reserve::Use } else { Reserve::Keep }
+}
+
 /// The record that a server has the ledger.
 pub(crate) fn started(journal: &Journal, at: UnixMillis) -> Vec<rollout::Record> {
     let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -515,7 +545,7 @@ fn standing_table(journal: &Journal, prover: &Prover) -> Option<RouteTable> {
             }
         }
     };
-    let standing = || replay.rollouts.last().and_then(|state| state.standing.clone());
+    let standing = || replay.standing().cloned();
     let without = || {
         let table = standing().unwrap_or_else(|| ordered.clone());
         RouteTable { weight: BasisPoints::ZERO, mirror: false, ..table }

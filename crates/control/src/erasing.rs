@@ -6,11 +6,12 @@ use crate::controller::{Controller, SELF};
 use crate::handle::EraseError;
 use crate::journal::{Journal, JournalError, decode};
 use crate::release::Held;
+use crate::sharding::each_record_of;
 use model::{TraceId, UnixMillis};
-use rollout::{Body, KnownPrincipal, Principal};
+use rollout::{Body, KnownPrincipal, Principal, Record};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use store::{SubjectError, Subjects};
+use store::{Reserve, SubjectError, Subjects};
 use zeroize::Zeroizing;
 
 /// What an erasure of a trace begins with.
@@ -63,7 +64,8 @@ impl Journal {
             return Ok(());
         }
         let body = Body::PrincipalsRead { principals: named };
-        Ok(self.append(&self.number(None, now, [(SELF.to_owned(), body)]))?)
+        // As the record of the start: a server that starts on a full disk can roll back.
+        Ok(self.append(&self.number(None, now, [(SELF.to_owned(), body)]), Reserve::Use)?)
     }
 
     /// The commitment that the ledger has for this text, or a new one.
@@ -91,23 +93,26 @@ impl Journal {
         let store = self.store().ok_or_else(|| EraseError::Ledger("it is closed at the moment".to_owned()))?;
         let (mut persons, mut evidence) = (BTreeSet::new(), BTreeSet::new());
         let ledger = |error: &dyn std::fmt::Display| EraseError::Ledger(error.to_string());
+        let mut take = |record: Record| match record.body {
+            Body::PrincipalsRead { principals } => {
+                let theirs = principals.into_iter().filter(|principal| principal.name == subject);
+                persons.extend(theirs.filter_map(|principal| principal.person));
+            }
+            Body::EvidenceKept { digest, trace: of, .. } if Some(of) == trace => {
+                evidence.insert(digest);
+            }
+            Body::Erased { subject: before, persons: gone, evidence: deleted } if before == subject => {
+                persons.retain(|commitment| !gone.contains(commitment));
+                evidence.retain(|digest| !deleted.contains(digest));
+            }
+            _ => {}
+        };
+        for ended in self.shards.ended().map_err(|error| ledger(&error))? {
+            each_record_of(&ended, &mut take).map_err(|error| ledger(&error))?;
+        }
         let entries = store.read(0..store.size()).map_err(|error| ledger(&error))?;
         for (index, entry) in (0..).zip(entries) {
-            let record = decode(index, &entry.map_err(|error| ledger(&error))?).map_err(|error| ledger(&error))?;
-            match record.body {
-                Body::PrincipalsRead { principals } => {
-                    let theirs = principals.into_iter().filter(|principal| principal.name == subject);
-                    persons.extend(theirs.filter_map(|principal| principal.person));
-                }
-                Body::EvidenceKept { digest, trace: of, .. } if Some(of) == trace => {
-                    evidence.insert(digest);
-                }
-                Body::Erased { subject: before, persons: gone, evidence: deleted } if before == subject => {
-                    persons.retain(|commitment| !gone.contains(commitment));
-                    evidence.retain(|digest| !deleted.contains(digest));
-                }
-                _ => {}
-            }
+            take(decode(index, &entry.map_err(|error| ledger(&error))?).map_err(|error| ledger(&error))?);
         }
         Ok((persons, evidence))
     }
@@ -128,7 +133,7 @@ impl Controller {
         let (persons, evidence): (Vec<_>, Vec<_>) = (persons.into_iter().collect(), evidence.into_iter().collect());
         let body = Body::Erased { subject: subject.to_owned(), persons: persons.clone(), evidence: evidence.clone() };
         let record = self.journal.number(None, (self.clock)(), [(by.name.clone(), body)]);
-        self.journal.append(&record).map_err(|error| EraseError::Ledger(error.to_string()))?;
+        self.journal.append(&record, Reserve::Keep).map_err(|error| EraseError::Ledger(error.to_string()))?;
         self.destroy(&persons, &evidence).map_err(|error| EraseError::Disk(model::with_causes(&error)))?;
         Ok(Erasure { subject: subject.to_owned(), persons: persons.len(), evidence: evidence.len() })
     }

@@ -6,7 +6,7 @@ use crate::journal::{Journal, JournalError};
 use crate::release::Held;
 use model::{TraceId, UnixMillis};
 use rollout::{Body, Decision, DeletedBecause, FindingName, JudgeEvidence, MAX_DELETED};
-use store::{EvidenceError, Surplus};
+use store::{EvidenceError, Reserve, Surplus};
 
 /// How often evidence is looked through for what is too old.
 const SWEEP_EVERY_MS: u64 = 3_600_000;
@@ -52,7 +52,7 @@ impl Journal {
         let reasons = [(too_old, DeletedBecause::TooOld { keep_ms }), (no_room, DeletedBecause::NoRoom { max_bytes })];
         for (digests, because) in reasons.into_iter().filter(|(digests, _)| !digests.is_empty()) {
             let body = Body::EvidenceDeleted { digests: digests.clone(), because };
-            self.append(&self.number(None, now, [(SELF.to_owned(), body)]))?;
+            self.append(&self.number(None, now, [(SELF.to_owned(), body)]), Reserve::Keep)?;
             tracing::info!(blobs = digests.len(), ?because, "evidence is deleted");
             self.evidence.delete(&digests)?;
         }
@@ -68,6 +68,7 @@ impl Controller {
             return;
         }
         self.sweep_at = now.plus_ms(SWEEP_EVERY_MS);
+        self.prune(now);
         match self.journal.sweep_evidence(now, 0) {
             Ok(true) => self.sweep_at = now,
             Ok(false) => {}
@@ -107,7 +108,7 @@ impl Controller {
         }
         let bodies = bodies.into_iter().map(|body| (SELF.to_owned(), body));
         let records = self.journal.number(Some(&rollout), (self.clock)(), bodies);
-        if let Err(error) = self.journal.append(&records) {
+        if let Err(error) = self.journal.append(&records, Reserve::Keep) {
             tracing::error!("evidence could not be recorded: {error}");
         }
     }

@@ -1,10 +1,11 @@
 //! Records on their way to the ledger and back.
 
 use crate::kept::Kept;
+use ledger::Origin;
 use model::UnixMillis;
 use rollout::{Body, Landmarks, Record, Replay, ReplayError, RolloutId};
 use std::collections::BTreeMap;
-use store::{Evidence, Store};
+use store::{Evidence, Reserve, Shards, Store};
 use tokio::sync::watch;
 
 /// A record that is longer than a tlog-tiles entry can be would be refused by the store; the observation's bounds keep
@@ -14,12 +15,22 @@ const MAX_RECORD_BYTES: usize = 65_535;
 /// Opens the ledger's store: at the start, and again after an append failed.
 pub type OpenStore = Box<dyn FnMut() -> Result<Store, String> + Send>;
 
+/// The part of the ledger that is being written, and how much is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The year that it is of; none of the first part.
+    pub year: Option<u16>,
+    /// How many entries are under a durable checkpoint.
+    pub size: u64,
+}
+
 /// The ledger, and the state that its records lead to.
 pub struct Journal {
     open: OpenStore,
+    pub(crate) shards: Shards,
     /// Absent after an append failed, for the batch may be durable or not, and only opening it again tells which; and
     /// while another process has it.
-    store: Option<Store>,
+    pub(crate) store: Option<Store>,
     replay: Replay,
     /// The entry with which each rollout began.
     began: BTreeMap<RolloutId, u64>,
@@ -27,12 +38,13 @@ pub struct Journal {
     landmarks: Landmarks,
     /// What was erased: commitments to persons, digests of evidence.
     erased: (Vec<String>, Vec<String>),
-    /// The ledger's name (C2SP tlog-checkpoint, "Note text": the origin).
-    origin: String,
+    /// The name of this part of the ledger (C2SP tlog-checkpoint, "Note text": the origin).
+    origin: Origin,
+    /// When this part's first record was made.
+    since: Option<UnixMillis>,
     pub(crate) kept: Kept,
     pub(crate) evidence: Evidence,
-    /// How many entries are under a durable checkpoint.
-    size: watch::Sender<u64>,
+    extent: watch::Sender<Extent>,
 }
 
 /// Why records are not in the ledger.
@@ -85,6 +97,9 @@ pub enum JournalError {
         /// How long it is.
         bytes: usize,
     },
+    /// The ledger cannot go on in another part.
+    #[error("the next year's part of the ledger does not begin")]
+    Shard(#[from] store::ShardError),
     /// A record cannot be written as JSON.
     #[error("a record cannot be written as canonical JSON: {0}")]
     Encode(serde_json::Error),
@@ -101,20 +116,46 @@ pub fn encode(record: &Record) -> Result<Vec<u8>, JournalError> {
 
 impl Journal {
     /// Replays the whole ledger: the state after a crash is what this gives.
-    pub fn open(mut open: OpenStore, evidence: Evidence) -> Result<Journal, JournalError> {
+    pub fn open(mut open: OpenStore, shards: Shards, evidence: Evidence) -> Result<Journal, JournalError> {
         let store = open().map_err(JournalError::Open)?;
-        let Past { replay, kept, began, landmarks, erased } = replay_store(&store)?;
-        let size = watch::Sender::new(store.size());
-        let origin = store.verifier().name().to_string();
-        let mut journal =
-            Journal { open, store: Some(store), replay, began, landmarks, erased, origin, kept, evidence, size };
+        let past = replay_store(&store)?;
+        let extent = watch::Sender::new(extent_of(&store));
+        let origin = store.origin().clone();
+        let Past { replay, kept, began, landmarks, erased, since } = past;
+        let mut journal = Journal {
+            open,
+            shards,
+            store: Some(store),
+            replay,
+            began,
+            landmarks,
+            erased,
+            origin,
+            since,
+            kept,
+            evidence,
+            extent,
+        };
         journal.look_at_evidence();
         Ok(journal)
     }
 
+    /// Goes on from a store that was opened.
+    pub(crate) fn go_on(&mut self, store: Store) -> Result<(), JournalError> {
+        let past = replay_store(&store)?;
+        (self.replay, self.kept, self.began, self.landmarks) = (past.replay, past.kept, past.began, past.landmarks);
+        (self.origin, self.since) = (store.origin().clone(), past.since);
+        self.extent.send_replace(extent_of(&store));
+        self.store = Some(store);
+        self.look_at_evidence();
+        Ok(())
+    }
+
     /// Closes the store, and with it gives up its lock.
     pub fn close(&mut self) {
-        self.store = None;
+        if let Some(Err(error)) = self.store.take().map(Store::close) {
+            tracing::warn!("the ledger was not closed in order, and is completed when it is opened: {error}");
+        }
     }
 
     /// Opens the store again after it was closed. `true` if it was closed and is open now.
@@ -123,11 +164,7 @@ impl Journal {
             return Ok(false);
         }
         let store = (self.open)().map_err(JournalError::Open)?;
-        let past = replay_store(&store)?;
-        (self.replay, self.kept, self.began, self.landmarks) = (past.replay, past.kept, past.began, past.landmarks);
-        self.size.send_replace(store.size());
-        self.store = Some(store);
-        self.look_at_evidence();
+        self.go_on(store)?;
         Ok(true)
     }
 
@@ -139,9 +176,9 @@ impl Journal {
         }
     }
 
-    /// How many entries are under a durable checkpoint: for witnesses, who must not see it before.
-    pub fn size(&self) -> watch::Receiver<u64> {
-        self.size.subscribe()
+    /// What is under a durable checkpoint: for witnesses, who must not see it before.
+    pub fn extent(&self) -> watch::Receiver<Extent> {
+        self.extent.subscribe()
     }
 
     /// The store, unless it is closed.
@@ -149,9 +186,14 @@ impl Journal {
         self.store.as_ref()
     }
 
-    /// The ledger's name.
-    pub(crate) fn origin(&self) -> &str {
+    /// The name of this part of the ledger.
+    pub(crate) fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// When this part's first record was made; none while it has none.
+    pub(crate) fn since(&self) -> Option<UnixMillis> {
+        self.since
     }
 
     /// Which records prove the last rollout's shifts.
@@ -179,23 +221,27 @@ impl Journal {
         &self.replay
     }
 
-    /// Appends an input with all its decisions in one batch, durable when this returns, and brings the state up to it.
-    pub fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
+    /// Appends an input with all its decisions in one batch, durable when this returns, and brings the state up to it. On a full
+    /// disk only what may use the reserve gets in.
+    pub fn append(&mut self, records: &[Record], reserve: Reserve) -> Result<(), JournalError> {
         let entries = records.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         let store = self.store.as_mut().ok_or(JournalError::Closed)?;
-        let appended = match store.append(&entries) {
+        let appended = match store.append_with(&entries, reserve) {
             Ok(appended) => appended,
             Err(error) => {
                 // Whoever asked is told that it failed; why is for who operates the disk, or the token that signs.
                 tracing::error!("the ledger took no entry, and is opened again: {}", model::with_causes(&error));
-                // Closed, so that nothing is decided upon a state that may not be the ledger's.
-                self.store = None;
+                if !error.is_refusal() {
+                    // Closed, so that nothing is decided upon a state that may not be the ledger's.
+                    self.store = None;
+                }
                 return Err(error.into());
             }
         };
-        self.size.send_replace(store.size());
+        self.extent.send_replace(extent_of(store));
         for (index, record) in appended.zip(records) {
             note_beginning(&mut self.began, index, record);
+            self.since = self.since.or(Some(record.at));
             self.landmarks.take(index, record);
             self.replay.take(record).expect("the records were decided from this very state");
             self.kept.take(record);
@@ -242,6 +288,11 @@ pub(crate) struct Past {
     began: BTreeMap<RolloutId, u64>,
     landmarks: Landmarks,
     erased: (Vec<String>, Vec<String>),
+    since: Option<UnixMillis>,
+}
+
+fn extent_of(store: &Store) -> Extent {
+    Extent { year: store.origin().year(), size: store.size() }
 }
 
 fn note_beginning(began: &mut BTreeMap<RolloutId, u64>, index: u64, record: &Record) {
@@ -253,11 +304,12 @@ fn note_beginning(began: &mut BTreeMap<RolloutId, u64>, index: u64, record: &Rec
 pub(crate) fn replay_store(store: &Store) -> Result<Past, JournalError> {
     let (mut replay, mut kept) = (Replay::default(), Kept::default());
     let (mut began, mut landmarks) = (BTreeMap::new(), Landmarks::default());
-    let mut erased = (Vec::new(), Vec::new());
+    let (mut erased, mut since) = ((Vec::new(), Vec::new()), None);
     for (index, entry) in (0..).zip(store.read(0..store.size())?) {
         let record = decode(index, &entry?)?;
         replay.take(&record).map_err(|source| JournalError::Contradiction { index, source })?;
         note_beginning(&mut began, index, &record);
+        since = since.or(Some(record.at));
         landmarks.take(index, &record);
         kept.take(&record);
         if let Body::Erased { persons, evidence, .. } = record.body {
@@ -266,7 +318,7 @@ pub(crate) fn replay_store(store: &Store) -> Result<Past, JournalError> {
         }
     }
     match replay.unrecorded() {
-        0 => Ok(Past { replay, kept, began, landmarks, erased }),
+        0 => Ok(Past { replay, kept, began, landmarks, erased, since }),
         missing => Err(JournalError::Incomplete { missing }),
     }
 }

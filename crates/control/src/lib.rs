@@ -17,12 +17,13 @@ mod measuring;
 mod proving;
 mod release;
 mod rotation;
+mod sharding;
 
 pub use approving::HandedIn;
 pub use controller::{Controller, CountedMetric, OpenError, Outlook, Settings, Watching};
 pub use erasing::{Erasure, NoteError, Persons};
 pub use handle::{CommandError, EraseError, Handle, Input, Offer, ReleaseError, RolloutSummary, StartError, TapsError};
-pub use journal::{Journal, JournalError, OpenStore, decode};
+pub use journal::{Extent, Journal, JournalError, OpenStore, decode};
 pub use proving::{Order, Prover};
 pub use rollout;
 pub use rotation::{RotateKeyError, key_change, rotate_key};

@@ -1,6 +1,7 @@
 //! A table that raises the candidate's weight waits for its proof, where the plan asks for one.
 
 use crate::handle::{Handle, Input};
+use rollout::Proving as Records;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -13,8 +14,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub struct Order {
     /// The generation that is ordered.
     pub generation: u64,
-    /// The records that the proof shows, as indices of the ledger.
-    pub records: Vec<u64>,
+    /// The records that the proof shows.
+    pub records: Records,
     /// So many witnesses must have cosigned them.
     pub cosignatures: u32,
 }

@@ -7,6 +7,7 @@ use crate::journal::JournalError;
 use model::Environment;
 use rollout::{Body, Event};
 use std::collections::BTreeSet;
+use store::Reserve;
 
 /// Who has the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub(crate) enum Held {
 impl Controller {
     pub(crate) fn record_stop(&mut self) -> Result<(), JournalError> {
         let stopped = self.journal.number(None, (self.clock)(), [(SELF.to_owned(), Body::ServerStopped)]);
-        self.journal.append(&stopped)
+        self.journal.append(&stopped, Reserve::Use)
     }
 
     pub(crate) fn release(&mut self) -> Result<(), ReleaseError> {
@@ -70,7 +71,7 @@ impl Controller {
         self.held = Held::Open;
         self.taken_back += 1;
         let record = started(&self.journal, (self.clock)());
-        if let Err(error) = self.journal.append(&record) {
+        if let Err(error) = self.journal.append(&record, Reserve::Use) {
             tracing::error!("the start is not in the ledger: {error}");
         }
         let replay = self.journal.replay();

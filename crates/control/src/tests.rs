@@ -1,7 +1,7 @@
 //! The controller over a real ledger in a temporary folder, with a clock that the test moves.
 
 use crate::handle::{CommandError, Input, ReleaseError, StartError, TapsError};
-use crate::{Controller, Handle, OpenStore, Outlook, Settings, Watching, decode};
+use crate::{Controller, Handle, OpenStore, Outlook, Persons, Settings, Watching, decode};
 use ledger::{KeyName, SignerKey};
 use model::{
     ArmCounts, BasisPoints, Check, Environment, GateResult, GateVerdict, Observation, PerEnvironment, Protocol,
@@ -10,17 +10,18 @@ use model::{
 use rollout::judge::Assessment;
 use rollout::judge::simulate::{Behaviour, Random, Traffic};
 use rollout::plan::GateName;
-use rollout::{Body, Command, Decision, Event, JudgeEvidence, Principal, Progress, Report};
+use rollout::{Body, Command, Decision, Event, JudgeEvidence, KnownPrincipal, Principal, Progress, Report};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use store::{Evidence, OpenError, Retention, Store, Subjects};
+use store::{Evidence, OpenError, Retention, Shards, Store, Subjects};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 mod evidence;
 mod rotation;
+mod sharding;
 
 const PLAN: &str = r#"
 apiVersion: verdigris.dev/v1alpha1
@@ -47,6 +48,9 @@ struct Bench {
     retention: Retention,
     /// What is known of every trace: nothing, or this.
     example: Option<&'static str>,
+    keep_entries_ms: Option<u64>,
+    principals: Vec<KnownPrincipal>,
+    persons: Persons,
 }
 
 struct Server {
@@ -60,7 +64,8 @@ impl Bench {
     fn new() -> Bench {
         let (root, now) = (tempfile::tempdir().unwrap(), Arc::new(AtomicU64::new(1_700_000_000_000)));
         let retention = Retention { keep_ms: 30 * 24 * 3_600_000, max_bytes: 1 << 30 };
-        Bench { root, now, retention, example: None }
+        let (principals, persons) = (Vec::new(), Persons::default());
+        Bench { root, now, retention, example: None, keep_entries_ms: None, principals, persons }
     }
 
     fn dir(&self) -> PathBuf {
@@ -84,9 +89,10 @@ impl Bench {
             serving,
             taps,
             pin_ms: 60_000,
-            principals: Vec::new(),
-            persons: Default::default(),
+            principals: self.principals.clone(),
+            persons: self.persons.clone(),
             witnesses: 0,
+            keep_entries_ms: self.keep_entries_ms,
         };
         let now = self.now.clone();
         let clock: crate::Clock = Arc::new(move || UnixMillis(now.load(Ordering::Relaxed)));
@@ -94,9 +100,13 @@ impl Bench {
         let examples: crate::Examples = Arc::new(move |trace| Some(serde_json::json!([trace, known?])));
         let prover: crate::Prover = Arc::new(|_| Err("nothing is proved here".to_owned()));
         let subjects = Subjects::open(&self.root.path().join("subjects")).unwrap();
-        let opened =
-            Controller::open(open, (evidence, subjects), settings, (clock, Arc::new(|| [3; 16]), examples, prover));
-        let (controller, Outlook { handle, table, watching, ledger_size: _ }) = opened.unwrap();
+        let opened = Controller::open(
+            (open, Shards::of(&self.dir())),
+            (evidence, subjects),
+            settings,
+            (clock, Arc::new(|| [3; 16]), examples, prover),
+        );
+        let (controller, Outlook { handle, table, watching, ledger: _ }) = opened.unwrap();
         Server { handle, table, watching, task: tokio::spawn(controller.run()) }
     }
 
@@ -504,6 +514,39 @@ async fn a_controller_that_has_released_its_ledger_ends_without_it() {
     assert_eq!(other.handle.list().await.len(), 0);
     other.stop().await;
     assert_eq!(starts_and_stops(&bench), (2, 2));
+}
+
+/// The ledger's files cannot be written, as on a full disk; the room in its write-ahead log is set aside.
+#[tokio::test(start_paused = true)]
+async fn without_room_nothing_is_promoted_and_a_rollback_is_recorded() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    bench.shifted(&server).await;
+    let temporary = bench.dir().join("tmp");
+    std::fs::remove_dir_all(&temporary).unwrap();
+    std::fs::write(&temporary, "in the way").unwrap();
+    let before = bodies(&bench).len();
+    // That one's files were made before.
+    server.command(Command::Pause).await.unwrap();
+    for command in [Command::Resume, Command::Promote] {
+        let refused = server.command(command).await;
+        assert!(matches!(refused, Err(CommandError::Ledger(_))), "{refused:?}");
+    }
+    bench.pass(1_000).await;
+    assert_eq!(server.table.borrow().weight, BasisPoints::new(1_000).unwrap(), "no record, no traffic");
+    assert_eq!(server.watching.borrow().as_ref().unwrap().taken_back, 0);
+    server.command(Command::Rollback { reason: "the disk is full".into() }).await.unwrap();
+    assert_eq!(server.table.borrow().weight, BasisPoints::ZERO);
+    assert_eq!(server.apply().await.progress, Progress::RolledBack);
+    assert_eq!(bodies(&bench).len(), before, "readers of the files see it when there is room");
+    std::fs::remove_file(&temporary).unwrap();
+    std::fs::create_dir(&temporary).unwrap();
+    let next = server.start(PLAN).await.unwrap();
+    assert_eq!(next.rollout.0, "collectors.2");
+    let said = bodies(&bench);
+    assert!(said[before..].iter().any(|body| body.contains("the disk is full")), "{said:?}");
+    server.stop().await;
+    assert!(bench.decisions().iter().any(|decision| matches!(decision, Decision::RollbackOrdered(_))));
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,8 @@
 
 use crate::tile::{excerpt, parse_decimal};
 use crate::{
-    Cosigned, Hash, KeyName, Note, ParseHashError, ParseNoteError, SignerKey, VerifierKey, VerifyNoteError, WitnessKey,
+    Cosigned, Hash, KeyName, Note, Origin, ParseHashError, ParseNoteError, SignerKey, VerifierKey, VerifyNoteError,
+    WitnessKey,
 };
 use std::fmt;
 use std::str::FromStr;
@@ -62,6 +63,11 @@ impl Checkpoint {
         Checkpoint { origin: origin.to_string(), size, root, extensions: Vec::new() }
     }
 
+    /// The head of a log, or of a shard of it.
+    pub fn of_shard(origin: &Origin, size: u64, root: Hash) -> Checkpoint {
+        Checkpoint { origin: origin.to_string(), size, root, extensions: Vec::new() }
+    }
+
     /// Which log it is the head of.
     pub fn origin(&self) -> &str {
         &self.origin
@@ -95,11 +101,11 @@ impl Checkpoint {
     }
 
     /// The checkpoint in a signed note, once the log's key has signed it and its origin is the key's name (which the
-    /// specification recommends, and our logs keep to). Other signatures are ignored.
+    /// specification recommends, and our logs keep to), or that of a shard ([`Origin`]). Other signatures are ignored.
     pub fn open_note(note: &Note, key: &VerifierKey) -> Result<Checkpoint, OpenCheckpointError> {
         note.verify(&[key])?;
         let checkpoint: Checkpoint = note.text().parse()?;
-        if checkpoint.origin == key.name().as_str() {
+        if Origin::of(key.name(), &checkpoint.origin).is_some() {
             return Ok(checkpoint);
         }
         Err(OpenCheckpointError::Origin { found: excerpt(&checkpoint.origin), expected: key.name().clone() })

@@ -32,6 +32,7 @@ mod hash;
 mod key;
 mod log_proof;
 mod note;
+mod origin;
 mod proof;
 mod signer;
 mod tile;
@@ -47,6 +48,7 @@ pub use hash::{HASH_BYTES, Hash, ParseHashError};
 pub use key::{KeyId, KeyName, MAX_KEY_NAME_BYTES, ParseKeyError, SignerKey, VerifierKey};
 pub use log_proof::{LogProof, MAX_EXTRA_BYTES, MAX_LOG_PROOF_BYTES, ParseLogProofError, VerifyLogProofError};
 pub use note::{MAX_NOTE_BYTES, MAX_SIGNATURES, Note, NoteSignature, ParseNoteError, VerifyNoteError};
+pub use origin::Origin;
 pub use proof::{MAX_PROOF_HASHES, ProofError, verify_consistency, verify_inclusion};
 pub use signer::{LogSigner, SIGNATURE_BYTES, Sign, SignError};
 pub use tile::{

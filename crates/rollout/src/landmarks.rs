@@ -3,6 +3,7 @@
 use crate::event::{Decision, Event};
 use crate::record::{Body, Record};
 use model::UnixMillis;
+use serde::{Deserialize, Serialize};
 
 /// Which of a rollout's records a proof of an order must show, as indices of the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,6 +12,19 @@ pub struct Landmarks {
     submitted: Option<u64>,
     approvals: Vec<Landmark>,
     shifts: Vec<(u64, u64)>,
+    /// The generation that was ordered last in a part of the ledger that ended, and its records.
+    before: Option<(u64, Proving)>,
+}
+
+/// The records that prove an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Proving {
+    /// As indices of the ledger.
+    pub records: Vec<u64>,
+    /// The year with which the part of the ledger ended that they are in; none of the one that is being written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<u16>,
 }
 
 /// An approval that counted when it was handed in.
@@ -26,6 +40,10 @@ impl Landmarks {
     /// Takes the next record of the ledger; a rollout's start forgets the one before.
     pub fn take(&mut self, index: u64, record: &Record) {
         match &record.body {
+            Body::ShardBegan(start) => {
+                let table = start.table.as_ref().zip(start.proof.clone());
+                self.before = table.map(|(table, proof)| (table.generation, proof));
+            }
             Body::Started(_) => *self = Landmarks { started: index, ..Landmarks::default() },
             Body::Happened(event) => {
                 self.submitted = matches!(**event, Event::ApprovalSubmitted(_)).then_some(index);
@@ -47,9 +65,12 @@ impl Landmarks {
     }
 
     /// The records for the shift of this generation; none if the last rollout ordered no such.
-    pub fn of(&self, generation: u64) -> Option<Vec<u64>> {
-        let (_, ordered) = self.shifts.iter().rev().find(|(of, _)| *of == generation)?;
+    pub fn of(&self, generation: u64) -> Option<Proving> {
+        let Some((_, ordered)) = self.shifts.iter().rev().find(|(of, _)| *of == generation) else {
+            return self.before.as_ref().filter(|(of, _)| *of == generation).map(|(_, proof)| proof.clone());
+        };
         let approvals = self.approvals.iter().map(|approval| approval.index).filter(|index| index < ordered);
-        Some(std::iter::once(self.started).chain(approvals).chain(std::iter::once(*ordered)).collect())
+        let records = std::iter::once(self.started).chain(approvals).chain(std::iter::once(*ordered)).collect();
+        Some(Proving { records, ended: None })
     }
 }

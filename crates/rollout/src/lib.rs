@@ -21,6 +21,7 @@ mod measure;
 mod principal;
 mod record;
 mod report;
+mod shard;
 mod state;
 mod steady;
 
@@ -32,11 +33,12 @@ pub use evidence::{JudgeEvidence, JudgeEvidenceError};
 pub use evidence_root::EvidenceRoot;
 pub use found::{Group, GroupReport, ranked_groups};
 pub use judge;
-pub use landmarks::Landmarks;
+pub use landmarks::{Landmarks, Proving};
 pub use model::{GateResult, GateVerdict};
 pub use principal::{KnownPrincipal, MAX_NAME_CHARACTERS, MAX_OF_EACH, MAX_PRINCIPALS, Principal};
 pub use record::{Body, DeletedBecause, FindingName, MAX_DELETED, Record, Replay, ReplayError, replay};
 pub use report::{Progress, Report, StepReport, report};
+pub use shard::{ShardStart, may_end};
 pub use state::{Approval, BrokenGlass, Halt, MetricState, Phase, Review, Stage, State};
 pub use steady::SteadyWeights;
 

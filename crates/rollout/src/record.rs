@@ -4,6 +4,7 @@ use crate::approval::Submission;
 use crate::decide::{Step, review, review_is_overdue, start, step};
 use crate::event::{Decision, Event, RolloutId, Start};
 use crate::principal::KnownPrincipal;
+use crate::shard::ShardStart;
 use crate::state::State;
 use model::{Check, Finding, RouteTable, TraceId, UnixMillis};
 use serde::{Deserialize, Serialize};
@@ -103,6 +104,19 @@ pub enum Body {
         /// The verifier key from then on.
         new: String,
     },
+    /// The server's own, and entry 0 of a year's part of the ledger.
+    ShardBegan(Box<ShardStart>),
+    /// The server's own: the entries of a part that ended are removed, once this record is durable. Their hashes stay, and so
+    /// every proof that was made of them holds.
+    EntriesPruned {
+        /// The year with which the part ended.
+        ended: u16,
+        /// How long entries are kept.
+        keep_ms: u64,
+        /// Commitments to persons that no part names any more: their keys and salts are destroyed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        persons: Vec<String>,
+    },
 }
 
 impl Body {
@@ -128,7 +142,9 @@ impl Body {
             | Body::Erased { .. }
             | Body::Reviewed { .. }
             | Body::ReviewOverdue { .. }
-            | Body::KeyRotated { .. } => None,
+            | Body::KeyRotated { .. }
+            | Body::ShardBegan(_)
+            | Body::EntriesPruned { .. } => None,
         }
     }
 }
@@ -219,6 +235,12 @@ pub enum ReplayError {
         /// What runs.
         expected: String,
     },
+    /// A part of the ledger begins in the midst of another.
+    #[error("record {sequence}: a part of the ledger begins, but there are records before it")]
+    LateShard {
+        /// The record's sequence number.
+        sequence: u64,
+    },
     /// The recorded decision is not the one that the records before it lead to.
     #[error("record {sequence}: the records lead to {expected}, but {found} was recorded")]
     OtherDecision {
@@ -244,6 +266,8 @@ pub struct Replay {
     pub principals: Vec<KnownPrincipal>,
     expected: VecDeque<Decision>,
     base_dir: Option<String>,
+    /// What was before the first record, where that is not the ledger's first.
+    before: Option<ShardStart>,
 }
 
 /// Replays a whole ledger.
@@ -263,7 +287,26 @@ impl Replay {
 
     /// The table that was ordered last, over all rollouts.
     pub fn table(&self) -> Option<&RouteTable> {
-        self.rollouts.last().map(|state| &state.table)
+        let before = || self.before.as_ref().and_then(|before| before.table.as_ref());
+        self.rollouts.last().map(|state| &state.table).or_else(before)
+    }
+
+    /// The last table that needed no proof or had one.
+    pub fn standing(&self) -> Option<&RouteTable> {
+        match self.rollouts.last() {
+            Some(state) => state.standing.as_ref(),
+            None => self.before.as_ref().and_then(|before| before.standing.as_ref()),
+        }
+    }
+
+    /// How many rollouts there were, those in parts of the ledger that ended included.
+    pub fn rollout_count(&self) -> u64 {
+        self.before.as_ref().map_or(0, |before| before.rollouts) + self.rollouts.len() as u64
+    }
+
+    /// How this part of the ledger began, if it is not the first.
+    pub fn shard_start(&self) -> Option<&ShardStart> {
+        self.before.as_ref()
     }
 
     /// The folder that the last plan's relative paths start from.
@@ -284,12 +327,14 @@ impl Replay {
             return Err(ReplayError::Version { sequence, found: record.version });
         }
         match (&record.body, &record.rollout) {
+            (Body::ShardBegan(start), _) => return self.begins(sequence, start),
             (
                 Body::ServerStarted { .. }
                 | Body::ServerStopped
                 | Body::EvidenceDeleted { .. }
                 | Body::Erased { .. }
                 | Body::KeyRotated { .. }
+                | Body::EntriesPruned { .. }
                 | Body::Heartbeat,
                 _,
             ) => return self.of_server(sequence),
@@ -344,6 +389,16 @@ impl Replay {
             }
         }
         self.next_sequence += 1;
+        Ok(())
+    }
+
+    fn begins(&mut self, sequence: u64, start: &ShardStart) -> Result<(), ReplayError> {
+        if *self != Replay::default() {
+            return Err(ReplayError::LateShard { sequence });
+        }
+        self.next_server_sequence = sequence + 1;
+        self.base_dir.clone_from(&start.base_dir);
+        self.before = Some(start.clone());
         Ok(())
     }
 

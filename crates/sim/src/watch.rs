@@ -75,6 +75,8 @@ impl Watch {
                 Body::EvidenceKept { .. }
                 | Body::EvidenceDeleted { .. }
                 | Body::KeyRotated { .. }
+                | Body::ShardBegan(_)
+                | Body::EntriesPruned { .. }
                 | Body::Started(_)
                 | Body::ServerStarted { .. }
                 | Body::PrincipalsRead { .. }

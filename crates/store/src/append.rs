@@ -2,30 +2,32 @@
 
 use crate::disk::Disk;
 use crate::entries::{ProofError, read_tile};
-use crate::place::{CHECKPOINT, TEMPORARY, directories_above, places_between};
+use crate::frame::{self, MAX_BATCH_BYTES};
 use crate::rotation::Rotating;
-use crate::wal::{self, MAX_BATCH_BYTES, WAL};
+use crate::served::{CheckError, Content, Served, check_file};
+use crate::settle::{HowToSettle, InFlight, Settling};
+use crate::wal::{Base, WAL, Wal};
+use crate::watch::Tampered;
 use crate::{DiskError, Entries, ReadError};
 use ledger::{
-    Checkpoint, Edge, Hash, LogProof, LogSigner, Note, TILE_WIDTH, Tile, TileTree, VerifierKey, encode_entry,
+    Checkpoint, Edge, Hash, LogProof, LogSigner, Note, Origin, TILE_WIDTH, Tile, TileTree, VerifierKey, encode_entry,
 };
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::ops::Range;
-
-/// Above this length the write-ahead log is emptied, once everything in it is under a durable checkpoint. So it is never
-/// longer than 4 MiB and one frame (1 MiB and 20 bytes), which bounds what opening reads.
-pub(crate) const WAL_RESTART_BYTES: u64 = 4 * 1024 * 1024;
+use std::sync::Arc;
 
 /// A ledger's one writer. Holds the directory's lock until it is dropped.
 pub struct Store {
-    pub(crate) disk: Box<dyn Disk>,
+    pub(crate) served: Served,
+    pub(crate) wal: Wal,
     pub(crate) signer: LogSigner,
+    pub(crate) origin: Origin,
     /// While the key changes.
     pub(crate) rotating: Option<Rotating>,
     pub(crate) head: Head,
-    /// Length of the write-ahead log.
-    pub(crate) wal_bytes: u64,
+    /// What is being made durable beside the appends.
+    pub(crate) settling: Option<InFlight>,
+    pub(crate) how_to_settle: HowToSettle,
     /// Why nothing can be appended any more.
     pub(crate) broken: Option<String>,
     /// Unlocked when it is closed.
@@ -33,6 +35,7 @@ pub struct Store {
 }
 
 /// What an append needs of the log: its right edge and the head that was signed over it.
+#[derive(Clone)]
 pub(crate) struct Head {
     pub edge: Edge,
     /// The incomplete entry bundle as its file has it: at most 255 entries of 65,537 bytes, 16.8 MB.
@@ -41,6 +44,16 @@ pub(crate) struct Head {
     /// The note's text form.
     pub text: String,
     pub root: Hash,
+}
+
+/// Whether a batch may take the room that is set aside. The store does not know what entries mean; its caller does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reserve {
+    /// An ordinary batch: on a full disk it is refused.
+    Keep,
+    /// A batch that must get in when the disk is full: it is durable in the write-ahead log, and its tiles and checkpoint are
+    /// written when there is room again.
+    Use,
 }
 
 /// A batch that was not acknowledged.
@@ -61,6 +74,16 @@ pub enum AppendError {
         /// Its length in bytes, two for each entry included.
         found: usize,
     },
+    /// There is no room for it, or a file cannot be written. Nothing was, and the ledger goes on when there is room again;
+    /// until then it takes what may use the reserve ([`Reserve::Use`]), until that is full too.
+    #[error("there is no room for the batch, so it was not recorded: free some on the ledger's disk")]
+    NoRoom(#[source] DiskError),
+    /// Somebody else altered the ledger's files. Nothing was acknowledged since.
+    #[error(
+        "the batch was not acknowledged, for somebody else is at the ledger's files: find out who, keep the folder as it is \
+         for the audit, and open the ledger again to learn what is there"
+    )]
+    Tampered(#[from] Tampered),
     /// The file system failed. The batch may be in the log or not, whole in either case.
     #[error("the batch was not acknowledged; open the ledger again to learn whether it is there")]
     Disk(#[from] DiskError),
@@ -72,13 +95,70 @@ pub enum AppendError {
     },
 }
 
+impl AppendError {
+    /// Whether the store goes on as if nothing had been: the batch was refused before anything was written.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            AppendError::EntryTooLong { .. } | AppendError::BatchTooLong { .. } | AppendError::NoRoom(_) => true,
+            AppendError::Tampered(_) | AppendError::Disk(_) | AppendError::Broken { .. } => false,
+        }
+    }
+}
+
+impl From<CheckError> for AppendError {
+    fn from(error: CheckError) -> AppendError {
+        match error {
+            CheckError::Tampered(tampered) => AppendError::Tampered(tampered),
+            CheckError::Disk(error) => AppendError::Disk(error),
+        }
+    }
+}
+
 impl Store {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        signer: LogSigner,
+        head: Head,
+        wal: Wal,
+        lock: Option<File>,
+    ) -> Result<Store, DiskError> {
+        let mut served = Served::new(disk);
+        served.adopt(&[head.edge.size()])?;
+        let how_to_settle = HowToSettle::AtOnce;
+        let origin = head.note.text().lines().next().and_then(|line| Origin::of(signer.verifier().name(), line));
+        let origin = origin.expect("the head was verified with the key's name");
+        Ok(Store {
+            served,
+            wal,
+            signer,
+            origin,
+            rotating: None,
+            head,
+            settling: None,
+            how_to_settle,
+            broken: None,
+            _lock: lock,
+        })
+    }
+
+    /// Appends an ordinary batch: [`Store::append_with`] and [`Reserve::Keep`].
+    pub fn append(&mut self, entries: &[Vec<u8>]) -> Result<Range<u64>, AppendError> {
+        self.append_with(entries, Reserve::Keep)
+    }
+
     /// Appends a batch, all or nothing, and returns the indices of its entries. They are durable, in the tree and under a
     /// signed checkpoint when this returns.
     ///
     /// Costs O(entries + log n), and the rewriting of the incomplete bundle and tiles (at most 255 entries): the log is
-    /// never read again.
-    pub fn append(&mut self, entries: &[Vec<u8>]) -> Result<Range<u64>, AppendError> {
+    /// never read again. One sync, and after some megabytes those of the files that were written since.
+    pub fn append_with(&mut self, entries: &[Vec<u8>], reserve: Reserve) -> Result<Range<u64>, AppendError> {
+        let appended = self.append_untidied(entries, reserve);
+        self.tidy();
+        appended
+    }
+
+    /// The same, before [`Store::tidy`]: whoever waits can be answered in between.
+    pub(crate) fn append_untidied(&mut self, entries: &[Vec<u8>], reserve: Reserve) -> Result<Range<u64>, AppendError> {
         if let Some(cause) = &self.broken {
             return Err(AppendError::Broken { cause: cause.clone() });
         }
@@ -87,15 +167,155 @@ impl Store {
         if entries.is_empty() {
             return Ok(first..first);
         }
-        let frame = wal::encode(first, entries);
-        self.breaking(|store| store.disk.append_synced(WAL, &frame))?;
-        self.wal_bytes += frame.len() as u64;
-        self.breaking(|store| store.integrate(entries))?;
-        let appended = first..self.size();
-        // The batch is acknowledged whatever becomes of this; if it fails, the next append says so.
-        let tidied = self.breaking(|store| store.tidy(first));
-        drop(tidied);
-        Ok(appended)
+        let appended = self.log(entries, reserve);
+        // After a failed write nobody knows what is on the disk; opening finds out. So the first failure is the last write.
+        self.broken = appended.as_ref().err().filter(|error| !error.is_refusal()).map(with_causes);
+        appended
+    }
+
+    fn log(&mut self, entries: &[Vec<u8>], reserve: Reserve) -> Result<Range<u64>, AppendError> {
+        self.poll_settling()?;
+        self.check_files()?;
+        let first = self.size();
+        let frame = frame::encode(first, entries);
+        let behind = match (self.served.catch_up(), reserve) {
+            (Ok(()), Reserve::Keep | Reserve::Use) => None,
+            (Err(error), Reserve::Keep) => return Err(AppendError::NoRoom(error)),
+            (Err(error), Reserve::Use) => Some(error),
+        };
+        let behind = self.make_room(frame.len() as u64, behind)?;
+        let Next { edge, tail, contents } = self.head.next(entries);
+        let staged = match behind {
+            Some(error) => Err(error),
+            None => self.served.stage(&contents),
+        };
+        let staged = match (staged, reserve) {
+            (Ok(staged), Reserve::Keep | Reserve::Use) => staged,
+            (Err(error), Reserve::Keep) => return Err(AppendError::NoRoom(error)),
+            // They are written when there is room.
+            (Err(_), Reserve::Use) => Vec::new(),
+        };
+        self.wal.write(&frame, edge.size())?;
+        // What was synced into a file without a name is gone with the process.
+        check_file(&**self.served.disk(), WAL, self.wal.file(), self.wal.length())?;
+        self.head = self.sign_head(edge, tail)?;
+        self.served.publish(contents, staged, (self.head.text.clone(), self.size()));
+        Ok(first..self.size())
+    }
+
+    /// Removes what the last batch made superfluous, and prepares for the next.
+    pub(crate) fn tidy(&mut self) {
+        if self.broken.is_none() {
+            self.sweep();
+            self.served.prepare();
+        }
+    }
+
+    /// Whether all files are as the store left them.
+    fn check_files(&self) -> Result<(), CheckError> {
+        check_file(&**self.served.disk(), WAL, self.wal.file(), self.wal.length())?;
+        self.served.check()
+    }
+
+    /// Makes room in the write-ahead log. `behind` is why tiles cannot be written, if they cannot: then the batch may use the
+    /// reserve. Gives it back.
+    fn make_room(&mut self, bytes: u64, behind: Option<DiskError>) -> Result<Option<DiskError>, AppendError> {
+        if self.wal.takes(bytes, false) {
+            return Ok(behind);
+        }
+        if !self.wal.other_is_free() {
+            self.finish_settling()?;
+        }
+        if !self.wal.other_is_free() && behind.is_none() {
+            self.settle_head()?;
+        }
+        if self.wal.other_is_free() {
+            self.wal.change_halves();
+            if behind.is_none() {
+                self.begin_settling()?;
+            }
+            return Ok(behind);
+        }
+        let cause = behind.expect("what can be written can be settled, and then the other half is free");
+        if self.wal.takes(bytes, true) { Ok(Some(cause)) } else { Err(AppendError::NoRoom(cause)) }
+    }
+
+    /// Begins to make durable what the head needs, so that the half that it is in is free when the other is full.
+    fn begin_settling(&mut self) -> Result<(), DiskError> {
+        assert!(self.settling.is_none(), "the half before this one was free");
+        if self.size() == self.wal.base_size() {
+            return Ok(());
+        }
+        let settling = self.settling_of_head();
+        self.settling = self.how_to_settle.begin(settling)?;
+        if self.settling.is_none() {
+            self.settled(self.size())
+        }
+        Ok(())
+    }
+
+    fn settling_of_head(&mut self) -> Settling {
+        let (files, directories) = self.served.take_unsynced();
+        let (note, origin) = (self.head.note.clone(), self.origin.to_string());
+        let base = Base { note, size: self.size(), root: self.head.root, origin };
+        Settling { disk: self.served.disk().clone(), files, directories, next: self.wal.next_base(base) }
+    }
+
+    /// Takes note of what has become durable in the meantime.
+    fn poll_settling(&mut self) -> Result<(), DiskError> {
+        if self.settling.as_ref().is_some_and(InFlight::is_done) { self.finish_settling() } else { Ok(()) }
+    }
+
+    /// Waits until what is being made durable is.
+    fn finish_settling(&mut self) -> Result<(), DiskError> {
+        if let Some(settling) = self.settling.take() {
+            let size = settling.finish()?;
+            self.settled(size);
+        }
+        Ok(())
+    }
+
+    /// Makes everything durable, now.
+    pub(crate) fn settle_head(&mut self) -> Result<(), DiskError> {
+        self.finish_settling()?;
+        if self.size() > self.wal.base_size() {
+            self.settling_of_head().run()?;
+            self.settled(self.size());
+        }
+        Ok(())
+    }
+
+    fn settled(&mut self, size: u64) {
+        self.wal.has_base(size);
+        self.sweep();
+    }
+
+    /// Removes partial files that nothing needs: neither the newest head, nor opening the ledger after a loss of power.
+    fn sweep(&mut self) {
+        let settling = self.settling.as_ref().map(InFlight::size);
+        let sizes: Vec<_> = [self.wal.base_size()].into_iter().chain(settling).chain([self.size()]).collect();
+        self.served.sweep(&sizes);
+    }
+
+    /// Makes all files durable and gives up the lock, so that the folder is complete as it is. Without it, opening the ledger
+    /// does that from the write-ahead log.
+    ///
+    /// # Errors
+    /// What could not be written or synced. The write-ahead log has it.
+    pub fn close(mut self) -> Result<(), DiskError> {
+        if self.broken.is_some() {
+            return Ok(());
+        }
+        self.served.catch_up()?;
+        self.settle_head()?;
+        self.served.discard_spares();
+        // So that opening it has nothing to read there.
+        self.wal.clear()
+    }
+
+    /// From now on files are made durable on a thread of its own, beside the appends.
+    pub(crate) fn settle_aside(&mut self) {
+        self.how_to_settle = HowToSettle::Aside;
     }
 
     /// The number of entries.
@@ -113,6 +333,11 @@ impl Store {
         &self.head.text
     }
 
+    /// Which log it is, or which year's part of it.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// The key with which the checkpoints verify.
     pub fn verifier(&self) -> &VerifierKey {
         self.signer.verifier()
@@ -120,7 +345,7 @@ impl Store {
 
     /// Entries in their order, read bundle by bundle.
     pub fn read(&self, range: Range<u64>) -> Result<Entries<'_>, ReadError> {
-        Entries::new(&*self.disk, self.size(), range)
+        Entries::new(&self.served, self.size(), range)
     }
 
     /// The root of the first `size` entries.
@@ -145,96 +370,86 @@ impl Store {
     }
 
     fn tree(&self) -> TileTree<impl FnMut(Tile) -> Result<Vec<u8>, ReadError>> {
-        TileTree::new(self.size(), |tile| read_tile(&*self.disk, tile))
+        TileTree::new(self.size(), |tile| read_tile(&self.served, tile))
     }
+}
 
-    /// After a failed write nobody knows what is on the disk; opening finds out. So the first failure is the last write.
-    fn breaking<T>(&mut self, run: impl FnOnce(&mut Store) -> Result<T, DiskError>) -> Result<T, DiskError> {
-        let result = run(self);
-        if let Err(error) = &result {
-            self.broken = Some(format!("{error}: {}", error.source));
+impl Drop for Store {
+    /// What is being synced ends before the lock goes: it writes to the write-ahead log, where another writer may be next.
+    fn drop(&mut self) {
+        if let Some(settling) = self.settling.take() {
+            // The write-ahead log has whatever did not become durable.
+            let _ = settling.abandon();
         }
-        result
     }
+}
 
-    /// Brings entries that are durable in the write-ahead log into bundles, tiles and checkpoint.
-    pub(crate) fn integrate(&mut self, entries: &[Vec<u8>]) -> Result<(), DiskError> {
-        let before = self.size();
-        let mut edge = self.head.edge.clone();
-        let mut tail = self.head.tail.clone();
-        let (mut tiles, mut files) = (Vec::new(), Vec::new());
-        for entry in entries {
-            encode_entry(&mut tail, entry).expect("the entries' lengths were checked before they were logged");
-            edge.append(Hash::of_leaf(entry), &mut tiles);
-            if edge.leaves().is_empty() {
-                let bundle = ledger::Bundle { index: edge.size() / u64::from(TILE_WIDTH) - 1, width: TILE_WIDTH };
-                files.push((bundle.to_string(), std::mem::take(&mut tail)));
-            }
-        }
-        files.extend(ledger::Bundle::partial(edge.size()).map(|bundle| (bundle.to_string(), tail.clone())));
-        tiles.extend(edge.partial_tiles_since(before));
-        files.extend(tiles.into_iter().map(|content| (content.tile.to_string(), content.bytes)));
-        self.write_files(&files)?;
-        let head = self.sign_head(edge, tail)?;
-        write_checkpoint(&*self.disk, &head.text)?;
-        self.head = head;
-        Ok(())
-    }
-
-    /// Writes tiles and bundles, and makes them and the directories above them durable.
-    fn write_files(&self, files: &[(String, Vec<u8>)]) -> Result<(), DiskError> {
-        let mut changed = BTreeSet::new();
-        for (path, content) in files {
-            let above: Vec<_> = directories_above(path).collect();
-            for directory in above.iter().rev() {
-                if self.disk.create_dir(directory)? {
-                    changed.insert(directory.rsplit_once('/').map_or("", |(parent, _)| parent));
-                }
-            }
-            self.disk.write_synced(TEMPORARY, content)?;
-            self.disk.rename(TEMPORARY, path)?;
-            changed.extend(above.first());
-        }
-        for directory in changed {
-            self.disk.sync_dir(directory)?;
-        }
-        Ok(())
-    }
-
-    /// Removes partial files that the checkpoint does not need since the log had `before` entries, and empties a
-    /// write-ahead log that has become long. A removal that a crash undoes costs nothing but the file's space.
-    pub(crate) fn tidy(&mut self, before: u64) -> Result<(), DiskError> {
-        // Only what was partial before can have left partial files, and that is the place of the next entry.
-        for place in places_between(before, before) {
-            place.sweep(&*self.disk, self.size())?;
-        }
-        if self.wal_bytes > WAL_RESTART_BYTES {
-            self.disk.truncate_synced(WAL, 0)?;
-            self.wal_bytes = 0;
-        }
-        Ok(())
-    }
+/// The tree with a batch more, and the files that it changes.
+pub(crate) struct Next {
+    pub edge: Edge,
+    pub tail: Vec<u8>,
+    pub contents: Vec<Content>,
 }
 
 impl Head {
-    /// Signs the head of a tree whose tiles are durable, with all of these keys.
-    pub fn sign(edge: Edge, tail: Vec<u8>, signers: &[&LogSigner]) -> Result<Head, DiskError> {
-        let root = edge.root();
-        let signed = Checkpoint::new(signers[0].verifier().name(), edge.size(), root).signed_by(signers);
-        let note = signed.map_err(DiskError::unsigned)?;
-        let text = note.to_string();
-        Ok(Head { edge, tail, note, text, root })
+    /// What entries make of it.
+    pub fn next(&self, entries: &[Vec<u8>]) -> Next {
+        let mut next = Next { edge: self.edge.clone(), tail: self.tail.clone(), contents: Vec::new() };
+        next.extend(entries);
+        next.complete(self.edge.size());
+        next
+    }
+
+    /// Signs the head of a tree whose entries are durable, with all of these keys.
+    pub fn sign(origin: &Origin, edge: Edge, tail: Vec<u8>, signers: &[&LogSigner]) -> Result<Head, DiskError> {
+        let signed = Checkpoint::of_shard(origin, edge.size(), edge.root()).signed_by(signers);
+        Ok(Head::signed(edge, tail, signed.map_err(DiskError::unsigned)?))
+    }
+
+    /// The same with a note that was signed before.
+    pub fn signed(edge: Edge, tail: Vec<u8>, note: Note) -> Head {
+        Head { text: note.to_string(), root: edge.root(), edge, tail, note }
     }
 }
 
-/// Replaces the checkpoint, durably.
-pub(crate) fn write_checkpoint(disk: &dyn Disk, text: &str) -> Result<(), DiskError> {
-    disk.write_synced(TEMPORARY, text.as_bytes())?;
-    disk.rename(TEMPORARY, CHECKPOINT)?;
-    disk.sync_dir("").map(drop)
+impl Next {
+    /// Adds entries, and the full tiles and bundles that they complete.
+    pub fn extend(&mut self, entries: &[Vec<u8>]) {
+        let mut tiles = Vec::new();
+        for entry in entries {
+            encode_entry(&mut self.tail, entry).expect("the entries' lengths were checked before they were logged");
+            self.edge.append(Hash::of_leaf(entry), &mut tiles);
+            if self.edge.leaves().is_empty() {
+                let index = self.edge.size() / u64::from(TILE_WIDTH) - 1;
+                let bundle = ledger::Bundle { index, width: TILE_WIDTH };
+                self.contents.push((bundle.to_string(), std::mem::take(&mut self.tail)));
+            }
+        }
+        self.contents.extend(tiles.into_iter().map(|content| (content.tile.to_string(), content.bytes)));
+    }
+
+    /// Adds the partial ones that differ from those of `before` entries.
+    pub fn complete(&mut self, before: u64) {
+        let bundle = ledger::Bundle::partial(self.edge.size());
+        self.contents.extend(bundle.map(|bundle| (bundle.to_string(), self.tail.clone())));
+        let tiles = self.edge.partial_tiles_since(before).into_iter();
+        self.contents.extend(tiles.map(|content| (content.tile.to_string(), content.bytes)));
+    }
 }
 
-fn check_batch(entries: &[Vec<u8>]) -> Result<(), AppendError> {
+/// An error and what caused it, in one line.
+fn with_causes(error: &AppendError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text += &format!(": {error}");
+        source = error.source();
+    }
+    text
+}
+
+/// How long the batch is, with its entries' lengths.
+pub(crate) fn check_batch(entries: &[Vec<u8>]) -> Result<usize, AppendError> {
     let mut found = 0usize;
     for (at, entry) in entries.iter().enumerate() {
         if entry.len() > ledger::MAX_ENTRY_BYTES {
@@ -243,5 +458,5 @@ fn check_batch(entries: &[Vec<u8>]) -> Result<(), AppendError> {
         }
         found = found.saturating_add(entry.len() + 2);
     }
-    if found > MAX_BATCH_BYTES { Err(AppendError::BatchTooLong { found }) } else { Ok(()) }
+    if found > MAX_BATCH_BYTES { Err(AppendError::BatchTooLong { found }) } else { Ok(found) }
 }

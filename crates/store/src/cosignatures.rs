@@ -5,7 +5,10 @@
 //! Beside it `cosignatures/<key id>.pub`, the key that verifies it: so that what was cosigned can be handed on whole. It proves
 //! nothing to whoever does not know the witness; they name the keys that they trust.
 
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Disk, ReadDisk};
+use crate::real_disk::RealDisk;
+use crate::recover::Claim;
+use crate::wal::open_by_any;
 use crate::{DiskError, ProofError, ReadCheckpointError};
 use ledger::{
     Checkpoint, Hash, Head, KeyName, MAX_NOTE_BYTES, Note, NoteSignature, OpenCheckpointError, ParseKeyError,
@@ -148,7 +151,7 @@ fn path(witness: &WitnessKey) -> String {
 
 /// The newest that a witness cosigned, if there is something; both signatures hold, the log's by one of its keys.
 pub(crate) fn read<'key>(
-    disk: &dyn Disk,
+    disk: &dyn ReadDisk,
     keys: &[VerifierKey],
     witness: &'key WitnessKey,
 ) -> Result<Option<CosignedHead<'key>>, CosignatureError> {
@@ -158,7 +161,7 @@ pub(crate) fn read<'key>(
 
 /// The note, what it says, and when it was cosigned.
 pub(crate) fn read_note(
-    disk: &dyn Disk,
+    disk: &dyn ReadDisk,
     keys: &[VerifierKey],
     witness: &WitnessKey,
 ) -> Result<Option<(Note, Checkpoint, u64)>, CosignatureError> {
@@ -177,7 +180,7 @@ pub(crate) fn read_note(
 }
 
 /// What all witnesses cosigned whose keys are kept, in the order of these keys' ids.
-pub(crate) fn read_all(disk: &dyn Disk, key: &VerifierKey) -> Result<Vec<CosignedNote>, CosignatureError> {
+pub(crate) fn read_all(disk: &dyn ReadDisk, key: &VerifierKey) -> Result<Vec<CosignedNote>, CosignatureError> {
     let mut files = disk.list(FOLDER)?.unwrap_or_default();
     files.retain(|file| file.ends_with(KEY_SUFFIX));
     files.sort();
@@ -199,4 +202,21 @@ pub(crate) fn read_all(disk: &dyn Disk, key: &VerifierKey) -> Result<Vec<Cosigne
         }
     }
     Ok(notes)
+}
+
+/// Everything that the log signed and somebody cosigned, whoever that is: the log's own signature is enough for the log to know
+/// that it was as long once. What is not signed so says nothing here; [`crate::Reader::cosigned`] tells what is wrong with it.
+pub(crate) fn claims(disk: &dyn ReadDisk, (keys, origin): (&[&VerifierKey], &str)) -> Result<Vec<Claim>, DiskError> {
+    let mut claims = Vec::new();
+    for name in disk.list(FOLDER)?.unwrap_or_default() {
+        let by = format!("{FOLDER}/{name}");
+        let Some(bytes) = disk.read(&by, MAX_NOTE_BYTES)? else { continue };
+        let Ok(note) = String::from_utf8_lossy(&bytes).parse() else { continue };
+        if let Ok(checkpoint) = open_by_any(&note, keys)
+            && checkpoint.origin() == origin
+        {
+            claims.push(Claim { size: checkpoint.size(), root: checkpoint.root(), by });
+        }
+    }
+    Ok(claims)
 }

@@ -1,7 +1,7 @@
 //! Entries in their order, bundle by bundle: never more than one bundle (16 MiB) in memory.
 
 use crate::DiskError;
-use crate::disk::Disk;
+use crate::disk::ReadDisk;
 use crate::place::Place;
 use ledger::{Bundle, BundleError, HASH_BYTES, Hash, Tile, TreeError, decode_bundle};
 use std::ops::Range;
@@ -61,14 +61,14 @@ pub type ProofError = TreeError<ReadError>;
 
 /// The entries of a range, each checked against the leaf hash in its tile. Ends after an error.
 pub struct Entries<'disk> {
-    disk: &'disk dyn Disk,
+    disk: &'disk dyn ReadDisk,
     size: u64,
     range: Range<u64>,
     bundle: vec::IntoIter<Vec<u8>>,
 }
 
 impl<'disk> Entries<'disk> {
-    pub(crate) fn new(disk: &'disk dyn Disk, size: u64, range: Range<u64>) -> Result<Entries<'disk>, ReadError> {
+    pub(crate) fn new(disk: &'disk dyn ReadDisk, size: u64, range: Range<u64>) -> Result<Entries<'disk>, ReadError> {
         if range.start > range.end || range.end > size {
             return Err(ReadError::Range { range, size });
         }
@@ -114,7 +114,7 @@ impl Iterator for Entries<'_> {
 }
 
 /// The bytes of a tile of exactly the width asked for.
-pub(crate) fn read_tile(disk: &dyn Disk, tile: Tile) -> Result<Vec<u8>, ReadError> {
+pub(crate) fn read_tile(disk: &dyn ReadDisk, tile: Tile) -> Result<Vec<u8>, ReadError> {
     let place = Place::Tile { level: tile.level, index: tile.index };
     let found = place.read(disk, tile.width)?.ok_or_else(|| ReadError::Missing { path: tile.to_string() })?;
     let expected = Tile { width: found.width, ..tile }.length_bytes();
@@ -127,7 +127,7 @@ pub(crate) fn read_tile(disk: &dyn Disk, tile: Tile) -> Result<Vec<u8>, ReadErro
 }
 
 /// The entries of a bundle of exactly the width asked for.
-pub(crate) fn read_bundle(disk: &dyn Disk, bundle: Bundle) -> Result<Vec<Vec<u8>>, ReadError> {
+pub(crate) fn read_bundle(disk: &dyn ReadDisk, bundle: Bundle) -> Result<Vec<Vec<u8>>, ReadError> {
     let place = Place::Bundle { index: bundle.index };
     let found = place.read(disk, bundle.width)?.ok_or_else(|| ReadError::Missing { path: bundle.to_string() })?;
     let entries = decode_bundle(&found.bytes, found.width)

@@ -1,7 +1,8 @@
 //! The file with a key that signs or cosigns checkpoints, and the file beside it with the key that verifies them.
 
 use crate::DiskError;
-use crate::disk::{Disk as _, RealDisk};
+use crate::disk::Disk as _;
+use crate::real_disk::RealDisk;
 use ledger::{CosignerKey, KeyName, ParseKeyError, SignerKey, VerifierKey};
 use std::error::Error;
 use std::ffi::OsString;

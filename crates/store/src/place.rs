@@ -1,15 +1,27 @@
 //! Where a tile or bundle is in the directory, whatever its width, and how it is read while a writer may replace it.
 
 use crate::DiskError;
-use crate::disk::Disk;
+use crate::disk::{Disk, ReadDisk};
 use ledger::{Bundle, HASH_BYTES, MAX_BUNDLE_BYTES, TILE_WIDTH, Tile};
 use std::collections::BTreeSet;
 
 /// The head of the log.
 pub(crate) const CHECKPOINT: &str = "checkpoint";
 
-/// Where a file is written before it gets its name. One writer, one file at a time.
+/// Where files are written before they get their names: a directory of the ledger's one writer, a file of a witness'.
 pub(crate) const TEMPORARY: &str = "tmp";
+
+/// The next checkpoint.
+pub(crate) const TEMPORARY_CHECKPOINT: &str = "tmp/checkpoint";
+
+/// The folder of tiles and bundles.
+pub(crate) const TILES: &str = "tile";
+
+/// The folder of the entries' bundles.
+pub(crate) const ENTRIES: &str = "tile/entries";
+
+/// A write-ahead log that is being made.
+pub(crate) const TEMPORARY_WAL: &str = "tmp/wal";
 
 /// How often a tile is looked for again that was replaced between two looks. Each time costs the writer a whole append
 /// (several fsyncs) and the reader three calls, so that even two times in a row are rare.
@@ -63,7 +75,7 @@ impl Place {
 
     /// The file of at least this width: the one of exactly this width, or the full one, or a wider partial one. The log
     /// only grows, so a wider file begins with what a narrower one held.
-    pub fn read(self, disk: &dyn Disk, width: u16) -> Result<Option<Found>, DiskError> {
+    pub fn read(self, disk: &dyn ReadDisk, width: u16) -> Result<Option<Found>, DiskError> {
         let look_at = |width| -> Result<Option<Found>, DiskError> {
             let path = self.path(width);
             Ok(disk.read(&path, self.max_bytes())?.map(|bytes| Found { path, width, bytes }))
@@ -86,12 +98,12 @@ impl Place {
         Ok(None)
     }
 
-    /// Removes partial files that a tree of `size` entries does not need, and nothing else.
-    pub fn sweep(self, disk: &dyn Disk, size: u64) -> Result<(), DiskError> {
+    /// Removes partial files that trees of these sizes do not need, and nothing else.
+    pub fn sweep(self, disk: &dyn Disk, sizes: &[u64]) -> Result<(), DiskError> {
         let directory = self.partial_dir();
         let Some(names) = disk.list(&directory)? else { return Ok(()) };
-        let width = self.width_in(size);
-        let is_stale = |name: &&String| name.parse::<u8>().is_ok_and(|found| u16::from(found) != width);
+        let is_needed = |found: u8| sizes.iter().any(|size| self.width_in(*size) == u16::from(found));
+        let is_stale = |name: &&String| name.parse::<u8>().is_ok_and(|found| !is_needed(found));
         let stale: Vec<_> = names.iter().filter(is_stale).collect();
         for name in &stale {
             disk.remove(&format!("{directory}/{name}"))?;
@@ -110,6 +122,22 @@ pub(crate) fn places_between(first: u64, end: u64) -> impl Iterator<Item = Place
     };
     let tiles = move |level| places(level).map(move |index| Place::Tile { level, index });
     places(0).map(|index| Place::Bundle { index }).chain((0..LEVELS).flat_map(tiles))
+}
+
+/// The partial files of a tree of `size` entries: at most one bundle and a tile of each level.
+pub(crate) fn partial_files(size: u64) -> impl Iterator<Item = String> {
+    let bundle = Bundle::partial(size).map(|bundle| bundle.to_string());
+    bundle
+        .into_iter()
+        .chain((0..LEVELS).filter_map(move |level| Tile::partial(level, size)).map(|tile| tile.to_string()))
+}
+
+/// The files that the last entries of a tree of `size` are in, and the partial ones above them.
+pub(crate) fn head_files(size: u64) -> impl Iterator<Item = String> {
+    let is_full = size > 0 && size.is_multiple_of(u64::from(TILE_WIDTH));
+    let index = (size / u64::from(TILE_WIDTH)).wrapping_sub(1);
+    let last = [Place::Bundle { index }, Place::Tile { level: 0, index }].map(|place| place.path(TILE_WIDTH));
+    partial_files(size).chain(last.into_iter().filter(move |_| is_full))
 }
 
 /// The directories above a path, the nearest first, without the ledger's own.

@@ -3,9 +3,11 @@
 //! A copy taken while the writer appends must have its `checkpoint` copied first: the tiles then hold all that it needs.
 
 use crate::cosignatures;
-use crate::disk::{Disk, RealDisk};
+use crate::disk::ReadDisk;
 use crate::entries::{read_bundle, read_tile};
-use crate::place::CHECKPOINT;
+use crate::place::{CHECKPOINT, ENTRIES, TILES};
+use crate::real_disk::RealDisk;
+use crate::rotation::claimed_size;
 use crate::{CosignatureError, CosignedHead, CosignedNote, DiskError, Entries, ProofError, ReadError};
 use ledger::{
     Bundle, Checkpoint, Edge, HASH_BYTES, Hash, Head, LogProof, MAX_NOTE_BYTES, Note, OpenCheckpointError, TILE_WIDTH,
@@ -16,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 /// A ledger's directory, read only.
 pub struct Reader {
-    disk: Box<dyn Disk>,
+    disk: Box<dyn ReadDisk>,
     dir: PathBuf,
 }
 
@@ -29,7 +31,7 @@ pub struct Report {
     pub size: u64,
     /// The root that the checkpoint was signed over, and to which the entries lead.
     pub root: Hash,
-    /// Entries that were hashed: as many as `size`.
+    /// Entries that were hashed: as many as `size`, or none where they were pruned and their hashes are there alone.
     pub entries: u64,
     /// Tiles that were compared.
     pub tiles: u64,
@@ -117,11 +119,11 @@ impl Reader {
         Ok(Reader::on(Box::new(disk), dir))
     }
 
-    pub(crate) fn disk(&self) -> &dyn Disk {
+    pub(crate) fn disk(&self) -> &dyn ReadDisk {
         &*self.disk
     }
 
-    pub(crate) fn on(disk: Box<dyn Disk>, dir: &Path) -> Reader {
+    pub(crate) fn on(disk: Box<dyn ReadDisk>, dir: &Path) -> Reader {
         Reader { disk, dir: dir.to_owned() }
     }
 
@@ -142,17 +144,34 @@ impl Reader {
         Ok((checkpoint, note))
     }
 
+    /// Whether the entries were pruned ([`crate::Shards::prune`]).
+    pub fn is_pruned(&self) -> Result<bool, DiskError> {
+        Ok(self.disk.list(ENTRIES)?.is_none() && self.disk.list(TILES)?.is_some())
+    }
+
     /// Hashes every entry again, and compares with every tile up to the signed root. Reads the whole log once, with one
     /// bundle at a time in memory.
     pub fn verify(&self, key: &VerifierKey) -> Result<Report, VerifyError> {
+        self.verify_from(key, false)
+    }
+
+    /// The same of a log whose entries were pruned: their hashes are taken as they are. Whether they may be gone is for
+    /// whoever knows a record that says so.
+    pub fn verify_pruned(&self, key: &VerifierKey) -> Result<Report, VerifyError> {
+        self.verify_from(key, true)
+    }
+
+    fn verify_from(&self, key: &VerifierKey, pruned: bool) -> Result<Report, VerifyError> {
         let checkpoint = self.checkpoint(key)?;
         let size = checkpoint.size();
         let (mut edge, mut tiles) = (Edge::empty(), 0);
         while let Some(bundle) = Bundle::holding(edge.size(), size) {
             let mut completed = Vec::new();
-            for entry in read_bundle(&*self.disk, bundle)? {
-                edge.append(Hash::of_leaf(&entry), &mut completed);
-            }
+            let leaves = match pruned {
+                false => read_bundle(&*self.disk, bundle)?.iter().map(|entry| Hash::of_leaf(entry)).collect(),
+                true => self.leaves(bundle)?,
+            };
+            leaves.into_iter().for_each(|leaf| edge.append(leaf, &mut completed));
             tiles += self.compare(&completed)?;
         }
         tiles += self.compare(&edge.partial_tiles_since(0))?;
@@ -160,7 +179,19 @@ impl Reader {
         if computed != signed {
             return Err(VerifyError::Root { size, computed, signed });
         }
-        Ok(Report { origin: checkpoint.origin().to_owned(), size, root: signed, entries: edge.size(), tiles })
+        Ok(Report {
+            origin: checkpoint.origin().to_owned(),
+            size,
+            root: signed,
+            entries: if pruned { 0 } else { size },
+            tiles,
+        })
+    }
+
+    /// The hashes of a bundle's entries, from the tile beside it.
+    fn leaves(&self, Bundle { index, width }: Bundle) -> Result<Vec<Hash>, ReadError> {
+        let bytes = read_tile(&*self.disk, Tile { level: 0, index, width })?;
+        Ok(bytes.chunks_exact(HASH_BYTES).filter_map(|hash| hash.first_chunk()).map(|hash| Hash(*hash)).collect())
     }
 
     /// Compares tiles with their files, and counts them.
@@ -179,6 +210,12 @@ impl Reader {
     /// root: [`Reader::verify`] does that.
     pub fn entries(&self, checkpoint: &Checkpoint, range: Range<u64>) -> Result<Entries<'_>, ReadError> {
         Entries::new(&*self.disk, checkpoint.size(), range)
+    }
+
+    /// All entries, for whoever wrote them: as many as the checkpoint says, whoever signed it.
+    pub fn own_entries(&self) -> Result<Entries<'_>, ReadError> {
+        let size = claimed_size(&*self.disk)?.unwrap_or(0);
+        Entries::new(&*self.disk, size, 0..size)
     }
 
     /// The proof that entry `index` is under this checkpoint. It was verified against the checkpoint's root.

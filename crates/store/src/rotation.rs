@@ -10,13 +10,13 @@
 //! undoes it. The new key signs nothing before the entry is durable.
 
 use crate::append::{AppendError, Head, Store};
-use crate::disk::Disk;
+use crate::disk::{Disk, ReadDisk};
 use crate::entries::{Entries, ProofError, read_tile};
-use crate::place::{CHECKPOINT, TEMPORARY};
+use crate::place::CHECKPOINT;
 use crate::{DiskError, ReadError, Reader};
 use ledger::{
-    Checkpoint, Edge, Hash, LogSigner, MAX_KEY_NAME_BYTES, MAX_NOTE_BYTES, Note, OpenCheckpointError, SignerKey,
-    TileTree, VerifierKey, verify_inclusion,
+    Checkpoint, Edge, Hash, LogProof, LogSigner, MAX_KEY_NAME_BYTES, MAX_NOTE_BYTES, Note, OpenCheckpointError,
+    SignerKey, TileTree, VerifierKey, verify_inclusion,
 };
 
 /// The folder, below the ledger's.
@@ -24,6 +24,9 @@ const FOLDER: &str = "rotation";
 
 /// What is going on, while it is.
 const INTENT: &str = "rotation/next";
+
+/// A file before it gets its name. What a crash left of it is overwritten.
+const TEMPORARY: &str = "rotation/tmp";
 
 /// A number of 20 digits, and two keys of a name and 58 characters each, with their newlines.
 const MAX_INTENT_BYTES: usize = 21 + 2 * (MAX_KEY_NAME_BYTES + 59);
@@ -226,14 +229,16 @@ impl Store {
         if old.name() != new.name() || old.id() == new.id() {
             return Err(RotateError::Key { old, new });
         }
-        if sizes(&*self.disk)?.len() >= MAX_ROTATIONS {
+        if sizes(&**self.served.disk())?.len() >= MAX_ROTATIONS {
             return Err(RotateError::TooMany);
         }
         let index = self.size();
         if self.broken.is_none() {
-            self.disk.create_dir(FOLDER)?;
-            self.disk.sync_dir("")?;
-            keep(&*self.disk, INTENT, &format!("{index}\n{old}\n{new}\n"))?;
+            // So that the durable head is the last that the old key signs alone.
+            self.settle_head()?;
+            self.served.disk().create_dir(FOLDER)?;
+            self.served.disk().sync_dir("")?;
+            keep(&**self.served.disk(), INTENT, &format!("{index}\n{old}\n{new}\n"))?;
             self.rotating = Some(Rotating { index, next });
         }
         self.append(&[entry.to_vec()])?;
@@ -247,27 +252,33 @@ impl Store {
     /// Signs the head of a tree whose tiles are durable: with both keys where they change, and goes on with the new one.
     pub(crate) fn sign_head(&mut self, edge: Edge, tail: Vec<u8>) -> Result<Head, DiskError> {
         let Some(Rotating { next, .. }) = self.rotating.take_if(|it| it.index + 1 == edge.size()) else {
-            return Head::sign(edge, tail, &[&self.signer]);
+            return Head::sign(&self.origin, edge, tail, &[&self.signer]);
         };
-        let head = Head::sign(edge, tail, &[&self.signer, &next])?;
-        keep(&*self.disk, &path(head.edge.size()), &head.text)?;
+        let head = Head::sign(&self.origin, edge, tail, &[&self.signer, &next])?;
+        keep(&**self.served.disk(), &path(head.edge.size()), &head.text)?;
         self.signer = next;
         Ok(head)
     }
 
-    /// After opening, or after a rotation: nothing is under way any more.
+    /// After opening, or after a rotation: nothing is under way any more, once the durable head is what both keys signed.
     pub(crate) fn close_rotation(&mut self) -> Result<(), DiskError> {
-        self.rotating = None;
-        if self.disk.length(INTENT)?.is_some() {
-            self.disk.remove(INTENT)?;
+        if self.rotating.take().is_none() {
+            if self.served.is_behind() {
+                // On a full disk: opening it when there is room finds the beginning, and that it was completed.
+                return Ok(());
+            }
+            self.settle_head()?;
+        }
+        if self.served.disk().length(INTENT)?.is_some() {
+            self.served.disk().remove(INTENT)?;
         }
         // Also if it is gone: whoever removed it may have died before that was durable.
-        self.disk.sync_dir(FOLDER).map(drop)
+        self.served.disk().sync_dir(FOLDER).map(drop)
     }
 
     /// Completes what a crash left, once the write-ahead log was replayed.
     pub(crate) fn settle_rotation(&mut self) -> Result<(), RotationError> {
-        let signed = sizes(&*self.disk)?.last().copied().unwrap_or(0);
+        let signed = sizes(&**self.served.disk())?.last().copied().unwrap_or(0);
         if signed > self.size() {
             return Err(RotationError::SetBack { path: path(signed), signed, size: self.size() });
         }
@@ -275,35 +286,59 @@ impl Store {
     }
 }
 
-/// Which key signs, and what is under way.
-pub(crate) fn choose(disk: &dyn Disk, signers: Signers) -> Result<(LogSigner, Option<Rotating>), RotationError> {
-    if let Some((index, KeyChange { old, new })) = read_intent(disk)? {
-        let (Some(before), Some(next)) = (signers.find(|key| *key == old), signers.find(|key| *key == new)) else {
-            return Err(RotationError::BothKeys { old, new, found: signers.ids() });
-        };
-        // The checkpoint is verified when it is opened: with the key that was in force when it was written.
-        return Ok(match claimed_size(disk)?.is_some_and(|size| size > index) {
-            true => (next.clone(), None),
-            false => (before.clone(), Some(Rotating { index, next: next.clone() })),
-        });
+/// Which keys may have signed what is there, and which of them signs from here on.
+pub(crate) enum Choice {
+    /// Nothing is under way.
+    One(LogSigner),
+    /// The key changes at this entry: before it the one signs, behind it the other.
+    Changing { index: u64, before: LogSigner, next: LogSigner },
+}
+
+impl Choice {
+    pub fn of(disk: &dyn ReadDisk, signers: Signers) -> Result<Choice, RotationError> {
+        if let Some((index, KeyChange { old, new })) = read_intent(disk)? {
+            let (Some(before), Some(next)) = (signers.find(|key| *key == old), signers.find(|key| *key == new)) else {
+                return Err(RotationError::BothKeys { old, new, found: signers.ids() });
+            };
+            return Ok(Choice::Changing { index, before: before.clone(), next: next.clone() });
+        }
+        let Some(size) = sizes(disk)?.last().copied() else { return Ok(Choice::One(signers.current)) };
+        // The new key signed last.
+        let note = read_note(disk, &path(size))?;
+        let expected = note.signatures().last().map(|signature| signature.id);
+        match signers.find(|key| Some(key.id()) == expected) {
+            Some(signer) => Ok(Choice::One(signer.clone())),
+            None => Err(RotationError::Retired {
+                entry: size.saturating_sub(1),
+                found: signers.ids(),
+                expected: expected.map(|id| id.to_string()).unwrap_or_default(),
+            }),
+        }
     }
-    let Some(size) = sizes(disk)?.last().copied() else { return Ok((signers.current, None)) };
-    let path = path(size);
-    // The new key signed last.
-    let note = read_note(disk, &path)?;
-    let expected = note.signatures().last().map(|signature| signature.id);
-    match signers.find(|key| Some(key.id()) == expected) {
-        Some(signer) => Ok((signer.clone(), None)),
-        None => Err(RotationError::Retired {
-            entry: size.saturating_sub(1),
-            found: signers.ids(),
-            expected: expected.map(|id| id.to_string()).unwrap_or_default(),
-        }),
+
+    /// Whoever may have signed what is there.
+    pub fn keys(&self) -> Vec<&VerifierKey> {
+        match self {
+            Choice::One(signer) => vec![signer.verifier()],
+            Choice::Changing { before, next, .. } => vec![before.verifier(), next.verifier()],
+        }
+    }
+
+    /// Who signs a log that was `durable` entries long and is `end` entries long, and what is under way there.
+    pub fn at(&self, durable: u64, end: u64) -> (LogSigner, Option<Rotating>) {
+        match self {
+            Choice::One(signer) => (signer.clone(), None),
+            // Nothing is appended behind the change before both keys have signed it.
+            Choice::Changing { index, next, .. } if durable > *index || end > index + 1 => (next.clone(), None),
+            Choice::Changing { index, before, next } => {
+                (before.clone(), Some(Rotating { index: *index, next: next.clone() }))
+            }
+        }
     }
 }
 
 /// What `rotation/next` says.
-fn read_intent(disk: &dyn Disk) -> Result<Option<(u64, KeyChange)>, RotationError> {
+fn read_intent(disk: &dyn ReadDisk) -> Result<Option<(u64, KeyChange)>, RotationError> {
     let Some(bytes) = disk.read(INTENT, MAX_INTENT_BYTES)? else { return Ok(None) };
     let parts = || {
         let text = std::str::from_utf8(&bytes).ok()?.strip_suffix('\n')?;
@@ -314,7 +349,7 @@ fn read_intent(disk: &dyn Disk) -> Result<Option<(u64, KeyChange)>, RotationErro
 }
 
 /// The size in the checkpoint, which nobody has verified yet.
-fn claimed_size(disk: &dyn Disk) -> Result<Option<u64>, DiskError> {
+pub(crate) fn claimed_size(disk: &dyn ReadDisk) -> Result<Option<u64>, DiskError> {
     let bytes = disk.read(CHECKPOINT, MAX_NOTE_BYTES)?.unwrap_or_default();
     let size = || {
         let note: Note = std::str::from_utf8(&bytes).ok()?.parse().ok()?;
@@ -324,7 +359,7 @@ fn claimed_size(disk: &dyn Disk) -> Result<Option<u64>, DiskError> {
 }
 
 /// How many entries each doubly signed checkpoint covers, in their order.
-fn sizes(disk: &dyn Disk) -> Result<Vec<u64>, DiskError> {
+fn sizes(disk: &dyn ReadDisk) -> Result<Vec<u64>, DiskError> {
     let names = disk.list(FOLDER)?.unwrap_or_default();
     let mut sizes: Vec<u64> = names.iter().filter_map(|name| name.parse().ok()).collect();
     sizes.sort_unstable();
@@ -335,7 +370,7 @@ fn path(size: u64) -> String {
     format!("{FOLDER}/{size}")
 }
 
-fn read_note(disk: &dyn Disk, path: &str) -> Result<Note, RotationError> {
+fn read_note(disk: &dyn ReadDisk, path: &str) -> Result<Note, RotationError> {
     let bytes = disk.read(path, MAX_NOTE_BYTES)?.unwrap_or_default();
     // A byte that is not UTF-8 is replaced, which no signature survives.
     let note = String::from_utf8_lossy(&bytes).parse();
@@ -387,6 +422,23 @@ impl Reader {
             log = LogKeys { keys: vec![key.clone()], changed_at: Vec::new() };
         }
         Ok(log)
+    }
+
+    /// The changes of these keys, for whoever is to follow them without the ledger: each as the proof of its entry, which is the
+    /// extra data, under the checkpoint that both keys signed.
+    pub fn key_change_proofs(&self, keys: &LogKeys) -> Result<Vec<LogProof>, RotationError> {
+        let size = claimed_size(self.disk())?.unwrap_or(0);
+        let mut tree = TileTree::new(size, |tile| read_tile(self.disk(), tile));
+        let mut proofs = Vec::new();
+        for entry in keys.changed_at.iter().copied() {
+            let read = Entries::new(self.disk(), size, entry..entry + 1).and_then(|mut all| all.next().transpose());
+            let extra = read.map_err(|source| RotationError::Entry { entry, source })?;
+            let hashes = tree.inclusion_proof(entry, entry + 1);
+            let hashes = hashes.map_err(|source| RotationError::Proof { entry, source })?;
+            let checkpoint = read_note(self.disk(), &path(entry + 1))?;
+            proofs.push(LogProof { extra, index: entry, hashes, checkpoint });
+        }
+        Ok(proofs)
     }
 
     /// One change of keys, once it is proved.

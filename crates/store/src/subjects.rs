@@ -3,7 +3,8 @@
 //! sealed texts; and every proof over the records still verifies.
 
 use crate::DiskError;
-use crate::disk::{Disk, RealDisk};
+use crate::disk::Disk;
+use crate::real_disk::RealDisk;
 use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit as _, Nonce};
 use sha2::{Digest as _, Sha256};

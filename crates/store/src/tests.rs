@@ -1,22 +1,32 @@
 //! What the store promises, on the real file system; `crash` has the simulated one.
 
 mod crash;
+mod full_disk;
+mod group;
 mod key_file;
+mod kills;
 mod reader;
 mod rotation;
+mod shards;
+mod sim;
+mod tampering;
 mod witness;
 
-use crate::wal::WAL;
-use crate::{AppendError, CreateError, MAX_BATCH_BYTES, OpenError, Recovered, Store};
-use ledger::{Edge, Hash, KeyName, SignerKey};
+use crate::wal::{Layout, WAL};
+use crate::{AppendError, CreateError, MAX_BATCH_BYTES, OpenError, Reader, Recovered, Store};
+use ledger::{Edge, Hash, KeyName, Origin, SignerKey};
 use std::fs;
 use std::ops::Range;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 pub(crate) fn signer(name: &str) -> SignerKey {
     SignerKey::new(KeyName::new(name).unwrap(), &[7; 32])
+}
+
+pub(crate) fn origin(name: &str) -> Origin {
+    Origin::first(&KeyName::new(name).unwrap())
 }
 
 pub(crate) fn entries(range: Range<u64>) -> Vec<Vec<u8>> {
@@ -52,7 +62,7 @@ fn refused(dir: &Path) -> String {
     text.replace(dir.to_str().unwrap(), "DIR")
 }
 
-/// All files in a directory with their permission bits.
+/// All files in a directory with their permission bits, but those that have no names of their own yet.
 fn files(dir: &Path) -> Vec<(String, u32)> {
     let mut found = Vec::new();
     let mut directories = vec![dir.to_owned()];
@@ -68,6 +78,7 @@ fn files(dir: &Path) -> Vec<(String, u32)> {
             }
         }
     }
+    found.retain(|(name, _)| !name.starts_with("tmp/"));
     found.sort();
     found
 }
@@ -112,7 +123,12 @@ fn the_directory_is_that_of_tlog_tiles() {
     let leaves = [b"one".as_slice(), b"", b"three"].map(|entry| Hash::of_leaf(entry).0);
     assert_eq!(fs::read(dir.join("tile/0/000.p/3")).unwrap(), leaves.concat());
     assert_eq!(fs::read_to_string(dir.join("checkpoint")).unwrap(), GOLDEN_CHECKPOINT);
-    assert_eq!(fs::read(dir.join(WAL)).unwrap(), GOLDEN_WAL);
+    let wal = fs::read(dir.join(WAL)).unwrap();
+    assert_eq!(wal.len() as u64, Layout::STANDARD.length());
+    assert_eq!(wal[..GOLDEN_BASE.len()], *GOLDEN_BASE);
+    assert_eq!(wal[FRAMES_AT..][..GOLDEN_FRAMES.len()], *GOLDEN_FRAMES);
+    let rest = [&wal[GOLDEN_BASE.len()..FRAMES_AT], &wal[FRAMES_AT + GOLDEN_FRAMES.len()..]];
+    assert!(rest.iter().all(|bytes| bytes.iter().all(|byte| *byte == 0)));
     store.append(&vec![b"x".to_vec(); 254]).unwrap();
     let expected = [
         "checkpoint",
@@ -132,7 +148,14 @@ const GOLDEN_CHECKPOINT: &str = "example.com/log\n\
     3\n\
     QbhLyeicMZpcF4n58jzH13w4Sdz2Uzk5SIp5SswHLYk=\n\n\
     — example.com/log cC88cHsHMschtnkkITLDmxaVgEaBtAMP65z5mBYKuwyWOrb8A9tAeHB6yDKlX+cyisqPTICrOdLhQcunkYumRipKgQM=\n";
-const GOLDEN_WAL: &[u8] = b"\x00\x00\x00\x07t\xfd\x0b\xc5\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\
+/// Behind the two places of bases.
+const FRAMES_AT: usize = 8192;
+const GOLDEN_BASE: &[u8] = b"\x00\x00\x00\xb1\x84\xfd\xb2\x84\
+    example.com/log\n\
+    0\n\
+    47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n\
+    \xe2\x80\x94 example.com/log cC88cMDY+F2scM7oHmYuLh0dab5bBhJfhA1ZAcihLOGONkzwIuUbCMBe3tjRqdt7fEf3KXsTbNqpFgoSd1QQtmpmMQ0=\n";
+const GOLDEN_FRAMES: &[u8] = b"\x00\x00\x00\x07t\xfd\x0b\xc5\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\
     \x00\x03one\x00\x00\
     \x00\x00\x00\x07\xca\xb5\x9d\xae\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x01\
     \x00\x05three";
@@ -182,7 +205,6 @@ fn creating_twice_or_over_other_files_is_refused() {
     assert_eq!(recovered, Recovered::default());
     drop(_store);
     fs::remove_file(dir.join("checkpoint")).unwrap();
-    fs::write(dir.join(WAL), [0; 30]).unwrap();
     assert!(matches!(create(&dir), Some(CreateError::NotEmpty { found, .. }) if found == WAL));
 }
 
@@ -213,35 +235,36 @@ fn what_does_not_fit_is_refused_before_it_is_written() {
 }
 
 #[test]
-fn the_write_ahead_log_stays_short() {
+fn the_write_ahead_log_keeps_its_length_and_its_blocks() {
     let (_temporary, dir, mut store) = new_store();
-    for _ in 0..6 {
-        store.append(&vec![vec![5; 60_000]; 17]).unwrap();
-        let length = fs::metadata(dir.join(WAL)).unwrap().len();
-        assert!(length <= crate::append::WAL_RESTART_BYTES, "{length}");
+    let megabyte = vec![vec![5; 60_000]; 17];
+    for _ in 0..20 {
+        store.append(&megabyte).unwrap();
     }
+    let metadata = fs::metadata(dir.join(WAL)).unwrap();
+    assert_eq!(metadata.len(), Layout::STANDARD.length());
+    assert!(metadata.blocks() * 512 >= metadata.len(), "all its room is set aside");
     drop(store);
-    assert_eq!(reopen(&dir).0.size(), 102);
+    assert_eq!(reopen(&dir).0.size(), 340);
 }
 
-/// Appends to the write-ahead log behind the store's back.
-fn add_to_wal(dir: &Path, bytes: &[u8]) {
-    let mut wal = fs::read(dir.join(WAL)).unwrap();
-    wal.extend_from_slice(bytes);
-    fs::write(dir.join(WAL), wal).unwrap();
+/// Writes into the write-ahead log of a closed ledger what comes after its base.
+fn log_behind_the_base(dir: &Path, frames: &[&[u8]]) {
+    let file = fs::OpenOptions::new().write(true).open(dir.join(WAL)).unwrap();
+    file.write_all_at(&frames.concat(), FRAMES_AT as u64).unwrap();
 }
 
 #[test]
 fn a_batch_in_the_write_ahead_log_is_replayed_and_a_torn_one_cut() {
     let (_temporary, dir, mut store) = new_store();
     store.append(&entries(0..5)).unwrap();
-    drop(store);
-    add_to_wal(&dir, &crate::wal::encode(5, &entries(5..8)));
-    add_to_wal(&dir, &crate::wal::encode(8, &entries(8..300)));
-    let torn = crate::wal::encode(300, &entries(300..303));
-    add_to_wal(&dir, &torn[..torn.len() - 1]);
+    store.close().unwrap();
+    let torn = crate::frame::encode(300, &entries(300..303));
+    let frames = [crate::frame::encode(5, &entries(5..8)), crate::frame::encode(8, &entries(8..300))];
+    log_behind_the_base(&dir, &[&frames[0], &frames[1], &torn[..torn.len() - 1]]);
     let (mut store, recovered) = reopen(&dir);
-    assert_eq!(recovered, Recovered { entries_replayed: 295, bytes_cut: torn.len() as u64 - 1 });
+    let expected = Recovered { entries_replayed: 295, bytes_cut: torn.len() as u64, checkpoint_torn: false };
+    assert_eq!(recovered, expected);
     check(&store, 300);
     store.append(&entries(300..301)).unwrap();
     drop(store);
@@ -254,22 +277,50 @@ fn a_batch_in_the_write_ahead_log_is_replayed_and_a_torn_one_cut() {
 fn every_altered_byte_of_a_frame_cuts_it() {
     let (_temporary, dir, store) = new_store();
     drop(store);
-    let frame = crate::wal::encode(0, &entries(0..3));
+    let frame = crate::frame::encode(0, &entries(0..3));
     for at in 0..frame.len() {
         let mut altered = frame.clone();
         altered[at] ^= 0x10;
-        fs::write(dir.join(WAL), &altered).unwrap();
+        log_behind_the_base(&dir, &[&altered]);
         let (store, recovered) = reopen(&dir);
-        assert_eq!(recovered, Recovered { entries_replayed: 0, bytes_cut: frame.len() as u64 }, "byte {at}");
+        assert_eq!(recovered.entries_replayed, 0, "byte {at}");
+        // A header with another length or index does not say how much of it there was.
+        assert!(at < 4 || (8..16).contains(&at) || recovered.bytes_cut == frame.len() as u64, "byte {at}");
         check(&store, 0);
     }
+}
+
+/// A process that ends leaves tiles that nobody synced: all that came since the base is written again.
+#[test]
+fn what_is_not_durable_is_made_again_from_the_write_ahead_log() {
+    let (_temporary, dir, mut store) = new_store();
+    store.append(&entries(0..5)).unwrap();
+    store.close().unwrap();
+    let (mut store, _) = reopen(&dir);
+    store.append(&entries(5..300)).unwrap();
+    store.append(&entries(300..600)).unwrap();
+    let expected = names(&dir);
+    drop(store);
+    for (damaged, content) in [("tile/0/000", None), ("tile/entries/001", Some("torn")), ("checkpoint", Some("torn"))] {
+        match content {
+            None => fs::remove_file(dir.join(damaged)).unwrap(),
+            Some(content) => fs::write(dir.join(damaged), content).unwrap(),
+        }
+    }
+    let (store, recovered) = reopen(&dir);
+    assert_eq!(recovered, Recovered { entries_replayed: 595, bytes_cut: 0, checkpoint_torn: true });
+    check(&store, 600);
+    Reader::open(&dir).unwrap().verify(store.verifier()).unwrap();
+    let base = ["tile/0/000.p/5", "tile/entries/000.p/5"];
+    let expected: Vec<_> = expected.into_iter().filter(|name| !base.contains(&name.as_str())).collect();
+    assert_eq!(names(&dir), expected, "the base's partial files were there until there was a new base");
 }
 
 #[test]
 fn a_log_shorter_than_its_checkpoint_is_refused_and_left_alone() {
     let (_temporary, dir, mut store) = new_store();
     store.append(&entries(0..600)).unwrap();
-    drop(store);
+    store.close().unwrap();
     for damaged in names(&dir).iter().filter(|name| name.starts_with("tile/")) {
         let path = dir.join(damaged);
         let content = fs::read(&path).unwrap();
@@ -299,21 +350,65 @@ fn a_log_shorter_than_its_checkpoint_is_refused_and_left_alone() {
 fn altered_tiles_and_gaps_are_refused() {
     let (_temporary, dir, mut store) = new_store();
     store.append(&entries(0..5)).unwrap();
-    drop(store);
-    let wal = |first, count| fs::write(dir.join(WAL), crate::wal::encode(first, &entries(0..count))).unwrap();
-    wal(6, 1);
-    assert!(refused(&dir).contains("goes on at entry 6, expected 5"));
-    wal(4, 2);
+    store.close().unwrap();
+    let wal = fs::read(dir.join(WAL)).unwrap();
+    let frame = |first, count| crate::frame::encode(first, &entries(0..count));
+    log_behind_the_base(&dir, &[&frame(6, 1)]);
+    assert!(refused(&dir).contains("goes on at entry 6, expected 5"), "{}", refused(&dir));
+    log_behind_the_base(&dir, &[&frame(4, 2)]);
     assert!(refused(&dir).contains("goes on at entry 4, expected 5"));
-    wal(0, 1);
-    add_to_wal(&dir, &crate::wal::encode(2, &entries(2..3)));
-    assert!(refused(&dir).contains("goes on at entry 2, expected 1"));
-    fs::write(dir.join(WAL), []).unwrap();
+    fs::write(dir.join(WAL), &wal).unwrap();
     let tile = dir.join("tile/0/000.p/5");
     let mut content = fs::read(&tile).unwrap();
     content[40] ^= 1;
     fs::write(&tile, content).unwrap();
     assert!(refused(&dir).contains("lead to the root"), "{}", refused(&dir));
+}
+
+#[test]
+fn a_write_ahead_log_that_is_not_the_ledger_s_is_refused() {
+    let (_temporary, dir, mut store) = new_store();
+    store.append(&entries(0..5)).unwrap();
+    store.close().unwrap();
+    let (checkpoint, wal) = (fs::read(dir.join("checkpoint")).unwrap(), fs::read(dir.join(WAL)).unwrap());
+    let check = |wal: &[u8], expected: &str| {
+        fs::write(dir.join(WAL), wal).unwrap();
+        let text = refused(&dir);
+        assert!(text.contains(expected) && text.contains("nothing was changed"), "{text}");
+        assert!(text.contains("restore the ledger from a backup"), "{text}");
+    };
+    check(&wal[..wal.len() - 1], "has 16785407 bytes, expected 16785408: it was cut or extended");
+    check(&[], "has 0 bytes, expected 16785408");
+    check(&vec![0; wal.len()], "does not begin with the head of a log");
+    fs::write(dir.join(WAL), &wal).unwrap();
+    let (mut store, _) = reopen(&dir);
+    store.append(&entries(5..6)).unwrap();
+    store.close().unwrap();
+    let newer = fs::read(dir.join(WAL)).unwrap();
+    fs::write(dir.join("checkpoint"), checkpoint).unwrap();
+    check(&newer, "the checkpoint of DIR has 5 entries, but a newer one of 6 entries was durable");
+}
+
+/// Acknowledged batches are nowhere but in the write-ahead log for a while: without it the rest does not open as if it were
+/// all there was.
+#[test]
+fn a_log_that_lost_batches_of_its_write_ahead_log_is_refused() {
+    let (_temporary, dir, mut store) = new_store();
+    store.append(&entries(0..5)).unwrap();
+    store.append(&entries(5..9)).unwrap();
+    drop(store);
+    let first = crate::frame::encode(0, &entries(0..5)).len() as u64;
+    let file = fs::OpenOptions::new().write(true).open(dir.join(WAL)).unwrap();
+    file.write_all_at(&[0; 30], FRAMES_AT as u64 + first).unwrap();
+    let text = refused(&dir);
+    assert!(text.contains("has 5 entries, fewer than the 9 of its checkpoint: it was set back"), "{text}");
+    assert!(text.contains("restore it from a backup; nothing was changed"), "{text}");
+    // Other entries than those that were signed.
+    let other = crate::frame::encode(5, &entries(15..19));
+    file.write_all_at(&other, FRAMES_AT as u64 + first).unwrap();
+    let text = refused(&dir);
+    assert!(text.contains("the first 9 entries of the ledger in DIR lead to the root"), "{text}");
+    assert!(text.contains("but its checkpoint has"), "{text}");
 }
 
 #[test]
@@ -323,9 +418,19 @@ fn a_copy_of_the_served_files_alone_opens() {
     drop(store);
     fs::remove_file(dir.join(WAL)).unwrap();
     fs::remove_file(dir.join("lock")).unwrap();
-    let (mut store, _) = reopen(&dir);
+    fs::remove_dir_all(dir.join("tmp")).unwrap();
+    let (mut store, recovered) = reopen(&dir);
+    assert_eq!(recovered, Recovered::default());
     store.append(&entries(5..6)).unwrap();
     check(&store, 6);
+    drop(store);
+    // What is not there any more is missed, though only reading all of it tells.
+    fs::remove_file(dir.join(WAL)).unwrap();
+    let bundle = dir.join("tile/entries/000.p/6");
+    let mut content = fs::read(&bundle).unwrap();
+    content[4] ^= 1;
+    fs::write(bundle, content).unwrap();
+    assert!(refused(&dir).contains("all its entries were verified, and they do not hold"), "{}", refused(&dir));
 }
 
 #[test]

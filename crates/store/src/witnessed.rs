@@ -2,8 +2,9 @@
 //! checkpoint as the log signed it. It is written and synced before a cosignature leaves, so a crash never forgets one.
 
 use crate::DiskError;
-use crate::disk::{Disk, RealDisk};
+use crate::disk::Disk;
 use crate::open::take_lock;
+use crate::real_disk::RealDisk;
 use ledger::{Checkpoint, Head, MAX_NOTE_BYTES, Note, ParseCheckpointError, ParseNoteError};
 use sha2::{Digest as _, Sha256};
 use std::fs::{DirBuilder, File};

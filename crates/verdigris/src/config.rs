@@ -166,6 +166,8 @@ pub struct Config {
     pub spool_bytes: Option<u64>,
     /// How long and how much evidence is kept.
     pub retention: Retention,
+    /// How long entries of parts of the ledger that ended are kept; none for ever.
+    pub keep_entries_ms: Option<u64>,
     /// Who is asked to cosign the ledger's checkpoints.
     pub witnesses: Witnesses,
     /// Who is who, in the order of their names.
@@ -230,6 +232,7 @@ fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
     Ok(Config {
         spool_bytes,
         retention: raw.evidence.retention()?,
+        keep_entries_ms: raw.ledger.keep_entries_ms()?,
         witnesses: raw.ledger.witnesses(folder)?,
         key,
         next_key,

@@ -9,7 +9,7 @@ use ledger::{Checkpoint, LogProof, Note, VerifierKey, WitnessKey};
 use model::with_causes;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use store::Reader;
+use store::{Reader, Shards};
 
 /// Whom the gateway believes. A configuration that is read again changes it.
 pub type Trust = Arc<ArcSwap<Trusted>>;
@@ -39,19 +39,30 @@ struct Ledger {
 
 impl Ledger {
     fn prove(&self, order: &Order) -> Result<ShiftProof, String> {
-        let reader = Reader::open(&self.dir).map_err(|error| with_causes(&error))?;
+        let reader = self.reader(order)?;
+        let indices = &order.records.records;
         let notes = self.notes(&reader, order)?;
         let mut records = Vec::new();
         let checkpoint = reader.checkpoint(&self.key).map_err(|error| with_causes(&error))?;
-        for index in &order.records {
+        for index in indices {
             let entries = reader.entries(&checkpoint, *index..*index + 1).map_err(|error| with_causes(&error))?;
             for entry in entries {
                 let entry = entry.map_err(|error| with_causes(&error))?;
                 records.push(String::from_utf8(entry).map_err(|error| error.to_string())?);
             }
         }
-        let proofs = notes.iter().map(|note| self.under(&reader, note, &order.records)).collect::<Result<_, _>>()?;
+        let proofs = notes.iter().map(|note| self.under(&reader, note, indices)).collect::<Result<_, _>>()?;
         Ok(ShiftProof { records, proofs })
+    }
+
+    /// Of the part of the ledger that has the records.
+    fn reader(&self, order: &Order) -> Result<Reader, String> {
+        let shards = Shards::of(&self.dir);
+        let dir = match order.records.ended {
+            None => shards.current().to_owned(),
+            Some(year) => shards.of_year(year).dir,
+        };
+        Reader::open(&dir).map_err(|error| with_causes(&error))
     }
 
     /// Proofs of all records under one checkpoint.
@@ -67,7 +78,7 @@ impl Ledger {
     /// The log's own checkpoint where no witness is asked for; else what as many witnesses as needed have cosigned, each its
     /// own, that has all the records.
     fn notes(&self, reader: &Reader, order: &Order) -> Result<Vec<Note>, String> {
-        let last = order.records.iter().copied().max().unwrap_or_default();
+        let last = order.records.records.iter().copied().max().unwrap_or_default();
         if order.cosignatures == 0 {
             let (_, note) = reader.signed_checkpoint(&self.key).map_err(|error| with_causes(&error))?;
             return Ok(vec![note]);

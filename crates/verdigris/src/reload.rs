@@ -42,7 +42,9 @@ fn check(before: &Config, after: &Config) -> anyhow::Result<()> {
         let words = |it: &Witness| format!("{} at {} {:?}", it.key, it.url, it.tls);
         let asked = asked.iter().map(words).collect::<Vec<_>>().join(", ");
         let next = config.next_key.as_ref().map_or_else(String::new, |next| format!(", then {next}"));
-        format!("[{asked}]{quorum}, signed with {}{next}", config.key)
+        let kept =
+            config.keep_entries_ms.map_or_else(String::new, |ms| format!(", entries kept {}", ShortDuration(ms)));
+        format!("[{asked}]{quorum}, signed with {}{next}{kept}", config.key)
     };
     for (key, before, after) in [
         ("data", path(&before.data), path(&after.data)),

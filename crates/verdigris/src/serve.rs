@@ -259,6 +259,7 @@ fn ground(config: &Config, keyring: Keyring) -> Ground {
         serving: config.serving.clone(),
         spool_bytes: config.spool_bytes,
         retention: config.retention,
+        keep_entries_ms: config.keep_entries_ms,
         witnesses: config.witnesses.clone(),
         principals: config.principals.clone(),
         persons: config.persons.clone(),

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use store::{Evidence, Recovered, Retention, Store, Subjects};
+use store::{Evidence, Recovered, Retention, Shards, Store, Subjects};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// How long a trace stays where it began, outside of a rollout.
@@ -58,6 +58,8 @@ pub struct Ground {
     pub spool_bytes: Option<u64>,
     /// How long and how much evidence is kept.
     pub retention: Retention,
+    /// How long entries of parts of the ledger that ended are kept; none for ever.
+    pub keep_entries_ms: Option<u64>,
     /// Who is asked to cosign the ledger's checkpoints.
     pub witnesses: Witnesses,
     /// Whom the configuration names.
@@ -139,6 +141,7 @@ impl System {
             principals: ground.principals.clone(),
             persons: ground.persons,
             witnesses: witnesses.len(),
+            keep_entries_ms: ground.keep_entries_ms,
         };
         let surroundings = (
             Arc::new(clock::now) as control::Clock,
@@ -146,8 +149,12 @@ impl System {
             Arc::new(move |trace| examples.of(trace)) as control::Examples,
             proving::prover(&opened.dir, opened.verifier_key.clone(), witnesses.clone()),
         );
-        let (controller, Outlook { handle, table, watching, ledger_size }) =
-            Controller::open(opened.open, (opened.evidence, opened.subjects), settings, surroundings)?;
+        let (controller, Outlook { handle, table, watching, ledger }) = Controller::open(
+            (opened.open, Shards::of(&opened.dir)),
+            (opened.evidence, opened.subjects),
+            settings,
+            surroundings,
+        )?;
         check_taps(&table.borrow(), &ports.taps)?;
         let (view_sender, views) = mpsc::channel(MAX_VIEWS);
         let (events, applied) = mpsc::channel(MAX_EVENTS);
@@ -169,7 +176,7 @@ impl System {
         let verifier_key = opened.verifier_key.get().context("the ledger was opened, so its key is known")?.clone();
         let trusted = Trusted { log: verifier_key.clone(), witnesses, principals: ground.principals };
         let trust: Trust = Arc::new(ArcSwap::from_pointee(trusted));
-        let witnessing = Witnessing::start(ground.witnesses, &opened.dir, verifier_key.clone(), ledger_size).await?;
+        let witnessing = Witnessing::start(ground.witnesses, &opened.dir, verifier_key.clone(), ledger).await?;
         let (stop_gateway, stopping) = oneshot::channel();
         let channels = Channels {
             tables: table,
@@ -356,7 +363,9 @@ fn prepare_ledger(data: &Path, mut keyring: Keyring, retention: Retention) -> an
     let subjects = Subjects::open(&data.join(SUBJECTS_DIR))?;
     let (recovered, verifier_key) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
     let (mended, in_force, folder) = (recovered.clone(), verifier_key.clone(), dir.clone());
+    let shards = Shards::of(&dir);
     let open: OpenStore = Box::new(move || {
+        shards.complete().map_err(|error| with_causes(&error))?;
         let (store, found) = match Store::open(&folder, signers.clone()) {
             Ok(opened) => opened,
             // A new log under a key that has signed another one would be a fork of it.
@@ -379,8 +388,9 @@ fn prepare_ledger(data: &Path, mut keyring: Keyring, retention: Retention) -> an
         // No other process changes the key while this one serves: that needs the ledger's lock, and both keys here.
         let _ = in_force.set(store.verifier().clone());
         if found != Recovered::default() {
-            let Recovered { entries_replayed, bytes_cut } = found;
-            let words = format!("{entries_replayed} entries replayed, {bytes_cut} torn bytes cut off");
+            let Recovered { entries_replayed, bytes_cut, checkpoint_torn } = found;
+            let torn = if checkpoint_torn { ", a torn checkpoint made again" } else { "" };
+            let words = format!("{entries_replayed} entries replayed, {bytes_cut} torn bytes cut off{torn}");
             tracing::warn!("the ledger was not closed in order: {words}");
             // The first opening is the one that `serve` announces.
             let _ = mended.set(words);

@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: what the data plane costs, measured beside what others do in the same run, and the judge on
-//! thousands of seeds. It prints numbers and judges none that the machine has a part in: on a shared one they tell a person
+//! `cargo xtask bench`: what the data plane costs, measured beside what others do in the same run, the ledger beside a
+//! raw append, and the judge on thousands of seeds. It prints numbers and judges none that the machine has a part in: on a shared one they tell a person
 //! something, and a test nothing.
 
 mod contenders;
@@ -30,6 +30,22 @@ pub enum Bench {
     /// `verdigris serve` beside Rotel, Envoy and no proxy at all: passing through, splitting, mirroring, verifying; with
     /// 100 and 1,000 spans a request. By default six to seven minutes, and the release build before
     Gateway(gateway::Options),
+    /// Appends to the ledger with 1, 64 and 512 writers, beside the same bytes written and synced, alone and gathered; in turns,
+    /// on the same disk. A minute and a half
+    Ledger {
+        /// Seconds of each turn
+        #[arg(long, default_value_t = 2.0, value_parser = seconds)]
+        secs: f64,
+        /// Turns of each; the median of their figures is told
+        #[arg(long, default_value_t = 5)]
+        rounds: u32,
+        /// Where the files are written, and removed again; by default the target folder
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// One JSON value a line
+        #[arg(long)]
+        json: bool,
+    },
     /// STATISTICS.md's acceptance table again, with the judge's own forms: false alarms over 10,000 seeds, detections over
     /// 600, real traces in 1,000 random halves. About a quarter of an hour on two cores
     Judge(OnSeeds),
@@ -64,6 +80,15 @@ pub fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
         Bench::Split { secs, json } => {
             let mut command = Command::new(release_binary(workspace, "bench")?);
             command.args(["split", "--secs", &secs.to_string()]);
+            if *json {
+                command.arg("--json");
+            }
+            process::run(&mut command)
+        }
+        Bench::Ledger { secs, rounds, dir, json } => {
+            let mut command = Command::new(release_binary(workspace, "bench")?);
+            command.args(["ledger", "--secs", &secs.to_string(), "--rounds", &rounds.to_string()]);
+            command.arg("--dir").arg(dir.as_ref().unwrap_or(&workspace.target));
             if *json {
                 command.arg("--json");
             }

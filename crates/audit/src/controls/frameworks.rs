@@ -145,7 +145,7 @@ pub const CONTROLS: &[Control] = &[
         &["pci-10.5"],
         "a year of history, three months of it at hand",
         &[Evidence],
-        "the ledger is never pruned; evidence by `evidence.keep`",
+        "entries for ever, or as long as `ledger.keepEntries` says, a year at least; evidence by `evidence.keep`",
     ),
     control(
         Framework::Pci,
@@ -256,7 +256,7 @@ pub const CONTROLS: &[Control] = &[
         ALL,
         "the signed log, cosigned by witnesses where there are some; an approver's own signature",
     ),
-    control(Framework::Nist, "AU-11", &["au-11"], "retention", &[Evidence], "the ledger is never pruned"),
+    control(Framework::Nist, "AU-11", &["au-11"], "retention", &[Evidence], "entries for ever, or as long as `ledger.keepEntries` says; their hashes stay"),
     control(
         Framework::Nist,
         "AU-12",

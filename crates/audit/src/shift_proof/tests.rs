@@ -179,7 +179,7 @@ impl Scene {
     fn indices(&self) -> Vec<u64> {
         let mut landmarks = Landmarks::default();
         (0..).zip(&self.records).for_each(|(index, record)| landmarks.take(index, record));
-        landmarks.of(self.state.table.generation).unwrap()
+        landmarks.of(self.state.table.generation).unwrap().records
     }
 
     fn proof(&self) -> ShiftProof {
@@ -427,6 +427,8 @@ fn no_proof_that_is_forged_replayed_stale_or_of_something_else_moves_any_weight(
         ("has another digest", restarted(|start| start.plan.name = "other".into())),
         ("has another digest", restarted(|start| start.plan_digest = "sha256:0".into())),
         ("divides traces otherwise", restarted(|start| start.route_key = RouteKey([8; 16]))),
+        // The same key signs each year's part of the ledger.
+        ("of another ledger than the start", restarted(|start| start.log = "verdigris.example/ledger/2027".into())),
         (
             "other proofs than the plan",
             restarted(|start| {

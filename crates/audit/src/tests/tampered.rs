@@ -62,6 +62,7 @@ fn no_byte_can_be_changed() {
         "bundle.json",
         "checkpoint",
         "evidence",
+        "keys",
         "oscal-assessment-results.json",
         "plan.json",
         "proofs",

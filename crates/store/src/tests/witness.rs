@@ -59,6 +59,51 @@ fn each_witness_newest_cosignature_is_kept_beside_the_checkpoint() {
     assert_eq!(mode(&folder.join(known[0].id().to_string())), 0o600);
 }
 
+/// Nothing that a witness saw may be missing: also where the checkpoint itself was set back, with all that it needs.
+#[test]
+fn a_log_shorter_than_its_last_cosignature_does_not_open() {
+    let (temporary, dir, mut store) = new_store();
+    store.append(&entries(0..300)).unwrap();
+    let key = witness(1);
+    let kept = Cosignatures::open(&dir).unwrap();
+    kept.keep(key.verifier(), &cosigned(&note(300), &key, 50)).unwrap();
+    store.append(&entries(300..301)).unwrap();
+    store.close().unwrap();
+    drop(Store::open(&dir, signer(LOG)).unwrap());
+    let folder = dir.join("cosignatures");
+    let name = key.verifier().id().to_string();
+    let (file, by) = (folder.join(&name), format!("cosignatures/{name}"));
+    let refused =
+        |dir: &Path| Store::open(dir, signer(LOG)).err().unwrap().to_string().replace(dir.to_str().unwrap(), "DIR");
+
+    // A log of the same key that ends before, or that has other entries.
+    let (_temporary, shorter, mut store) = new_store();
+    store.append(&entries(0..299)).unwrap();
+    store.close().unwrap();
+    fs::create_dir(shorter.join("cosignatures")).unwrap();
+    fs::copy(&file, shorter.join(&by)).unwrap();
+    assert_eq!(
+        refused(&shorter),
+        format!(
+            "the ledger in DIR has 299 entries, fewer than the 300 of {by}: it was set back; restore it from a backup; \
+             nothing was changed"
+        )
+    );
+    let other = temporary.path().join("other");
+    let mut store = Store::create(&other, signer(LOG)).unwrap();
+    store.append(&entries(1..302)).unwrap();
+    store.close().unwrap();
+    fs::create_dir(other.join("cosignatures")).unwrap();
+    fs::copy(&file, other.join(&by)).unwrap();
+    let text = refused(&other);
+    assert!(text.contains("the first 300 entries of the ledger in DIR lead to the root"), "{text}");
+    assert!(text.contains(&format!("but {by} has {}", edge(300).root())), "{text}");
+    assert!(text.contains("restore the ledger from a backup; nothing was changed"), "{text}");
+    // What is not signed by this log says nothing of it.
+    fs::write(other.join(&by), "torn").unwrap();
+    drop(Store::open(&other, signer(LOG)).unwrap());
+}
+
 #[test]
 fn what_was_cosigned_is_handed_on_with_the_keys_that_verify_it() {
     let (_temporary, dir, mut store) = new_store();

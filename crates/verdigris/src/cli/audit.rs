@@ -93,7 +93,8 @@ pub enum Audit {
 pub struct BundleAt {
     /// The bundle that `verdigris ledger export` wrote.
     pub bundle: PathBuf,
-    /// The ledger's verifier key (`name+id+base64`), or a file that holds it, had by another way than the bundle.
+    /// The ledger's verifier key (`name+id+base64`), or a file that holds it, had by another way than the bundle. Where the
+    /// ledger's key was changed, any key that it had: the bundle proves each change.
     #[arg(long, value_name = "KEY")]
     pub key: String,
     /// The verifier key of a witness, or a file that holds it; can be given several times.
@@ -102,4 +103,8 @@ pub struct BundleAt {
     /// So many of these witnesses must have cosigned the bundle's checkpoint.
     #[arg(long, value_name = "N", requires = "witness", value_parser = clap::value_parser!(u8).range(1..=15))]
     pub quorum: Option<u8>,
+    /// Whose key is whose, as OpenSSH's allowed signers: each approval that counted must have been signed with a key of its
+    /// approver that stands there.
+    #[arg(long, value_name = "FILE")]
+    pub approvers: Option<PathBuf>,
 }

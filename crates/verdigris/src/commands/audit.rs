@@ -1,5 +1,6 @@
 //! `verdigris audit …`: what an auditor does offline with what was exported.
 
+mod approvers;
 mod export;
 mod witnessed;
 
@@ -60,10 +61,11 @@ fn verified(at: &BundleAt) -> Result<(Bundle, Verified), Failed> {
     if bytes.len() as u64 > MAX_BUNDLE_BYTES {
         return Err(Failed::usage(format!("{}: more than {MAX_BUNDLE_BYTES} bytes", at.bundle.display())));
     }
-    let verified = Bundle::verify(&bytes, &key).map_err(|error| match is_of_another_key(&error, &key) {
+    let known = at.approvers.as_deref().map(approvers::read).transpose()?.unwrap_or_default();
+    let verified = Bundle::verify_known(&bytes, &key, &known).map_err(|error| match is_of_another_key(&error, &key) {
         true => anyhow!(error).context(format!(
-            "it is signed by another key of the same name; if the ledger's key was changed, `verdigris ledger verify --key {key}` \
-             on the ledger shows the key of now, with which the bundle is verified"
+            "it is signed by another key of the same name, and proves no change of the key; if the ledger's key was changed, \
+             `verdigris ledger verify --key {key}` on the ledger shows the key of now, with which the bundle is verified"
         )),
         false => anyhow!(error),
     });
@@ -91,6 +93,8 @@ fn told(bundle: &Bundle, verified: &Verified, replayed: Option<&Replayed>, witne
                 "origin": checkpoint.origin(),
                 "size": checkpoint.size(),
                 "root": checkpoint.root().to_string(),
+                "keys": verified.keys.iter().map(VerifierKey::to_string).collect::<Vec<_>>(),
+                "approvals": verified.approvals.len(),
                 "entries": bundle.entries.len(),
                 "hidden": sequence.hidden,
                 "evidence": bundle.evidence.len(),
@@ -104,6 +108,9 @@ fn told(bundle: &Bundle, verified: &Verified, replayed: Option<&Replayed>, witne
         Format::Text => {
             say(format_args!("the bundle holds: {} of {}", bundle.rollout, printable(checkpoint.origin())));
             say(format_args!("  checkpoint signed: {} entries, root {}", checkpoint.size(), checkpoint.root()));
+            for (index, key) in bundle.key_changes.keys().zip(&verified.keys) {
+                say(format_args!("  key        changed at entry {index}, where both keys signed: before it was {key}"));
+            }
             witnessed.lines().iter().for_each(|line| say(format_args!("{line}")));
             say(format_args!(
                 "  records    {} entries in the ledger by their proofs, none missing ({} hidden, {} of the server)",

@@ -1,6 +1,7 @@
 //! `verdigris ledger …`: reads a ledger's folder, and needs nothing else.
 
 mod keys;
+mod parts;
 pub(super) mod witnessed;
 mod words;
 
@@ -11,6 +12,7 @@ use crate::describe::{Exit, Failed, printable, read_text, say, say_as_is, timest
 use anyhow::{Context, anyhow};
 use control::Erasure;
 use ledger::VerifierKey;
+use parts::PartBefore;
 use rollout::{Body, Event, Record, Replay};
 use serde_json::json;
 use std::path::Path;
@@ -40,7 +42,7 @@ pub(super) struct Opened {
     pub(super) reader: Reader,
     pub(super) key: VerifierKey,
     /// All keys that signed the ledger, that one the last, if the key that was named is one of them.
-    keys: LogKeys,
+    pub(super) keys: LogKeys,
     /// Whether whoever asks said whose ledger it must be.
     pinned: bool,
 }
@@ -116,10 +118,15 @@ fn gone(body: &Body, deletions: &Deletions) -> String {
 
 fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> {
     let Opened { reader, key, keys, pinned } = open(at)?;
-    let report = reader.verify(&key).map_err(|error| Failed::not_verified(anyhow!(error)))?;
+    let report = match parts::is_pruned(at, &reader, &keys)? {
+        true => reader.verify_pruned(&key),
+        false => reader.verify(&key),
+    };
+    let report = report.map_err(|error| Failed::not_verified(anyhow!(error)))?;
     let checkpoint = reader.checkpoint(&key).map_err(|error| Failed::not_verified(anyhow!(error)))?;
     let mut replay = Replay::default();
-    let entries = reader.entries(&checkpoint, 0..checkpoint.size());
+    let shown = if report.entries < report.size { 0 } else { checkpoint.size() };
+    let entries = reader.entries(&checkpoint, 0..shown);
     for (index, entry) in (0..).zip(entries.map_err(|error| Failed::not_verified(anyhow!(error)))?) {
         let entry = entry.map_err(|error| Failed::not_verified(anyhow!(error)))?;
         let record = control::decode(index, &entry).map_err(|error| Failed::not_verified(anyhow!(error)))?;
@@ -130,6 +137,7 @@ fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> 
         return Err(Failed::not_verified(anyhow!("the ledger ends in the middle of a decision")));
     }
     let witnessed = asked.look(&reader, &keys.keys)?;
+    let before = parts::before(at, &replay, &keys)?;
     match format {
         Format::Json => say(format_args!(
             "{}",
@@ -139,6 +147,8 @@ fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> 
                 "size": report.size,
                 "root": report.root.to_string(),
                 "rollouts": replay.rollouts.len(),
+                "entriesPruned": report.entries < report.size,
+                "partBefore": before.as_ref().map(|before| json!({ "ended": before.ended, "checked": before.checked })),
                 "keyPinned": pinned,
                 "keys": keys.keys.iter().map(VerifierKey::to_string).collect::<Vec<_>>(),
                 "keyChangedAt": keys.changed_at,
@@ -155,11 +165,25 @@ fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> 
                     "  key        changed at entry {entry}, where both keys signed: before it was {before}"
                 ));
             }
-            say(format_args!("  hashes     every entry leads to the root ({} tiles compared)", report.tiles));
-            say(format_args!(
-                "  decisions  made again from the records: the same, in {} rollout(s)",
-                replay.rollouts.len()
-            ));
+            if report.entries < report.size {
+                say(format_args!("  hashes     every hash leads to the root ({} tiles compared)", report.tiles));
+                say(format_args!(
+                    "  entries    removed after their time: proofs of them hold, what they said is not here"
+                ));
+            } else {
+                say(format_args!("  hashes     every entry leads to the root ({} tiles compared)", report.tiles));
+                say(format_args!(
+                    "  decisions  made again from the records: the same, in {} rollout(s)",
+                    replay.rollouts.len()
+                ));
+            }
+            if let Some(PartBefore { ended, checked }) = before {
+                let checked = match checked {
+                    true => "as its folder has it",
+                    false => "by its checkpoint alone: its folder is not beside this one",
+                };
+                say(format_args!("  before     the part that ended with {ended}, {checked}"));
+            }
             for line in witnessed.lines(report.size) {
                 say(format_args!("{line}"));
             }

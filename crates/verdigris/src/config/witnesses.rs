@@ -4,6 +4,7 @@ use super::endpoint::RawClientTls;
 use super::keys::RawKey;
 use crate::witness::{MAX_WITNESSES, Witness, WitnessClient, Witnesses};
 use ledger::WitnessKey;
+use rollout::plan::parse_duration_within;
 use serde::Deserialize;
 use std::path::Path;
 
@@ -15,6 +16,8 @@ pub(super) struct RawLedger {
     witnesses: Vec<RawWitness>,
     #[serde(default)]
     quorum: Option<usize>,
+    #[serde(default)]
+    keep_entries: Option<String>,
     #[serde(default)]
     pub(super) key: Option<RawKey>,
     #[serde(default)]
@@ -31,7 +34,19 @@ struct RawWitness {
     tls: Option<RawClientTls>,
 }
 
+/// How long entries of parts of the ledger that ended may be kept: a year, as PCI DSS 4.0.1 (10.5.1) has it, to a hundred.
+const KEEP_ENTRIES_MS: (u64, u64) = (365 * 24 * 3_600_000, 36_500 * 24 * 3_600_000);
+
 impl RawLedger {
+    /// In milliseconds; none if they are kept for ever.
+    pub(super) fn keep_entries_ms(&self) -> Result<Option<u64>, String> {
+        let parse = |text: &String| {
+            let expected = |expected| format!("ledger.keepEntries: found {text:?}, expected {expected}");
+            parse_duration_within(text, KEEP_ENTRIES_MS).map_err(expected)
+        };
+        self.keep_entries.as_ref().map(parse).transpose()
+    }
+
     /// Relative paths start from the folder.
     pub(super) fn witnesses(self, folder: &Path) -> Result<Witnesses, String> {
         let RawLedger { witnesses, quorum, .. } = self;

@@ -6,6 +6,7 @@
 use super::client::{Answer, AnswerError, UrlError, WitnessClient};
 use super::{Witness, Witnesses, quorum_size};
 use crate::describe::timestamp;
+use control::Extent;
 use ledger::{AddCheckpoint, Checkpoint, Head, Note, ParseAddCheckpointError, VerifierKey, WitnessKey};
 use model::{UnixMillis, with_causes};
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ const MOST_BACKOFF: Duration = Duration::from_secs(60);
 pub struct Witnessing {
     log: Arc<Log>,
     quorum: Option<usize>,
-    size: watch::Receiver<u64>,
+    ledger: watch::Receiver<Extent>,
     running: AsyncMutex<Option<Running>>,
 }
 
@@ -109,12 +110,12 @@ struct Cosigned {
 }
 
 impl Witnessing {
-    /// Begins to ask. `size` says how many entries are under a durable checkpoint.
+    /// Begins to ask. `ledger` says which part is being written, and how many entries are under a durable checkpoint.
     pub async fn start(
         witnesses: Witnesses,
         dir: &Path,
         key: VerifierKey,
-        size: watch::Receiver<u64>,
+        ledger: watch::Receiver<Extent>,
     ) -> Result<Witnessing, OpenError> {
         let Witnesses { asked, quorum } = witnesses;
         let asked = asked.into_iter().map(|witness| {
@@ -126,7 +127,7 @@ impl Witnessing {
             drop(Cosignatures::open(dir)?);
         }
         let log = Arc::new(Log { dir: dir.to_owned(), key, witnesses });
-        let witnessing = Witnessing { log, quorum, size, running: AsyncMutex::new(None) };
+        let witnessing = Witnessing { log, quorum, ledger, running: AsyncMutex::new(None) };
         witnessing.go_on().await;
         Ok(witnessing)
     }
@@ -136,7 +137,7 @@ impl Witnessing {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         for index in 0..self.log.witnesses.len() {
-            tasks.spawn(keep_asking(self.log.clone(), index, self.size.clone(), stopped.clone()));
+            tasks.spawn(keep_asking(self.log.clone(), index, self.ledger.clone(), stopped.clone()));
         }
         *self.running.lock().await = Some(Running { stop, tasks });
     }
@@ -195,15 +196,26 @@ impl AskError {
 }
 
 /// Asks one witness for as long as it is not told to stop.
-async fn keep_asking(log: Arc<Log>, index: usize, mut size: watch::Receiver<u64>, mut stop: watch::Receiver<bool>) {
+async fn keep_asking(
+    log: Arc<Log>,
+    index: usize,
+    mut ledger: watch::Receiver<Extent>,
+    mut stop: watch::Receiver<bool>,
+) {
     let asked = &log.witnesses[index];
+    let mut part = ledger.borrow().year;
     let mut known = log.known(index).await;
     let mut backoff = FIRST_BACKOFF;
     loop {
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => return,
-            grown = size.wait_for(|size| *size > known) => if grown.is_err() { return },
+            grown = ledger.wait_for(|it| it.year != part || it.size > known) => match grown {
+                // A part of the ledger is a log of its own, of which no witness knows anything yet.
+                Ok(now) if now.year != part => (part, known) = (now.year, 0),
+                Ok(_) => {}
+                Err(_) => return,
+            },
         }
         let cosigned = tokio::select! {
             biased;
@@ -224,6 +236,8 @@ async fn keep_asking(log: Arc<Log>, index: usize, mut size: watch::Receiver<u64>
                 (known, backoff) = (size, FIRST_BACKOFF);
                 PAUSE
             }
+            // What it was asked about has ended meanwhile.
+            Err(_) if ledger.borrow().year != part => Duration::ZERO,
             Err(error) => {
                 let before = asked.standing();
                 let words = with_causes(&error);

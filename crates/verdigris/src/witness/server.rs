@@ -15,7 +15,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use ledger::{
-    AddCheckpoint, CosignerKey, Head, KeyName, MAX_ADD_CHECKPOINT_BYTES, Misbehaviour, NoteSignature, Refusal,
+    AddCheckpoint, CosignerKey, Head, KeyName, MAX_ADD_CHECKPOINT_BYTES, Misbehaviour, NoteSignature, Origin, Refusal,
     VerifierKey, consider,
 };
 use model::with_causes;
@@ -197,7 +197,11 @@ impl Witness {
             Err(error) => return reply(StatusCode::BAD_REQUEST, with_causes(&error)),
         };
         let origin = request.checkpoint().origin();
-        let keys = self.logs.get(origin).map_or(&[][..], Vec::as_slice);
+        // A log is named by its key; each year's part of it is a log of its own, under the same keys.
+        let of_log = |(name, keys): &(&String, &Vec<VerifierKey>)| {
+            *name == origin || keys.first().is_some_and(|key| Origin::of(key.name(), origin).is_some())
+        };
+        let keys = self.logs.iter().find(of_log).map_or(&[][..], |(_, keys)| keys.as_slice());
         // What a panic left is what is on the disk, and it is read anew each time.
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let known = if keys.is_empty() { Ok(Head::empty()) } else { memory.head(origin) };

@@ -7,8 +7,8 @@ use crate::server::{Addresses, Config, Server, try_serve};
 use crate::stage::Stage;
 use crate::wait::seconds;
 use std::fs::{self, OpenOptions};
-use std::io::Write;
 use std::net::TcpListener;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// An environment that nobody is at: port 9 is the discard service, which nothing here runs.
@@ -115,11 +115,21 @@ fn a_torn_tail_is_cut_off_and_the_server_says_so() {
     let mut server = Server::start(folder.path(), &Config::of(NOBODY));
     assert!(server.said["recovered"].is_null(), "{}", server.said);
     server.kill();
-    let wal = OpenOptions::new().append(true).open(server.ledger().join("wal"));
-    wal.expect("the write-ahead log is there").write_all(b"\0\0\0\x10torn").expect("it is ours");
+    let wal = server.ledger().join("wal");
+    let logged = fs::read(&wal).expect("the write-ahead log is there");
+    // Frames begin behind two places for heads: length, checksum, index, number of entries, and so many bytes.
+    let (mut at, mut next) = (8192, 0);
+    let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+    while number(&logged[at + 16..at + 20]) > 0 {
+        next = number(&logged[at + 8..at + 16]) + number(&logged[at + 16..at + 20]);
+        at += 20 + usize::try_from(number(&logged[at..at + 4])).expect("a short ledger");
+    }
+    let torn = [&16u32.to_be_bytes()[..], &[9; 4], &next.to_be_bytes(), &1u32.to_be_bytes(), b"torn"].concat();
+    let file = OpenOptions::new().write(true).open(&wal).expect("the write-ahead log is there");
+    file.write_all_at(&torn, at as u64).expect("it is ours");
     let server = try_serve(server.config()).unwrap_or_else(|ran| panic!("it recovers: {}", ran.stderr));
     let recovered = server.said["recovered"].as_str().expect("it says what it did").to_owned();
-    assert!(recovered.contains("8 torn bytes cut off"), "{recovered}");
+    assert!(recovered.contains("36 torn bytes cut off"), "{recovered}");
     let shown = server.ledger_command(&["show"]).expect(0).stdout;
     assert_eq!(shown.matches("serverStarted").count(), 2, "what was before is still there: {shown}");
     server.ledger_command(&["verify"]).expect(0);

@@ -40,10 +40,13 @@ fn the_files_are_those_of_tlog_tiles_and_only_their_owner_reads_them() {
     assert!((1..256).contains(&size), "one tile, not full: {size}");
     let mut found = BTreeSet::new();
     files(&stage.server.ledger(), "", &mut found);
+    // Made before they are needed, each under a name that the next record may take.
+    found.retain(|(path, mode)| !path.starts_with("tmp/") || path == "tmp/" || *mode != 0o600);
     let expected: BTreeSet<(String, u32)> = [
         ("checkpoint".to_owned(), 0o600),
         ("lock".to_owned(), 0o600),
         ("wal".to_owned(), 0o600),
+        ("tmp/".to_owned(), 0o700),
         ("tile/".to_owned(), 0o700),
         ("tile/0/".to_owned(), 0o700),
         ("tile/0/000.p/".to_owned(), 0o700),

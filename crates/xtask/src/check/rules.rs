@@ -28,7 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model"]),
     ("web", &["control", "model"]),
     ("sim", PURE),
-    ("bench", &["judge", "model", "otlp", "rollout", "verify"]),
+    ("bench", &["judge", "ledger", "model", "otlp", "rollout", "store", "verify"]),
     ("fuzz-targets", &["audit", "backends", "ledger", "model", "otlp", "prometheus", "rollout"]),
     (
         "verdigris",

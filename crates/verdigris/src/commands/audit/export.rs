@@ -58,7 +58,7 @@ pub(in crate::commands) fn export(command: &Export, format: Format) -> Result<Ex
 }
 
 fn gathered(command: &Export) -> Result<Bundle, Failed> {
-    let Opened { reader, key, .. } = open(&command.at)?;
+    let Opened { reader, key, keys, .. } = open(&command.at)?;
     let refused = |error: anyhow::Error| Failed::not_verified(error);
     // Before the checkpoint: nothing is cosigned that is not under a checkpoint already.
     let cosigned = reader.cosigned_notes(&key).map_err(|error| refused(anyhow!(error)))?;
@@ -105,7 +105,10 @@ fn gathered(command: &Export) -> Result<Bundle, Failed> {
         let entry = Entry { content: EntryContent::Shown(bytes), proof };
         entries.insert(index, if hide { entry.hidden() } else { entry });
     }
-    let mut bundle = Bundle { rollout, checkpoint: note, witnesses, entries, evidence, statements: BTreeMap::new() };
+    let changes = reader.key_change_proofs(&keys).map_err(|error| refused(anyhow!(error)))?;
+    let key_changes = changes.into_iter().map(|proof| (proof.index, proof)).collect();
+    let (checkpoint, statements) = (note, BTreeMap::new());
+    let mut bundle = Bundle { rollout, checkpoint, witnesses, key_changes, entries, evidence, statements };
     if let Some(key) = signing_key(command, &key)? {
         bundle.sign_statements(&key);
     }

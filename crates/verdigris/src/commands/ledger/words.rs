@@ -21,6 +21,18 @@ pub(in crate::commands) fn words(body: &Body) -> String {
             format!("evidence deleted, {}: {}", deleted_words(*because), digests.join(" "))
         }
         Body::KeyRotated { old, new } => format!("the ledger is signed by {new} from here on, before by {old}"),
+        Body::ShardBegan(start) => {
+            let rollouts = start.rollouts;
+            format!(
+                "this part of the ledger began, after the one that ended with {}; {rollouts} rollout(s) so far",
+                start.ended
+            )
+        }
+        Body::EntriesPruned { ended, keep_ms, persons } => format!(
+            "entries of the part that ended with {ended} were removed, older than {}; {} sealed text(s) about persons with them",
+            ShortDuration(*keep_ms),
+            persons.len()
+        ),
         Body::PrincipalsRead { principals } => {
             let one = |it: &KnownPrincipal| match it.roles.is_empty() {
                 true => it.name.clone(),
