@@ -5,7 +5,7 @@
 
 use crate::workspace::Workspace;
 use crate::{check, e2e_setup, process};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::env::consts::EXE_SUFFIX;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -39,12 +39,16 @@ fn cargo(workspace: &Workspace, arguments: &[&str]) -> Command {
     command
 }
 
-/// The tests that start the released binary between real collectors and clients. The other integration tests run once
-/// more with them: a filter that matched nothing would pass.
+/// The tests that start the released binary between real collectors and clients. Alone, for what they find is of use only if
+/// the machine keeps up with their traffic.
 fn end_to_end_tests(workspace: &Workspace) -> Result<()> {
     let installed = e2e_setup::run(workspace)?;
     let binary = workspace.target.join("release").join(format!("verdigris{EXE_SUFFIX}"));
-    let mut command = cargo(workspace, &["test", "--workspace", "--test", "it"]);
+    let chosen = ["test", "--workspace", "--test", "it", "--", END_TO_END];
+    // A filter that matched nothing would pass.
+    let listed = process::read(cargo(workspace, &chosen).arg("--list"))?;
+    ensure!(listed.lines().any(|line| line.ends_with(": test")), "no test has {END_TO_END:?} in its path");
+    let mut command = cargo(workspace, &chosen);
     command.env("VERDIGRIS_BIN", binary);
     command.env("VERDIGRIS_E2E_PYTHON", installed.python).env("VERDIGRIS_E2E_NODE", installed.node);
     command.env("VERDIGRIS_E2E_DEBIAN", installed.debian);
