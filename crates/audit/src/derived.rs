@@ -43,6 +43,8 @@ pub(crate) fn started(records: &[(u64, Record)]) -> Option<(u64, &Start)> {
         | Body::KeyRotated { .. }
         | Body::ShardBegan(_)
         | Body::EntriesPruned { .. }
+        | Body::EvidenceRead { .. }
+        | Body::AccessRefused { .. }
         | Body::PrincipalsRead { .. }
         | Body::Heartbeat
         | Body::Erased { .. }

@@ -137,6 +137,9 @@ fn of_record(index: u64, record: &Record) -> Option<Exception> {
         Body::Reviewed { of, refused: Some(reason), .. } => {
             (ExceptionKind::Refused, format!("a review of the broken glass of {of}: {reason}"))
         }
+        Body::AccessRefused { what, who, .. } => {
+            (ExceptionKind::Refused, format!("{who} asked for {what}, and is not known"))
+        }
         Body::Erased { subject, .. } => (ExceptionKind::Erased, format!("what was kept of {subject} was destroyed")),
         Body::ServerStarted { .. }
         | Body::ServerStopped
@@ -144,6 +147,7 @@ fn of_record(index: u64, record: &Record) -> Option<Exception> {
         | Body::KeyRotated { .. }
         | Body::ShardBegan(_)
         | Body::EntriesPruned { .. }
+        | Body::EvidenceRead { .. }
         | Body::PrincipalsRead { .. }
         | Body::Heartbeat
         | Body::Reviewed { refused: None, .. }

@@ -41,13 +41,15 @@ pub enum Kind {
     Key,
     /// What was destroyed because somebody asked for it.
     Erasure,
+    /// Who looked at evidence, and who was not let.
+    Access,
     /// The program that decides.
     Server,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 19] = [
+    pub const ALL: [Kind; 20] = [
         Kind::Start,
         Kind::Step,
         Kind::Gate,
@@ -66,6 +68,7 @@ impl Kind {
         Kind::Principals,
         Kind::Key,
         Kind::Erasure,
+        Kind::Access,
         Kind::Server,
     ];
 
@@ -79,6 +82,7 @@ impl Kind {
             Body::Reviewed { .. } | Body::ReviewOverdue { .. } => Kind::Emergency,
             Body::Started(_) => Kind::Start,
             Body::EvidenceKept { .. } | Body::EvidenceDeleted { .. } | Body::EntriesPruned { .. } => Kind::Evidence,
+            Body::EvidenceRead { .. } | Body::AccessRefused { .. } => Kind::Access,
             Body::Happened(event) => Kind::of_event(event),
             Body::Decided(decision) => Kind::of_decision(decision),
         }
@@ -137,6 +141,7 @@ impl Kind {
             Kind::Principals => "principals",
             Kind::Key => "key",
             Kind::Erasure => "erasure",
+            Kind::Access => "access",
             Kind::Server => "server",
         }
     }
@@ -156,13 +161,14 @@ impl Kind {
             Kind::Rollback => &["decided.rollbackOrdered"],
             Kind::End => &["decided.promotionOrdered", "decided.ended"],
             Kind::Command => &["happened.commanded", "decided.paused", "decided.resumed", "decided.skipped"],
-            Kind::Evidence => &["evidenceKept", "evidenceDeleted"],
+            Kind::Evidence => &["evidenceKept", "evidenceDeleted", "entriesPruned"],
             Kind::Emergency => &["decided.glassBroken", "reviewed", "reviewOverdue"],
             Kind::Configuration => &["happened.configurationsRead"],
             Kind::Principals => &["principalsRead"],
             Kind::Key => &["keyRotated"],
             Kind::Erasure => &["erased"],
-            Kind::Server => &["serverStarted", "serverStopped", "heartbeat", "happened.restarted"],
+            Kind::Access => &["evidenceRead", "accessRefused"],
+            Kind::Server => &["serverStarted", "serverStopped", "heartbeat", "shardBegan", "happened.restarted"],
         }
     }
 
@@ -196,6 +202,7 @@ impl Kind {
             Kind::Principals => "who has which role, and by which user ids and keys they are known",
             Kind::Key => "when the ledger's signing key changed, from which to which, and who did it",
             Kind::Erasure => "what was kept of a person or a trace was destroyed, by its commitments and digests",
+            Kind::Access => "who looked at which blob of evidence, and who asked and is not known",
             Kind::Server => "when the program that decides ran, and which version",
         }
     }
@@ -219,6 +226,7 @@ impl Kind {
             | Kind::Principals
             | Kind::Key
             | Kind::Erasure
+            | Kind::Access
             | Kind::Server => false,
         }
     }

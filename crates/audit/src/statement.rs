@@ -93,6 +93,8 @@ fn predicate(start: &Start, record: &Record) -> Option<(&'static str, Value)> {
         | Body::KeyRotated { .. }
         | Body::ShardBegan(_)
         | Body::EntriesPruned { .. }
+        | Body::EvidenceRead { .. }
+        | Body::AccessRefused { .. }
         | Body::PrincipalsRead { .. }
         | Body::Heartbeat
         | Body::Erased { .. }

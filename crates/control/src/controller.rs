@@ -4,6 +4,7 @@ use crate::actions::Outlets;
 use crate::erasing::{NoteError, Persons};
 use crate::handle::{CommandError, Handle, Input, RolloutSummary, StartError};
 use crate::journal::{Extent, Journal, JournalError, OpenStore};
+use crate::looking::Refused;
 use crate::proving::{Order, Prover};
 use crate::release::Held;
 use crate::{Clock, Examples, Random};
@@ -149,6 +150,7 @@ pub struct Controller {
     pub(crate) sweep_at: UnixMillis,
     heartbeat_at: UnixMillis,
     pub(crate) shard_at: UnixMillis,
+    pub(crate) refused: Refused,
     pub(crate) subjects: Subjects,
     random: Random,
     pub(crate) examples: Examples,
@@ -201,6 +203,7 @@ impl Controller {
             sweep_at,
             heartbeat_at,
             shard_at: UnixMillis(0),
+            refused: Refused::new(),
             subjects,
             random,
             examples,
@@ -286,6 +289,7 @@ impl Controller {
             }
             Input::List { reply } => answer(reply, self.list()),
             Input::Principals { principals, persons } => self.change_principals(principals, persons),
+            Input::Look { digest, by, reply } => answer(reply, self.look(&digest, &by)),
             Input::Erase { subject, by, reply } => answer(reply, self.erase(&subject, &by)),
             Input::Taps { taps, reply } => answer(reply, self.change_taps(taps)),
             Input::Release { reply } => answer(reply, self.release()),

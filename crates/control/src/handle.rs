@@ -2,6 +2,7 @@
 
 use crate::approving::HandedIn;
 use crate::erasing::{Erasure, Persons};
+use crate::looking::LookError;
 use model::{
     BasisPoints, Canary, Environment, GateResult, Measurement, Observation, PerEnvironment, Routed, UnixMillis,
 };
@@ -136,6 +137,15 @@ pub enum Input {
         principals: Vec<KnownPrincipal>,
         /// Who they are.
         persons: Persons,
+    },
+    /// Somebody asks for a blob of evidence.
+    Look {
+        /// The blob's digest.
+        digest: String,
+        /// Who asks.
+        by: Principal,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Vec<u8>, LookError>>,
     },
     /// Somebody asks to be forgotten, or somebody else for them.
     Erase {
@@ -440,6 +450,13 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.tell(Input::Erase { subject, by, reply }).await;
         answer.await.unwrap_or(Err(EraseError::Stopped))
+    }
+
+    /// A blob of evidence; that somebody looked at it is recorded.
+    pub async fn look(&self, digest: String, by: Principal) -> Result<Vec<u8>, LookError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Input::Look { digest, by, reply }).await;
+        answer.await.unwrap_or(Err(LookError::Stopped))
     }
 
     /// All rollouts of this ledger, the last one last.

@@ -13,6 +13,7 @@ mod evidence;
 mod handle;
 mod journal;
 mod kept;
+mod looking;
 mod measuring;
 mod proving;
 mod release;
@@ -24,6 +25,7 @@ pub use controller::{Controller, CountedMetric, OpenError, Outlook, Settings, Wa
 pub use erasing::{Erasure, NoteError, Persons};
 pub use handle::{CommandError, EraseError, Handle, Input, Offer, ReleaseError, RolloutSummary, StartError, TapsError};
 pub use journal::{Extent, Journal, JournalError, OpenStore, decode};
+pub use looking::LookError;
 pub use proving::{Order, Prover};
 pub use rollout;
 pub use rotation::{RotateKeyError, key_change, rotate_key};

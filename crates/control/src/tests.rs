@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 mod evidence;
+mod looking;
 mod rotation;
 mod sharding;
 

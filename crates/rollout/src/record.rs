@@ -104,6 +104,24 @@ pub enum Body {
         /// The verifier key from then on.
         new: String,
     },
+    /// The server's own: somebody looked at a blob of evidence.
+    EvidenceRead {
+        /// `sha256:…`.
+        digest: String,
+        /// From where.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+    },
+    /// The server's own: whoever asked is not known, or may not. One a minute of each.
+    AccessRefused {
+        /// What was asked for.
+        what: String,
+        /// Who asked, as far as the operating system says.
+        who: String,
+        /// From where.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+    },
     /// The server's own, and entry 0 of a year's part of the ledger.
     ShardBegan(Box<ShardStart>),
     /// The server's own: the entries of a part that ended are removed, once this record is durable. Their hashes stay, and so
@@ -144,6 +162,8 @@ impl Body {
             | Body::ReviewOverdue { .. }
             | Body::KeyRotated { .. }
             | Body::ShardBegan(_)
+            | Body::EvidenceRead { .. }
+            | Body::AccessRefused { .. }
             | Body::EntriesPruned { .. } => None,
         }
     }
@@ -335,6 +355,8 @@ impl Replay {
                 | Body::Erased { .. }
                 | Body::KeyRotated { .. }
                 | Body::EntriesPruned { .. }
+                | Body::EvidenceRead { .. }
+                | Body::AccessRefused { .. }
                 | Body::Heartbeat,
                 _,
             ) => return self.of_server(sequence),

@@ -77,6 +77,8 @@ impl Watch {
                 | Body::KeyRotated { .. }
                 | Body::ShardBegan(_)
                 | Body::EntriesPruned { .. }
+                | Body::EvidenceRead { .. }
+                | Body::AccessRefused { .. }
                 | Body::Started(_)
                 | Body::ServerStarted { .. }
                 | Body::PrincipalsRead { .. }

@@ -8,7 +8,7 @@ use crate::DiskError;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -54,6 +54,12 @@ pub enum EvidenceError {
         blobs: usize,
         /// Bytes that may be there.
         max_bytes: u64,
+    },
+    /// What is there has another digest.
+    #[error("what is kept as {digest} was altered: keep it for the audit, and restore a backup")]
+    Altered {
+        /// As it is called.
+        digest: String,
     },
     /// The file system failed.
     #[error(transparent)]
@@ -146,6 +152,26 @@ impl Evidence {
             blobs -= 1;
         }
         surplus
+    }
+
+    /// A blob, if it is there and is what its digest says; also of a text that is no digest there is none.
+    pub fn read(&self, digest: &str) -> Result<Option<Vec<u8>>, EvidenceError> {
+        if !digest.strip_prefix(PREFIX).is_some_and(is_hex) {
+            return Ok(None);
+        }
+        let path = self.path(digest);
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(|source| DiskError { doing: "open", path: path.clone(), source })?,
+        };
+        // One that is longer than any blob is cut, and has another digest.
+        let mut blob = Vec::new();
+        let read = file.take(MAX_EVIDENCE_BYTES as u64 + 1).read_to_end(&mut blob);
+        read.map_err(|source| DiskError { doing: "read", path: path.clone(), source })?;
+        match evidence_digest(&blob) == digest {
+            true => Ok(Some(blob)),
+            false => Err(EvidenceError::Altered { digest: digest.to_owned() }),
+        }
     }
 
     /// Deletes blobs, durable when this returns. One that is not there is gone already.

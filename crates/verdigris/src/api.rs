@@ -39,6 +39,12 @@ impl ApiClient {
         self.request(Method::GET, path, Bytes::new()).await
     }
 
+    /// Asks for bytes as they are.
+    pub async fn bytes(&self, path: &str) -> Result<Bytes, Failed> {
+        let (status, bytes) = self.answered(self.exchange(Method::GET, path, Bytes::new())).await?;
+        if status.is_success() { Ok(bytes) } else { Err(refused(status, &bytes)) }
+    }
+
     /// Asks for a change.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failed> {
         self.request(Method::POST, path, serde_json::to_vec(body)?.into()).await

@@ -281,6 +281,14 @@ pub enum Ledger {
     },
     /// One rollout as a file for an auditor: records, proofs, checkpoint and evidence.
     Export(Export),
+    /// A blob of evidence from a running server, which records who looked at it.
+    Evidence {
+        /// The blob's digest, `sha256:…`, as records name it.
+        digest: String,
+        #[command(flatten)]
+        /// Where the server is.
+        server: Server,
+    },
     /// Destroys what is kept of a person, or the kept examples of a trace, by a running server. What was recorded stays
     /// provable.
     Erase {

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use control::{CommandError, EraseError, StartError};
+use control::{CommandError, EraseError, LookError, StartError};
 use serde::{Deserialize, Serialize};
 
 /// What went wrong, for people and programs (RFC 9457, section 3).
@@ -77,6 +77,19 @@ impl From<EraseError> for Problem {
             EraseError::StillNamed { .. } => Problem::new("refused", StatusCode::CONFLICT, detail),
             EraseError::NotATrace { .. } => Problem::new("bad-request", StatusCode::BAD_REQUEST, detail),
             EraseError::Ledger(_) | EraseError::Disk(_) | EraseError::Stopped => {
+                Problem::new("unavailable", StatusCode::SERVICE_UNAVAILABLE, detail)
+            }
+        }
+    }
+}
+
+impl From<LookError> for Problem {
+    fn from(error: LookError) -> Problem {
+        let detail = error.to_string();
+        match error {
+            LookError::Refused { .. } => Problem::new("refused", StatusCode::FORBIDDEN, detail),
+            LookError::NotThere { .. } => Problem::new("unknown", StatusCode::NOT_FOUND, detail),
+            LookError::Ledger(_) | LookError::Disk(_) | LookError::Stopped => {
                 Problem::new("unavailable", StatusCode::SERVICE_UNAVAILABLE, detail)
             }
         }

@@ -5,7 +5,8 @@ use crate::problem::Problem;
 use crate::{Api, Peer};
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRef, Path, State};
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderName, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use control::rollout::approval::{Act, MAX_SIGNATURE_BYTES, MAX_STATEMENT_BYTES, SignedStatement};
@@ -64,6 +65,7 @@ pub(crate) fn router(api: Api, stops: Stops) -> Router {
         .route("/v1/rollouts/{rollout}/statement", post(statement))
         .route("/v1/approvals", post(approve))
         .route("/v1/erasures", post(erase))
+        .route("/v1/evidence/{digest}", get(evidence))
         .route("/v1/learning", post(learn))
         .fallback(async || Problem::new("unknown", StatusCode::NOT_FOUND, "there is nothing at this path"))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -146,6 +148,17 @@ async fn erase(
     let by = principal(&api, &peer)?;
     let Json(request) = body.map_err(bad_request)?;
     Ok(Json(api.handle.erase(request.subject, by).await?))
+}
+
+/// A blob as it is kept. Who asked stands in the ledger before it goes out.
+async fn evidence(
+    State(api): State<Api>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(digest): Path<String>,
+) -> Result<([(HeaderName, &'static str); 1], Vec<u8>), Problem> {
+    let by = principal(&api, &peer)?;
+    let blob = api.handle.look(digest, by).await?;
+    Ok(([(CONTENT_TYPE, "application/octet-stream")], blob))
 }
 
 fn named(rollout: &str) -> Option<RolloutId> {

@@ -125,10 +125,10 @@ pub const CONTROLS: &[Control] = &[
         "10.2.1, 10.2.2",
         &["pci-10.2.1", "pci-10.2.2"],
         "audit logs of access, of actions by administrators, of invalid attempts; user, event, time, outcome, origin, resource",
-        &[Approval, Refusal, Command, Principals, Server],
+        &[Approval, Refusal, Command, Principals, Access, Server],
         "`from` of a principal says by which socket or key",
     )
-    .but_not("reading of evidence"),
+    .but_not("what is read from the files on the server's own disk"),
     control(
         Framework::Pci,
         "10.3",

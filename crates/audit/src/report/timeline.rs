@@ -24,7 +24,8 @@ fn is_milestone(record: &Record) -> bool {
             rollout::Body::Decided(decision) => !matches!(**decision, rollout::Decision::ShiftOrdered(_)),
             _ => false,
         },
-        Kind::Gate | Kind::Observation | Kind::Verdict | Kind::Evidence | Kind::Principals | Kind::Server => false,
+        Kind::Gate | Kind::Observation | Kind::Verdict | Kind::Evidence | Kind::Principals | Kind::Access => false,
+        Kind::Server => false,
     }
 }
 

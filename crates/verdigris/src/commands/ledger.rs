@@ -27,6 +27,7 @@ const MAX_KEY_BYTES: u64 = 4_096;
 /// Runs it.
 pub async fn run(command: Ledger, format: Format) -> Result<Exit, Failed> {
     match command {
+        Ledger::Evidence { digest, server } => evidence(&ApiClient::new(&server.socket), &digest).await,
         Ledger::Erase { subject, server } => erase(&ApiClient::new(&server.socket), subject, format).await,
         Ledger::Show { at, from, most, decisions } => show(&at, from, most, decisions, format),
         Ledger::Verify { at, witness, quorum } => verify(&at, &Asked::read(&witness, quorum)?, format),
@@ -194,6 +195,19 @@ fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> 
             }
         }
     }
+    Ok(Exit::Done)
+}
+
+/// Writes it to standard output, once it has the digest that was asked for.
+async fn evidence(api: &ApiClient, digest: &str) -> Result<Exit, Failed> {
+    if !digest.strip_prefix("sha256:").is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+        return Err(Failed::usage(format!("found {digest:?}, expected sha256: and 64 hexadecimal digits")));
+    }
+    let blob = api.bytes(&format!("/v1/evidence/{digest}")).await?;
+    if store::evidence_digest(&blob) != digest {
+        return Err(Failed::not_verified(anyhow!("what the server sent is not {digest}")));
+    }
+    say_as_is(format_args!("{}", String::from_utf8_lossy(&blob)));
     Ok(Exit::Done)
 }
 

@@ -21,6 +21,10 @@ pub(in crate::commands) fn words(body: &Body) -> String {
             format!("evidence deleted, {}: {}", deleted_words(*because), digests.join(" "))
         }
         Body::KeyRotated { old, new } => format!("the ledger is signed by {new} from here on, before by {old}"),
+        Body::EvidenceRead { digest, from } => format!("looked at {digest}{}", from_words(from.as_deref())),
+        Body::AccessRefused { what, who, from } => {
+            format!("{who} asked for {what}{} and was refused", from_words(from.as_deref()))
+        }
         Body::ShardBegan(start) => {
             let rollouts = start.rollouts;
             format!(
@@ -53,6 +57,10 @@ pub(in crate::commands) fn words(body: &Body) -> String {
         Body::Happened(event) => event_words(event),
         Body::Decided(decision) => format!("  decided: {}", decision_words(decision)),
     }
+}
+
+fn from_words(from: Option<&str>) -> String {
+    from.map_or_else(String::new, |from| format!(" ({from})"))
 }
 
 /// Why evidence was deleted, in words.

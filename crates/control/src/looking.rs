@@ -1,0 +1,81 @@
+//! Looks at evidence: who looked stands in the ledger before there is something to be seen, and who was refused too.
+
+use crate::controller::{Controller, SELF};
+use crate::release::Held;
+use model::{UnixMillis, with_causes};
+use rollout::{Body, Principal};
+use std::collections::BTreeMap;
+use store::Reserve;
+
+/// Of one principal's refusals one a minute is recorded, so that nobody fills the ledger with them.
+const REFUSALS_EVERY_MS: u64 = 60_000;
+/// Principals whose last refusal is remembered; when there are more, all are forgotten.
+const MAX_REFUSED: usize = 64;
+
+/// When whom was refused last.
+pub(crate) type Refused = BTreeMap<String, UnixMillis>;
+
+/// Why there is nothing to be seen.
+#[derive(Debug, thiserror::Error)]
+pub enum LookError {
+    /// Not for this principal.
+    #[error(
+        "{by} is not named in verdigris.yaml, and evidence is for whom `principals` names; the refusal is recorded"
+    )]
+    Refused {
+        /// Who asked.
+        by: String,
+    },
+    /// There is no such blob.
+    #[error("there is no evidence {digest}: it was deleted, or never kept")]
+    NotThere {
+        /// What was asked for.
+        digest: String,
+    },
+    /// It could not be recorded, so nothing is shown.
+    #[error("the ledger did not take it, so nothing is shown: {0}")]
+    Ledger(String),
+    /// It is there and cannot be read.
+    #[error("the evidence cannot be read: {0}")]
+    Disk(String),
+    /// The controller has stopped.
+    #[error("the server is stopping")]
+    Stopped,
+}
+
+impl Controller {
+    /// A blob of evidence, `sha256:…`. Where the configuration names principals it is for them alone.
+    pub(crate) fn look(&mut self, digest: &str, by: &Principal) -> Result<Vec<u8>, LookError> {
+        if self.held != Held::Open {
+            return Err(LookError::Ledger("another process has it".to_owned()));
+        }
+        let named = &self.settings.principals;
+        if !named.is_empty() && !named.iter().any(|known| known.name == by.name) {
+            self.note_refusal(&format!("evidence {digest}"), by);
+            return Err(LookError::Refused { by: by.name.clone() });
+        }
+        let read = self.journal.evidence.read(digest).map_err(|error| LookError::Disk(with_causes(&error)))?;
+        let blob = read.ok_or_else(|| LookError::NotThere { digest: digest.to_owned() })?;
+        let body = Body::EvidenceRead { digest: digest.to_owned(), from: by.from.clone() };
+        let record = self.journal.number(None, (self.clock)(), [(by.name.clone(), body)]);
+        self.journal.append(&record, Reserve::Keep).map_err(|error| LookError::Ledger(error.to_string()))?;
+        Ok(blob)
+    }
+
+    fn note_refusal(&mut self, what: &str, by: &Principal) {
+        let now = (self.clock)();
+        if self.refused.get(&by.name).is_some_and(|last| now < last.plus_ms(REFUSALS_EVERY_MS)) {
+            return;
+        }
+        if self.refused.len() >= MAX_REFUSED {
+            self.refused.clear();
+        }
+        self.refused.insert(by.name.clone(), now);
+        tracing::warn!(by = %by.name, what, "access was refused: the configuration does not name this principal");
+        let body = Body::AccessRefused { what: what.to_owned(), who: by.name.clone(), from: by.from.clone() };
+        let record = self.journal.number(None, now, [(SELF.to_owned(), body)]);
+        if let Err(error) = self.journal.append(&record, Reserve::Keep) {
+            tracing::error!("that access was refused is not in the ledger: {error}");
+        }
+    }
+}

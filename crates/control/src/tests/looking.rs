@@ -1,0 +1,39 @@
+//! Who looked at evidence stands in the ledger, and who was refused.
+
+use super::*;
+use crate::LookError;
+
+fn known(name: &str) -> KnownPrincipal {
+    let (roles, uids, keys) = (Vec::new(), Vec::new(), Vec::new());
+    KnownPrincipal { name: name.to_owned(), roles, uids, keys, person: None }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_is_recorded_before_it_is_shown_and_a_refusal_once_a_minute() {
+    let bench = Bench { principals: vec![known("alice")], ..Bench::new() };
+    let blob = b"{\"what\":\"a verdict rests on\"}".to_vec();
+    let digest = {
+        let mut evidence = Evidence::open(&bench.root.path().join("evidence"), bench.retention).unwrap();
+        evidence.keep(&blob, bench.now.load(Ordering::Relaxed)).unwrap()
+    };
+    let server = bench.serve();
+    let mallory = || Principal::new("mallory", vec![]);
+    assert_eq!(server.handle.look(digest.clone(), alice()).await.unwrap(), blob);
+    for _ in 0..3 {
+        let refused = server.handle.look(digest.clone(), mallory()).await;
+        assert!(matches!(refused, Err(LookError::Refused { by }) if by == "mallory"));
+    }
+    bench.pass(60_000).await;
+    assert!(server.handle.look(digest.clone(), mallory()).await.is_err());
+    for unknown in ["sha256:0", "../../etc/passwd", &digest.replace("sha256:", "sha256:0")] {
+        let found = server.handle.look(unknown.to_owned(), alice()).await;
+        assert!(matches!(found, Err(LookError::NotThere { .. })), "{unknown}");
+    }
+    let path = bench.root.path().join("evidence").join(digest.trim_start_matches("sha256:"));
+    std::fs::write(path, "altered").unwrap();
+    assert!(matches!(server.handle.look(digest.clone(), alice()).await, Err(LookError::Disk(_))));
+    server.stop().await;
+    let said = bodies(&bench);
+    let count = |what: &str| said.iter().filter(|body| body.contains(what)).count();
+    assert_eq!((count("EvidenceRead"), count("AccessRefused")), (1, 2), "{said:?}");
+}
