@@ -1,9 +1,11 @@
 //! What a bundle holds.
 
+use crate::approvals::{self, KnownKeys};
+use crate::consistency;
 use crate::statement::{PAYLOAD_TYPE, statements};
-use ledger::{Envelope, Hash, LogProof, Note, SignerKey, WitnessKey};
+use ledger::{Envelope, Hash, LogProof, Note, SignerKey, VerifierKey, WitnessKey};
 use rollout::{Record, RolloutId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A rollout's part of a ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +20,9 @@ pub struct Bundle {
     /// The changes of the log's key, each as the proof of its record (which is the extra data) under the checkpoint that both keys
     /// signed: so whoever knows an older key comes to the one that signed this bundle's.
     pub key_changes: BTreeMap<u64, LogProof>,
+    /// For each head of the log that an approval names, by its size: the proof (RFC 6962, section 2.1.2) that the checkpoint's log
+    /// begins with it.
+    pub consistency: BTreeMap<u64, Vec<Hash>>,
     /// Its entries, and the server's own among them, by their index.
     pub entries: BTreeMap<u64, Entry>,
     /// Blobs that the records name, by the 64 hexadecimal digits of their SHA-256.
@@ -68,6 +73,12 @@ impl Bundle {
             EntryContent::Hidden(_) => None,
         });
         shown.collect()
+    }
+
+    /// The sizes of the heads of the log that its approvals name, for which it needs proofs of consistency.
+    pub fn approved_heads(&self, key: &VerifierKey) -> BTreeSet<u64> {
+        let approvals = approvals::check(&self.shown(), key, &KnownKeys::new());
+        approvals.map(|approvals| consistency::sizes(&approvals)).unwrap_or_default()
     }
 
     /// Which log it is from, as the checkpoint says.

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `bundle.json` | the format, and of what it is: derived from the rest |
 //! | `checkpoint` | the signed note (C2SP tlog-checkpoint), with the cosignatures of witnesses |
+//! | `consistency/SIZE.hashes` | that the log begins with the head of this size, which an approval names: hashes in base64, a line each |
 //! | `evidence/SHA256` | a blob, called by its digest |
 //! | `keys/INDEX.tlog-proof` | a change of the log's key: its record as extra data, under a checkpoint that both keys signed |
 //! | `oscal-assessment-results.json` | the evidence for tools that collect it: derived |
@@ -21,8 +22,8 @@
 use crate::bundle::{Bundle, Entry, EntryContent};
 use crate::derived::{self, is_derived};
 use ledger::{
-    Envelope, Hash, LogProof, MAX_ENTRY_BYTES, MAX_ENVELOPE_BYTES, MAX_LOG_PROOF_BYTES, MAX_NOTE_BYTES, MAX_SIGNATURES,
-    Note, ParseEnvelopeError, ParseKeyError, ParseNoteError, WitnessKey,
+    Envelope, Hash, LogProof, MAX_ENTRY_BYTES, MAX_ENVELOPE_BYTES, MAX_LOG_PROOF_BYTES, MAX_NOTE_BYTES,
+    MAX_PROOF_HASHES, MAX_SIGNATURES, Note, ParseEnvelopeError, ParseKeyError, ParseNoteError, WitnessKey,
 };
 use rollout::RolloutId;
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,7 @@ struct Manifest {
     statements: u64,
     witnesses: u64,
     key_changes: u64,
+    consistency: u64,
 }
 
 /// Bytes that are not a bundle.
@@ -103,6 +105,10 @@ impl Bundle {
             let keys: String = self.witnesses.iter().map(|key| format!("{key}\n")).collect();
             files.insert(WITNESSES.to_owned(), keys.into_bytes());
         }
+        for (size, hashes) in &self.consistency {
+            let lines: String = hashes.iter().map(|hash| format!("{hash}\n")).collect();
+            files.insert(format!("consistency/{size:010}.hashes"), lines.into_bytes());
+        }
         for (index, proof) in &self.key_changes {
             files.insert(format!("keys/{index:010}.tlog-proof"), proof.to_string().into_bytes());
         }
@@ -147,6 +153,7 @@ impl Bundle {
             statements: self.statements.len() as u64,
             witnesses: self.witnesses.len() as u64,
             key_changes: self.key_changes.len() as u64,
+            consistency: self.consistency.len() as u64,
         };
         serde_json_canonicalizer::to_vec(&manifest).expect("text keys and whole numbers are JSON")
     }
@@ -191,8 +198,9 @@ impl Bundle {
             .map_err(|error: ParseNoteError| refused(CHECKPOINT, &error.to_string(), "a signed note"))?;
         let witnesses = files.remove(WITNESSES).map(witnesses).transpose()?.unwrap_or_default();
         let (entries, evidence, statements) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let (rollout, key_changes) = (manifest.rollout, BTreeMap::new());
-        let mut bundle = Bundle { rollout, checkpoint, witnesses, key_changes, entries, evidence, statements };
+        let (rollout, key_changes, consistency) = (manifest.rollout, BTreeMap::new(), BTreeMap::new());
+        let mut bundle =
+            Bundle { rollout, checkpoint, witnesses, key_changes, consistency, entries, evidence, statements };
         let mut proofs = BTreeMap::new();
         let mut contents = BTreeMap::new();
         for (path, content) in files {
@@ -202,6 +210,8 @@ impl Bundle {
                 proofs.insert(index, proof_of(&path, index, content)?.hashes);
             } else if let Some(index) = index_of(&path, "keys/", ".tlog-proof") {
                 bundle.key_changes.insert(index, proof_of(&path, index, content)?);
+            } else if let Some(size) = index_of(&path, "consistency/", ".hashes") {
+                bundle.consistency.insert(size, hashes(&path, content)?);
             } else if let Some(index) = index_of(&path, "records/", ".json") {
                 contents.insert(index, EntryContent::Shown(content));
             } else if let Some(index) = index_of(&path, "records/", ".hash") {
@@ -236,6 +246,12 @@ impl Bundle {
 
 fn refused(path: &str, found: &str, expected: &'static str) -> ReadBundleError {
     ReadBundleError::File { path: path.to_owned(), found: found.to_owned(), expected }
+}
+
+fn hashes(path: &str, content: Vec<u8>) -> Result<Vec<Hash>, ReadBundleError> {
+    let text = text(path, content)?;
+    let parsed = text.lines().take(MAX_PROOF_HASHES).map(str::parse::<Hash>).collect::<Result<_, _>>();
+    parsed.map_err(|error| refused(path, &error.to_string(), "hashes in base64, a line each"))
 }
 
 fn proof_of(path: &str, index: u64, content: Vec<u8>) -> Result<LogProof, ReadBundleError> {

@@ -6,6 +6,7 @@
 
 pub mod approvals;
 mod bundle;
+mod consistency;
 mod controls;
 mod derived;
 mod exceptions;
@@ -21,6 +22,7 @@ mod statement;
 mod verify;
 
 pub use bundle::{Bundle, Entry, EntryContent};
+pub use consistency::ConsistencyError;
 pub use controls::{CONTROLS, Control, Framework, controls_markdown, records_markdown};
 pub use files::{MAX_BUNDLE_BYTES, ReadBundleError};
 pub use key_changes::KeyChangeError;

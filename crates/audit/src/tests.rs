@@ -1,11 +1,13 @@
 //! Bundles of a small rollout: written, checked, replayed, and tampered with.
 
 mod assessed;
+mod consistent;
 mod keyed;
 mod reported;
 mod stated;
 mod tampered;
 
+use crate::Verified;
 use crate::{Bundle, Entry, EntryContent, ReplayBundleError, Sequence, VerifyBundleError, Words, is_measurement};
 use ledger::{Checkpoint, CosignerKey, Envelope, Hash, KeyName, LogProof, LogSigner, SignerKey};
 use model::{Check, Environment, Observation, RouteKey, UnixMillis};
@@ -180,6 +182,7 @@ impl Ledger {
             checkpoint: signed.with_signatures(cosigned).unwrap(),
             witnesses: self.witnesses.iter().map(|witness| witness.verifier().clone()).collect(),
             key_changes: self.old_key.iter().map(|old| (0, self.changed_from(old))).collect(),
+            consistency: BTreeMap::new(),
             entries: (first..=last).map(entry).collect(),
             evidence: self.evidence.clone(),
             statements: BTreeMap::new(),

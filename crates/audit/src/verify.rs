@@ -2,6 +2,7 @@
 
 use crate::approvals::{self, ApprovalError, ApprovalFound, KnownKeys};
 use crate::bundle::{Bundle, Entry, EntryContent};
+use crate::consistency::{ConsistencyError, check as check_consistency};
 use crate::derived::started;
 use crate::files::ReadBundleError;
 use crate::key_changes::{KeyChangeError, follow};
@@ -19,6 +20,9 @@ pub enum VerifyBundleError {
     /// It cannot be read.
     #[error(transparent)]
     Read(#[from] ReadBundleError),
+    /// What an approver saw of the ledger is not what it begins with.
+    #[error(transparent)]
+    Consistency(#[from] ConsistencyError),
     /// No changes lead from the key that is known to the one that signed it.
     #[error("the changes of the ledger's key do not hold")]
     KeyChange(#[from] KeyChangeError),
@@ -219,6 +223,7 @@ impl Bundle {
             Err(ApprovalError::Nothing { .. } | ApprovalError::Missing { .. }) if sequence.hidden > 0 => Vec::new(),
             Err(error) => return Err(VerifyBundleError::Approval(error)),
         };
+        check_consistency(&bundle, &checkpoint, &approvals)?;
         let rollout = bundle.rollout.clone();
         Ok((
             bundle,

@@ -115,6 +115,17 @@ fn one_signs_here_and_one_on_a_machine_that_reaches_no_server() {
         "{shown}"
     );
     scene.stage.server.ledger_command(&["verify"]).expect(0);
+    // What both saw of the ledger is a beginning of what the bundle is from, and their keys are those that an auditor knows.
+    let bundle = scene.path("bundle.tar");
+    scene.stage.server.ledger_command(&["export", "e2e.1", "--out", &bundle]).expect(0);
+    let key = scene.stage.server.folder().join("data/ledger.key.pub").display().to_string();
+    let allowed = scene.path("allowed");
+    let line = |name: &str| format!("{name} {}\n", key_of(name).public());
+    let verify = ["audit", "verify", &bundle, "--key", &key, "--approvers", &allowed, "--format", "json"];
+    std::fs::write(&allowed, line("bob") + &line("carol")).expect("the folder is ours");
+    assert_eq!(run(&verify).expect(0).json()["approvals"], 2);
+    std::fs::write(&allowed, line("bob")).expect("the folder is ours");
+    run(&verify).expect(5).says(&["no key of this principal is known"]);
 }
 
 #[test]

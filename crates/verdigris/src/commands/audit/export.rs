@@ -107,8 +107,13 @@ fn gathered(command: &Export) -> Result<Bundle, Failed> {
     }
     let changes = reader.key_change_proofs(&keys).map_err(|error| refused(anyhow!(error)))?;
     let key_changes = changes.into_iter().map(|proof| (proof.index, proof)).collect();
-    let (checkpoint, statements) = (note, BTreeMap::new());
-    let mut bundle = Bundle { rollout, checkpoint, witnesses, key_changes, entries, evidence, statements };
+    let (statements, consistency) = (BTreeMap::new(), BTreeMap::new());
+    let mut bundle =
+        Bundle { rollout, checkpoint: note, witnesses, key_changes, consistency, entries, evidence, statements };
+    for size in bundle.approved_heads(&key) {
+        let proof = reader.consistency_proof(&checkpoint, size).map_err(|error| refused(anyhow!(error)))?;
+        bundle.consistency.insert(size, proof);
+    }
     if let Some(key) = signing_key(command, &key)? {
         bundle.sign_statements(&key);
     }
