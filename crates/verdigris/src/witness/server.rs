@@ -114,6 +114,13 @@ fn read_logs(arguments: &[String]) -> Result<BTreeMap<String, Vec<VerifierKey>>,
     Ok(logs)
 }
 
+/// Who may sign for an origin. A log is named by its keys; each year's part of it is a log of its own, under the same keys,
+/// unless another log has that very name.
+fn keys_of<'logs>(logs: &'logs BTreeMap<String, Vec<VerifierKey>>, origin: &str) -> &'logs [VerifierKey] {
+    let is_part = |keys: &&Vec<VerifierKey>| keys.iter().any(|key| Origin::of(key.name(), origin).is_some());
+    logs.get(origin).or_else(|| logs.values().find(is_part)).map_or(&[], Vec::as_slice)
+}
+
 fn announce(witness: &Witness, url: &str, format: Format) {
     let keys: Vec<String> = witness.logs.values().flatten().map(VerifierKey::to_string).collect();
     let verifier = witness.key.verifier();
@@ -197,11 +204,7 @@ impl Witness {
             Err(error) => return reply(StatusCode::BAD_REQUEST, with_causes(&error)),
         };
         let origin = request.checkpoint().origin();
-        // A log is named by its key; each year's part of it is a log of its own, under the same keys.
-        let of_log = |(name, keys): &(&String, &Vec<VerifierKey>)| {
-            *name == origin || keys.first().is_some_and(|key| Origin::of(key.name(), origin).is_some())
-        };
-        let keys = self.logs.iter().find(of_log).map_or(&[][..], |(_, keys)| keys.as_slice());
+        let keys = keys_of(&self.logs, origin);
         // What a panic left is what is on the disk, and it is read anew each time.
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let known = if keys.is_empty() { Ok(Head::empty()) } else { memory.head(origin) };
@@ -265,5 +268,26 @@ fn refused(refusal: &Refusal) -> Response<Full<Bytes>> {
         | Refusal::NotSigned(_)
         | Refusal::Order { .. }
         | Refusal::Inconsistent { .. } => reply(status, with_causes(refusal)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::SignerKey;
+
+    #[test]
+    fn each_year_s_part_is_signed_by_its_log_s_keys_unless_another_log_has_the_name() {
+        let key = |name: &str| SignerKey::new(KeyName::new(name).unwrap(), &[7; 32]).verifier().clone();
+        let logs = |names: &[&str]| -> BTreeMap<String, Vec<VerifierKey>> {
+            names.iter().map(|name| ((*name).to_owned(), vec![key(name)])).collect()
+        };
+        let one = logs(&["example.com/log"]);
+        for (origin, known) in [("example.com/log", 1), ("example.com/log/2027", 1), ("example.com/lo", 0)] {
+            assert_eq!(keys_of(&one, origin).len(), known, "{origin}");
+        }
+        let both = logs(&["example.com/log", "example.com/log/2027"]);
+        assert_eq!(keys_of(&both, "example.com/log/2027"), [key("example.com/log/2027")]);
+        assert_eq!(keys_of(&both, "example.com/log/2028"), [key("example.com/log")]);
     }
 }
