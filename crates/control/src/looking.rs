@@ -5,7 +5,7 @@ use crate::release::Held;
 use model::{UnixMillis, with_causes};
 use rollout::{Body, Principal};
 use std::collections::BTreeMap;
-use store::Reserve;
+use store::{Reserve, is_evidence_digest};
 
 /// Of one principal's refusals one a minute is recorded, so that nobody fills the ledger with them.
 const REFUSALS_EVERY_MS: u64 = 60_000;
@@ -49,13 +49,18 @@ impl Controller {
         if self.held != Held::Open {
             return Err(LookError::Ledger("another process has it".to_owned()));
         }
+        let not_there = || LookError::NotThere { digest: digest.to_owned() };
+        // What is recorded of a refusal is of bounded length, too.
+        if !is_evidence_digest(digest) {
+            return Err(not_there());
+        }
         let named = &self.settings.principals;
         if !named.is_empty() && !named.iter().any(|known| known.name == by.name) {
             self.note_refusal(&format!("evidence {digest}"), by);
             return Err(LookError::Refused { by: by.name.clone() });
         }
         let read = self.journal.evidence.read(digest).map_err(|error| LookError::Disk(with_causes(&error)))?;
-        let blob = read.ok_or_else(|| LookError::NotThere { digest: digest.to_owned() })?;
+        let blob = read.ok_or_else(not_there)?;
         let body = Body::EvidenceRead { digest: digest.to_owned(), from: by.from.clone() };
         let record = self.journal.number(None, (self.clock)(), [(by.name.clone(), body)]);
         self.journal.append(&record, Reserve::Keep).map_err(|error| LookError::Ledger(error.to_string()))?;

@@ -156,7 +156,7 @@ impl Evidence {
 
     /// A blob, if it is there and is what its digest says; also of a text that is no digest there is none.
     pub fn read(&self, digest: &str) -> Result<Option<Vec<u8>>, EvidenceError> {
-        if !digest.strip_prefix(PREFIX).is_some_and(is_hex) {
+        if !is_evidence_digest(digest) {
             return Ok(None);
         }
         let path = self.path(digest);
@@ -249,6 +249,11 @@ impl Evidence {
             self.bytes -= bytes.expect("both maps have the same blobs");
         }
     }
+}
+
+/// Whether a text has the form of a blob's digest, `sha256:` and 64 hexadecimal digits.
+pub fn is_evidence_digest(text: &str) -> bool {
+    text.strip_prefix(PREFIX).is_some_and(is_hex)
 }
 
 fn is_hex(name: &str) -> bool {

@@ -30,7 +30,8 @@
 //! with an older checkpoint finds what it needs, the same hashes and more, in the current partial tile or the full one,
 //! as [`Reader`] does; a client that cannot fetches the checkpoint again.
 //!
-//! It goes on in another folder each year: [`Shards`]. Its key can change: [`Store::rotate`], with a checkpoint that the old and the new key sign.
+//! It goes on in another folder each year: [`Shards`]. Its key can change: [`Store::rotate`], with a checkpoint that the old and
+//! the new key sign.
 //!
 //! It cannot notice a directory that was restored, whole, to an earlier state: a witness can. [`Cosignatures`] keeps what
 //! witnesses cosigned beside the checkpoint, and a log that is shorter than that does not open. [`Witnessed`] is what a witness of
@@ -67,7 +68,9 @@ pub use append::{AppendError, Reserve, Store};
 pub use cosignatures::{CosignatureError, Cosignatures, CosignedHead, CosignedNote};
 pub use disk::DiskError;
 pub use entries::{Entries, ProofError, ReadError};
-pub use evidence::{Evidence, EvidenceError, MAX_BLOBS, MAX_EVIDENCE_BYTES, Retention, Surplus, evidence_digest};
+pub use evidence::{
+    Evidence, EvidenceError, MAX_BLOBS, MAX_EVIDENCE_BYTES, Retention, Surplus, evidence_digest, is_evidence_digest,
+};
 pub use frame::MAX_BATCH_BYTES;
 pub use group::{Appender, Group, GroupError};
 pub use key_file::{
