@@ -2,7 +2,7 @@
 //! checkpoint which both keys signed.
 
 use crate::bundle::Bundle;
-use ledger::{Checkpoint, LogProof, OpenCheckpointError, VerifierKey, VerifyLogProofError};
+use ledger::{LogProof, OpenCheckpointError, VerifierKey, VerifyLogProofError};
 use rollout::{Body, Record};
 
 /// A change of the ledger's key that does not hold.
@@ -88,12 +88,14 @@ fn changed(index: u64, proof: &LogProof, origin: &str) -> Result<(VerifierKey, V
         Some((old.parse::<VerifierKey>().ok()?, new.parse::<VerifierKey>().ok()?))
     };
     let (old, new) = keys().ok_or(KeyChangeError::NoRecord { index })?;
-    let checkpoint = proof.verify(bytes, &old).map_err(|source| KeyChangeError::Proof { index, source })?;
-    let by_new = Checkpoint::open_note(&proof.checkpoint, &new);
-    let by_new = by_new.map_err(|source| KeyChangeError::NewKey { index, source })?;
+    let checkpoint = proof.verify_key_change(&old, &new).map_err(|error| match error {
+        ledger::KeyChangeError::Old(source) => KeyChangeError::Proof { index, source },
+        ledger::KeyChangeError::New(source) => KeyChangeError::NewKey { index, source },
+        ledger::KeyChangeError::Checkpoint => KeyChangeError::Checkpoint { index },
+    })?;
     let signers: Vec<_> = proof.checkpoint.signatures().iter().map(|it| (&it.name, it.id)).collect();
     let both = signers == [(old.name(), old.id()), (new.name(), new.id())];
-    if !both || checkpoint != by_new || checkpoint.size() != index + 1 || checkpoint.origin() != origin {
+    if !both || checkpoint.origin() != origin {
         return Err(KeyChangeError::Checkpoint { index });
     }
     Ok((old, new))

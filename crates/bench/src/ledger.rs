@@ -4,6 +4,7 @@
 
 mod raw;
 
+use crate::seconds;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use ledger::{KeyName, SignerKey};
@@ -30,11 +31,6 @@ pub struct Options {
     /// One JSON value a line
     #[arg(long)]
     json: bool,
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    let seconds = text.parse().ok().filter(|seconds| (0.1..=60.0).contains(seconds));
-    seconds.ok_or_else(|| "expected 0.1 to 60 seconds".to_owned())
 }
 
 const WRITERS: [usize; 3] = [1, 64, 512];

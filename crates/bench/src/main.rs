@@ -49,6 +49,12 @@ enum Command {
     SoakSink(soak::SinkOptions),
 }
 
+/// How long a turn takes, as an option says it.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.1..=60.0).contains(seconds));
+    seconds.ok_or_else(|| "expected 0.1 to 60 seconds".to_owned())
+}
+
 fn main() -> ExitCode {
     let done = match CommandLine::parse().command {
         Command::Split(options) => split::run(&options),

@@ -5,6 +5,7 @@
 
 use crate::cpu::{median, thread_cpu};
 use crate::requests::{Dice, SPANS_A_REQUEST, request};
+use crate::seconds;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use clap::Args;
@@ -25,11 +26,6 @@ pub struct Options {
     /// One JSON value a line
     #[arg(long)]
     json: bool,
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    let seconds = text.parse().ok().filter(|seconds| (0.1..=60.0).contains(seconds));
-    seconds.ok_or_else(|| "expected 0.1 to 60 seconds".to_owned())
 }
 
 /// Each way has its turn so often: a disturbance hits all of them, and the median leaves it out.

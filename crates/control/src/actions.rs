@@ -62,8 +62,8 @@ impl Outlets {
         };
         let generation = table.generation;
         match landmarks.of(generation) {
-            Some(records) => {
-                let order = Order { generation, records, cosignatures };
+            Some(shows) => {
+                let order = Order { generation, shows, cosignatures };
                 self.proving = Some(Proving::start(order, self.prover.clone(), &self.handle));
             }
             None => tracing::error!(generation, "no record orders this table, so that nothing can prove it"),

@@ -149,7 +149,6 @@ pub struct Controller {
     pub(crate) clock: Clock,
     pub(crate) sweep_at: UnixMillis,
     heartbeat_at: UnixMillis,
-    pub(crate) shard_at: UnixMillis,
     pub(crate) refused: Refused,
     pub(crate) subjects: Subjects,
     random: Random,
@@ -202,7 +201,6 @@ impl Controller {
             clock,
             sweep_at,
             heartbeat_at,
-            shard_at: UnixMillis(0),
             refused: Refused::new(),
             subjects,
             random,
@@ -236,7 +234,6 @@ impl Controller {
                     self.mend();
                     self.sweep();
                     self.note_overdue_reviews();
-                    self.begin_shard();
                     self.beat();
                     self.happened(Event::Tick, SELF);
                 }
@@ -540,8 +537,8 @@ fn standing_table(journal: &Journal, prover: &Prover) -> Option<RouteTable> {
     let ordered = replay.table()?;
     let proved = |table: &RouteTable| -> Option<RouteTable> {
         let Some(cosignatures) = table.needs_proof(None) else { return Some(table.clone()) };
-        let records = journal.landmarks().of(table.generation)?;
-        match prover(&Order { generation: table.generation, records, cosignatures }) {
+        let shows = journal.landmarks().of(table.generation)?;
+        match prover(&Order { generation: table.generation, shows, cosignatures }) {
             Ok(proof) => Some(RouteTable { proof: Some(proof), ..table.clone() }),
             Err(missing) => {
                 tracing::warn!(generation = table.generation, "the proof of the shift cannot be made: {missing}");

@@ -61,7 +61,7 @@ impl Journal {
 }
 
 impl Controller {
-    /// Once an hour, and at once where there is more to delete.
+    /// Once an hour, and at once where there is more to delete; and, as often, what becomes of the ledger with the years.
     pub(crate) fn sweep(&mut self) {
         let now = (self.clock)();
         if self.held != Held::Open || now < self.sweep_at {
@@ -74,6 +74,7 @@ impl Controller {
             Ok(false) => {}
             Err(error) => tracing::error!("evidence cannot be deleted: {error}"),
         }
+        self.begin_shard(now);
     }
 
     /// After a Pass or a Fail: the judge's whole state, under the digest that the decision names. The observations in the

@@ -1,7 +1,7 @@
 //! A table that raises the candidate's weight waits for its proof, where the plan asks for one.
 
 use crate::handle::{Handle, Input};
-use rollout::Proving as Records;
+use rollout::ProofRecords;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -15,7 +15,7 @@ pub struct Order {
     /// The generation that is ordered.
     pub generation: u64,
     /// The records that the proof shows.
-    pub records: Records,
+    pub shows: ProofRecords,
     /// So many witnesses must have cosigned them.
     pub cosignatures: u32,
 }

@@ -8,12 +8,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use ledger::Origin;
 use model::{UnixMillis, with_causes};
-use rollout::{Body, KnownPrincipal, Proving, Record, ShardStart, may_end};
+use rollout::{Body, KnownPrincipal, ProofRecords, Record, ShardStart, may_end};
 use std::collections::BTreeSet;
 use store::{Ended, ReadError, Reader, Reserve};
-
-/// How often it is looked whether a year has begun.
-const LOOK_EVERY_MS: u64 = 3_600_000;
 
 /// A part that ended and cannot be read, or whose entries cannot be removed.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +37,7 @@ impl Journal {
         let Some(origin) = Origin::shard(self.origin().name(), year) else { return Ok(false) };
         let Some(checkpoint) = self.store().map(|store| store.checkpoint().to_owned()) else { return Ok(false) };
         let proving = self.replay().table().and_then(|table| self.landmarks().of(table.generation));
-        let proof = proving.map(|it| Proving { ended: it.ended.or(Some(ended)), ..it });
+        let proof = proving.map(|it| ProofRecords { ended: it.ended.or(Some(ended)), ..it });
         let start = ShardStart::of(self.replay(), checkpoint, ended, proof);
         let record = Record {
             version: Record::VERSION,
@@ -88,13 +85,8 @@ fn commitments(principals: &[KnownPrincipal]) -> impl Iterator<Item = String> + 
 }
 
 impl Controller {
-    /// Once an hour: at the first time in a year when no rollout runs.
-    pub(crate) fn begin_shard(&mut self) {
-        let now = (self.clock)();
-        if self.held != Held::Open || now < self.shard_at {
-            return;
-        }
-        self.shard_at = now.plus_ms(LOOK_EVERY_MS);
+    /// At the first time in a year when no rollout runs.
+    pub(crate) fn begin_shard(&mut self, now: UnixMillis) {
         match self.journal.begin_shard_of(now) {
             Ok(false) => {}
             // Each part names whom the configuration names.

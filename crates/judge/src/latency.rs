@@ -316,8 +316,8 @@ impl Judging {
         }
     }
 
-    /// Whether unfinished traces make the candidate look slow: without them it is not slower than tolerated, or they are
-    /// most of what it has more of than the active environment.
+    /// Whether unfinished traces make the candidate look slow: they are most of what it has more of beyond the tolerance than
+    /// the active environment.
     pub(crate) fn explained_by_unfinished(&self) -> bool {
         let (slower, unfinished) = (self.slower.estimate(0.0), self.unfinished.estimate(0.0));
         let (more_slow, more_unfinished) = (slower.candidate - slower.active, unfinished.candidate - unfinished.active);

@@ -46,7 +46,9 @@ pub use dsse::{Envelope, EnvelopeSignature, MAX_ENVELOPE_BYTES, ParseEnvelopeErr
 pub use edge::{Edge, EdgeError, TileContent};
 pub use hash::{HASH_BYTES, Hash, ParseHashError};
 pub use key::{KeyId, KeyName, MAX_KEY_NAME_BYTES, ParseKeyError, SignerKey, VerifierKey};
-pub use log_proof::{LogProof, MAX_EXTRA_BYTES, MAX_LOG_PROOF_BYTES, ParseLogProofError, VerifyLogProofError};
+pub use log_proof::{
+    KeyChangeError, LogProof, MAX_EXTRA_BYTES, MAX_LOG_PROOF_BYTES, ParseLogProofError, VerifyLogProofError,
+};
 pub use note::{MAX_NOTE_BYTES, MAX_SIGNATURES, Note, NoteSignature, ParseNoteError, VerifyNoteError};
 pub use origin::Origin;
 pub use proof::{MAX_PROOF_HASHES, ProofError, verify_consistency, verify_inclusion};

@@ -83,6 +83,34 @@ impl LogProof {
     }
 }
 
+/// A change of a log's key that does not hold.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum KeyChangeError {
+    /// The old key did not sign the checkpoint, or the entry is not in it.
+    #[error("it does not hold by the old key")]
+    Old(#[source] VerifyLogProofError),
+    /// The new key did not sign the checkpoint.
+    #[error("it does not hold by the new key")]
+    New(#[source] OpenCheckpointError),
+    /// The entry is not the last of the checkpoint.
+    #[error("the checkpoint does not end with the entry that changes the key")]
+    Checkpoint,
+}
+
+impl LogProof {
+    /// Checks that the entry, which is the extra data, changes the log's key: both keys signed the checkpoint, of which it is
+    /// the last entry. That it names these keys is for whoever can read it.
+    pub fn verify_key_change(&self, old: &VerifierKey, new: &VerifierKey) -> Result<Checkpoint, KeyChangeError> {
+        let entry = self.extra.as_deref().unwrap_or_default();
+        let checkpoint = self.verify(entry, old).map_err(KeyChangeError::Old)?;
+        let by_new = Checkpoint::open_note(&self.checkpoint, new).map_err(KeyChangeError::New)?;
+        match checkpoint == by_new && checkpoint.size() == self.index + 1 {
+            true => Ok(checkpoint),
+            false => Err(KeyChangeError::Checkpoint),
+        }
+    }
+}
+
 impl fmt::Display for LogProof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{FIRST_LINE}")?;

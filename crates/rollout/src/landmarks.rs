@@ -13,13 +13,13 @@ pub struct Landmarks {
     approvals: Vec<Landmark>,
     shifts: Vec<(u64, u64)>,
     /// The generation that was ordered last in a part of the ledger that ended, and its records.
-    before: Option<(u64, Proving)>,
+    before: Option<(u64, ProofRecords)>,
 }
 
 /// The records that prove an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Proving {
+pub struct ProofRecords {
     /// As indices of the ledger.
     pub records: Vec<u64>,
     /// The year with which the part of the ledger ended that they are in; none of the one that is being written.
@@ -65,12 +65,12 @@ impl Landmarks {
     }
 
     /// The records for the shift of this generation; none if the last rollout ordered no such.
-    pub fn of(&self, generation: u64) -> Option<Proving> {
+    pub fn of(&self, generation: u64) -> Option<ProofRecords> {
         let Some((_, ordered)) = self.shifts.iter().rev().find(|(of, _)| *of == generation) else {
             return self.before.as_ref().filter(|(of, _)| *of == generation).map(|(_, proof)| proof.clone());
         };
         let approvals = self.approvals.iter().map(|approval| approval.index).filter(|index| index < ordered);
         let records = std::iter::once(self.started).chain(approvals).chain(std::iter::once(*ordered)).collect();
-        Some(Proving { records, ended: None })
+        Some(ProofRecords { records, ended: None })
     }
 }

@@ -33,7 +33,7 @@ pub use evidence::{JudgeEvidence, JudgeEvidenceError};
 pub use evidence_root::EvidenceRoot;
 pub use found::{Group, GroupReport, ranked_groups};
 pub use judge;
-pub use landmarks::{Landmarks, Proving};
+pub use landmarks::{Landmarks, ProofRecords};
 pub use model::{GateResult, GateVerdict};
 pub use principal::{KnownPrincipal, MAX_NAME_CHARACTERS, MAX_OF_EACH, MAX_PRINCIPALS, Principal};
 pub use record::{Body, DeletedBecause, FindingName, MAX_DELETED, Record, Replay, ReplayError, replay};

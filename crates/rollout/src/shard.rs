@@ -1,7 +1,7 @@
 //! How a year's part of the ledger begins: with the checkpoint under which the one before it ended, and with all of its state
 //! that decisions still need. It begins while no rollout runs, so that each rollout stands in one part.
 
-use crate::landmarks::Proving;
+use crate::landmarks::ProofRecords;
 use crate::record::Replay;
 use crate::state::State;
 use model::RouteTable;
@@ -25,7 +25,7 @@ pub struct ShardStart {
     pub standing: Option<RouteTable>,
     /// The entries that prove the table, where a rollout ordered it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proof: Option<Proving>,
+    pub proof: Option<ProofRecords>,
     /// The folder that the last plan's relative paths start from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_dir: Option<String>,
@@ -33,7 +33,7 @@ pub struct ShardStart {
 
 impl ShardStart {
     /// What the next part must know of the one that ends under this checkpoint; `proof` is of its table.
-    pub fn of(replay: &Replay, checkpoint: String, ended: u16, proof: Option<Proving>) -> ShardStart {
+    pub fn of(replay: &Replay, checkpoint: String, ended: u16, proof: Option<ProofRecords>) -> ShardStart {
         ShardStart {
             checkpoint,
             ended,

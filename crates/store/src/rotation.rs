@@ -15,8 +15,8 @@ use crate::entries::{Entries, ProofError, read_tile};
 use crate::place::CHECKPOINT;
 use crate::{DiskError, ReadError, Reader};
 use ledger::{
-    Checkpoint, Edge, Hash, LogProof, LogSigner, MAX_KEY_NAME_BYTES, MAX_NOTE_BYTES, Note, OpenCheckpointError,
-    SignerKey, TileTree, VerifierKey, verify_inclusion,
+    Checkpoint, Edge, KeyChangeError, LogProof, LogSigner, MAX_KEY_NAME_BYTES, MAX_NOTE_BYTES, Note,
+    OpenCheckpointError, SignerKey, TileTree, VerifierKey, VerifyLogProofError,
 };
 
 /// The folder, below the ledger's.
@@ -395,6 +395,10 @@ impl Reader {
         key: &VerifierKey,
         change: impl Fn(&[u8]) -> Option<KeyChange>,
     ) -> Result<LogKeys, RotationError> {
+        // Without its entries nothing of the log names a key: it is the one in force that verifies it.
+        if self.is_pruned()? {
+            return Ok(LogKeys { keys: vec![key.clone()], changed_at: Vec::new() });
+        }
         let mut log = LogKeys { keys: Vec::new(), changed_at: Vec::new() };
         let size = claimed_size(self.disk())?.unwrap_or(0);
         let under_way = self.disk().length(INTENT)?.is_some();
@@ -424,21 +428,21 @@ impl Reader {
         Ok(log)
     }
 
-    /// The changes of these keys, for whoever is to follow them without the ledger: each as the proof of its entry, which is the
-    /// extra data, under the checkpoint that both keys signed.
+    /// The changes of these keys, for whoever is to follow them without the ledger.
     pub fn key_change_proofs(&self, keys: &LogKeys) -> Result<Vec<LogProof>, RotationError> {
         let size = claimed_size(self.disk())?.unwrap_or(0);
+        keys.changed_at.iter().map(|entry| self.key_change_proof(*entry, size)).collect()
+    }
+
+    /// A change of the key as the proof of its entry, which is the extra data, under the checkpoint that both keys signed.
+    fn key_change_proof(&self, entry: u64, size: u64) -> Result<LogProof, RotationError> {
+        let checkpoint = read_note(self.disk(), &path(entry + 1))?;
+        let read = Entries::new(self.disk(), size, entry..entry + 1).and_then(|mut all| all.next().transpose());
+        let extra = read.map_err(|source| RotationError::Entry { entry, source })?;
         let mut tree = TileTree::new(size, |tile| read_tile(self.disk(), tile));
-        let mut proofs = Vec::new();
-        for entry in keys.changed_at.iter().copied() {
-            let read = Entries::new(self.disk(), size, entry..entry + 1).and_then(|mut all| all.next().transpose());
-            let extra = read.map_err(|source| RotationError::Entry { entry, source })?;
-            let hashes = tree.inclusion_proof(entry, entry + 1);
-            let hashes = hashes.map_err(|source| RotationError::Proof { entry, source })?;
-            let checkpoint = read_note(self.disk(), &path(entry + 1))?;
-            proofs.push(LogProof { extra, index: entry, hashes, checkpoint });
-        }
-        Ok(proofs)
+        let hashes = tree.inclusion_proof(entry, entry + 1);
+        let hashes = hashes.map_err(|source| RotationError::Proof { entry, source })?;
+        Ok(LogProof { extra, index: entry, hashes, checkpoint })
     }
 
     /// One change of keys, once it is proved.
@@ -449,22 +453,16 @@ impl Reader {
         size: u64,
         change: impl Fn(&[u8]) -> Option<KeyChange>,
     ) -> Result<KeyChange, RotationError> {
-        let note = read_note(self.disk(), path)?;
-        let read = Entries::new(self.disk(), size, entry..entry + 1).and_then(|mut entries| entries.next().transpose());
-        let bytes = read.map_err(|source| RotationError::Entry { entry, source })?;
-        let found = bytes.as_deref().and_then(&change);
+        let proof = self.key_change_proof(entry, size)?;
+        let found = proof.extra.as_deref().and_then(change);
         let found = found.ok_or_else(|| RotationError::NoRecord { path: path.to_owned(), entry })?;
-        let refused = |source| RotationError::Note { path: path.to_owned(), source };
-        let checkpoint = Checkpoint::open_note(&note, &found.old).map_err(refused)?;
-        let by_new = Checkpoint::open_note(&note, &found.new).map_err(refused)?;
-        if checkpoint != by_new || checkpoint.size() != entry + 1 {
-            return Err(RotationError::Malformed { path: path.to_owned() });
-        }
-        let mut tree = TileTree::new(size, |tile| read_tile(self.disk(), tile));
-        let proof = tree.inclusion_proof(entry, entry + 1).map_err(|source| RotationError::Proof { entry, source })?;
-        let leaf = Hash::of_leaf(bytes.as_deref().unwrap_or_default());
-        let proved = verify_inclusion(leaf, entry, entry + 1, &proof, checkpoint.root());
-        proved.map_err(|source| RotationError::Altered { entry, source })?;
+        proof.verify_key_change(&found.old, &found.new).map_err(|error| match error {
+            KeyChangeError::Old(VerifyLogProofError::Inclusion(source)) => RotationError::Altered { entry, source },
+            KeyChangeError::Old(VerifyLogProofError::Checkpoint(source)) | KeyChangeError::New(source) => {
+                RotationError::Note { path: path.to_owned(), source }
+            }
+            KeyChangeError::Checkpoint => RotationError::Malformed { path: path.to_owned() },
+        })?;
         Ok(found)
     }
 }

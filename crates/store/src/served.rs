@@ -271,8 +271,8 @@ impl Served {
         Ok(())
     }
 
-    /// Removes partial files that logs of these sizes do not need, the newest size last, nor the checkpoint that is there. A removal that fails, or that a crash
-    /// undoes, costs nothing but the file's space.
+    /// Removes partial files that logs of these sizes do not need, the newest size last, nor the checkpoint that is there. A
+    /// removal that fails, or that a crash undoes, costs nothing but the file's space.
     pub fn sweep(&mut self, sizes: &[u64]) {
         let sizes_needed = sizes.iter().chain(&self.published).copied();
         let needed: BTreeSet<_> = sizes_needed.flat_map(partial_files).collect();

@@ -70,6 +70,16 @@ impl Shards {
         Shards { current: current.to_owned() }
     }
 
+    /// Of the log that has this folder, and the year with which the part in it ended, if it did.
+    pub fn holding(dir: &Path) -> (Shards, Option<u16>) {
+        let name = dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let parted = name.rsplit_once('-').and_then(|(name, year)| Some((name, year.parse().ok()?)));
+        match parted {
+            Some((name, year)) => (Shards::of(&dir.with_file_name(name)), Some(year)),
+            None => (Shards::of(dir), None),
+        }
+    }
+
     /// The folder of what is being written.
     pub fn current(&self) -> &Path {
         &self.current

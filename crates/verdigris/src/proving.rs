@@ -40,7 +40,7 @@ struct Ledger {
 impl Ledger {
     fn prove(&self, order: &Order) -> Result<ShiftProof, String> {
         let reader = self.reader(order)?;
-        let indices = &order.records.records;
+        let indices = &order.shows.records;
         let notes = self.notes(&reader, order)?;
         let mut records = Vec::new();
         let checkpoint = reader.checkpoint(&self.key).map_err(|error| with_causes(&error))?;
@@ -58,7 +58,7 @@ impl Ledger {
     /// Of the part of the ledger that has the records.
     fn reader(&self, order: &Order) -> Result<Reader, String> {
         let shards = Shards::of(&self.dir);
-        let dir = match order.records.ended {
+        let dir = match order.shows.ended {
             None => shards.current().to_owned(),
             Some(year) => shards.of_year(year).dir,
         };
@@ -78,7 +78,7 @@ impl Ledger {
     /// The log's own checkpoint where no witness is asked for; else what as many witnesses as needed have cosigned, each its
     /// own, that has all the records.
     fn notes(&self, reader: &Reader, order: &Order) -> Result<Vec<Note>, String> {
-        let last = order.records.records.iter().copied().max().unwrap_or_default();
+        let last = order.shows.records.iter().copied().max().unwrap_or_default();
         if order.cosignatures == 0 {
             let (_, note) = reader.signed_checkpoint(&self.key).map_err(|error| with_causes(&error))?;
             return Ok(vec![note]);

@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: what the data plane costs, measured beside what others do in the same run, the ledger beside a
-//! raw append, and the judge on thousands of seeds. It prints numbers and judges none that the machine has a part in: on a shared one they tell a person
-//! something, and a test nothing.
+//! raw append, and the judge on thousands of seeds. It prints numbers and judges none that the machine has a part in: on a
+//! shared one they tell a person something, and a test nothing.
 
 mod contenders;
 mod figures;

@@ -256,7 +256,14 @@ pub const CONTROLS: &[Control] = &[
         ALL,
         "the signed log, cosigned by witnesses where there are some; an approver's own signature",
     ),
-    control(Framework::Nist, "AU-11", &["au-11"], "retention", &[Evidence], "entries for ever, or as long as `ledger.keepEntries` says; their hashes stay"),
+    control(
+        Framework::Nist,
+        "AU-11",
+        &["au-11"],
+        "retention",
+        &[Evidence],
+        "entries for ever, or as long as `ledger.keepEntries` says; their hashes stay",
+    ),
     control(
         Framework::Nist,
         "AU-12",

@@ -2,7 +2,7 @@
 
 use super::{entries, signer};
 use crate::{AppendError, Ended, OpenError, ReadError, Reader, ShardError, Shards, Store, VerifyError};
-use ledger::{Checkpoint, Origin, verify_inclusion};
+use ledger::{Checkpoint, KeyName, Origin, SignerKey, verify_inclusion};
 use std::fs;
 use std::path::Path;
 
@@ -109,6 +109,24 @@ fn without_its_entries_an_ended_part_proves_what_it_proved() {
     bytes[40] ^= 1;
     fs::write(&tile, bytes).unwrap();
     assert!(after.verify_pruned(&key).is_err());
+}
+
+/// An entry that is gone names no key any more; the one that signed last verifies the part all the same.
+#[test]
+fn a_part_whose_key_was_changed_is_verified_when_its_entries_are_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let shards = Shards::of(&folder.path().join("ledger"));
+    let mut store = Store::create(shards.current(), signer(LOG)).unwrap();
+    let new = SignerKey::new(KeyName::new(LOG).unwrap(), &[8; 32]);
+    store.append(&entries(0..3)).unwrap();
+    store.rotate(b"changed", new.clone().into()).unwrap();
+    let _store = shards.begin(store, 2026, &shard(2027), b"begun").unwrap();
+    let ended = shards.of_year(2026);
+    shards.prune(&ended).unwrap();
+    let reader = Reader::open(&ended.dir).unwrap();
+    let keys = reader.keys(new.verifier(), |_| None).unwrap();
+    assert_eq!((keys.keys.as_slice(), keys.changed_at.len()), (&[new.verifier().clone()][..], 0));
+    assert_eq!(reader.verify_pruned(keys.current()).unwrap().size, 4);
 }
 
 /// The same key signs all parts, so a checkpoint of another one is no forgery by its signature.

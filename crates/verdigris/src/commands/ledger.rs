@@ -119,14 +119,12 @@ fn gone(body: &Body, deletions: &Deletions) -> String {
 
 fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> {
     let Opened { reader, key, keys, pinned } = open(at)?;
-    let report = match parts::is_pruned(at, &reader, &keys)? {
-        true => reader.verify_pruned(&key),
-        false => reader.verify(&key),
-    };
+    let pruned = parts::is_pruned(at, &reader, &keys)?;
+    let report = if pruned { reader.verify_pruned(&key) } else { reader.verify(&key) };
     let report = report.map_err(|error| Failed::not_verified(anyhow!(error)))?;
     let checkpoint = reader.checkpoint(&key).map_err(|error| Failed::not_verified(anyhow!(error)))?;
     let mut replay = Replay::default();
-    let shown = if report.entries < report.size { 0 } else { checkpoint.size() };
+    let shown = if pruned { 0 } else { checkpoint.size() };
     let entries = reader.entries(&checkpoint, 0..shown);
     for (index, entry) in (0..).zip(entries.map_err(|error| Failed::not_verified(anyhow!(error)))?) {
         let entry = entry.map_err(|error| Failed::not_verified(anyhow!(error)))?;
@@ -148,7 +146,7 @@ fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> 
                 "size": report.size,
                 "root": report.root.to_string(),
                 "rollouts": replay.rollouts.len(),
-                "entriesPruned": report.entries < report.size,
+                "entriesPruned": pruned,
                 "partBefore": before.as_ref().map(|before| json!({ "ended": before.ended, "checked": before.checked })),
                 "keyPinned": pinned,
                 "keys": keys.keys.iter().map(VerifierKey::to_string).collect::<Vec<_>>(),
@@ -166,7 +164,7 @@ fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> 
                     "  key        changed at entry {entry}, where both keys signed: before it was {before}"
                 ));
             }
-            if report.entries < report.size {
+            if pruned {
                 say(format_args!("  hashes     every hash leads to the root ({} tiles compared)", report.tiles));
                 say(format_args!(
                     "  entries    removed after their time: proofs of them hold, what they said is not here"
@@ -200,7 +198,7 @@ fn verify(at: &LedgerAt, asked: &Asked, format: Format) -> Result<Exit, Failed> 
 
 /// Writes it to standard output, once it has the digest that was asked for.
 async fn evidence(api: &ApiClient, digest: &str) -> Result<Exit, Failed> {
-    if !digest.strip_prefix("sha256:").is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+    if !store::is_evidence_digest(digest) {
         return Err(Failed::usage(format!("found {digest:?}, expected sha256: and 64 hexadecimal digits")));
     }
     let blob = api.bytes(&format!("/v1/evidence/{digest}")).await?;

@@ -130,6 +130,22 @@ fn evidence_is_kept_for_a_month_and_up_to_a_gibibyte_unless_something_else_is_sa
 }
 
 /// Where the keys are, in words, with the folder as FOLDER; or what is said instead.
+#[test]
+fn entries_are_kept_for_ever_or_as_long_as_is_said() {
+    let serving = "serving: { otlp: { grpc: 'http://127.0.0.1:1' } }";
+    let kept = |ledger: &str| read(&format!("{serving}\nledger: {ledger}")).1.keep_entries_ms;
+    assert_eq!((kept("{}"), kept("{ keepEntries: 365d }")), (None, Some(365 * 24 * 3_600_000)));
+    for (ledger, expect) in [
+        ("{ keepEntries: 364d }", "ledger.keepEntries: found \"364d\", expected a duration from 365d to 36500d"),
+        (
+            "{ keepEntries: 7 }",
+            "ledger.keepEntries: found \"7\", expected a duration with its unit from 365d to 36500d",
+        ),
+    ] {
+        check(&format!("{serving}\nledger: {ledger}"), expect);
+    }
+}
+
 fn keys_of(ledger: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("verdigris.yaml");

@@ -1,4 +1,5 @@
-//! `ledger` in `verdigris.yaml`: who witnesses it. The keys that sign it are in [`super::keys`].
+//! `ledger` in `verdigris.yaml`: who witnesses it, and how long its entries are kept. The keys that sign it are in
+//! [`super::keys`].
 
 use super::endpoint::RawClientTls;
 use super::keys::RawKey;

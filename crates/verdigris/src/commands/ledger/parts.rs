@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use ledger::{Checkpoint, VerifierKey};
 use model::with_causes;
 use rollout::{Body, Replay};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use store::{LogKeys, Reader, Shards};
 
 /// The part of the ledger before this one.
@@ -26,7 +26,7 @@ pub(super) fn before(at: &LedgerAt, replay: &Replay, keys: &LogKeys) -> Result<O
     let opened = keys.keys.iter().find_map(|key| Checkpoint::open(&start.checkpoint, key).ok().map(|it| (it, key)));
     let unsigned = || wrong("no key of this ledger signed the checkpoint that it ended under".to_owned());
     let (last, key) = opened.ok_or_else(unsigned)?;
-    let folder = Shards::of(&current_of(&at.dir).0).of_year(ended).dir;
+    let folder = Shards::holding(&at.dir).0.of_year(ended).dir;
     if !folder.is_dir() {
         return Ok(Some(PartBefore { ended, checked: false }));
     }
@@ -46,12 +46,12 @@ pub(super) fn is_pruned(at: &LedgerAt, reader: &Reader, keys: &LogKeys) -> Resul
         return Ok(false);
     }
     let missing = format!("the entries of {} are missing", at.dir.display());
-    let (current, Some(year)) = current_of(&at.dir) else {
+    let (shards, Some(year)) = Shards::holding(&at.dir) else {
         return Err(refused(format!("{missing}, and it is no part of a ledger that ended with a year")));
     };
-    let shards = Shards::of(&current);
     let ended = shards.ended().map_err(|error| refused(with_causes(&error)))?;
-    let later = ended.into_iter().filter(|other| other.year > year).map(|other| other.dir).chain([current]);
+    let later =
+        ended.into_iter().filter(|other| other.year > year).map(|other| other.dir).chain([shards.current().to_owned()]);
     for dir in later {
         if says_pruned(&dir, year, &keys.keys).unwrap_or(false) {
             return Ok(true);
@@ -75,16 +75,6 @@ fn says_pruned(dir: &Path, year: u16, keys: &[VerifierKey]) -> anyhow::Result<bo
         }
     }
     Ok(false)
-}
-
-/// The folder of the part that is being written, and the year with which the one in this folder ended.
-fn current_of(dir: &Path) -> (PathBuf, Option<u16>) {
-    let name = dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let parted = name.rsplit_once('-').and_then(|(name, year)| Some((name, year.parse::<u16>().ok()?)));
-    match parted {
-        Some((name, year)) => (dir.with_file_name(name), Some(year)),
-        None => (dir.to_owned(), None),
-    }
 }
 
 #[cfg(test)]
