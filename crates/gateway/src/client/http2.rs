@@ -9,6 +9,7 @@ use http::Request;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use model::with_causes;
+use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -94,7 +95,7 @@ impl Links {
             let exchange = async {
                 match sender.try_send_request(request).await {
                     Ok(response) => Ok(read_reply(response).await),
-                    Err(mut error) => Err((error.take_message(), with_causes(error.error()))),
+                    Err(mut error) => Err((error.take_message(), error.into_error())),
                 }
             };
             match tokio::time::timeout(timeout, exchange).await {
@@ -102,11 +103,14 @@ impl Links {
                     return Err(NoResponse::Lost(format!("no answer within {} ms", timeout.as_millis())));
                 }
                 Ok(Ok(reply)) => return reply,
-                Ok(Err((None, error))) => return Err(NoResponse::Lost(error)),
+                Ok(Err((None, error))) if never_processed(&error) => {
+                    return Err(NoResponse::NotSent(format!("the connection was closed: {}", with_causes(&error))));
+                }
+                Ok(Err((None, error))) => return Err(NoResponse::Lost(with_causes(&error))),
                 Ok(Err((Some(unsent), error))) => {
                     link.shared.stale.notify_one();
                     request = unsent;
-                    why = error;
+                    why = with_causes(&error);
                 }
             }
         }
@@ -136,6 +140,13 @@ impl Links {
             Err(_) => Err(NoResponse::NotSent("the client is closed".to_owned())),
         }
     }
+}
+
+/// The peer closes down, and says of this request that it never looked at it (RFC 9113, section 6.8). Hyper gives back
+/// unsent what it has not yet passed on; of what it has, this is how one knows.
+fn never_processed(error: &hyper::Error) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    source.is_some_and(|it| it.is_go_away() && it.is_remote() && it.reason() == Some(h2::Reason::NO_ERROR))
 }
 
 impl Drop for Link {

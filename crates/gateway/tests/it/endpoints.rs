@@ -3,6 +3,7 @@
 use crate::upstream::{Reply, Upstream};
 use crate::*;
 use gateway::{EndpointState, Outcome, Status};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Blue has all of these endpoints.
 fn table_of(upstreams: &[&Upstream]) -> RouteTable {
@@ -96,4 +97,49 @@ async fn an_endpoint_that_fails_again_and_again_is_passed_over_until_it_takes_so
     assert_eq!(two.taken(Signal::Traces).iter().filter(|message| !message.is_empty()).count(), before);
     assert_eq!(client.export(Signal::Traces, request((100..160).map(|trace| (trace, 1)))).await, Outcome::TAKEN);
     assert!(two.taken(Signal::Traces).iter().filter(|message| !message.is_empty()).count() > before);
+}
+
+/// An endpoint that closes each connection as soon as a request comes, and says that it did not process it: an HTTP/2
+/// server which shuts down, in the moment that a client library cannot tell apart (RFC 9113, section 6.8).
+async fn one_that_always_shuts_down() -> (String, JoinHandle<()>) {
+    const PREFACE_BYTES: usize = 24;
+    const HEADERS: u8 = 1;
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const GOAWAY_BEFORE_ALL_STREAMS: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let listening = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listening.local_addr().expect("it is bound"));
+    let task = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listening.accept().await {
+            let served = async {
+                stream.write_all(&SETTINGS).await?;
+                stream.read_exact(&mut [0; PREFACE_BYTES]).await?;
+                let mut head = [0; 9];
+                while head[3] != HEADERS {
+                    stream.read_exact(&mut head).await?;
+                    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+                    stream.read_exact(&mut vec![0; length]).await?;
+                }
+                stream.write_all(&GOAWAY_BEFORE_ALL_STREAMS).await?;
+                stream.read_to_end(&mut Vec::new()).await
+            };
+            let _ended: std::io::Result<usize> = served.await;
+        }
+    });
+    (url, task)
+}
+
+#[tokio::test]
+async fn what_an_endpoint_that_shuts_down_did_not_process_goes_to_another() {
+    let blue = Upstream::start(Protocol::Grpc).await;
+    let (url, shutting_down) = one_that_always_shuts_down().await;
+    let mut table = table(&blue, None, 0);
+    table.upstreams.blue.as_mut().expect("it is there").others = vec![url];
+    let fixture = Fixture::start(table).await;
+    let client = fixture.client(Protocol::Grpc);
+    for round in 0..3 {
+        let spans = request((0..60).map(|trace| (trace, round)));
+        assert_eq!(client.export(Signal::Traces, spans).await, Outcome::TAKEN);
+    }
+    assert_eq!(spans_of(&blue.taken(Signal::Traces)).len(), 180);
+    shutting_down.abort();
 }

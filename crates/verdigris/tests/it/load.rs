@@ -12,6 +12,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use otlp::Signal;
 use prost::Message;
+use std::error::Error as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -144,6 +145,13 @@ impl Load {
     }
 }
 
+/// Whether the server closed the connection in order, and says of this request that it never looked at it (RFC 9113,
+/// section 6.8): so it does if its GOAWAY comes between Hyper's last look at the connection and the request.
+fn never_processed(error: &hyper::Error) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    source.is_some_and(|it| it.is_go_away() && it.is_remote() && it.reason() == Some(h2::Reason::NO_ERROR))
+}
+
 impl Client {
     async fn run(mut self, stopped: watch::Receiver<bool>) -> Tally {
         let mut request = 0_u64;
@@ -192,7 +200,7 @@ impl Client {
         let response = match sent {
             Ok(response) => response,
             Err(mut error) => {
-                let not_sent = error.take_message().is_some();
+                let not_sent = error.take_message().is_some() || never_processed(error.error());
                 if not_sent && self.connections == Connections::Kept {
                     self.tally.closed += 1;
                     return Err(None);
