@@ -2,13 +2,14 @@
 
 use crate::configurations::{Reading, Sources};
 use crate::controller::Watching;
-use crate::handle::{Handle, Input};
+use crate::gating::{Around, Gating};
+use crate::handle::Handle;
 use crate::measuring::Measuring;
 use crate::proving::{Order, Prover, Proving};
-use model::{GateResult, GateVerdict, PerEnvironment, RouteTable};
-use rollout::plan::{ConfigSource, GateName};
+use model::RouteTable;
+use rollout::plan::GateName;
 use rollout::{Action, Landmarks, State};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -24,6 +25,10 @@ pub(crate) struct Outlets {
     pub measuring: Option<Measuring>,
     /// Who reads its configurations.
     pub reading: Option<Reading>,
+    /// The runs of its gates.
+    pub gating: Option<Gating>,
+    /// What these need beside the plan.
+    pub around: Around,
     /// Makes proofs of shifts.
     pub prover: Prover,
     /// Who waits for one.
@@ -43,7 +48,7 @@ impl Outlets {
         if self.measuring.as_ref().is_none_or(|measuring| !measuring.is_of(&state.rollout)) {
             self.measuring = Some(Measuring::start(state, base_dir, &self.handle));
             let reading = |sources| Reading::start(state.rollout.clone(), sources, &self.handle);
-            self.reading = Sources::of(state, base_dir).map(reading);
+            self.reading = Sources::of(state, base_dir, &self.around.commands).map(reading);
         }
     }
 
@@ -51,6 +56,7 @@ impl Outlets {
     pub(crate) fn leave_outside(&mut self) {
         self.measuring = None;
         self.reading = None;
+        self.gating = None;
     }
 
     /// Publishes a table at once, or, if it raises the candidate's weight where the plan asks for a proof, when there is one.
@@ -82,38 +88,11 @@ impl Outlets {
         self.table.send_replace(Arc::new(table));
     }
 
-    fn run_gate(&self, state: &State, base_dir: &Path, gate: GateName, run: u32) {
-        let (handle, rollout) = (self.handle.clone(), state.rollout.clone());
-        let environments = &state.plan.environments;
-        match gate {
-            GateName::Probe => {
-                let upstreams =
-                    PerEnvironment::from_fn(|environment| environments[environment].upstream.under(base_dir));
-                tokio::spawn(async move {
-                    let result = gates::probe::run(&upstreams).await;
-                    handle.tell(Input::GateFinished { rollout, gate, run, result }).await;
-                });
-            }
-            GateName::Drift => {
-                let files = |sources: &[ConfigSource]| -> Vec<PathBuf> {
-                    sources.iter().map(|source| base_dir.join(&source.files)).collect()
-                };
-                let (blue, green) = (files(&environments.blue.config), files(&environments.green.config));
-                let expected: Vec<String> = match &state.plan.gates.drift {
-                    Some(drift) => drift.expected.iter().map(|expected| expected.path.clone()).collect(),
-                    None => Vec::new(),
-                };
-                tokio::task::spawn_blocking(move || {
-                    let result = gates::drift::run(&blue, &green, &expected);
-                    handle.tell_blocking(Input::GateFinished { rollout, gate, run, result });
-                });
-            }
-            // The state machine counts approvals itself and never asks for a run.
-            GateName::Approval => {
-                let reasons = vec!["approvals are commands, not a run".to_owned()];
-                let result = GateResult { verdict: GateVerdict::Error, reasons, evidence: None };
-                tokio::spawn(async move { handle.tell(Input::GateFinished { rollout, gate, run, result }).await });
-            }
-        }
+    fn run_gate(&mut self, state: &State, base_dir: &Path, gate: GateName, run: u32) {
+        let around = self.around.now();
+        let gating = self.gating.take().filter(|gating| gating.is_of(&state.rollout));
+        let mut gating = gating.unwrap_or_else(|| Gating::of(state.rollout.clone()));
+        gating.begin((gate, run), state, base_dir, around, &self.handle);
+        self.gating = Some(gating);
     }
 }

@@ -41,7 +41,9 @@ impl Controller {
     /// Has the configurations read before anything is decided upon what was handed in.
     pub(crate) fn hand_in(&self, handed: Box<HandedIn>, reply: SubmitReply) {
         let running = self.journal.replay().running();
-        let sources = running.and_then(|state| Some((state.rollout.clone(), Sources::of(state, &self.base_dir)?)));
+        let sources = running.and_then(|state| {
+            Some((state.rollout.clone(), Sources::of(state, &self.base_dir, &self.outlets.around.commands)?))
+        });
         let handle = self.outlets.handle.clone();
         tokio::spawn(async move {
             if let Some((rollout, sources)) = sources {

@@ -1,7 +1,9 @@
 //! Reads the configurations of a rollout's environments again and again, and tells when they are others than before: what
 //! was approved must be what is there.
 
+use crate::gating::sources;
 use crate::handle::{Handle, Input};
+use gates::configuration::{self, Source};
 use model::{Environment, PerEnvironment};
 use rollout::{Configuration, RolloutId, State};
 use std::path::{Path, PathBuf};
@@ -11,39 +13,43 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// How often they are read: some files of some kilobytes each. Whoever hands in an approval has them read at once.
 const READ_EVERY: Duration = Duration::from_secs(10);
+/// How often git, a server or a program is asked: each may take seconds.
+const ASK_EVERY: Duration = Duration::from_secs(60);
 
 /// Where the configurations of a rollout lie.
 #[derive(Clone, Debug)]
-pub(crate) struct Sources(PerEnvironment<Vec<PathBuf>>);
+pub(crate) struct Sources {
+    of: PerEnvironment<Vec<Source>>,
+    commands: Vec<PathBuf>,
+}
 
 impl Sources {
-    /// None if the plan names none: then nothing has to be read to know it.
-    pub(crate) fn of(state: &State, base_dir: &Path) -> Option<Sources> {
-        let files = |environment: Environment| {
-            let config = &state.plan.environments[environment].config;
-            config.iter().map(|source| base_dir.join(&source.files)).collect::<Vec<_>>()
-        };
-        let sources = PerEnvironment::from_fn(files);
-        (!sources.blue.is_empty() || !sources.green.is_empty()).then_some(Sources(sources))
+    /// None if the plan names none: then nothing has to be read to know it. Programs other than `commands` are not run.
+    pub(crate) fn of(state: &State, base_dir: &Path, commands: &[PathBuf]) -> Option<Sources> {
+        let of = PerEnvironment::from_fn(|it: Environment| sources(&state.plan.environments[it].config, base_dir));
+        let some = !of.blue.is_empty() || !of.green.is_empty();
+        some.then(|| Sources { of, commands: commands.to_vec() })
     }
 
-    /// Reads both, on a thread that may block.
+    /// Reads both.
     pub(crate) async fn read(self) -> PerEnvironment<Configuration> {
-        let read =
-            tokio::task::spawn_blocking(move || PerEnvironment::from_fn(|environment| one(&self.0[environment])));
-        let given_up = |error: tokio::task::JoinError| {
-            let reason = format!("reading was given up: {error}");
-            PerEnvironment::from_fn(|_| Configuration::Unreadable { reason: reason.clone() })
-        };
-        read.await.unwrap_or_else(given_up)
+        let blue = one(&self.of.blue, &self.commands).await;
+        PerEnvironment { blue, green: one(&self.of.green, &self.commands).await }
+    }
+
+    /// Files are read again soon; what others must be asked for, less often.
+    fn read_every(&self) -> Duration {
+        let is_near = |source: &Source| matches!(source, Source::Files(_));
+        let all_near = Environment::BOTH.into_iter().flat_map(|it| &self.of[it]).all(is_near);
+        if all_near { READ_EVERY } else { ASK_EVERY }
     }
 }
 
-fn one(files: &[PathBuf]) -> Configuration {
-    match files.is_empty() {
+async fn one(sources: &[Source], commands: &[PathBuf]) -> Configuration {
+    match sources.is_empty() {
         true => Configuration::Undeclared,
-        false => match gates::configuration::digest(files) {
-            Ok(digest) => Configuration::Read { digest },
+        false => match configuration::read(sources, commands).await {
+            Ok(files) => Configuration::Read { digest: configuration::digest(&files) },
             Err(error) => Configuration::Unreadable { reason: error.to_string() },
         },
     }
@@ -58,7 +64,7 @@ impl Reading {
     pub(crate) fn start(rollout: RolloutId, sources: Sources, handle: &Handle) -> Reading {
         let (mut task, handle) = (JoinSet::new(), handle.clone());
         task.spawn(async move {
-            let mut ticks = interval(READ_EVERY);
+            let mut ticks = interval(sources.read_every());
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut told = None;
             loop {

@@ -2,6 +2,7 @@
 
 use crate::actions::Outlets;
 use crate::erasing::{NoteError, Persons};
+use crate::gating::Around;
 use crate::handle::{CommandError, Handle, Input, RolloutSummary, StartError};
 use crate::journal::{Extent, Journal, JournalError, OpenStore};
 use crate::looking::Refused;
@@ -43,6 +44,8 @@ pub struct Settings {
     pub persons: Persons,
     /// How many witnesses cosign the ledger.
     pub witnesses: usize,
+    /// The programs that may be run for a configuration.
+    pub commands: Vec<PathBuf>,
     /// How long the entries of parts of the ledger that ended are kept, in milliseconds; none for ever.
     pub keep_entries_ms: Option<u64>,
 }
@@ -186,6 +189,8 @@ impl Controller {
             handle: handle.clone(),
             measuring: None,
             reading: None,
+            gating: None,
+            around: Around { clock: clock.clone(), random: random.clone(), commands: settings.commands.clone() },
             prover,
             proving: None,
         };
@@ -259,8 +264,9 @@ impl Controller {
                 self.happened(Event::Applied { generation, torn, routed }, SELF);
             }
             Input::Proved { generation, proof } => self.proved(generation, proof),
-            Input::GateFinished { rollout, gate, run, result } => {
+            Input::GateFinished { rollout, gate, run, result, evidence } => {
                 if self.runs(&rollout) {
+                    let result = self.with_evidence(result, evidence);
                     self.happened(Event::GateFinished { gate, run, result }, SELF);
                 }
             }
@@ -288,6 +294,7 @@ impl Controller {
             Input::Principals { principals, persons } => self.change_principals(principals, persons),
             Input::Look { digest, by, reply } => answer(reply, self.look(&digest, &by)),
             Input::Erase { subject, by, reply } => answer(reply, self.erase(&subject, &by)),
+            Input::Commands(commands) => self.outlets.around.commands = commands,
             Input::Taps { taps, reply } => answer(reply, self.change_taps(taps)),
             Input::Release { reply } => answer(reply, self.release()),
             Input::TakeBack => self.take_back(),

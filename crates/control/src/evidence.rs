@@ -4,7 +4,7 @@
 use crate::controller::{Controller, SELF};
 use crate::journal::{Journal, JournalError};
 use crate::release::Held;
-use model::{TraceId, UnixMillis};
+use model::{GateResult, TraceId, UnixMillis};
 use rollout::{Body, Decision, DeletedBecause, FindingName, JudgeEvidence, MAX_DELETED};
 use store::{EvidenceError, Reserve, Surplus};
 
@@ -90,6 +90,18 @@ impl Controller {
         match self.journal.keep_evidence(&bytes, (self.clock)()) {
             Ok(kept) => assert_eq!(kept, *digest, "the decision was made from this very state"),
             Err(error) => tracing::error!("evidence could not be kept: {error}"),
+        }
+    }
+
+    /// A gate's result with the digest of what it rests on, once that is durable. A result stands without it.
+    pub(crate) fn with_evidence(&mut self, result: GateResult, evidence: Option<Vec<u8>>) -> GateResult {
+        let Some(bytes) = evidence.filter(|_| self.held == Held::Open) else { return result };
+        match self.journal.keep_evidence(&bytes, (self.clock)()) {
+            Ok(digest) => GateResult { evidence: Some(digest), ..result },
+            Err(error) => {
+                tracing::error!("a gate's evidence could not be kept: {error}");
+                result
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use rollout::plan::{GateName, Plan, PlanErrors};
 use rollout::{Command, Configuration, KnownPrincipal, Principal, Progress, Report, RolloutId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -50,7 +51,11 @@ pub enum Input {
         run: u32,
         /// With what.
         result: GateResult,
+        /// What that rests on, where there is something to keep.
+        evidence: Option<Vec<u8>>,
     },
+    /// Other programs may be run for a configuration from now on.
+    Commands(Vec<PathBuf>),
     /// A metric's source was asked.
     Measured {
         /// For which rollout.

@@ -93,6 +93,7 @@ impl Bench {
             principals: self.principals.clone(),
             persons: self.persons.clone(),
             witnesses: 0,
+            commands: Vec::new(),
             keep_entries_ms: self.keep_entries_ms,
         };
         let now = self.now.clone();
@@ -301,7 +302,7 @@ async fn results_of_another_run_or_rollout_are_ignored() {
     let result = GateResult { verdict: GateVerdict::Fail, reasons: vec!["no".into()], evidence: None };
     for (rollout, run) in [(rollout.clone(), 9), (rollout::RolloutId("other.1".into()), 1)] {
         let result = result.clone();
-        server.handle.tell(Input::GateFinished { rollout, gate: GateName::Probe, run, result }).await;
+        server.handle.tell(Input::GateFinished { rollout, gate: GateName::Probe, run, result, evidence: None }).await;
     }
     assert_eq!(server.report().await.progress, Progress::Progressing);
     server.stop().await;

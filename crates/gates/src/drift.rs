@@ -4,46 +4,74 @@
 //! difference. Every other file is compared by its bytes. Differences are named by file and path; values are never
 //! shown, because they may be secrets.
 
-use model::{GateResult, GateVerdict};
+use crate::configuration::{self, ConfigurationError, Files, Source};
+use crate::run::Run;
+use model::{Environment, GateResult, GateVerdict, PerEnvironment, UnixMillis};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Files of one environment that are read at most, and how large each may be: 4,096 files of 4 MiB.
-const MAX_FILES: usize = 4_096;
-const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
-/// How deep folders are followed; symbolic links are not.
-const MAX_DEPTH: usize = 32;
 /// Values compared in one file at most: enough for the largest configurations, little enough for memory.
 const MAX_VALUES: usize = 200_000;
 /// Differences named in the result; the others are counted.
 const MAX_NAMED: usize = 20;
 
+/// What is compared, and when.
+pub struct Comparison {
+    /// Of each environment.
+    pub environments: PerEnvironment<Configurations>,
+    /// What may differ between green and blue.
+    pub expected: Vec<Expected>,
+    /// What may differ between what runs and what was declared.
+    pub expected_live: Vec<Expected>,
+    /// A key that nobody else has.
+    pub key: [u8; 32],
+    /// When it is.
+    pub now: UnixMillis,
+}
+
+/// Where the configuration of an environment is read.
+#[derive(Clone, Debug)]
+pub struct Configurations {
+    /// As it was declared.
+    pub declared: Vec<Source>,
+    /// As it runs.
+    pub live: Vec<Source>,
+    /// Where it takes OTLP.
+    pub endpoints: Vec<String>,
+}
+
+/// A difference that is meant.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// Where; it covers what is below it.
+    pub path: String,
+    /// In which document alone.
+    pub within: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// Until when.
+    pub expires: Option<UnixMillis>,
+}
+
 /// Why a configuration cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DriftError {
-    /// The file system refused.
-    #[error("{path}: cannot be read: {source}; expected a file or folder of configuration", path = path.display())]
-    Read {
-        /// Which path.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    /// It cannot be read.
+    #[error(transparent)]
+    Read(#[from] ConfigurationError),
     /// A bound is passed.
-    #[error("{path}: {what}", path = path.display())]
+    #[error("{file}: more than {MAX_VALUES} values")]
     TooLarge {
-        /// Which path.
-        path: PathBuf,
-        /// Which bound.
-        what: String,
+        /// Which file.
+        file: String,
     },
     /// It is neither.
-    #[error("{path}: not valid {format}: {reason}", path = path.display())]
+    #[error("{file}: not valid {format}: {reason}")]
     Malformed {
         /// Which file.
-        path: PathBuf,
+        file: String,
         /// YAML or JSON.
         format: &'static str,
         /// Where and why.
@@ -87,49 +115,73 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Runs the gate: blue's and green's files and folders, and the paths that may differ. Blocking.
-pub fn run(blue: &[PathBuf], green: &[PathBuf], expected: &[String]) -> GateResult {
-    if blue.is_empty() || green.is_empty() {
-        let which = if blue.is_empty() { "blue" } else { "green" };
-        let reason = format!("{which} declares no configuration: add environments.{which}.config to the plan");
-        return GateResult { verdict: GateVerdict::Inconclusive, reasons: vec![reason], evidence: None };
+/// Runs the gate.
+pub async fn run(comparison: &Comparison, commands: &[PathBuf]) -> Run {
+    for environment in Environment::BOTH {
+        if comparison.environments[environment].declared.is_empty() {
+            return Run::inconclusive(format!(
+                "{environment} declares no configuration: add environments.{environment}.config to the plan"
+            ));
+        }
     }
-    match compare(blue, green) {
-        Err(error) => GateResult { verdict: GateVerdict::Error, reasons: vec![error.to_string()], evidence: None },
-        Ok(differences) => {
-            let (declared, undeclared): (Vec<_>, Vec<_>) =
-                differences.iter().partition(|difference| expected.iter().any(|path| covers(path, difference)));
+    match differences(comparison, commands).await {
+        Err(error) => Run::error(error.to_string()),
+        Ok((declared, undeclared)) => {
             let mut reasons: Vec<String> = Vec::new();
             if undeclared.is_empty() {
-                reasons.push(format!("green equals blue but for {} declared difference(s)", declared.len()));
+                reasons.push(format!("green equals blue but for {declared} declared difference(s)"));
             } else {
                 reasons.push(format!("{} undeclared difference(s): {}", undeclared.len(), undeclared[0]));
-                reasons.extend(undeclared.iter().skip(1).take(MAX_NAMED).map(ToString::to_string));
+                reasons.extend(undeclared.iter().skip(1).take(MAX_NAMED).cloned());
             }
             let verdict = if undeclared.is_empty() { GateVerdict::Pass } else { GateVerdict::Fail };
-            GateResult { verdict, reasons, evidence: None }
+            Run::without_evidence(GateResult { verdict, reasons, evidence: None })
         }
     }
 }
 
-/// An expected path covers itself and everything below it, in any file.
-fn covers(expected: &str, difference: &Difference) -> bool {
-    match difference.path.strip_prefix(expected) {
-        Some(rest) => rest.is_empty() || rest.starts_with('.') || rest.starts_with('['),
-        None => false,
+async fn differences(comparison: &Comparison, commands: &[PathBuf]) -> Result<(usize, Vec<String>), DriftError> {
+    let Comparison { environments, expected, expected_live, now, .. } = comparison;
+    let blue = configuration::read(&environments.blue.declared, commands).await?;
+    let green = configuration::read(&environments.green.declared, commands).await?;
+    let (mut declared, mut undeclared) = (0, Vec::new());
+    let mut sort = |found: Vec<Difference>, expected: &[Expected], prefix: &str| {
+        for difference in found {
+            match expected.iter().any(|it| it.covers(&difference, *now)) {
+                true => declared += 1,
+                false => undeclared.push(format!("{prefix}{difference}")),
+            }
+        }
+    };
+    for (environment, of, files) in [("blue", &environments.blue, &blue), ("green", &environments.green, &green)] {
+        if !of.live.is_empty() {
+            let live = configuration::read(&of.live, commands).await?;
+            sort(compare(files, &live)?, expected_live, &format!("{environment} runs otherwise than declared: "));
+        }
+    }
+    sort(compare(&blue, &green)?, expected, "");
+    Ok((declared, undeclared))
+}
+
+impl Expected {
+    /// It covers itself and everything below it, until it expires.
+    fn covers(&self, difference: &Difference, now: UnixMillis) -> bool {
+        let holds = self.expires.is_none_or(|expires| now <= expires);
+        let within = self.within.as_ref().is_none_or(|file| *file == difference.file);
+        let below = difference.path.strip_prefix(&self.path);
+        holds && within && below.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     }
 }
 
 /// All differences between two environments' configurations, in order of file and path.
-pub fn compare(blue: &[PathBuf], green: &[PathBuf]) -> Result<Vec<Difference>, DriftError> {
-    let (blue, green) = (collect(blue)?, collect(green)?);
+pub fn compare(blue: &Files, green: &Files) -> Result<Vec<Difference>, DriftError> {
     let mut differences = Vec::new();
-    for (file, blue_path) in &blue {
+    for (file, blue_content) in blue {
         match green.get(file) {
             None => {
                 differences.push(Difference { file: file.clone(), path: String::new(), change: Change::MissingInGreen })
             }
-            Some(green_path) => compare_files(file, blue_path, green_path, &mut differences)?,
+            Some(green_content) => compare_files(file, blue_content, green_content, &mut differences)?,
         }
     }
     for file in green.keys().filter(|file| !blue.contains_key(*file)) {
@@ -139,60 +191,11 @@ pub fn compare(blue: &[PathBuf], green: &[PathBuf]) -> Result<Vec<Difference>, D
     Ok(differences)
 }
 
-/// Every file below the given paths, by its name relative to the path that it was found under.
-pub(crate) fn collect(roots: &[PathBuf]) -> Result<BTreeMap<String, PathBuf>, DriftError> {
-    let mut files = BTreeMap::new();
-    for root in roots {
-        let metadata = std::fs::metadata(root).map_err(|source| DriftError::Read { path: root.clone(), source })?;
-        if metadata.is_dir() {
-            walk(root, root, 0, &mut files)?;
-        } else {
-            let name = root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            files.insert(name, root.clone());
-        }
-    }
-    Ok(files)
-}
-
-fn walk(root: &Path, folder: &Path, depth: usize, files: &mut BTreeMap<String, PathBuf>) -> Result<(), DriftError> {
-    let refused = |source| DriftError::Read { path: folder.to_owned(), source };
-    if depth > MAX_DEPTH {
-        let what = format!("folders are nested deeper than {MAX_DEPTH}");
-        return Err(DriftError::TooLarge { path: folder.to_owned(), what });
-    }
-    for entry in std::fs::read_dir(folder).map_err(refused)? {
-        let entry = entry.map_err(refused)?;
-        let kind = entry.file_type().map_err(refused)?;
-        let path = entry.path();
-        if kind.is_dir() {
-            walk(root, &path, depth + 1, files)?;
-        } else if kind.is_file() {
-            if files.len() >= MAX_FILES {
-                let what = format!("more than {MAX_FILES} files");
-                return Err(DriftError::TooLarge { path: root.to_owned(), what });
-            }
-            let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-            files.insert(name, path);
-        }
-    }
-    Ok(())
-}
-
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DriftError> {
-    let refused = |source| DriftError::Read { path: path.to_owned(), source };
-    if std::fs::metadata(path).map_err(refused)?.len() > MAX_FILE_BYTES {
-        let what = format!("larger than {} MiB", MAX_FILE_BYTES / 1024 / 1024);
-        return Err(DriftError::TooLarge { path: path.to_owned(), what });
-    }
-    std::fs::read(path).map_err(refused)
-}
-
-fn compare_files(name: &str, blue: &Path, green: &Path, into: &mut Vec<Difference>) -> Result<(), DriftError> {
-    let (blue_bytes, green_bytes) = (read(blue)?, read(green)?);
-    if blue_bytes == green_bytes {
+fn compare_files(name: &str, blue: &[u8], green: &[u8], into: &mut Vec<Difference>) -> Result<(), DriftError> {
+    if blue == green {
         return Ok(());
     }
-    let (Some(blue_values), Some(green_values)) = (values(blue, &blue_bytes)?, values(green, &green_bytes)?) else {
+    let (Some(blue_values), Some(green_values)) = (values(name, blue)?, values(name, green)?) else {
         into.push(Difference { file: name.to_owned(), path: String::new(), change: Change::Changed });
         return Ok(());
     };
@@ -211,9 +214,9 @@ fn compare_files(name: &str, blue: &Path, green: &Path, into: &mut Vec<Differenc
 }
 
 /// The leaves of a YAML or JSON file by their paths; `None` for every other file.
-fn values(path: &Path, bytes: &[u8]) -> Result<Option<BTreeMap<String, Value>>, DriftError> {
-    let malformed = |format, reason: String| DriftError::Malformed { path: path.to_owned(), format, reason };
-    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+fn values(file: &str, bytes: &[u8]) -> Result<Option<BTreeMap<String, Value>>, DriftError> {
+    let malformed = |format, reason: String| DriftError::Malformed { file: file.to_owned(), format, reason };
+    let extension = file.rsplit_once('.').map(|(_, extension)| extension.to_lowercase());
     let documents: Vec<Value> = match extension.as_deref() {
         Some("yaml" | "yml") => {
             let text = str::from_utf8(bytes).map_err(|error| malformed("YAML", error.to_string()))?;
@@ -233,8 +236,7 @@ fn values(path: &Path, bytes: &[u8]) -> Result<Option<BTreeMap<String, Value>>, 
         let prefix = if single { String::new() } else { format!("[{index}]") };
         flatten(document, prefix, &mut leaves);
         if leaves.len() > MAX_VALUES {
-            let what = format!("more than {MAX_VALUES} values");
-            return Err(DriftError::TooLarge { path: path.to_owned(), what });
+            return Err(DriftError::TooLarge { file: file.to_owned() });
         }
     }
     Ok(Some(leaves))

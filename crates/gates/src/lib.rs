@@ -9,6 +9,8 @@ pub mod configuration;
 pub mod drift;
 pub mod probe;
 pub mod prometheus;
+mod run;
 mod server;
 
+pub use run::Run;
 pub use server::{Patience, ServerError};

@@ -88,12 +88,7 @@ impl Transport {
 
     /// The same with its relative paths starting from `folder`.
     pub fn under(&self, folder: &Path) -> Transport {
-        let join = |path: &String| folder.join(path).to_string_lossy().into_owned();
-        let ClientTls { ca, identity, server_name } = &self.tls;
-        let identity =
-            identity.as_ref().map(|TlsIdentity { cert, key }| TlsIdentity { cert: join(cert), key: join(key) });
-        let tls = ClientTls { ca: ca.as_ref().map(join), identity, server_name: server_name.clone() };
-        Transport { tls, compression: self.compression }
+        Transport { tls: self.tls.under(folder), compression: self.compression }
     }
 }
 
@@ -101,5 +96,14 @@ impl ClientTls {
     /// Whether nothing is set: the system's roots, the endpoint's own name, no certificate of ours.
     pub fn is_default(&self) -> bool {
         *self == ClientTls::default()
+    }
+
+    /// The same with its relative paths starting from `folder`.
+    pub fn under(&self, folder: &Path) -> ClientTls {
+        let join = |path: &String| folder.join(path).to_string_lossy().into_owned();
+        let ClientTls { ca, identity, server_name } = self;
+        let identity =
+            identity.as_ref().map(|TlsIdentity { cert, key }| TlsIdentity { cert: join(cert), key: join(key) });
+        ClientTls { ca: ca.as_ref().map(join), identity, server_name: server_name.clone() }
     }
 }

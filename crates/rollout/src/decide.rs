@@ -26,7 +26,7 @@ use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteTable, Routed, 
 /// needs longer is gone.
 pub(crate) const APPLY_LIMIT_MS: u64 = 30_000;
 /// How long a gate's runner may take, its own time limits included.
-pub(crate) const GATE_LIMIT_MS: u64 = 120_000;
+pub const GATE_LIMIT_MS: u64 = 120_000;
 /// What verification may be late with a batch, beyond its closing age, before it counts as silent.
 pub(crate) const SILENCE_GRACE_MS: u64 = 30_000;
 /// Batches with traces of the candidate that an analysis must see of its own step before it can pass: evidence from

@@ -27,7 +27,7 @@ mod steady;
 
 pub use canary::{Canaries, ENOUGH as ENOUGH_CANARIES, InClear};
 pub use configuration::Configuration;
-pub use decide::{Step, judge_config, review, review_is_overdue, start, step};
+pub use decide::{GATE_LIMIT_MS, Step, judge_config, review, review_is_overdue, start, step};
 pub use event::{Action, Cause, Command, Decision, Event, HoldReason, Outcome, RolloutId, Shift, Start};
 pub use evidence::{JudgeEvidence, JudgeEvidenceError};
 pub use evidence_root::EvidenceRoot;

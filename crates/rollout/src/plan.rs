@@ -17,6 +17,7 @@ mod problems;
 mod quantity;
 mod query;
 mod raw;
+mod sources;
 mod strategy;
 mod text_or;
 mod transformations;
@@ -25,12 +26,13 @@ mod typed;
 pub use approval::{ApprovalGate, BreakGlass, Proofs};
 pub use canary::{CanaryPlan, OnLeak};
 pub use error::{PlanError, PlanErrors};
+pub use sources::{CommandSource, ConfigSource, GitSource, HttpSource};
 pub use text_or::TextOr;
 pub use transformations::{AttributeChanges, SpanPart, TimeUnit, Transformations};
 
 pub use preview::{Detection, EnvironmentPreview, Evidence, Preview, Proof, StepPreview, preview};
 
-use model::{BasisPoints, ClientTls, Compression, Environment, PerEnvironment, ShortDuration, Transport, Upstream};
+use model::{BasisPoints, ClientTls, Environment, PerEnvironment, ShortDuration, UnixMillis, Upstream};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -132,8 +134,11 @@ pub struct EnvironmentPlan {
     pub artifact: Option<String>,
     /// Where it takes OTLP, and what its tap is called.
     pub upstream: Upstream,
-    /// Where its configuration lies, for the drift gate and guard.
+    /// Where its configuration lies as it was declared, for the drift gate and guard.
     pub config: Vec<ConfigSource>,
+    /// Where one sees the configuration that runs.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub live: Vec<ConfigSource>,
     /// How its trace store is asked.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub query: Option<StoreQuery>,
@@ -204,14 +209,6 @@ impl StoreApi {
             StoreApi::Zipkin => "zipkin",
         }
     }
-}
-
-/// Where a part of an environment's configuration lies.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ConfigSource {
-    /// A file or a folder, relative to the plan.
-    pub files: String,
 }
 
 /// One entry of the strategy.
@@ -312,18 +309,27 @@ pub struct Gates {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DriftGate {
-    /// Every other difference fails the gate.
+    /// Between green and blue every other difference fails the gate.
     pub expected: Vec<ExpectedDifference>,
+    /// Between what runs and what was declared, of both environments, every other difference fails the gate.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub expected_live: Vec<ExpectedDifference>,
 }
 
 /// One difference that is meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExpectedDifference {
-    /// Where in the configuration, with dots: `exporters.otlp.endpoint`.
+    /// Where in the configuration, with dots: `exporters.otlp.endpoint`. It covers what is below it.
     pub path: String,
+    /// In which document alone: a file, or a Kubernetes object as `Deployment/shop/checkout`.
+    #[serde(rename = "in", skip_serializing_if = "Option::is_none", default)]
+    pub within: Option<String>,
     /// Why.
     pub reason: String,
+    /// Until when; after that it fails the gate again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expires: Option<UnixMillis>,
 }
 
 /// What is watched all the time, and rolls back when it breaks. At least one is set.
@@ -418,10 +424,9 @@ impl PrometheusServer {
     /// The same with its relative paths starting from `folder`.
     pub fn under(&self, folder: &Path) -> PrometheusServer {
         let join = |path: &String| folder.join(path).to_string_lossy().into_owned();
-        let transport = Transport { tls: self.tls.clone(), compression: Compression::None };
         PrometheusServer {
             url: self.url.clone(),
-            tls: transport.under(folder).tls,
+            tls: self.tls.under(folder),
             bearer_token_file: self.bearer_token_file.as_ref().map(join),
         }
     }

@@ -2,6 +2,7 @@
 
 mod approve;
 mod audit;
+mod gate;
 mod judge;
 mod keys;
 mod trace;
@@ -10,6 +11,7 @@ mod witness;
 
 pub use approve::Approve;
 pub use audit::{Audit, BundleAt, Export, Selected};
+pub use gate::Gate;
 pub use judge::{Axis, Effect, Judge, Replay, Simulate};
 pub use keys::{Key, KeyFile, RotateKey};
 pub use trace::{Diff, Look, Show, Trace};
@@ -50,6 +52,8 @@ pub enum Command {
     /// Plans.
     #[command(subcommand)]
     Plan(Plan),
+    /// A gate of a plan by itself: needs neither rollout nor server.
+    Gate(Gate),
     /// Rollouts of a running server.
     #[command(subcommand)]
     Rollout(Rollout),

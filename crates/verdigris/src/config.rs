@@ -46,6 +46,15 @@ struct RawConfig {
     ledger: witnesses::RawLedger,
     #[serde(default)]
     principals: Vec<principals::RawPrincipal>,
+    #[serde(default)]
+    gates: RawGates,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RawGates {
+    #[serde(default)]
+    commands: Vec<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -172,6 +181,8 @@ pub struct Config {
     pub witnesses: Witnesses,
     /// Who is who, in the order of their names.
     pub principals: Vec<KnownPrincipal>,
+    /// The programs that may be run for a configuration.
+    pub commands: Vec<PathBuf>,
     /// Who they are, by their names.
     pub persons: control::Persons,
     /// Where the key is that signs them.
@@ -243,9 +254,20 @@ fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
         socket: raw.socket.map_or_else(|| data.join("verdigris.sock"), |socket| folder.join(socket)),
         data,
         name: raw.name,
+        commands: programs(raw.gates.commands).map_err(|error| format!("gates.commands: {error}"))?,
         persons: principals::persons(&raw.principals)?,
         principals: principals::principals(raw.principals)?,
     })
+}
+
+/// Programs by their whole paths, so that no search path says which one runs.
+pub fn programs(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, String> {
+    match paths.iter().find(|path| !path.is_absolute()) {
+        Some(path) => {
+            Err(format!("found {}, expected the whole path of a program, such as /usr/bin/kubectl", path.display()))
+        }
+        None => Ok(paths),
+    }
 }
 
 /// `512MiB` or `8GiB`.

@@ -55,6 +55,7 @@ pub async fn run(command: &Demo, format: Format) -> Result<Exit, Failed> {
         serving,
         spool_bytes: None,
         retention: DEFAULT_RETENTION,
+        commands: Vec::new(),
         keep_entries_ms: None,
         witnesses: Witnesses::default(),
         principals: Vec::new(),

@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Command::Serve(_) | Command::Witness(_) => "info",
         Command::Demo(_)
         | Command::Plan(_)
+        | Command::Gate(_)
         | Command::Rollout(_)
         | Command::Approve(_)
         | Command::Ledger(_)
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<Exit, Failed> {
     match cli.command {
         Command::Plan(command) => commands::plan::run(&command, cli.format),
+        Command::Gate(command) => runtime()?.block_on(commands::gate::run(&command, cli.format)),
         Command::Ledger(command) => runtime()?.block_on(commands::ledger::run(command, cli.format)),
         Command::Audit(command) => commands::audit::run(&command, cli.format),
         Command::Judge(command) => commands::judge::run(command, cli.format),

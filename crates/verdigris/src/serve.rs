@@ -160,6 +160,7 @@ impl Server {
             Ok((config, addresses)) => {
                 self.named.send_replace(config.principals.clone());
                 self.system.name(config.principals.clone(), config.persons.clone()).await;
+                self.system.allow(config.commands.clone()).await;
                 self.config = config;
                 tracing::info!("{} applies; listening: {}", self.file.display(), address_json(&addresses));
                 notify::ready("serving");
@@ -259,6 +260,7 @@ fn ground(config: &Config, keyring: Keyring) -> Ground {
         serving: config.serving.clone(),
         spool_bytes: config.spool_bytes,
         retention: config.retention,
+        commands: config.commands.clone(),
         keep_entries_ms: config.keep_entries_ms,
         witnesses: config.witnesses.clone(),
         principals: config.principals.clone(),

@@ -62,6 +62,8 @@ pub struct Ground {
     pub keep_entries_ms: Option<u64>,
     /// Who is asked to cosign the ledger's checkpoints.
     pub witnesses: Witnesses,
+    /// The programs that may be run for a configuration.
+    pub commands: Vec<PathBuf>,
     /// Whom the configuration names.
     pub principals: Vec<KnownPrincipal>,
     /// Who they are, by their names.
@@ -141,6 +143,7 @@ impl System {
             principals: ground.principals.clone(),
             persons: ground.persons,
             witnesses: witnesses.len(),
+            commands: ground.commands,
             keep_entries_ms: ground.keep_entries_ms,
         };
         let surroundings = (
@@ -215,6 +218,11 @@ impl System {
         let trusted = Trusted { principals: principals.clone(), ..Trusted::clone(&self.trust.load()) };
         self.trust.store(Arc::new(trusted));
         self.handle.tell(Input::Principals { principals, persons }).await;
+    }
+
+    /// The configuration allows other programs from now on.
+    pub async fn allow(&self, commands: Vec<PathBuf>) {
+        self.handle.tell(Input::Commands(commands)).await;
     }
 
     /// Gives up what another process is to have, while the gateway goes on by the table that applies; gives the pins.

@@ -1,5 +1,25 @@
 use super::*;
 
+fn comparison(root: &std::path::Path, expected: &[&str]) -> Comparison {
+    let of = |it: Environment| Configurations {
+        declared: vec![Source::Files(root.join(it.name()))],
+        live: Vec::new(),
+        endpoints: Vec::new(),
+    };
+    let expected = expected.iter().map(|path| meant(path)).collect();
+    let environments = PerEnvironment::from_fn(of);
+    Comparison { environments, expected, expected_live: Vec::new(), key: [7; 32], now: UnixMillis(1_000) }
+}
+
+fn meant(path: &str) -> Expected {
+    Expected { path: path.to_owned(), within: None, reason: "a test".to_owned(), expires: None }
+}
+
+fn ran(comparison: &Comparison) -> GateResult {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(run(comparison, &[])).result
+}
+
 /// `blue` and `green` are (name, text) files of the two environments; `expect` is the verdict and its first reason.
 fn check(blue: &[(&str, &str)], green: &[(&str, &str)], expected: &[&str], expect: (GateVerdict, &str)) {
     let root = tempfile::tempdir().unwrap();
@@ -10,8 +30,7 @@ fn check(blue: &[(&str, &str)], green: &[(&str, &str)], expected: &[&str], expec
             std::fs::write(path, text).unwrap();
         }
     }
-    let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
-    let result = run(&[root.path().join("blue")], &[root.path().join("green")], &expected);
+    let result = ran(&comparison(root.path(), expected));
     assert_eq!((result.verdict, result.reasons[0].as_str()), expect);
 }
 
@@ -37,9 +56,14 @@ fn a_declared_difference_passes_and_an_undeclared_one_fails_without_its_value() 
 #[test]
 fn an_expected_path_covers_what_is_below_it_and_nothing_beside_it() {
     let of = |path: &str| Difference { file: "c".into(), path: path.into(), change: Change::Changed };
-    assert!(covers("exporters.otlp", &of("exporters.otlp.endpoint")));
-    assert!(covers("steps", &of("steps[2]")));
-    assert!(!covers("exporters.otlp", &of("exporters.otlphttp.endpoint")));
+    let covers = |it: Expected, path: &str| it.covers(&of(path), UnixMillis(1_000));
+    assert!(covers(meant("exporters.otlp"), "exporters.otlp.endpoint"));
+    assert!(covers(meant("steps"), "steps[2]"));
+    assert!(!covers(meant("exporters.otlp"), "exporters.otlphttp.endpoint"));
+    assert!(covers(Expected { within: Some("c".into()), ..meant("a") }, "a"));
+    assert!(!covers(Expected { within: Some("d".into()), ..meant("a") }, "a"));
+    assert!(covers(Expected { expires: Some(UnixMillis(1_000)), ..meant("a") }, "a"));
+    assert!(!covers(Expected { expires: Some(UnixMillis(999)), ..meant("a") }, "a"));
 }
 
 #[test]
@@ -52,10 +76,10 @@ fn missing_files_and_keys_are_named() {
 
 #[test]
 fn what_cannot_be_read_is_an_error_and_what_is_not_declared_is_inconclusive() {
-    let result = run(&[PathBuf::from("/nonexistent/blue")], &[PathBuf::from("/nonexistent/green")], &[]);
-    assert_eq!(result.verdict, GateVerdict::Error);
-    let result = run(&[], &[PathBuf::from("/nonexistent/green")], &[]);
-    assert_eq!(result.verdict, GateVerdict::Inconclusive);
+    let mut comparison = comparison(std::path::Path::new("/nonexistent"), &[]);
+    assert_eq!(ran(&comparison).verdict, GateVerdict::Error);
+    comparison.environments.blue.declared.clear();
+    assert_eq!(ran(&comparison).verdict, GateVerdict::Inconclusive);
 }
 
 #[test]
@@ -78,8 +102,24 @@ fn no_reason_shows_what_stands_in_a_file() {
             std::fs::write(root.path().join(environment).join("d.json"), format!("{{\"{secret}\": {environment}"))
                 .unwrap();
         }
-        let result = run(&[root.path().join("blue")], &[root.path().join("green")], &[]);
+        let result = ran(&comparison(root.path(), &[]));
         assert_eq!(result.verdict, GateVerdict::Error);
         assert!(!result.reasons.join(" ").contains(secret), "{:?}", result.reasons);
     }
+}
+
+#[test]
+fn what_runs_must_be_what_was_declared() {
+    let root = tempfile::tempdir().unwrap();
+    for (folder, text) in [("blue", "x: 1"), ("green", "x: 1"), ("live", "x: 2")] {
+        std::fs::create_dir(root.path().join(folder)).unwrap();
+        std::fs::write(root.path().join(folder).join("c.yaml"), text).unwrap();
+    }
+    let mut comparison = comparison(root.path(), &[]);
+    comparison.environments.green.live = vec![Source::Files(root.path().join("live"))];
+    let result = ran(&comparison);
+    let reason = "1 undeclared difference(s): green runs otherwise than declared: c.yaml: x differs";
+    assert_eq!((result.verdict, result.reasons[0].as_str()), (GateVerdict::Fail, reason));
+    comparison.expected_live = vec![meant("x")];
+    assert_eq!(ran(&comparison).verdict, GateVerdict::Pass);
 }

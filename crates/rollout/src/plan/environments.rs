@@ -2,10 +2,11 @@
 
 use super::endpoint::{self, Endpoint};
 use super::problems::{Place, Problems};
-use super::quantity::{MAX_PATH_CHARACTERS, digest, line, name, same_endpoint};
-use super::raw::{RawConfigSource, RawEnvironment, RawEnvironments, Section};
+use super::quantity::{digest, line, name, same_endpoint};
+use super::raw::{RawEnvironment, RawEnvironments, Section};
+use super::sources::sources;
 use super::transformations::transformations;
-use super::{ConfigSource, EnvironmentPlan, query};
+use super::{EnvironmentPlan, query};
 use model::{Environment, PerEnvironment, Transport, Upstream};
 
 /// Characters of a version; a container tag has at most 128.
@@ -48,7 +49,8 @@ fn environment(
     let otlp = endpoint::otlp(problems, &at, &raw.otlp);
     let tap = problems.or(&at, "tap", &raw.tap, colour.name().to_owned(), name);
     let backend = endpoint::backend(problems, &at, &raw.backend);
-    let config = config(problems, &at, &raw.config);
+    let config = sources(problems, &at, "config", &raw.config);
+    let live = sources(problems, &at, "live", &raw.live);
     let query = query::query(problems, &at, &raw.query, raw.tap.is_none());
     let transformations = transformations(problems, &at, &raw.transformations);
     let (Some(version), Some(artifact), Some((protocol, otlp, others)), Some(tap), Some(backend), Some(config)) =
@@ -56,8 +58,12 @@ fn environment(
     else {
         return None;
     };
-    let query = query?;
-    let transformations = transformations?;
+    let (query, transformations, live) = (query?, transformations?, live?);
+    if !live.is_empty() && config.is_empty() {
+        let help = "what runs there is held against what was declared";
+        problems.refuse_because(&at, "`live` without `config`", "`config`: where what was declared lies", help);
+        return None;
+    }
     let (backend_at, backend, backend_transport) = match backend {
         Some(Endpoint { at, url, transport }) => (Some(at), Some(url), transport),
         None => (None, None, Transport::default()),
@@ -65,30 +71,13 @@ fn environment(
     let upstream =
         Upstream { endpoint: otlp.url, others, protocol, transport: otlp.transport, tap, backend, backend_transport };
     Some(Read {
-        plan: EnvironmentPlan { version, artifact, upstream, config, query, transformations },
+        plan: EnvironmentPlan { version, artifact, upstream, config, live, query, transformations },
         otlp: otlp.at,
         tap: raw.tap.as_ref().map_or_else(|| at.missing("tap"), |tap| at.key("tap", tap)),
         backend: backend_at,
         query: raw.query.as_ref().map(|section| at.key("query", section)),
         whole: at,
     })
-}
-
-fn config(
-    problems: &mut Problems,
-    parent: &Place,
-    raw: &Section<Vec<serde_saphyr::Spanned<RawConfigSource>>>,
-) -> Option<Vec<ConfigSource>> {
-    let Some(section) = raw else { return Some(Vec::new()) };
-    let list = parent.key("config", section);
-    let sources = section.value.iter().enumerate().map(|(index, source)| {
-        let at = list.item(index, source);
-        let wanted = "a file or folder, relative to the plan";
-        let files = problems.needed(&at, "files", &source.value.files, wanted, |text| line(text, MAX_PATH_CHARACTERS));
-        files.map(|files| ConfigSource { files })
-    });
-    // Every source is read, so that each mistake is noted.
-    sources.collect::<Vec<_>>().into_iter().collect()
 }
 
 /// Green differs from blue: another endpoint and another tap, and something new in it.

@@ -1,10 +1,11 @@
 //! How gates and guards are configured.
 
 use super::problems::{Place, Problems};
-use super::quantity::{DAY_MS, duration_ms, line, prose, quantile, share, whole};
-use super::raw::{RawDriftGate, RawGates, RawGuards, RawLatency, Section};
+use super::quantity::{DAY_MS, duration_ms, line, moment, prose, quantile, share, whole};
+use super::raw::{RawDriftGate, RawExpected, RawGates, RawGuards, RawLatency, Section};
 use super::{DriftGate, DriftGuard, ExpectedDifference, Gates, Guards, approval, metrics};
 use judge::{BlindSpots, ErrorRate, Findings, Latency, SpanLoss};
+use serde_saphyr::Spanned;
 
 /// Characters of a path into a configuration.
 const MAX_DIFFERENCE_PATH_CHARACTERS: usize = 500;
@@ -30,28 +31,37 @@ pub(super) fn gates(problems: &mut Problems, parent: &Place, raw: &Section<RawGa
 }
 
 fn drift_gate(problems: &mut Problems, at: &Place, raw: &RawDriftGate) -> Option<DriftGate> {
-    let Some(section) = &raw.expected else { return Some(DriftGate::default()) };
-    let list = at.key("expected", section);
+    let expected = expected(problems, at, "expected", &raw.expected);
+    let expected_live = self::expected(problems, at, "expectedLive", &raw.expected_live);
+    Some(DriftGate { expected: expected?, expected_live: expected_live? })
+}
+
+fn expected(
+    problems: &mut Problems,
+    parent: &Place,
+    key: &str,
+    raw: &Section<Vec<Spanned<RawExpected>>>,
+) -> Option<Vec<ExpectedDifference>> {
+    let Some(section) = raw else { return Some(Vec::new()) };
+    let list = parent.key(key, section);
     if section.value.len() > MAX_EXPECTED_DIFFERENCES {
-        problems.refuse(
-            &list,
-            format!("{} entries", section.value.len()),
-            format!("at most {MAX_EXPECTED_DIFFERENCES}"),
-        );
+        let found = format!("{} entries", section.value.len());
+        problems.refuse(&list, found, format!("at most {MAX_EXPECTED_DIFFERENCES}"));
         return None;
     }
     let differences = section.value.iter().enumerate().map(|(index, difference)| {
         let (at, raw) = (list.item(index, difference), &difference.value);
         let wanted = "a path into the configuration, such as exporters.otlp.endpoint";
         let path = problems.needed(&at, "path", &raw.path, wanted, |text| line(text, MAX_DIFFERENCE_PATH_CHARACTERS));
+        let within = problems.optional(&at, "in", &raw.r#in, |text| line(text, MAX_DIFFERENCE_PATH_CHARACTERS));
         let reason = problems.needed(&at, "reason", &raw.reason, "why it may differ", |text| {
             prose(text, MAX_DIFFERENCE_REASON_CHARACTERS)
         });
-        Some(ExpectedDifference { path: path?, reason: reason? })
+        let expires = problems.optional(&at, "expires", &raw.expires, moment);
+        Some(ExpectedDifference { path: path?, within: within?, reason: reason?, expires: expires? })
     });
     // Every entry is read, so that each mistake is noted.
-    let expected = differences.collect::<Vec<_>>().into_iter().collect::<Option<_>>()?;
-    Some(DriftGate { expected })
+    differences.collect::<Vec<_>>().into_iter().collect()
 }
 
 /// The guards: at least one that is judged, for without any there is no way back.
@@ -127,10 +137,7 @@ fn latency_guard(problems: &mut Problems, at: &Place, raw: &RawLatency) -> Optio
 }
 
 /// A guard that is not there is not read; one that is there must be readable.
-fn guard<'a, T, G>(
-    section: &'a Section<T>,
-    read: impl FnOnce(&'a serde_saphyr::Spanned<T>) -> Option<G>,
-) -> Option<Option<G>> {
+fn guard<'a, T, G>(section: &'a Section<T>, read: impl FnOnce(&'a Spanned<T>) -> Option<G>) -> Option<Option<G>> {
     section.as_ref().map_or(Some(None), |section| read(section).map(Some))
 }
 

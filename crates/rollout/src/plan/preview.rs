@@ -6,7 +6,7 @@ mod forecast;
 mod outside;
 mod words;
 
-use super::{GateName, OnInconclusive, Plan, Step, StoreQuery};
+use super::{ConfigSource, GateName, OnInconclusive, Plan, Step, StoreQuery};
 use crate::decide::{APPLY_LIMIT_MS, GATE_LIMIT_MS, MAX_EXTENSIONS, MIN_BATCHES};
 use forecast::{Forecast, provable_margin};
 use model::{BasisPoints, Environment, PerEnvironment, Protocol, ShortDuration};
@@ -66,6 +66,9 @@ pub struct EnvironmentPreview {
     pub query: Option<String>,
     /// Where its configuration lies.
     pub config: Vec<String>,
+    /// Where one sees the configuration that runs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub live: Vec<String>,
     /// What its pipeline is meant to change of the spans, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub transformations: Vec<String>,
@@ -153,6 +156,7 @@ pub fn preview(plan: &Plan) -> Preview {
 
 fn environment_preview(plan: &Plan, environment: Environment) -> EnvironmentPreview {
     let environment = &plan.environments[environment];
+    let in_words = |sources: &[ConfigSource]| sources.iter().map(ToString::to_string).collect();
     EnvironmentPreview {
         version: environment.version.clone(),
         artifact: environment.artifact.clone(),
@@ -164,7 +168,8 @@ fn environment_preview(plan: &Plan, environment: Environment) -> EnvironmentPrev
         },
         query: environment.query.as_ref().map(query),
         backend: environment.upstream.backend.clone(),
-        config: environment.config.iter().map(|source| source.files.clone()).collect(),
+        config: in_words(&environment.config),
+        live: in_words(&environment.live),
         transformations: environment.transformations.in_words(),
     }
 }
@@ -328,10 +333,15 @@ fn effects(plan: &Plan, forecast: &Forecast<'_>, step: Step) -> Vec<String> {
 
 fn drift_gate(plan: &Plan) -> String {
     let expected = plan.gates.drift.as_ref().map_or(0, |gate| gate.expected.len());
-    match expected {
+    let between = match expected {
         0 => "the configurations must not differ at all".to_owned(),
         1 => "the configurations may differ in 1 expected place, nowhere else".to_owned(),
         places => format!("the configurations may differ in {places} expected places, nowhere else"),
+    };
+    match Environment::BOTH.into_iter().filter(|it| !plan.environments[*it].live.is_empty()).collect::<Vec<_>>()[..] {
+        [] => between,
+        [one] => format!("{between}; what runs in {one} must be what was declared"),
+        _ => format!("{between}; what runs in both must be what was declared"),
     }
 }
 

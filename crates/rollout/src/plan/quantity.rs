@@ -3,7 +3,7 @@
 
 use super::error::{one_of, unprintable};
 use super::problems::Expected;
-use model::{Compression, ShortDuration, parse_duration_ms};
+use model::{Compression, ShortDuration, UnixMillis, parse_duration_ms};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Digits of a decimal number. With 15 a number, its f64 and the shortest text of that f64 are the same thing, so
@@ -18,6 +18,8 @@ const MAX_URL_PATH_CHARACTERS: usize = 200;
 
 /// From a second up to a month: what a rollout may wait for.
 pub(super) const STEP_MS: (u64, u64) = (1_000, 30 * DAY_MS);
+/// Characters of `2027-01-31`.
+const DAY_CHARACTERS: usize = 10;
 /// One day in milliseconds.
 pub(super) const DAY_MS: u64 = 24 * 3_600_000;
 
@@ -61,6 +63,17 @@ pub(super) fn duration_ms(text: &str, (least, most): (u64, u64)) -> Result<u64, 
     let ms =
         parse_duration_ms(text).map_err(|_| format!("a duration with its unit from {from} to {to}, such as 30s"))?;
     (least..=most).contains(&ms).then_some(ms).ok_or_else(|| format!("a duration from {from} to {to}"))
+}
+
+/// A day, until its end in UTC, or a moment (RFC 3339).
+pub(super) fn moment(text: &str) -> Result<UnixMillis, Expected> {
+    let expected = || "a day, such as 2027-01-31, or a moment such as 2027-01-31T18:00:00Z".to_owned();
+    let moment = match text.len() {
+        DAY_CHARACTERS => format!("{text}T23:59:59.999Z").parse::<jiff::Timestamp>(),
+        _ => text.parse::<jiff::Timestamp>(),
+    };
+    let ms = moment.map_err(|_| expected())?.as_millisecond();
+    u64::try_from(ms).map(UnixMillis).map_err(|_| expected())
 }
 
 /// `0.001` moved by `places` to the right of the point.

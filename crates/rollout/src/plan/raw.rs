@@ -82,6 +82,7 @@ raw! {
         backend: Section<TextOr<RawBackend>>,
         query: Section<RawQuery>,
         config: Section<Vec<Spanned<RawConfigSource>>>,
+        live: Section<Vec<Spanned<RawConfigSource>>>,
         transformations: Section<RawTransformations>,
     }
     RawTransformations {
@@ -117,7 +118,15 @@ raw! {
     }
     RawBackend { grpc: Text, tls: Section<RawTls>, compression: Text }
     RawTls { ca: Text, cert: Text, key: Text, server_name: Text }
-    RawConfigSource { files: Text }
+    RawConfigSource {
+        files: Text,
+        git: Section<RawGitSource>,
+        http: Section<RawHttpSource>,
+        command: Section<RawCommandSource>,
+    }
+    RawGitSource { repository: Text, revision: Text, path: Text }
+    RawHttpSource { url: Text, name: Text, tls: Section<RawTls>, bearer_token_file: Text }
+    RawCommandSource { run: Section<Vec<Spanned<String>>>, name: Text }
     RawStrategy { steps: Section<Vec<Spanned<RawStep>>> }
     RawStep {
         gate: Text,
@@ -133,8 +142,11 @@ raw! {
         drift: Section<RawDriftGate>,
         approval: Section<RawApprovalGate>,
     }
-    RawDriftGate { expected: Section<Vec<Spanned<RawExpected>>> }
-    RawExpected { path: Text, reason: Text }
+    RawDriftGate {
+        expected: Section<Vec<Spanned<RawExpected>>>,
+        expected_live: Section<Vec<Spanned<RawExpected>>>,
+    }
+    RawExpected { path: Text, r#in: Text, reason: Text, expires: Text }
     RawApprovalGate { role: Text, count: Text, expires: Text, break_glass: Section<RawBreakGlass> }
     RawBreakGlass { review_within: Text }
     RawProofs { cosignatures: Text }

@@ -6,6 +6,7 @@ mod metrics;
 mod query;
 mod refused;
 mod refused_values;
+mod sources;
 mod transformations;
 
 use super::*;

@@ -3,6 +3,7 @@
 pub mod approve;
 pub mod audit;
 mod evidence;
+pub mod gate;
 pub mod judge;
 pub mod ledger;
 pub mod plan;

@@ -11,6 +11,7 @@ mod bad_input;
 mod e2e;
 mod erasing;
 mod following;
+mod gating;
 mod learning;
 mod ledger_files;
 mod lessons;

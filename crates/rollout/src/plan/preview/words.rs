@@ -84,8 +84,9 @@ fn step(f: &mut fmt::Formatter<'_>, step: &StepPreview) -> fmt::Result {
 }
 
 fn environments(f: &mut fmt::Formatter<'_>, blue: &EnvironmentPreview, green: &EnvironmentPreview) -> fmt::Result {
-    let cells = |environment: &EnvironmentPreview| -> [String; 8] {
+    let cells = |environment: &EnvironmentPreview| -> [String; 9] {
         let none = || "-".to_owned();
+        let listed = |sources: &[String]| if sources.is_empty() { none() } else { sources.join(", ") };
         let protocol = match environment.protocol {
             Protocol::Grpc => "grpc",
             Protocol::Http => "http",
@@ -98,10 +99,11 @@ fn environments(f: &mut fmt::Formatter<'_>, blue: &EnvironmentPreview, green: &E
             environment.tap.clone(),
             environment.backend.clone().unwrap_or_else(none),
             environment.query.clone().unwrap_or_else(none),
-            if environment.config.is_empty() { none() } else { environment.config.join(", ") },
+            listed(&environment.config),
+            listed(&environment.live),
         ]
     };
-    let labels = ["", "version", "artifact", "otlp", "tap", "backend", "query", "config"];
+    let labels = ["", "version", "artifact", "otlp", "tap", "backend", "query", "config", "live"];
     let (mut blue, mut green) = (cells(blue), cells(green));
     (blue[0], green[0]) = ("blue".to_owned(), "green".to_owned());
     let width = blue.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);

@@ -1,0 +1,152 @@
+//! Runs gates: each within its time, and none longer than the rollout that asked for it. By itself a run needs neither,
+//! which is how `verdigris gate` asks.
+
+use crate::handle::{Handle, Input};
+use crate::{Clock, Random};
+use gates::{Run, configuration, drift, probe};
+use model::{PerEnvironment, UnixMillis};
+use rollout::plan::{ConfigSource, GateName, Plan};
+use rollout::{GATE_LIMIT_MS, RolloutId, State};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// The runner's own answer comes before the state machine gives the run up, which is the reason that says more.
+const LIMIT: Duration = Duration::from_millis(GATE_LIMIT_MS - 5_000);
+
+/// What a run needs that is not in the plan.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// When it is: expected differences expire.
+    pub now: UnixMillis,
+    /// A key that nobody else has: secrets are compared by their keyed hashes.
+    pub key: [u8; 32],
+    /// The programs that may be run for a configuration.
+    pub commands: Vec<PathBuf>,
+}
+
+/// Where [`Surroundings`] come from.
+pub(crate) struct Around {
+    pub clock: Clock,
+    pub random: Random,
+    pub commands: Vec<PathBuf>,
+}
+
+impl Around {
+    /// Those of a run that begins now: each has a key of its own, so that nobody can try values against what it left.
+    pub(crate) fn now(&self) -> Surroundings {
+        let mut key = [0; 32];
+        key[..16].copy_from_slice(&(self.random)());
+        key[16..].copy_from_slice(&(self.random)());
+        Surroundings { now: (self.clock)(), key, commands: self.commands.clone() }
+    }
+}
+
+/// Runs one gate of a plan whose relative paths start from `base_dir`. Dropped, it ends what it began.
+pub async fn run_gate(gate: GateName, plan: &Plan, base_dir: &Path, around: Surroundings) -> Run {
+    let running = async {
+        match gate {
+            GateName::Probe => {
+                let upstreams = PerEnvironment::from_fn(|it| plan.environments[it].upstream.under(base_dir));
+                Run::without_evidence(probe::run(&upstreams).await)
+            }
+            GateName::Drift => drift::run(&comparison(plan, base_dir, &around), &around.commands).await,
+            // The state machine counts approvals itself and never asks for a run.
+            GateName::Approval => Run::error("approvals are given by people: `verdigris approve`".to_owned()),
+        }
+    };
+    let given_up = |_| Run::error(format!("it did not end within {} s", LIMIT.as_secs()));
+    tokio::time::timeout(LIMIT, running).await.unwrap_or_else(given_up)
+}
+
+/// What the drift gate of a plan compares.
+fn comparison(plan: &Plan, base_dir: &Path, around: &Surroundings) -> drift::Comparison {
+    let gate = plan.gates.drift.clone().unwrap_or_default();
+    let environments = PerEnvironment::from_fn(|it| {
+        let environment = &plan.environments[it];
+        drift::Configurations {
+            declared: sources(&environment.config, base_dir),
+            live: sources(&environment.live, base_dir),
+            endpoints: environment.upstream.endpoints().map(str::to_owned).collect(),
+        }
+    });
+    let expected = |differences: &[rollout::plan::ExpectedDifference]| {
+        differences
+            .iter()
+            .map(|it| drift::Expected {
+                path: it.path.clone(),
+                within: it.within.clone(),
+                reason: it.reason.clone(),
+                expires: it.expires,
+            })
+            .collect()
+    };
+    drift::Comparison {
+        environments,
+        expected: expected(&gate.expected),
+        expected_live: expected(&gate.expected_live),
+        key: around.key,
+        now: around.now,
+    }
+}
+
+/// The sources of a plan, with paths that start from its folder.
+pub(crate) fn sources(sources: &[ConfigSource], base_dir: &Path) -> Vec<configuration::Source> {
+    let under = |path: &String| base_dir.join(path);
+    sources
+        .iter()
+        .map(|source| match source {
+            ConfigSource::Files(path) => configuration::Source::Files(under(path)),
+            ConfigSource::Git(git) => configuration::Source::Git {
+                repository: under(&git.repository),
+                revision: git.revision.clone(),
+                path: git.path.clone(),
+            },
+            ConfigSource::Http(http) => configuration::Source::Http {
+                url: http.url.clone(),
+                name: http.name.clone(),
+                tls: http.tls.under(base_dir),
+                token_file: http.bearer_token_file.as_ref().map(under),
+            },
+            ConfigSource::Command(command) => {
+                configuration::Source::Command { run: command.run.clone(), name: command.name.clone() }
+            }
+        })
+        .collect()
+}
+
+/// The runs of one rollout's gates. Dropped, they end.
+pub(crate) struct Gating {
+    rollout: RolloutId,
+    runs: JoinSet<()>,
+}
+
+impl Gating {
+    pub(crate) fn of(rollout: RolloutId) -> Gating {
+        Gating { rollout, runs: JoinSet::new() }
+    }
+
+    /// Whether it is this rollout's.
+    pub(crate) fn is_of(&self, rollout: &RolloutId) -> bool {
+        self.rollout == *rollout
+    }
+
+    /// Begins a run, which comes back as an input. At most two are under way: the present step's, and the drift guard's.
+    pub(crate) fn begin(
+        &mut self,
+        asked: (GateName, u32),
+        state: &State,
+        base_dir: &Path,
+        around: Surroundings,
+        handle: &Handle,
+    ) {
+        let (gate, run) = asked;
+        let (plan, base_dir) = (state.plan.clone(), base_dir.to_owned());
+        let (handle, rollout) = (handle.clone(), self.rollout.clone());
+        while self.runs.try_join_next().is_some() {}
+        self.runs.spawn(async move {
+            let Run { result, evidence } = run_gate(gate, &plan, &base_dir, around).await;
+            handle.tell(Input::GateFinished { rollout, gate, run, result, evidence }).await;
+        });
+    }
+}

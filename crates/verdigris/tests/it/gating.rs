@@ -1,0 +1,47 @@
+//! Gates by themselves, from the command line.
+
+use crate::plan::{Environment, Plan};
+use crate::process::{Ran, run};
+use std::path::{Path, PathBuf};
+
+const NOBODY: &str = "http://127.0.0.1:9";
+
+/// A plan with these configurations of one file, `collector.yaml`.
+fn plan(folder: &Path, blue: &str, green: &str) -> PathBuf {
+    let of = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::create_dir(&path).expect("the folder is ours");
+        std::fs::write(path.join("collector.yaml"), text).expect("the folder is ours");
+        Environment { config: Some(format!("./{name}")), ..Environment::at(&format!("{NOBODY}{}", name.len())) }
+    };
+    Plan::of(of("blue", blue), of("green", green), &["setWeight: 100%", "bake: { for: 1s }"]).write(folder)
+}
+
+fn gate(name: &str, plan: &Path, more: &[&str]) -> Ran {
+    let plan = plan.display().to_string();
+    run(&[&["gate", name, &plan][..], more].concat())
+}
+
+#[test]
+fn a_gate_runs_without_a_rollout_and_ends_as_a_rollout_would() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let same = plan(folder.path(), "x: 1 # blue\n", "x: 1\n");
+    assert!(gate("drift", &same, &[]).expect(0).stdout.starts_with("drift: pass\n"));
+    std::fs::write(folder.path().join("green/collector.yaml"), "x: 2\n").expect("the folder is ours");
+    let failed = gate("drift", &same, &[]).expect(3);
+    assert!(failed.stdout.starts_with("drift: fail\n") && failed.stdout.contains("collector.yaml"), "{failed:?}");
+    std::fs::write(folder.path().join("green/collector.yaml"), "x: [2\n").expect("the folder is ours");
+    let broken = gate("drift", &same, &["--format", "json"]).expect(1).json();
+    assert_eq!((broken["gate"].as_str(), broken["verdict"].as_str()), (Some("drift"), Some("error")), "{broken}");
+    let nobody = gate("probe", &same, &[]).expect(1);
+    assert!(nobody.stdout.contains("127.0.0.1:9"), "{nobody:?}");
+}
+
+#[test]
+fn what_cannot_be_asked_of_a_gate_is_said() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let plan = plan(folder.path(), "x: 1\n", "x: 1\n");
+    gate("approval", &plan, &[]).expect(2).says(&["expected one of drift, probe"]);
+    gate("drift", &plan, &["--allow", "kubectl"]).expect(2).says(&["--allow", "the whole path of a program"]);
+    gate("drift", Path::new("/no/such/plan.yaml"), &[]).expect(2).says(&["/no/such/plan.yaml"]);
+}
