@@ -195,4 +195,4 @@ fn same_items(blue: &[Node], green: &[Node]) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -147,10 +147,10 @@ impl fmt::Display for Change {
                 write!(f, "{blue} in both, differs in what is not shown")
             }
             Change::Changed { blue, green } => write!(f, "{blue} in blue, {green} in green"),
-            Change::MissingInGreen { blue } => write!(f, "is missing in green ({blue} in blue)"),
-            Change::OnlyInGreen { green } => write!(f, "is in green alone ({green})"),
+            Change::MissingInGreen { blue } => write!(f, "is missing in green; blue has {blue}"),
+            Change::OnlyInGreen { green } => write!(f, "is in green alone: {green}"),
             Change::Reordered { blue, green } => {
-                write!(f, "in another order: {} in blue, {} in green", Items(blue), Items(green))
+                write!(f, "in another order: {} in blue; {} in green", Items(blue), Items(green))
             }
         }
     }

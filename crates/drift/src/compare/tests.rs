@@ -18,8 +18,8 @@ pub(crate) fn check(file: &str, blue: &str, green: &str) -> String {
 fn values_differ_at_their_paths() {
     assert_snapshot!(check("a.yaml", "a: {b: 1, c: [1, 2]}", "a: {b: 2, d: x}"), @"
     a.yaml: a.b: 1 in blue, 2 in green
-    a.yaml: a.c: is missing in green (2 entries in blue)
-    a.yaml: a.d: is in green alone (x)
+    a.yaml: a.c: is missing in green; blue has 2 entries
+    a.yaml: a.d: is in green alone: x
     ");
 }
 
@@ -37,10 +37,10 @@ fn presentation_is_no_difference() {
 
 #[test]
 fn items_of_a_list() {
-    assert_snapshot!(check("a.yaml", "l: [a, b, c, d]", "l: [a, c, d]"), @"a.yaml: l[1]: is missing in green (b in blue)");
+    assert_snapshot!(check("a.yaml", "l: [a, b, c, d]", "l: [a, c, d]"), @"a.yaml: l[1]: is missing in green; blue has b");
     assert_snapshot!(check("a.yaml", "l: [a, b, c, d]", "l: [a, b, x, d]"), @"a.yaml: l[2]: c in blue, x in green");
-    assert_snapshot!(check("a.yaml", "l: [a, b, c, d]", "l: [a, c, b, d]"), @"a.yaml: l: in another order: b, c in blue, c, b in green");
-    assert_snapshot!(check("a.yaml", "l: [a, b]", "l: [a, b, b]"), @"a.yaml: l[2]: is in green alone (b)");
+    assert_snapshot!(check("a.yaml", "l: [a, b, c, d]", "l: [a, c, b, d]"), @"a.yaml: l: in another order: b, c in blue; c, b in green");
+    assert_snapshot!(check("a.yaml", "l: [a, b]", "l: [a, b, b]"), @"a.yaml: l[2]: is in green alone: b");
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn secrets_are_changed_and_never_shown() {
 fn documents_of_one_file() {
     assert_snapshot!(check("a.yaml", "a: 1\n---\nb: 1\n", "a: 1\n---\nb: 2\n---\nc: 1\n"), @"
     a.yaml: [1].b: 1 in blue, 2 in green
-    a.yaml: [2]: is in green alone (1 entry)
+    a.yaml: [2]: is in green alone: 1 entry
     ");
 }
 
