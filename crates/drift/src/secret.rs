@@ -82,14 +82,14 @@ pub(crate) fn visible(text: &str) -> Visible {
     if text.len() < SHORTEST {
         return Visible::Whole;
     }
-    if text.contains("://") {
-        if let Some(masked) = url::mask(text) {
-            let rest = masked.shown.replace(HIDDEN, "");
-            if shapes::is_secret(&rest) {
-                return Visible::Nothing;
-            }
-            return Visible::Masked { shown: masked.shown, secret: Secret(masked.secret) };
+    if text.contains("://")
+        && let Some(masked) = url::mask(text)
+    {
+        let rest = masked.shown.replace(HIDDEN, "");
+        if shapes::is_secret(&rest) {
+            return Visible::Nothing;
         }
+        return Visible::Masked { shown: masked.shown, secret: Secret(masked.secret) };
     }
     if shapes::is_secret(text) { Visible::Nothing } else { Visible::Whole }
 }

@@ -164,7 +164,7 @@ impl Raw {
     }
 
     /// Leaves the scalar as a string, for the places that hold strings alone.
-    pub(crate) fn into_string(&mut self) {
+    pub(crate) fn spell_out(&mut self) {
         if let Some(text) = self.spelled() {
             *self = Raw::text(text);
         }

@@ -93,9 +93,8 @@ fn references(text: &str) -> String {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let name = after.bytes().take_while(|byte| plain(*byte)).count();
         let begins = after.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
-        if !escaped && begins && after[name..].starts_with(['}']) {
-            out.push_str("env:");
-        } else if !escaped && begins && after[name..].starts_with(":-") {
+        let ends = after[name..].starts_with('}') || after[name..].starts_with(":-");
+        if !escaped && begins && ends {
             out.push_str("env:");
         }
         rest = after;

@@ -72,7 +72,7 @@ fn settings(raw: &mut Raw) {
             assignments(value);
         } else if UNORDERED.contains(&key) {
             if let Value::List(items) = value {
-                items.iter_mut().for_each(Raw::into_string);
+                items.iter_mut().for_each(Raw::spell_out);
             }
             named::bag(value);
         } else if DURATIONS.contains(&key) {
@@ -99,7 +99,7 @@ fn assignments(raw: &mut Raw) {
         *raw = Value::Map(map);
     }
     if let Some(map) = raw.map_mut() {
-        map.values_mut().for_each(Raw::into_string);
+        map.values_mut().for_each(Raw::spell_out);
     }
 }
 
@@ -140,6 +140,6 @@ fn arguments(raw: &mut Raw) {
     if let Some(text) = raw.as_text().filter(|text| !text.contains(['"', '\'', '\\', '$'])) {
         *raw = Value::List(text.split_ascii_whitespace().map(Raw::text).collect());
     } else if let Value::List(items) = raw {
-        items.iter_mut().for_each(Raw::into_string);
+        items.iter_mut().for_each(Raw::spell_out);
     }
 }

@@ -132,7 +132,7 @@ fn clean_metadata(metadata: &mut BTreeMap<String, Raw>) {
         let Some(entries) = metadata.get_mut(key) else { continue };
         if let Some(entries) = entries.map_mut() {
             entries.retain(|name, _| !MANAGED_ANNOTATIONS.contains(&name.as_str()));
-            entries.values_mut().for_each(Raw::into_string);
+            entries.values_mut().for_each(Raw::spell_out);
         }
         if entries.is_null() || entries.map().is_some_and(BTreeMap::is_empty) {
             metadata.remove(key);
@@ -163,7 +163,7 @@ fn secret(object: &mut BTreeMap<String, Raw>) {
 fn config_map(object: &mut BTreeMap<String, Raw>, budget: &mut Budget) {
     if let Some(data) = object.get_mut("data").and_then(Raw::map_mut) {
         for (name, raw) in data {
-            raw.into_string();
+            raw.spell_out();
             embedded(name, raw, 2, budget);
         }
     }

@@ -27,7 +27,7 @@ pub(super) fn duration(text: &str) -> Option<String> {
     }
     let (unit, nanos_each) = [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000), ("ns", 1)]
         .into_iter()
-        .find(|(_, each)| nanos % each == 0)?;
+        .find(|(_, each)| nanos.is_multiple_of(*each))?;
     Some(format!("{sign}{}{unit}", nanos / nanos_each))
 }
 
@@ -74,7 +74,7 @@ pub(super) fn quantity(text: &str) -> Option<String> {
     };
     let milli = number.times(milli)?;
     let whole = [("Gi", 1_000_u128 << 30), ("Mi", 1_000 << 20), ("Ki", 1_000 << 10), ("", 1_000), ("m", 1)];
-    let (unit, each) = whole.into_iter().find(|(_, each)| milli % each == 0)?;
+    let (unit, each) = whole.into_iter().find(|(_, each)| milli.is_multiple_of(*each))?;
     Some(if milli == 0 { "0".to_owned() } else { format!("{}{unit}", milli / each) })
 }
 
@@ -92,7 +92,7 @@ impl Decimal {
     fn times(&self, unit: u128) -> Option<u128> {
         let product = self.digits.checked_mul(unit)?;
         let divisor = 10_u128.checked_pow(self.scale)?;
-        (product % divisor == 0).then(|| product / divisor)
+        product.is_multiple_of(divisor).then(|| product / divisor)
     }
 }
 

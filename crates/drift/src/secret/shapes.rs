@@ -166,7 +166,7 @@ fn is_random(part: &str) -> bool {
         let length = part.bytes().filter(|byte| *byte != b'-').count();
         return length >= MIN_HEXADECIMAL && digits >= 4 && entropy(part) >= 2.5;
     }
-    part.split(['-', '_', '=']).any(|run| is_random_run(run)) || is_mixed(part)
+    part.split(['-', '_', '=']).any(is_random_run) || is_mixed(part)
 }
 
 /// Digits that stand among the letters, again and again: names have them at their ends.

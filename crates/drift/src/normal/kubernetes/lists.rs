@@ -88,7 +88,7 @@ fn list(raw: &mut Raw, key: &str) {
         "volumeClaimTemplates" => named::name(raw, false, |item| item.at(&["metadata", "name"])?.spelled()),
         "command" | "args" => {
             if let Value::List(items) = raw {
-                items.iter_mut().for_each(Raw::into_string);
+                items.iter_mut().for_each(Raw::spell_out);
             }
         }
         _ if UNORDERED.contains(&key) => named::bag(raw),
@@ -118,7 +118,7 @@ fn env(raw: &mut Raw) {
         if let Some(map) = item.map_mut() {
             map.remove("name");
             if !map.contains_key("valueFrom") {
-                map.entry("value".to_owned()).or_insert_with(|| Raw::text("")).into_string();
+                map.entry("value".to_owned()).or_insert_with(|| Raw::text("")).spell_out();
             }
         }
         variables.insert(name, item);
