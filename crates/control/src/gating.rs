@@ -3,9 +3,10 @@
 
 use crate::handle::{Handle, Input};
 use crate::{Clock, Random};
+use gates::drift::{Expected, SecretKey};
 use gates::{Run, configuration, drift, probe};
 use model::{PerEnvironment, UnixMillis};
-use rollout::plan::{ConfigSource, GateName, Plan};
+use rollout::plan::{ConfigSource, ExpectedDifference, GateName, Plan};
 use rollout::{GATE_LIMIT_MS, RolloutId, State};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -50,7 +51,7 @@ pub async fn run_gate(gate: GateName, plan: &Plan, base_dir: &Path, around: Surr
                 let upstreams = PerEnvironment::from_fn(|it| plan.environments[it].upstream.under(base_dir));
                 Run::without_evidence(probe::run(&upstreams).await)
             }
-            GateName::Drift => drift::run(&comparison(plan, base_dir, &around), &around.commands).await,
+            GateName::Drift => drift::run(comparison(plan, base_dir, &around), &around.commands).await,
             // The state machine counts approvals itself and never asks for a run.
             GateName::Approval => Run::error("approvals are given by people: `verdigris approve`".to_owned()),
         }
@@ -67,27 +68,27 @@ fn comparison(plan: &Plan, base_dir: &Path, around: &Surroundings) -> drift::Com
         drift::Configurations {
             declared: sources(&environment.config, base_dir),
             live: sources(&environment.live, base_dir),
-            endpoints: environment.upstream.endpoints().map(str::to_owned).collect(),
+            endpoints: environment
+                .upstream
+                .endpoints()
+                .chain(environment.upstream.backend.as_deref())
+                .map(str::to_owned)
+                .collect(),
         }
     });
-    let expected = |differences: &[rollout::plan::ExpectedDifference]| {
-        differences
-            .iter()
-            .map(|it| drift::Expected {
-                path: it.path.clone(),
-                within: it.within.clone(),
-                reason: it.reason.clone(),
-                expires: it.expires,
-            })
-            .collect()
-    };
+    let expected = |differences: &[ExpectedDifference]| differences.iter().map(meant).collect();
     drift::Comparison {
         environments,
         expected: expected(&gate.expected),
         expected_live: expected(&gate.expected_live),
-        key: around.key,
+        key: SecretKey::new(around.key),
         now: around.now,
     }
+}
+
+fn meant(difference: &ExpectedDifference) -> Expected {
+    let ExpectedDifference { path, within, reason, expires } = difference.clone();
+    Expected { path, in_file: within, reason, expires: expires.map(|expires| expires.0) }
 }
 
 /// The sources of a plan, with paths that start from its folder.

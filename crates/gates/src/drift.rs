@@ -1,23 +1,26 @@
-//! Does green's configuration equal blue's, but for what the plan declares?
+//! Does what runs equal what was declared, and does green equal blue, but for what the plan declares?
 //!
-//! YAML and JSON files are compared by meaning: order of keys, comments, anchors, quoting and indentation are no
-//! difference. Every other file is compared by its bytes. Differences are named by file and path; values are never
-//! shown, because they may be secrets.
+//! Reads both environments' configurations, has them compared by meaning ([`::drift`]), and holds what differs against
+//! what the plan declares. Reasons name places and what tracing loses by a difference; values stand only in the
+//! evidence, which can be deleted, and secrets nowhere.
 
 use crate::configuration::{self, ConfigurationError, Files, Source};
 use crate::run::Run;
+pub use ::drift::expected::Expected;
+use ::drift::expected::{self, Sorted};
+use ::drift::tracing::{Environments, TracingFinding, rules};
+use ::drift::{Change, ReadError, Tree};
+pub use ::drift::{Difference, SecretKey};
 use model::{Environment, GateResult, GateVerdict, PerEnvironment, UnixMillis};
-use serde_json::Value;
-use std::collections::BTreeMap;
-use std::fmt;
+use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// Values compared in one file at most: enough for the largest configurations, little enough for memory.
-const MAX_VALUES: usize = 200_000;
-/// Differences named in the result; the others are counted.
+/// Differences named in the result; all are counted, and stand in the evidence.
 const MAX_NAMED: usize = 20;
 
 /// What is compared, and when.
+#[derive(Debug)]
 pub struct Comparison {
     /// Of each environment.
     pub environments: PerEnvironment<Configurations>,
@@ -25,8 +28,8 @@ pub struct Comparison {
     pub expected: Vec<Expected>,
     /// What may differ between what runs and what was declared.
     pub expected_live: Vec<Expected>,
-    /// A key that nobody else has.
-    pub key: [u8; 32],
+    /// Under which key secrets are compared.
+    pub key: SecretKey,
     /// When it is.
     pub now: UnixMillis,
 }
@@ -38,85 +41,52 @@ pub struct Configurations {
     pub declared: Vec<Source>,
     /// As it runs.
     pub live: Vec<Source>,
-    /// Where it takes OTLP.
+    /// Where it takes OTLP, and where its back end does: the other one's configuration must not lead there.
     pub endpoints: Vec<String>,
 }
 
-/// A difference that is meant.
-#[derive(Clone, Debug)]
-pub struct Expected {
-    /// Where; it covers what is below it.
-    pub path: String,
-    /// In which document alone.
-    pub within: Option<String>,
-    /// Why.
-    pub reason: String,
-    /// Until when.
-    pub expires: Option<UnixMillis>,
+/// Everything that differs, held against what was declared. Its JSON is the gate's evidence.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The digests of what was read: those that an approval binds to.
+    pub configurations: PerEnvironment<String>,
+    /// What would make green's traces less than blue's.
+    pub tracing: Sorted<TracingFinding>,
+    /// Between green and blue.
+    pub differences: Sorted<Difference>,
+    /// Between what runs and what was declared, of each environment where both are known.
+    pub live: PerEnvironment<Option<Sorted<Difference>>>,
+    /// How much more there is of all that, beyond what is listed.
+    pub left_out: usize,
 }
 
-/// Why a configuration cannot be read.
+/// Why there is no report.
 #[derive(Debug, thiserror::Error)]
-pub enum DriftError {
-    /// It cannot be read.
-    #[error(transparent)]
-    Read(#[from] ConfigurationError),
-    /// A bound is passed.
-    #[error("{file}: more than {MAX_VALUES} values")]
-    TooLarge {
-        /// Which file.
-        file: String,
+pub enum CompareError {
+    /// A configuration cannot be had.
+    #[error("{environment}: {source}")]
+    Source {
+        /// Whose.
+        environment: Environment,
+        /// Why.
+        source: ConfigurationError,
     },
-    /// It is neither.
-    #[error("{file}: not valid {format}: {reason}")]
-    Malformed {
-        /// Which file.
-        file: String,
-        /// YAML or JSON.
-        format: &'static str,
-        /// Where and why.
-        reason: String,
+    /// It is not what its name says.
+    #[error("{environment}: {source}")]
+    Read {
+        /// Whose.
+        environment: Environment,
+        /// Where and why, without any of its text.
+        source: ReadError,
     },
-}
-
-/// One difference, without its values.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Difference {
-    /// The file, relative to the environment's folder.
-    pub file: String,
-    /// The path in the file, `exporters.otlp.endpoint`; empty for a whole file.
-    pub path: String,
-    /// What differs.
-    pub change: Change,
-}
-
-/// What differs between blue and green.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Change {
-    /// Both have it, with other values.
-    Changed,
-    /// Blue alone has it.
-    MissingInGreen,
-    /// Green alone has it.
-    OnlyInGreen,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let change = match self.change {
-            Change::Changed => "differs",
-            Change::MissingInGreen => "is missing in green",
-            Change::OnlyInGreen => "is in green alone",
-        };
-        match self.path.as_str() {
-            "" => write!(f, "{} {change}", self.file),
-            path => write!(f, "{}: {path} {change}", self.file),
-        }
-    }
+    /// The thread that compared is gone.
+    #[error("the comparison was given up")]
+    GivenUp,
 }
 
 /// Runs the gate.
-pub async fn run(comparison: &Comparison, commands: &[PathBuf]) -> Run {
+pub async fn run(comparison: Comparison, commands: &[PathBuf]) -> Run {
     for environment in Environment::BOTH {
         if comparison.environments[environment].declared.is_empty() {
             return Run::inconclusive(format!(
@@ -124,146 +94,145 @@ pub async fn run(comparison: &Comparison, commands: &[PathBuf]) -> Run {
             ));
         }
     }
-    match differences(comparison, commands).await {
+    match compare(comparison, commands).await {
         Err(error) => Run::error(error.to_string()),
-        Ok((declared, undeclared)) => {
-            let mut reasons: Vec<String> = Vec::new();
-            if undeclared.is_empty() {
-                reasons.push(format!("green equals blue but for {declared} declared difference(s)"));
-            } else {
-                reasons.push(format!("{} undeclared difference(s): {}", undeclared.len(), undeclared[0]));
-                reasons.extend(undeclared.iter().skip(1).take(MAX_NAMED).cloned());
-            }
-            let verdict = if undeclared.is_empty() { GateVerdict::Pass } else { GateVerdict::Fail };
-            Run::without_evidence(GateResult { verdict, reasons, evidence: None })
+        Ok(report) => {
+            let evidence = serde_json::to_vec(&report).expect("a report has no maps with other keys than texts");
+            Run { result: report.result(), evidence: Some(evidence) }
         }
     }
 }
 
-async fn differences(comparison: &Comparison, commands: &[PathBuf]) -> Result<(usize, Vec<String>), DriftError> {
-    let Comparison { environments, expected, expected_live, now, .. } = comparison;
-    let blue = configuration::read(&environments.blue.declared, commands).await?;
-    let green = configuration::read(&environments.green.declared, commands).await?;
-    let (mut declared, mut undeclared) = (0, Vec::new());
-    let mut sort = |found: Vec<Difference>, expected: &[Expected], prefix: &str| {
-        for difference in found {
-            match expected.iter().any(|it| it.covers(&difference, *now)) {
-                true => declared += 1,
-                false => undeclared.push(format!("{prefix}{difference}")),
-            }
-        }
-    };
-    for (environment, of, files) in [("blue", &environments.blue, &blue), ("green", &environments.green, &green)] {
+/// Reads and compares.
+///
+/// # Errors
+/// If a configuration cannot be had, or not be read.
+pub async fn compare(comparison: Comparison, commands: &[PathBuf]) -> Result<Report, CompareError> {
+    let mut declared = PerEnvironment::from_fn(|_| Files::new());
+    let mut live = PerEnvironment::from_fn(|_| None);
+    for environment in Environment::BOTH {
+        let of = &comparison.environments[environment];
+        let refused = |source| CompareError::Source { environment, source };
+        declared[environment] = configuration::read(&of.declared, commands).await.map_err(refused)?;
         if !of.live.is_empty() {
-            let live = configuration::read(&of.live, commands).await?;
-            sort(compare(files, &live)?, expected_live, &format!("{environment} runs otherwise than declared: "));
+            live[environment] = Some(configuration::read(&of.live, commands).await.map_err(refused)?);
         }
     }
-    sort(compare(&blue, &green)?, expected, "");
-    Ok((declared, undeclared))
+    let compared = tokio::task::spawn_blocking(move || held_against(&comparison, &declared, &live));
+    compared.await.map_err(|_| CompareError::GivenUp)?
 }
 
-impl Expected {
-    /// It covers itself and everything below it, until it expires.
-    fn covers(&self, difference: &Difference, now: UnixMillis) -> bool {
-        let holds = self.expires.is_none_or(|expires| now <= expires);
-        let within = self.within.as_ref().is_none_or(|file| *file == difference.file);
-        let below = difference.path.strip_prefix(&self.path);
-        holds && within && below.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-    }
-}
-
-/// All differences between two environments' configurations, in order of file and path.
-pub fn compare(blue: &Files, green: &Files) -> Result<Vec<Difference>, DriftError> {
-    let mut differences = Vec::new();
-    for (file, blue_content) in blue {
-        match green.get(file) {
-            None => {
-                differences.push(Difference { file: file.clone(), path: String::new(), change: Change::MissingInGreen })
-            }
-            Some(green_content) => compare_files(file, blue_content, green_content, &mut differences)?,
-        }
-    }
-    for file in green.keys().filter(|file| !blue.contains_key(*file)) {
-        differences.push(Difference { file: file.clone(), path: String::new(), change: Change::OnlyInGreen });
-    }
-    differences.sort();
-    Ok(differences)
-}
-
-fn compare_files(name: &str, blue: &[u8], green: &[u8], into: &mut Vec<Difference>) -> Result<(), DriftError> {
-    if blue == green {
-        return Ok(());
-    }
-    let (Some(blue_values), Some(green_values)) = (values(name, blue)?, values(name, green)?) else {
-        into.push(Difference { file: name.to_owned(), path: String::new(), change: Change::Changed });
-        return Ok(());
+fn held_against(
+    comparison: &Comparison,
+    declared: &PerEnvironment<Files>,
+    live: &PerEnvironment<Option<Files>>,
+) -> Result<Report, CompareError> {
+    let Comparison { environments, expected, expected_live, key, now } = comparison;
+    let tree = |environment, files: &Files| {
+        Tree::read(files, key).map_err(|source| CompareError::Read { environment, source })
     };
-    let mut push = |path: &str, change| into.push(Difference { file: name.to_owned(), path: path.to_owned(), change });
-    for (path, value) in &blue_values {
-        match green_values.get(path) {
-            None => push(path, Change::MissingInGreen),
-            Some(other) if other != value => push(path, Change::Changed),
-            Some(_) => {}
-        }
-    }
-    for path in green_values.keys().filter(|path| !blue_values.contains_key(*path)) {
-        push(path, Change::OnlyInGreen);
-    }
-    Ok(())
-}
-
-/// The leaves of a YAML or JSON file by their paths; `None` for every other file.
-fn values(file: &str, bytes: &[u8]) -> Result<Option<BTreeMap<String, Value>>, DriftError> {
-    let malformed = |format, reason: String| DriftError::Malformed { file: file.to_owned(), format, reason };
-    let extension = file.rsplit_once('.').map(|(_, extension)| extension.to_lowercase());
-    let documents: Vec<Value> = match extension.as_deref() {
-        Some("yaml" | "yml") => {
-            let text = str::from_utf8(bytes).map_err(|error| malformed("YAML", error.to_string()))?;
-            // Without the lines around the mistake: they may hold secrets, and the reason goes into the ledger.
-            let options = serde_saphyr::options! { with_snippet: false };
-            let documents = serde_saphyr::from_multiple_with_options(text, options);
-            documents.map_err(|error| malformed("YAML", error.to_string()))?
-        }
-        Some("json") => {
-            vec![serde_json::from_slice(bytes).map_err(|error| malformed("JSON", error.to_string()))?]
-        }
-        _ => return Ok(None),
+    let (blue, green) = (tree(Environment::Blue, &declared.blue)?, tree(Environment::Green, &declared.green)?);
+    let mut left_out = 0;
+    let mut sort = |one: &Tree, other: &Tree, expected: &[Expected]| {
+        let found = ::drift::compare(one, other);
+        left_out += found.left_out;
+        expected::sort(found.differences, expected, now.0)
     };
-    let mut leaves = BTreeMap::new();
-    let single = documents.len() == 1;
-    for (index, document) in documents.into_iter().enumerate() {
-        let prefix = if single { String::new() } else { format!("[{index}]") };
-        flatten(document, prefix, &mut leaves);
-        if leaves.len() > MAX_VALUES {
-            return Err(DriftError::TooLarge { file: file.to_owned() });
+    let differences = sort(&blue, &green, expected);
+    let mut of_live = PerEnvironment::from_fn(|_| None);
+    for (environment, declared) in [(Environment::Blue, &blue), (Environment::Green, &green)] {
+        if let Some(files) = &live[environment] {
+            of_live[environment] = Some(sort(declared, &tree(environment, files)?, expected_live));
         }
     }
-    Ok(Some(leaves))
+    let endpoints = |of: &Configurations| of.endpoints.clone();
+    let of = Environments { blue: endpoints(&environments.blue), green: endpoints(&environments.green) };
+    let found = rules(&blue, &green, &of);
+    left_out += found.left_out;
+    Ok(Report {
+        configurations: PerEnvironment::from_fn(|it| configuration::digest(&declared[it])),
+        tracing: expected::sort(found.findings, expected, now.0),
+        differences,
+        live: of_live,
+        left_out,
+    })
 }
 
-/// Recursion is bounded by the parsers: both refuse documents nested deeper than their limits.
-fn flatten(value: Value, path: String, leaves: &mut BTreeMap<String, Value>) {
-    match value {
-        Value::Object(map) if !map.is_empty() => {
-            for (key, value) in map {
-                let path = if path.is_empty() { key } else { format!("{path}.{key}") };
-                flatten(value, path, leaves);
+impl Report {
+    /// The verdict, what tracing loses first.
+    pub fn result(&self) -> GateResult {
+        let undeclared = self.undeclared();
+        let (verdict, reasons) = match undeclared.first() {
+            None => (GateVerdict::Pass, self.passed()),
+            Some(first) => {
+                let count = undeclared.len() + self.left_out;
+                let counted =
+                    if count == 1 { "1 undeclared difference" } else { &*format!("{count} undeclared differences") };
+                let rest = undeclared.iter().skip(1).take(MAX_NAMED).cloned();
+                (GateVerdict::Fail, std::iter::once(format!("{counted}: {first}")).chain(rest).collect())
             }
-        }
-        Value::Array(items) if !items.is_empty() => {
-            for (index, item) in items.into_iter().enumerate() {
-                flatten(item, format!("{path}[{index}]"), leaves);
-            }
-        }
-        leaf @ (Value::Null
-        | Value::Bool(_)
-        | Value::Number(_)
-        | Value::String(_)
-        | Value::Object(_)
-        | Value::Array(_)) => {
-            leaves.insert(path, leaf);
-        }
+        };
+        GateResult { verdict, reasons, evidence: None }
+    }
+
+    /// Everything that nobody declared, a line each, without values of single settings.
+    pub fn undeclared(&self) -> Vec<String> {
+        let told: BTreeSet<(&str, &str)> =
+            all(&self.tracing).map(|(finding, _)| (finding.file.as_str(), finding.path.as_str())).collect();
+        let tracing = all(&self.tracing).map(|(finding, over)| format!("{finding}{over}"));
+        // What the rules of tracing say in words needs not be said again.
+        let differences = all(&self.differences)
+            .filter(|(difference, _)| !told.contains(&(difference.file.as_str(), difference.path.as_str())))
+            .map(|(difference, over)| format!("{}{over}", between_environments(difference)));
+        let live = Environment::BOTH.into_iter().filter_map(|it| Some((it, self.live[it].as_ref()?)));
+        let live = live.flat_map(|(environment, sorted)| {
+            all(sorted).map(move |(difference, over)| format!("{}{over}", in_force(environment, difference)))
+        });
+        tracing.chain(live).chain(differences).collect()
+    }
+
+    fn passed(&self) -> Vec<String> {
+        let declared = self.differences.declared.len();
+        let first = match declared {
+            0 => "green equals blue".to_owned(),
+            1 => "green equals blue but for 1 declared difference".to_owned(),
+            _ => format!("green equals blue but for {declared} declared differences"),
+        };
+        let live = Environment::BOTH.into_iter().filter(|it| self.live[*it].is_some());
+        std::iter::once(first).chain(live.map(|it| format!("{it} runs as it was declared"))).collect()
+    }
+}
+
+/// What no declaration covers, and what only one covers that is over.
+fn all<T>(sorted: &Sorted<T>) -> impl Iterator<Item = (&T, &'static str)> {
+    let undeclared = sorted.undeclared.iter().map(|one| (one, ""));
+    undeclared.chain(sorted.expired.iter().map(|(_, one)| (one, "; what declared it has expired")))
+}
+
+fn between_environments(difference: &Difference) -> String {
+    let change = match difference.change {
+        Change::Changed { .. } => "differs",
+        Change::MissingInGreen { .. } => "is missing in green",
+        Change::OnlyInGreen { .. } => "is in green alone",
+        Change::Reordered { .. } => "has another order in green",
+    };
+    format!("{} {change}", place(difference))
+}
+
+fn in_force(environment: Environment, difference: &Difference) -> String {
+    let change = match difference.change {
+        Change::Changed { .. } => "differs",
+        Change::MissingInGreen { .. } => "is not there",
+        Change::OnlyInGreen { .. } => "was never declared",
+        Change::Reordered { .. } => "has another order",
+    };
+    format!("{environment} does not run as it was declared: {} {change}", place(difference))
+}
+
+fn place(difference: &Difference) -> String {
+    match difference.path.as_str() {
+        "" => difference.file.clone(),
+        path => format!("{}: {path}", difference.file),
     }
 }
 

@@ -320,9 +320,10 @@ pub struct DriftGate {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExpectedDifference {
-    /// Where in the configuration, with dots: `exporters.otlp.endpoint`. It covers what is below it.
+    /// Where in the configuration, with dots: `exporters.otlp.endpoint`, or in one Kubernetes object,
+    /// `Deployment/shop/checkout: spec.replicas`. It covers what is below it; empty, with `within`, the whole file.
     pub path: String,
-    /// In which document alone: a file, or a Kubernetes object as `Deployment/shop/checkout`.
+    /// In which file alone.
     #[serde(rename = "in", skip_serializing_if = "Option::is_none", default)]
     pub within: Option<String>,
     /// Why.

@@ -2,6 +2,7 @@
 
 mod approve;
 mod audit;
+mod drift;
 mod gate;
 mod judge;
 mod keys;
@@ -11,6 +12,7 @@ mod witness;
 
 pub use approve::Approve;
 pub use audit::{Audit, BundleAt, Export, Selected};
+pub use drift::Drift;
 pub use gate::Gate;
 pub use judge::{Axis, Effect, Judge, Replay, Simulate};
 pub use keys::{Key, KeyFile, RotateKey};
@@ -54,6 +56,8 @@ pub enum Command {
     Plan(Plan),
     /// A gate of a plan by itself: needs neither rollout nor server.
     Gate(Gate),
+    /// What differs in meaning between two configurations: files or folders. Secrets are compared and never shown.
+    Drift(Drift),
     /// Rollouts of a running server.
     #[command(subcommand)]
     Rollout(Rollout),

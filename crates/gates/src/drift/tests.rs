@@ -8,14 +8,15 @@ fn comparison(root: &std::path::Path, expected: &[&str]) -> Comparison {
     };
     let expected = expected.iter().map(|path| meant(path)).collect();
     let environments = PerEnvironment::from_fn(of);
-    Comparison { environments, expected, expected_live: Vec::new(), key: [7; 32], now: UnixMillis(1_000) }
+    let key = SecretKey::new([7; 32]);
+    Comparison { environments, expected, expected_live: Vec::new(), key, now: UnixMillis(1_000) }
 }
 
 fn meant(path: &str) -> Expected {
-    Expected { path: path.to_owned(), within: None, reason: "a test".to_owned(), expires: None }
+    Expected { path: path.to_owned(), in_file: None, reason: "a test".to_owned(), expires: None }
 }
 
-fn ran(comparison: &Comparison) -> GateResult {
+fn ran(comparison: Comparison) -> GateResult {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(run(comparison, &[])).result
 }
@@ -30,7 +31,7 @@ fn check(blue: &[(&str, &str)], green: &[(&str, &str)], expected: &[&str], expec
             std::fs::write(path, text).unwrap();
         }
     }
-    let result = ran(&comparison(root.path(), expected));
+    let result = ran(comparison(root.path(), expected));
     assert_eq!((result.verdict, result.reasons[0].as_str()), expect);
 }
 
@@ -39,53 +40,41 @@ const BLUE: &str = "receivers: {otlp: {protocols: {grpc: {}}}}\nexporters:\n  ot
 #[test]
 fn order_comments_and_quoting_are_no_difference() {
     let green = "exporters:\n  otlp:\n    tls:\n      insecure: false\n    endpoint: 'blue:4317'\nreceivers:\n  otlp:\n    protocols:\n      grpc: {}\n";
-    let pass = (GateVerdict::Pass, "green equals blue but for 0 declared difference(s)");
+    let pass = (GateVerdict::Pass, "green equals blue");
     check(&[("c.yaml", BLUE)], &[("c.yaml", green)], &[], pass);
 }
 
 #[test]
 fn a_declared_difference_passes_and_an_undeclared_one_fails_without_its_value() {
     let green = BLUE.replace("blue:4317", "green:4317");
-    let pass = (GateVerdict::Pass, "green equals blue but for 1 declared difference(s)");
+    let pass = (GateVerdict::Pass, "green equals blue but for 1 declared difference");
     check(&[("c.yaml", BLUE)], &[("c.yaml", &green)], &["exporters.otlp.endpoint"], pass);
     let insecure = green.replace("false", "true");
-    let fail = (GateVerdict::Fail, "1 undeclared difference(s): c.yaml: exporters.otlp.tls.insecure differs");
+    let fail = (GateVerdict::Fail, "1 undeclared difference: c.yaml: exporters.otlp.tls.insecure differs");
     check(&[("c.yaml", BLUE)], &[("c.yaml", &insecure)], &["exporters.otlp.endpoint"], fail);
 }
 
 #[test]
-fn an_expected_path_covers_what_is_below_it_and_nothing_beside_it() {
-    let of = |path: &str| Difference { file: "c".into(), path: path.into(), change: Change::Changed };
-    let covers = |it: Expected, path: &str| it.covers(&of(path), UnixMillis(1_000));
-    assert!(covers(meant("exporters.otlp"), "exporters.otlp.endpoint"));
-    assert!(covers(meant("steps"), "steps[2]"));
-    assert!(!covers(meant("exporters.otlp"), "exporters.otlphttp.endpoint"));
-    assert!(covers(Expected { within: Some("c".into()), ..meant("a") }, "a"));
-    assert!(!covers(Expected { within: Some("d".into()), ..meant("a") }, "a"));
-    assert!(covers(Expected { expires: Some(UnixMillis(1_000)), ..meant("a") }, "a"));
-    assert!(!covers(Expected { expires: Some(UnixMillis(999)), ..meant("a") }, "a"));
-}
-
-#[test]
 fn missing_files_and_keys_are_named() {
-    let fail = (GateVerdict::Fail, "1 undeclared difference(s): agent/b.json is missing in green");
+    let fail = (GateVerdict::Fail, "1 undeclared difference: agent/b.json is missing in green");
     check(&[("a.yaml", "x: 1"), ("agent/b.json", "{}")], &[("a.yaml", "x: 1")], &[], fail);
-    let fail = (GateVerdict::Fail, "1 undeclared difference(s): a.yaml: y is in green alone");
+    let fail = (GateVerdict::Fail, "1 undeclared difference: a.yaml: y is in green alone");
     check(&[("a.yaml", "x: 1")], &[("a.yaml", "x: 1\ny: 2")], &[], fail);
 }
 
 #[test]
 fn what_cannot_be_read_is_an_error_and_what_is_not_declared_is_inconclusive() {
-    let mut comparison = comparison(std::path::Path::new("/nonexistent"), &[]);
-    assert_eq!(ran(&comparison).verdict, GateVerdict::Error);
-    comparison.environments.blue.declared.clear();
-    assert_eq!(ran(&comparison).verdict, GateVerdict::Inconclusive);
+    let nowhere = || comparison(std::path::Path::new("/nonexistent"), &[]);
+    assert_eq!(ran(nowhere()).verdict, GateVerdict::Error);
+    let mut undeclared = nowhere();
+    undeclared.environments.blue.declared.clear();
+    assert_eq!(ran(undeclared).verdict, GateVerdict::Inconclusive);
 }
 
 #[test]
 fn anchors_are_resolved() {
     let green = "b: &b {k: v}\na: *b\n";
-    let pass = (GateVerdict::Pass, "green equals blue but for 0 declared difference(s)");
+    let pass = (GateVerdict::Pass, "green equals blue");
     check(&[("c.yml", "a: {k: v}\nb: {k: v}\n")], &[("c.yml", green)], &[], pass);
 }
 
@@ -102,7 +91,7 @@ fn no_reason_shows_what_stands_in_a_file() {
             std::fs::write(root.path().join(environment).join("d.json"), format!("{{\"{secret}\": {environment}"))
                 .unwrap();
         }
-        let result = ran(&comparison(root.path(), &[]));
+        let result = ran(comparison(root.path(), &[]));
         assert_eq!(result.verdict, GateVerdict::Error);
         assert!(!result.reasons.join(" ").contains(secret), "{:?}", result.reasons);
     }
@@ -115,11 +104,29 @@ fn what_runs_must_be_what_was_declared() {
         std::fs::create_dir(root.path().join(folder)).unwrap();
         std::fs::write(root.path().join(folder).join("c.yaml"), text).unwrap();
     }
-    let mut comparison = comparison(root.path(), &[]);
-    comparison.environments.green.live = vec![Source::Files(root.path().join("live"))];
-    let result = ran(&comparison);
-    let reason = "1 undeclared difference(s): green runs otherwise than declared: c.yaml: x differs";
-    assert_eq!((result.verdict, result.reasons[0].as_str()), (GateVerdict::Fail, reason));
-    comparison.expected_live = vec![meant("x")];
-    assert_eq!(ran(&comparison).verdict, GateVerdict::Pass);
+    let with = |expected_live: Vec<Expected>| {
+        let mut comparison = comparison(root.path(), &[]);
+        comparison.environments.green.live = vec![Source::Files(root.path().join("live"))];
+        ran(Comparison { expected_live, ..comparison })
+    };
+    let reason = "1 undeclared difference: green does not run as it was declared: c.yaml: x differs";
+    assert_eq!(with(Vec::new()).reasons, [reason]);
+    assert_eq!(with(vec![meant("x")]).reasons, ["green equals blue", "green runs as it was declared"]);
+    let over = Expected { expires: Some(1_000), ..meant("x") };
+    assert_eq!(with(vec![over]).reasons, [format!("{reason}; what declared it has expired")]);
+}
+
+#[test]
+fn what_tracing_loses_comes_first_and_once() {
+    let service = |environment: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{ name: checkout, namespace: shop }}\nspec:\n  \
+             replicas: 2\n  template: {{ spec: {{ containers: [{{ name: app, image: x, env: [{environment}] }}] }} }}\n"
+        )
+    };
+    let blue = service("{ name: OTEL_EXPORTER_OTLP_ENDPOINT, value: \"http://collector:4317\" }");
+    let green = service("").replace("replicas: 2", "replicas: 1");
+    let reason = "3 undeclared differences: service checkout has no tracing set up in green: blue sets \
+                  OTEL_EXPORTER_OTLP_ENDPOINT, green sets no OTEL_ variable (Deployment/shop/checkout)";
+    check(&[("a.yaml", &blue)], &[("a.yaml", &green)], &[], (GateVerdict::Fail, reason));
 }

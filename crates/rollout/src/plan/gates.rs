@@ -52,7 +52,11 @@ fn expected(
     let differences = section.value.iter().enumerate().map(|(index, difference)| {
         let (at, raw) = (list.item(index, difference), &difference.value);
         let wanted = "a path into the configuration, such as exporters.otlp.endpoint";
-        let path = problems.needed(&at, "path", &raw.path, wanted, |text| line(text, MAX_DIFFERENCE_PATH_CHARACTERS));
+        let read = |text: &str| line(text, MAX_DIFFERENCE_PATH_CHARACTERS);
+        let path = match raw.r#in.is_some() {
+            true => problems.or(&at, "path", &raw.path, String::new(), read),
+            false => problems.needed(&at, "path", &raw.path, wanted, read),
+        };
         let within = problems.optional(&at, "in", &raw.r#in, |text| line(text, MAX_DIFFERENCE_PATH_CHARACTERS));
         let reason = problems.needed(&at, "reason", &raw.reason, "why it may differ", |text| {
             prose(text, MAX_DIFFERENCE_REASON_CHARACTERS)

@@ -2,6 +2,7 @@
 
 pub mod approve;
 pub mod audit;
+pub mod drift;
 mod evidence;
 pub mod gate;
 pub mod judge;

@@ -45,3 +45,24 @@ fn what_cannot_be_asked_of_a_gate_is_said() {
     gate("drift", &plan, &["--allow", "kubectl"]).expect(2).says(&["--allow", "the whole path of a program"]);
     gate("drift", Path::new("/no/such/plan.yaml"), &[]).expect(2).says(&["/no/such/plan.yaml"]);
 }
+
+#[test]
+fn two_folders_are_compared_by_meaning_and_no_secret_is_shown() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (blue, green) = ("password: hunter2secret\nratio: 0.1\n", "ratio: 0.2 # less\npassword: hunter3secret\n");
+    plan(folder.path(), blue, green);
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (blue, green) = (path("blue"), path("green"));
+    let compared = run(&["drift", &blue, &green]).expect(3).stdout;
+    let lines = [
+        "2 differences",
+        "  collector.yaml: password: secret (changed)",
+        "  collector.yaml: ratio: 0.1 in blue, 0.2 in green",
+    ];
+    assert_eq!(compared.lines().collect::<Vec<_>>(), lines);
+    let json = run(&["drift", &blue, &green, "--format", "json", "--expected", "ratio"]).expect(3).stdout;
+    assert!(!compared.contains("hunter") && !json.contains("hunter"), "{json}");
+    run(&["drift", &blue, &green, "--expected", "ratio", "--expected", "password"]).expect(0);
+    run(&["drift", &blue, &blue]).expect(0);
+    run(&["drift", &blue, "/no/such/folder"]).expect(2).says(&["/no/such/folder"]);
+}

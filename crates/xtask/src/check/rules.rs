@@ -10,6 +10,7 @@ use std::fmt;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("ledger", &[]),
+    ("drift", &[]),
     ("spool", &[]),
     ("xtask", &[]),
     ("otlp", &["model"]),
@@ -24,7 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("certs", &[]),
     ("tls", &["model"]),
     ("gateway", &["otlp", "model", "spool", "tls"]),
-    ("gates", &["backends", "otlp", "model", "prometheus", "tls"]),
+    ("gates", &["backends", "drift", "otlp", "model", "prometheus", "tls"]),
     ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model"]),
     ("web", &["control", "model"]),
     ("sim", PURE),
@@ -40,7 +41,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// The crates without clock, randomness, I/O, async and logging.
-const PURE: &[&str] = &["model", "otlp", "prometheus", "backends", "verify", "judge", "rollout", "ledger", "audit"];
+const PURE: &[&str] =
+    &["model", "otlp", "prometheus", "backends", "verify", "judge", "rollout", "ledger", "audit", "drift"];
 
 /// What a pure crate must not depend on, these and the crates named after them (`tokio-util`, `rand_core`).
 const IMPURE: &[&str] = &["tokio", "hyper", "tracing", "getrandom", "rand", "rustix"];

@@ -176,7 +176,7 @@ fn a_table_has_paths_that_outlive_the_plans_folder() {
         log: "test".into(),
         last_generation: 0,
     };
-    let started = crate::start(&start, model::UnixMillis(0));
+    let started = crate::start(&start, UnixMillis(0));
     let published = started.state.table.upstreams.green.expect("green is there");
     assert_eq!(published.transport.tls.ca.as_deref(), Some("/plans/a/ca.pem"));
     assert_eq!(started.state.plan, start.plan);

@@ -82,18 +82,20 @@ fn sources_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn an_expected_difference_may_be_of_one_document_and_until_a_day() {
-    let meant = "{ path: a, in: Deployment/shop/checkout, reason: r, expires: 2027-01-31 }";
+fn an_expected_difference_may_be_of_one_file_and_until_a_day() {
+    let meant = "{ path: \"Deployment/shop/checkout: spec.replicas\", in: shop.yaml, reason: r, expires: 2027-01-31 }";
     let plan = accepted(&[(EXPECTED, meant)]);
     let expected = plan.gates.drift.expect("it is configured").expected;
     let until_the_end_of_the_day = Some(UnixMillis(1_801_439_999_999));
     let one = ExpectedDifference {
-        path: "a".into(),
-        within: Some("Deployment/shop/checkout".into()),
+        path: "Deployment/shop/checkout: spec.replicas".into(),
+        within: Some("shop.yaml".into()),
         reason: "r".into(),
         expires: until_the_end_of_the_day,
     };
     assert_eq!(expected, [one]);
+    let whole_file = accepted(&[(EXPECTED, "{ in: shop.yaml, reason: r }")]);
+    assert_eq!(whole_file.gates.drift.expect("it is configured").expected[0].path, "");
     let moment = accepted(&[(EXPECTED, "{ path: a, reason: r, expires: 2027-01-31T18:00:00+01:00 }")]);
     let expires = moment.gates.drift.expect("it is configured").expected[0].expires;
     assert_eq!(expires, Some(UnixMillis(1_801_414_800_000)));
