@@ -11,9 +11,9 @@ const MAX_DOMAIN_LEN: usize = 253;
 /// The longest text of an IPv6 address, with an IPv4 address at its end.
 const MAX_IPV6_LEN: usize = 45;
 
-/// Start and end of the address whose at-sign (one byte, or `%40`) is at `sign`. A top-level domain has letters alone, two at
+/// Start and end of the address whose at-sign is at `sign`. A top-level domain has letters alone, two at
 /// least, or is an encoded one.
-pub(crate) fn email(bytes: &[u8], floor: usize, sign: usize, sign_len: usize) -> Option<(usize, usize)> {
+pub(crate) fn email(bytes: &[u8], floor: usize, sign: usize) -> Option<(usize, usize)> {
     let least = floor.max(sign.saturating_sub(MAX_LOCAL_LEN)).min(sign);
     let in_local = |byte: &u8| is_word(*byte) || matches!(byte, b'.' | b'-' | b'+' | b'%' | b'\'');
     let local = bytes[least..sign].iter().rev().take_while(|byte| in_local(byte)).count();
@@ -23,7 +23,7 @@ pub(crate) fn email(bytes: &[u8], floor: usize, sign: usize, sign_len: usize) ->
     if start == sign || bytes[start..sign] == *b"git" {
         return None;
     }
-    let begin = sign + sign_len;
+    let begin = sign + 1;
     let rest = &bytes[begin..bytes.len().min(begin + MAX_DOMAIN_LEN)];
     let in_domain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
     let length = rest.iter().take_while(|byte| in_domain(byte)).count();

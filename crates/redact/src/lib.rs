@@ -20,6 +20,7 @@ mod list;
 mod national;
 mod number;
 mod pem;
+mod percent;
 mod phone;
 mod policy;
 mod redactor;

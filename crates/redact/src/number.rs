@@ -223,7 +223,7 @@ impl Scan<'_> {
         let further_left = || self.before(start.saturating_sub(1));
         let further_right = || self.byte(end + 1);
         let extension = phone::with_extension(self.bytes, end) > end;
-        let is_email = right == Some(b'@') || self.bytes[end..].starts_with(b"%40");
+        let is_email = right == Some(b'@');
         let decimal_left =
             matches!(left, Some(b'.' | b',')) && further_left().is_some_and(|byte| byte.is_ascii_digit());
         let decimal_right = right == Some(b'.') && further_right().is_some_and(|byte| byte.is_ascii_digit());

@@ -3,6 +3,7 @@
 use crate::class::{Class, Counts};
 use crate::context::Context;
 use crate::list;
+use crate::percent::Decoded;
 use crate::policy::{Action, Key, Policy};
 use crate::scan::{Hit, scan};
 use hmac::{Hmac, Mac};
@@ -92,7 +93,8 @@ impl Redactor {
 
     /// Replaces what one pass finds.
     fn pass(&self, context: Context, text: &str, counts: &mut Counts) -> Option<String> {
-        let mut hits = scan(text, context).hits;
+        let decoded = Decoded::new(text);
+        let mut hits = scan(&decoded.bytes, context).hits;
         hits.retain(|hit| self.policy.action(hit.class) != Action::Keep);
         if hits.is_empty() {
             return None;
@@ -103,15 +105,15 @@ impl Redactor {
         if hits.iter().any(|hit| self.policy.action(hit.class) == Action::Drop) {
             return Some(String::new());
         }
-        Some(self.replace(text, &hits))
+        Some(self.replace(text, &decoded, &hits))
     }
 
-    fn replace(&self, text: &str, hits: &[Hit]) -> String {
+    fn replace(&self, text: &str, decoded: &Decoded<'_>, hits: &[Hit]) -> String {
         let mut out = String::with_capacity(text.len() + hits.len() * MAX_TAG_LEN);
         let mut copied = 0;
         for hit in hits {
-            out.push_str(&text[copied..hit.start]);
-            let value = text[hit.start..hit.end].bytes();
+            out.push_str(&text[copied..decoded.written(hit.start)]);
+            let value = decoded.bytes[hit.start..hit.end].iter().copied();
             match self.policy.action(hit.class) {
                 Action::Hash if hit.class.is_number() => {
                     self.put_tag(&mut out, hit.class.name(), value.filter(u8::is_ascii_alphanumeric));
@@ -123,7 +125,7 @@ impl Redactor {
                     out.push(']');
                 }
             }
-            copied = hit.end;
+            copied = decoded.written(hit.end);
         }
         out.push_str(&text[copied..]);
         out

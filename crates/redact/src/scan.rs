@@ -50,7 +50,6 @@ enum Begins {
     Dash,
     Tag,
     Escape,
-    Percent,
 }
 
 const BEGINS: [Begins; 256] = {
@@ -65,7 +64,6 @@ const BEGINS: [Begins; 256] = {
             b'-' => Begins::Dash,
             b'[' => Begins::Tag,
             b'\\' => Begins::Escape,
-            b'%' => Begins::Percent,
             _ => Begins::Nothing,
         };
         byte += 1;
@@ -78,9 +76,8 @@ pub(crate) fn is_word(byte: u8) -> bool {
     BEGINS[usize::from(byte)] == Begins::Word
 }
 
-/// Everything in a text that stands under a key of this context, from left to right.
-pub(crate) fn scan(text: &str, key: Context) -> Scan<'_> {
-    let bytes = text.as_bytes();
+/// Everything in the bytes of a text that stands under a key of this context, from left to right.
+pub(crate) fn scan(bytes: &[u8], key: Context) -> Scan<'_> {
     let mut scan =
         Scan { bytes, key, at: 0, floor: 0, value_end: 0, no_email_at: None, hits: Vec::new(), work: bytes.len() };
     if !scan.whole() {
@@ -96,7 +93,7 @@ impl<'t> Scan<'t> {
                 Begins::Nothing => self.at += 1,
                 Begins::Word => self.word(),
                 Begins::Plus => self.plus(byte),
-                Begins::At => self.email(1),
+                Begins::At => self.email(),
                 Begins::Colon => self.colon(),
                 Begins::Dash => self.dash(),
                 Begins::Tag => match tag_end(self.bytes, self.at) {
@@ -104,7 +101,6 @@ impl<'t> Scan<'t> {
                     None => self.at += 1,
                 },
                 Begins::Escape => self.at += if self.byte(self.at + 1) == Some(b'u') { 6 } else { 2 },
-                Begins::Percent => self.percent(),
             }
         }
     }
@@ -180,17 +176,17 @@ impl<'t> Scan<'t> {
         }
     }
 
-    /// An address around the at-sign, or what stands for it in a URL, which is here.
-    fn email(&mut self, sign_len: usize) {
+    /// An address around the at-sign that is here.
+    fn email(&mut self) {
         let sign = self.at;
-        self.at += sign_len;
+        self.at += 1;
         if self.no_email_at == Some(sign) {
             self.floor = self.at;
             return;
         }
         if let Some((start, end)) = url::password_of_go_dsn(self.bytes, self.floor, sign) {
             self.hit(Class::UrlPassword, start, end);
-        } else if let Some((start, end)) = address::email(self.bytes, self.floor, sign, sign_len) {
+        } else if let Some((start, end)) = address::email(self.bytes, self.floor, sign) {
             self.hit(Class::Email, start, end);
         }
     }
@@ -231,16 +227,6 @@ impl<'t> Scan<'t> {
         match pem::block(&self.bytes[self.at..]) {
             Some((class, length)) => self.hit(class, self.at, self.at + length),
             None => self.at += 1,
-        }
-    }
-
-    /// A percent-encoded byte: what follows begins anew. `%40` is an at-sign.
-    fn percent(&mut self) {
-        let rest = &self.bytes[self.at..];
-        match rest.get(1..3) {
-            Some(b"40") => self.email(3),
-            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => self.at += 3,
-            Some(_) | None => self.at += 1,
         }
     }
 

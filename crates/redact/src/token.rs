@@ -138,13 +138,12 @@ pub(crate) fn credentials(text: &[u8], scheme_len: usize, key: Context) -> Optio
         return None;
     }
     let rest = &text[scheme_len..];
-    let separator = [&b" "[..], b"%20", b"+"].into_iter().find(|separator| rest.starts_with(separator))?.len();
-    let rest = &rest[separator..];
+    let rest = rest.strip_prefix(b" ").or_else(|| rest.strip_prefix(b"+"))?;
     let length = rest.iter().take_while(|byte| is_token68(**byte)).count();
     // A sentence may end behind a token.
     let length = length - rest[..length].iter().rev().take_while(|byte| **byte == b'.').count();
     let token = &rest[..length];
-    let from = scheme_len + separator;
+    let from = scheme_len + 1;
     if let Some((class, length)) = known(token, None) {
         return Some((class, from, from + length));
     }

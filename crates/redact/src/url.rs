@@ -22,7 +22,7 @@ pub(crate) fn password(bytes: &[u8], begin: usize, sign: usize) -> Option<usize>
 /// Start and end of the password before the at-sign, if a Go data source name's network follows it.
 pub(crate) fn password_of_go_dsn(bytes: &[u8], floor: usize, sign: usize) -> Option<(usize, usize)> {
     let network = &bytes[sign + 1..];
-    if bytes[sign] != b'@' || ![&b"tcp("[..], b"unix(", b"tcp6("].iter().any(|name| network.starts_with(name)) {
+    if ![&b"tcp("[..], b"unix(", b"tcp6("].iter().any(|name| network.starts_with(name)) {
         return None;
     }
     let least = floor.max(sign.saturating_sub(MAX_USER_INFO_LEN)).min(sign);
