@@ -5,11 +5,11 @@ use crate::scan::is_word;
 use std::net::Ipv6Addr;
 
 /// RFC 5321: bytes of the part before the at-sign, and of a domain.
-const MAX_LOCAL_LEN: usize = 64;
+pub(crate) const MAX_LOCAL_LEN: usize = 64;
 const MAX_DOMAIN_LEN: usize = 253;
 
 /// The longest text of an IPv6 address, with an IPv4 address at its end.
-const MAX_IPV6_LEN: usize = 45;
+pub(crate) const MAX_IPV6_LEN: usize = 45;
 
 /// Start and end of the address whose at-sign is at `sign`. A top-level domain has letters alone, two at
 /// least, or is an encoded one.

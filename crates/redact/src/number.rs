@@ -233,7 +233,7 @@ impl Scan<'_> {
         let inside = (right.is_some_and(is_word) && !extension) || is_email || decimal_left || decimal_right || base64;
         let joined = (matches!(left, Some(b'-' | b'.')) && alphanumeric(further_left()))
             || (matches!(right, Some(b'-')) && alphanumeric(further_right()));
-        let whole = self.bytes[..start].trim_ascii().is_empty() && self.bytes[end..].trim_ascii().is_empty();
+        let whole = start <= self.content.start && end >= self.content.end;
         Place { inside, joined, whole }
     }
 }

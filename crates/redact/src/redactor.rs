@@ -9,8 +9,8 @@ use crate::scan::{Hit, scan};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-/// The tag of a text that the policy replaces for its key.
-const BY_KEY: &str = "redacted";
+/// The tag of a text that is replaced as a whole.
+const REDACTED: &str = "redacted";
 
 /// Letters of a hash: four bits each. They are letters alone (`a` to `p`), so that no hash looks like a number or an
 /// identifier, to us or to whoever redacts behind us. 64 bits: among a million values two share a tag with 3 in 10^8.
@@ -20,7 +20,7 @@ const HASH_LETTERS: usize = 16;
 const MAX_TAG_LEN: usize = 48;
 
 /// A text is looked at again after it was edited, as often as this: what stood beside a value may be one by itself once that
-/// is a tag.
+/// is a tag. Texts of applications are done after the first.
 const MAX_PASSES: usize = 4;
 
 /// Finds sensitive values in texts, and replaces them.
@@ -68,11 +68,11 @@ impl Redactor {
         let replaced = match action {
             Action::Keep => return None,
             _ if is_done => return None,
-            Action::Mask => format!("[{BY_KEY}]"),
+            Action::Mask => format!("[{REDACTED}]"),
             Action::Drop => String::new(),
             Action::Hash => {
                 let mut tag = String::new();
-                self.put_tag(&mut tag, BY_KEY, text.bytes());
+                self.put_tag(&mut tag, REDACTED, text.bytes());
                 tag
             }
         };
@@ -82,13 +82,14 @@ impl Redactor {
 
     fn value(&self, context: Context, text: &str, counts: &mut Counts) -> Option<String> {
         let mut edited = self.pass(context, text, counts)?;
-        for _ in 1..MAX_PASSES {
+        for _ in 0..MAX_PASSES {
             match self.pass(context, &edited, counts) {
                 Some(again) => edited = again,
-                None => break,
+                None => return Some(edited),
             }
         }
-        Some(edited)
+        // Somebody wrote a chain of values that uncover one another: none of it stays.
+        Some(format!("[{REDACTED}]"))
     }
 
     /// Replaces what one pass finds.
@@ -155,6 +156,6 @@ pub(crate) fn tag_end(bytes: &[u8], at: usize) -> Option<usize> {
     let mut parts = rest[..length].splitn(2, |byte| *byte == b':');
     let name = parts.next()?;
     let is_hash = |hash: &[u8]| hash.len() == HASH_LETTERS && hash.iter().all(|byte| (b'a'..=b'p').contains(byte));
-    let is_name = name == BY_KEY.as_bytes() || Class::ALL.iter().any(|class| class.name().as_bytes() == name);
+    let is_name = name == REDACTED.as_bytes() || Class::ALL.iter().any(|class| class.name().as_bytes() == name);
     (is_name && parts.next().is_none_or(is_hash)).then_some(at + 1 + length + 1)
 }

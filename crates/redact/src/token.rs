@@ -82,21 +82,26 @@ const ANY_PADDING: GeneralPurposeConfig =
 const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, ANY_PADDING);
 const BASE64_URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, ANY_PADDING.with_decode_allow_trailing_bits(true));
 
-/// Class and length of the token or key that begins here, at the beginning of a word, behind the byte `before`.
+/// Class and length of the token or key that begins here, at the beginning of a word, behind the byte `before`. Inside its own
+/// run of bytes none begins anew: each run is walked over once.
 pub(crate) fn known(text: &[u8], before: Option<u8>) -> Option<(Class, usize)> {
     let (three, _) = text.split_first_chunk::<3>()?;
     match three {
-        // Inside a token's own run of bytes none begins anew: each run is walked over once.
         b"eyJ" if !matches!(before, Some(b'-' | b'.')) => jwt(text).map(|length| (Class::Jwt, length)),
         b"AKI" | b"ASI" | b"ABI" | b"ACC" | b"AIz" | b"GOC" | b"ya2" | b"ghp" | b"gho" | b"ghu" | b"ghs" | b"ghr"
         | b"git" | b"glp" | b"xox" | b"xap" | b"sk_" | b"rk_" | b"whs" | b"npm" | b"pyp" | b"dck" | b"hf_" | b"sk-"
-        | b"SG." | b"hvs" | b"dop" | b"shp" | b"lin" | b"AGE" => key(text).map(|length| (Class::CloudKey, length)),
+        | b"SG." | b"hvs" | b"dop" | b"shp" | b"lin" | b"AGE" => {
+            key(text, before).map(|length| (Class::CloudKey, length))
+        }
         _ => None,
     }
 }
 
-fn key(text: &[u8]) -> Option<usize> {
+fn key(text: &[u8], before: Option<u8>) -> Option<usize> {
     let (prefix, body, shortest, longest) = KEYS.iter().find(|(prefix, ..)| text.starts_with(prefix))?;
+    if !matches!(body, Body::Word) && matches!(before, Some(b'-' | b'.')) {
+        return None;
+    }
     let rest = &text[prefix.len()..];
     let inside = |byte: &u8| match body {
         Body::Word => is_url_safe(*byte) && *byte != b'-',
@@ -138,7 +143,7 @@ pub(crate) fn credentials(text: &[u8], scheme_len: usize, key: Context) -> Optio
         return None;
     }
     let rest = &text[scheme_len..];
-    let rest = rest.strip_prefix(b" ").or_else(|| rest.strip_prefix(b"+"))?;
+    let rest = rest.strip_prefix(b" ")?;
     let length = rest.iter().take_while(|byte| is_token68(**byte)).count();
     // A sentence may end behind a token.
     let length = length - rest[..length].iter().rev().take_while(|byte| **byte == b'.').count();

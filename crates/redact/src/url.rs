@@ -26,8 +26,7 @@ pub(crate) fn password_of_go_dsn(bytes: &[u8], floor: usize, sign: usize) -> Opt
         return None;
     }
     let least = floor.max(sign.saturating_sub(MAX_USER_INFO_LEN)).min(sign);
-    let inside =
-        bytes[least..sign].iter().rev().take_while(|byte| !matches!(byte, b'"' | b'\'') && **byte > b' ').count();
+    let inside = bytes[least..sign].iter().rev().take_while(|byte| !b"\"'(),;".contains(byte) && **byte > b' ').count();
     let begin = sign - inside;
     password(bytes, begin, sign).map(|start| (start, sign))
 }
