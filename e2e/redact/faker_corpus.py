@@ -1,4 +1,5 @@
-"""Valid sensitive values from PyPI's faker, one JSON object a line on standard output: what detectors must find.
+"""Valid sensitive values from PyPI's faker, one JSON object a line on standard output: what detectors must find. After them
+identifiers (`identifier-uuid4`, …), which they must leave.
 
 `{"class": "payment-card", "value": "4111…", "key": "app.field", "form": "bare"}`: `key` is the name that the value stands
 under. Each value comes in one of four forms: bare, in a sentence, in a JSON text, in a URL's query. What cannot be told from an
@@ -10,6 +11,7 @@ Called with the number of values a class (2000) and a seed (1). The same argumen
 import base64
 import json
 import sys
+import uuid
 from random import Random
 from urllib.parse import quote
 
@@ -110,6 +112,21 @@ def makers(fakers, dice):
     }
 
 
+def identifiers(dice):
+    """Class and what makes one: no value of a person looks like these, and one in a thousand may be touched."""
+    epoch_s = lambda: dice.randrange(1_577_836_800, 1_893_456_000)
+    return {
+        "identifier-hex16": lambda: f"{dice.getrandbits(64):016x}",
+        "identifier-hex32": lambda: f"{dice.getrandbits(128):032x}",
+        "identifier-u64": lambda: str(dice.getrandbits(64)),
+        "identifier-snowflake": lambda: str(dice.randrange(1_200_000_000_000, 1_900_000_000_000) << 20),
+        "identifier-epoch-ms": lambda: str(epoch_s() * 1_000 + dice.randrange(1_000)),
+        "identifier-epoch-us": lambda: str(epoch_s() * 1_000_000 + dice.randrange(1_000_000)),
+        "identifier-epoch-ns": lambda: str(epoch_s() * 1_000_000_000 + dice.randrange(1_000_000_000)),
+        "identifier-uuid4": lambda: str(uuid.UUID(int=dice.getrandbits(128), version=4)),
+    }
+
+
 def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
@@ -130,6 +147,12 @@ def main():
             text = FORMS[form](member, value)
             line = {"class": name, "value": value, "key": key, "form": form, "text": text}
             print(json.dumps(line, ensure_ascii=False))
+    for name, make in identifiers(dice).items():
+        for number in range(count):
+            value = make()
+            form = list(FORMS)[number % len(FORMS)]
+            text = FORMS[form]("ref", value)
+            print(json.dumps({"class": name, "value": value, "key": "app.field", "form": form, "text": text}))
 
 
 main()

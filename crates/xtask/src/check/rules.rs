@@ -41,7 +41,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// The crates without clock, randomness, I/O, async and logging.
-const PURE: &[&str] = 
+const PURE: &[&str] =
     &["model", "otlp", "redact", "prometheus", "backends", "verify", "judge", "rollout", "ledger", "audit"];
 
 /// What a pure crate must not depend on, these and the crates named after them (`tokio-util`, `rand_core`).
