@@ -13,6 +13,7 @@ mod ledger;
 mod load;
 mod nezha;
 mod orders;
+mod redaction;
 mod requests;
 mod seeded;
 mod soak;
@@ -39,6 +40,8 @@ enum Command {
     Judge(judge::Options),
     /// Appends to the ledger beside the same bytes written and synced
     Ledger(ledger::Options),
+    /// Redaction on one thread: OTLP exports, and a corpus of values that must be found and identifiers that must stay
+    Redact(redaction::Options),
     /// Verification on real traces with injected faults: what is found and named, and how fast spans are joined
     Verify(verification::Options),
     /// A load generator and two sinks, told what to do by JSON lines on standard input until that ends
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::JudgeSpeed(options) => judge_speed::run(&options),
         Command::Judge(options) => judge::run(&options),
         Command::Ledger(options) => ledger::run(&options),
+        Command::Redact(options) => redaction::run(&options),
         Command::Verify(options) => verification::run(&options),
         Command::Load => load::run(),
         Command::SoakLoad(options) => soak::run_load(&options),

@@ -572,6 +572,7 @@ fn first_table(settings: &Settings, key: [u8; 16]) -> RouteTable {
         key: RouteKey(key),
         upstreams: PerEnvironment { blue: Some(settings.serving.clone()), green: None },
         proofs: None,
+        redaction: None,
         proof: None,
     }
 }

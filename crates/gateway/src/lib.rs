@@ -27,6 +27,7 @@ mod pool;
 mod ports;
 mod pressure;
 mod receive;
+mod redacting;
 mod route;
 mod run;
 mod share;

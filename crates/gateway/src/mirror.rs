@@ -44,6 +44,26 @@ pub(crate) fn mirror(running: &Arc<Running>, snapshot: &Arc<Snapshot>, candidate
     let patience = running.shared.limits.upstream.timeout();
     tokio::spawn(async move {
         let _kept = (held, room, running.unfinished.clone());
+        let part = match &snapshot.redactor {
+            None => part,
+            Some(redactor) => {
+                let (spans, shown) = (part.spans(), part.shown.clone());
+                match running.redacting.part(redactor, part).await {
+                    Some((part, counts)) => {
+                        running.shared.counters.redacted(candidate, counts.total());
+                        part
+                    }
+                    None => {
+                        running.shared.counters.not_mirrored(candidate, spans);
+                        running.views.send(&running.shared.counters, &shown, |message| View::NotMirrored {
+                            environment: candidate,
+                            message,
+                        });
+                        return;
+                    }
+                }
+            }
+        };
         let outcome = hand_over(&running, &snapshot, candidate, Role::Mirrored, &part, patience).await;
         running.shared.counters.mirrored(candidate, part.spans(), &outcome);
     });

@@ -7,6 +7,7 @@ use crate::mirror::Mirror;
 use crate::pins::{PinTable, PinTime};
 use crate::pool::EndpointState;
 use crate::ports::Accepting;
+use crate::redacting::Redacting;
 use crate::share::ViewShare;
 use crate::spooling::{self, Spooling, Spools};
 use crate::stats::{Counters, Stats};
@@ -46,6 +47,8 @@ pub struct Channels {
     pub spools: Spools,
     /// Whether a newer table may follow the one that applies; without it any may.
     pub warrant: Option<Warrant>,
+    /// The key of the hashes in copies from which sensitive values are taken: nobody else has it.
+    pub redaction_key: redact::Key,
     /// The time.
     pub clock: Clock,
 }
@@ -108,6 +111,7 @@ pub(crate) struct Running {
     /// Bytes of requests that each environment has not answered.
     pub(crate) unanswered: PerEnvironment<Arc<AtomicU64>>,
     pub(crate) mirror: Mirror,
+    pub(crate) redacting: Redacting,
     pub(crate) rollbacks: Rollbacks,
     pub(crate) decoding: Semaphore,
     /// Kept by every task that must end before the gateway has stopped.
@@ -195,12 +199,13 @@ impl Bound {
 
     /// Serves until `shutdown`, then finishes the requests in flight within the limits' drain timeout.
     pub async fn run(self, channels: Channels, shutdown: impl Future<Output = ()>) -> Stopped {
-        let Channels { tables, events, views, share, spools, warrant, clock } = channels;
+        let Channels { tables, events, views, share, spools, warrant, redaction_key, clock } = channels;
         // The same bound gateway runs once, so the cell is empty.
         let _ = self.shared.clock.set(Arc::clone(&clock));
         let (unfinished, mut finished) = mpsc::channel(1);
         let running = Arc::new(Running {
             mirror: Mirror::new(self.shared.limits.mirror_queue_bytes),
+            redacting: Redacting::new(redaction_key),
             rollbacks: Rollbacks::new(),
             shared: self.shared,
             clock,
@@ -296,7 +301,9 @@ impl Applying {
         let generation = table.generation;
         let before = shared.snapshot.load_full();
         let warranted = self.warranted(before.as_deref(), &table);
-        let next = warranted.and_then(|()| snapshot(before.as_deref(), table, &shared.taps.load(), &shared.limits));
+        let next = warranted.and_then(|()| {
+            snapshot(before.as_deref(), table, &shared.taps.load(), (&shared.limits, &self.running.redacting))
+        });
         match next {
             Ok(snapshot) => {
                 let table = Arc::clone(&snapshot.table);

@@ -55,6 +55,8 @@ pub struct EnvironmentStats {
     pub mirrored_spans: u64,
     /// Spans of mirror copies that were dropped, refused or not answered.
     pub mirror_dropped_spans: u64,
+    /// Sensitive values that were replaced in mirror copies.
+    pub redacted_values: u64,
     /// Spans that were put into the environment's spool.
     pub spooled_spans: u64,
     /// Spans from the spool that were acknowledged.
@@ -95,6 +97,7 @@ pub(crate) struct EnvironmentCounters {
     spans_unknown: AtomicU64,
     mirrored_spans: AtomicU64,
     mirror_dropped_spans: AtomicU64,
+    redacted_values: AtomicU64,
     tap_requests: AtomicU64,
     tap_spans: AtomicU64,
     last_routed_us: AtomicU64,
@@ -171,6 +174,11 @@ impl Counters {
         add(&self.environments[environment].mirror_dropped_spans, spans);
     }
 
+    /// Values were replaced in a copy.
+    pub(crate) fn redacted(&self, environment: Environment, values: u64) {
+        add(&self.environments[environment].redacted_values, values);
+    }
+
     /// A tap took a request.
     pub(crate) fn tapped(&self, environment: Environment, spans: u64) {
         add(&self.environments[environment].tap_requests, 1);
@@ -192,6 +200,7 @@ impl EnvironmentCounters {
             spans_unknown: self.spans_unknown.load(Relaxed),
             mirrored_spans: self.mirrored_spans.load(Relaxed),
             mirror_dropped_spans: self.mirror_dropped_spans.load(Relaxed),
+            redacted_values: self.redacted_values.load(Relaxed),
             spooled_spans: self.spooled_spans.load(Relaxed),
             drained_spans: self.drained_spans.load(Relaxed),
             spool_refused_spans: self.spool_refused_spans.load(Relaxed),

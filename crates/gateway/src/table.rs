@@ -4,7 +4,9 @@ use crate::client::{OtlpClient, UpstreamError, check_upstream};
 use crate::config::Limits;
 use crate::pins::MAX_PIN_S;
 use crate::pool::Pool;
+use crate::redacting::Redacting;
 use model::{Environment, PerEnvironment, Protocol, RouteTable, Transport, Upstream};
+use redact::Redactor;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,8 @@ pub(crate) struct Snapshot {
     pub(crate) table: Arc<RouteTable>,
     pub(crate) upstreams: PerEnvironment<Option<Arc<Pool>>>,
     pub(crate) backends: PerEnvironment<Option<Arc<OtlpClient>>>,
+    /// What takes sensitive values out of the copies for the candidate, if the table wants that.
+    pub(crate) redactor: Option<Arc<Redactor>>,
 }
 
 /// Why a route table does not apply. The one before it goes on to apply.
@@ -108,7 +112,7 @@ pub(crate) fn snapshot(
     before: Option<&Snapshot>,
     table: Arc<RouteTable>,
     taps: &BTreeSet<String>,
-    limits: &Limits,
+    (limits, redacting): (&Limits, &Redacting),
 ) -> Result<Snapshot, TableError> {
     if let Some(before) = before.filter(|before| table.generation <= before.table.generation) {
         return Err(TableError::NotNewer { applied: before.table.generation, found: table.generation });
@@ -145,7 +149,8 @@ pub(crate) fn snapshot(
             });
         }
     }
-    Ok(Snapshot { table, upstreams, backends })
+    let redactor = table.redaction.as_ref().map(|policy| redacting.redactor(policy));
+    Ok(Snapshot { table, upstreams, backends, redactor })
 }
 
 fn check(table: &RouteTable, taps: &BTreeSet<String>) -> Result<(), TableError> {

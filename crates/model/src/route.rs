@@ -1,4 +1,5 @@
 use crate::{BasisPoints, Environment, PerEnvironment, TraceId, Transport};
+use redact::Policy;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
@@ -135,6 +136,9 @@ pub struct RouteTable {
     /// asks for no proofs.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub proofs: Option<u32>,
+    /// What is replaced in the copies for the candidate; none if they go as they are.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub redaction: Option<Policy>,
     /// The proof, as text, where there is one. It goes from hand to hand with the table, and is no part of any state.
     #[serde(skip)]
     pub proof: Option<Arc<str>>,

@@ -5,6 +5,8 @@
 //! It never assumes an order of fields (the OpenTelemetry Collector writes them backwards), never fails a request for
 //! a field that it does not know, and never validates what it does not need.
 //!
+//! What redaction changes is changed on the wire too ([`edit_texts`]).
+//!
 //! What still speaks Zipkin or Jaeger is converted first ([`legacy`]).
 //!
 //! Pure: no clock, no randomness, no I/O, no async, no logging. Hostile bytes give an error or odd values, never a
@@ -13,6 +15,7 @@
 //! Source: the OTLP specification 1.x, and *Protocol Buffers: Encoding*.
 
 pub mod compression;
+mod edit;
 pub mod grpc;
 pub mod json;
 pub mod legacy;
@@ -27,6 +30,7 @@ mod wire;
 #[cfg(test)]
 mod sample;
 
+pub use edit::{Place, edit_texts};
 pub use signal::{Signal, count_items};
 pub use span::{Scope, SpanView, Status, for_each_span};
 pub use split::{Part, Splitter, Unit};

@@ -60,6 +60,7 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
         key: start.route_key,
         upstreams: PerEnvironment::from_fn(|environment| Some(start.upstream(environment))),
         proofs: plan.proofs.map(|proofs| proofs.cosignatures),
+        redaction: plan.redaction.clone(),
         proof: None,
     };
     let state = State {

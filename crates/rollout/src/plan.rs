@@ -17,6 +17,7 @@ mod problems;
 mod quantity;
 mod query;
 mod raw;
+mod redaction;
 mod sources;
 mod strategy;
 mod text_or;
@@ -33,6 +34,7 @@ pub use transformations::{AttributeChanges, SpanPart, TimeUnit, Transformations}
 pub use preview::{Detection, EnvironmentPreview, Evidence, Preview, Proof, StepPreview, preview};
 
 use model::{BasisPoints, ClientTls, Environment, PerEnvironment, ShortDuration, UnixMillis, Upstream};
+use redact::Policy;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -109,6 +111,9 @@ pub struct Plan {
     /// What the gateway must be shown before it raises the candidate's weight; `None` if nothing.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub proofs: Option<Proofs>,
+    /// What is replaced in the copies that the candidate gets; `None` if they go as they are.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub redaction: Option<Policy>,
     /// What traffic is expected; only forecasts are made from it.
     pub traffic: Traffic,
     /// How long after its last span a trace stays in the environment where it began, in milliseconds.

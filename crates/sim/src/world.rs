@@ -136,6 +136,7 @@ impl World {
             key: RouteKey(chaos.bytes()),
             upstreams: PerEnvironment { blue: Some(upstream(14_317)), green: None },
             proofs: None,
+            redaction: None,
             proof: None,
         };
         let embedded = chaos.chance(0.5);

@@ -6,6 +6,7 @@ mod drift;
 mod gate;
 mod judge;
 mod keys;
+mod redact;
 mod trace;
 mod verify;
 mod witness;
@@ -16,6 +17,7 @@ pub use drift::Drift;
 pub use gate::Gate;
 pub use judge::{Axis, Effect, Judge, Replay, Simulate};
 pub use keys::{Key, KeyFile, RotateKey};
+pub use redact::{Redact, Scan};
 pub use trace::{Diff, Look, Show, Trace};
 pub use verify::{Learn, Verify, Watch, Which};
 pub use witness::Witness;
@@ -75,6 +77,9 @@ pub enum Command {
     /// Verification by itself: on recorded spans, or on a running server's traffic.
     #[command(subcommand)]
     Verify(Verify),
+    /// Redaction by itself.
+    #[command(subcommand)]
+    Redact(Redact),
     /// Traces side by side: two files, or what was sent beside what came out.
     #[command(subcommand)]
     Trace(Trace),

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Demo(_)
         | Command::Plan(_)
         | Command::Gate(_)
+        | Command::Redact(_)
         | Command::Drift(_)
         | Command::Rollout(_)
         | Command::Approve(_)
@@ -53,6 +54,7 @@ fn run(cli: Cli) -> Result<Exit, Failed> {
     match cli.command {
         Command::Plan(command) => commands::plan::run(&command, cli.format),
         Command::Gate(command) => runtime()?.block_on(commands::gate::run(&command, cli.format)),
+        Command::Redact(command) => commands::redact::run(&command, cli.format),
         Command::Drift(command) => runtime()?.block_on(commands::drift::run(&command, cli.format)),
         Command::Ledger(command) => runtime()?.block_on(commands::ledger::run(command, cli.format)),
         Command::Audit(command) => commands::audit::run(&command, cli.format),

@@ -375,6 +375,7 @@ pub fn stats_json(stats: &Stats) -> Value {
             "spansUnknown": stats.spans_unknown,
             "mirroredSpans": stats.mirrored_spans,
             "mirrorDroppedSpans": stats.mirror_dropped_spans,
+            "redactedValues": stats.redacted_values,
             "spooledSpans": stats.spooled_spans,
             "drainedSpans": stats.drained_spans,
             "spoolRefusedSpans": stats.spool_refused_spans,

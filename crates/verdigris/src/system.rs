@@ -188,6 +188,7 @@ impl System {
             share,
             spools: spools.clone(),
             warrant: Some(proving::warrant(trust.clone())),
+            redaction_key: crate::redaction_key::open(&ground.data)?,
             clock: Arc::new(clock::now_us),
         };
         let serving = tokio::spawn(ports.bound.run(channels, async {

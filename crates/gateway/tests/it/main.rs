@@ -9,6 +9,7 @@ mod old_senders;
 mod planting;
 mod ports;
 mod receiving;
+mod redacting;
 mod routing;
 mod signals;
 mod spooling;
@@ -67,6 +68,7 @@ pub(crate) fn table(blue: &Upstream, green: Option<&Upstream>, weight: u16) -> R
             green: green.map(|green| reached(green, "green")),
         },
         proofs: None,
+        redaction: None,
         proof: None,
     }
 }
@@ -136,6 +138,7 @@ impl Fixture {
             events: events_in,
             views: views_in,
             warrant: None,
+            redaction_key: redact::Key([7; 32]),
             clock: Arc::new(move || clock.fetch_add(1, SeqCst)),
         };
         let (gateway, addresses) = (bound.gateway(), bound.addresses().clone());

@@ -107,6 +107,11 @@ fn backends() {
 }
 
 #[test]
+fn redact() {
+    run_all("redact");
+}
+
+#[test]
 fn notes() {
     run_all("notes");
 }
@@ -121,9 +126,21 @@ fn every_target_is_here_and_in_fuzz() {
     let targets: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
     assert_eq!(
         targets,
-        ["approvals", "backends", "grpc", "gunzip", "hostile", "json", "notes", "prometheus", "spans", "split"]
-            .map(str::to_owned)
-            .into()
+        [
+            "approvals",
+            "backends",
+            "grpc",
+            "gunzip",
+            "hostile",
+            "json",
+            "notes",
+            "prometheus",
+            "redact",
+            "spans",
+            "split"
+        ]
+        .map(str::to_owned)
+        .into()
     );
     assert_eq!(targets, names(&fuzz().join("seeds")));
     let files = targets.iter().map(|name| format!("{name}.rs")).collect();

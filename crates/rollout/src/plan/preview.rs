@@ -6,6 +6,7 @@ mod forecast;
 mod outside;
 mod words;
 
+use super::redaction;
 use super::{ConfigSource, GateName, OnInconclusive, Plan, Step, StoreQuery};
 use crate::decide::{APPLY_LIMIT_MS, GATE_LIMIT_MS, MAX_EXTENSIONS, MIN_BATCHES};
 use forecast::{Forecast, provable_margin};
@@ -299,10 +300,7 @@ fn effects(plan: &Plan, forecast: &Forecast<'_>, step: Step) -> Vec<String> {
         Step::Gate(GateName::Drift) => drift_gate(plan),
         Step::Gate(GateName::Approval) => approval(plan),
         Step::Gate(GateName::Probe) => "both environments must take an empty OTLP export".to_owned(),
-        Step::Mirror { .. } => {
-            "green gets a copy of every trace, blue alone serves; copies are checked, dropped ones are left out"
-                .to_owned()
-        }
+        Step::Mirror { .. } => mirror(plan),
         Step::SetWeight { weight: BasisPoints::ALL } => {
             format!("every new trace goes to green; traces in flight stay where they began ({pin})")
         }
@@ -329,6 +327,14 @@ fn effects(plan: &Plan, forecast: &Forecast<'_>, step: Step) -> Vec<String> {
         Step::Gate(_) | Step::Analysis { .. } | Step::Pause { .. } | Step::Bake { .. } => None,
     };
     [Some(first), traffic].into_iter().flatten().collect()
+}
+
+fn mirror(plan: &Plan) -> String {
+    let redacted = plan.redaction.as_ref().map(|policy| format!("; in copies: {}", redaction::in_words(policy)));
+    format!(
+        "green gets a copy of every trace, blue alone serves; copies are checked, dropped ones are left out{}",
+        redacted.unwrap_or_default()
+    )
 }
 
 fn drift_gate(plan: &Plan) -> String {

@@ -69,6 +69,7 @@ raw! {
         analysis: Section<RawAnalysis>,
         verification: Section<RawVerification>,
         canary: Section<TextOr<RawCanary>>,
+        redaction: Section<RawRedaction>,
         proofs: Section<RawProofs>,
         traffic: Section<RawTraffic>,
         pin: Text,
@@ -180,5 +181,9 @@ raw! {
     RawAnalysis { false_alarm: Text, false_promotion: Text, on_inconclusive: Text, batch: Text }
     RawVerification { horizon: Text, linger: Text }
     RawCanary { every: Text, on_leak: Text }
+    RawRedaction {
+        classes: Section<BTreeMap<String, Spanned<String>>>,
+        keys: Section<BTreeMap<String, Spanned<String>>>,
+    }
     RawTraffic { expected: Text, errors: Text }
 }

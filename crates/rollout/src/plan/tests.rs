@@ -4,6 +4,7 @@ mod canary;
 mod endpoints;
 mod metrics;
 mod query;
+mod redaction;
 mod refused;
 mod refused_values;
 mod sources;

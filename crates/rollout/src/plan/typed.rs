@@ -7,7 +7,7 @@ use super::quantity::{DAY_MS, chance, duration_ms, line, name, prose, rate_per_s
 use super::raw::{RawAnalysis, RawMetadata, RawPlan, RawSpec, RawTraffic, RawVerification, Section};
 use super::{
     Analysis, OnInconclusive, Plan, Subject, Traffic, Verification, approval, canary, environments, gates, query,
-    strategy,
+    redaction, strategy,
 };
 use serde_saphyr::Spanned;
 
@@ -75,6 +75,7 @@ fn spec(problems: &mut Problems, at: &Place, raw: &RawSpec, metadata: Option<Met
     let verification = verification(problems, at, &raw.verification);
     let canary = canary::canary(problems, at, &raw.canary, environments.as_ref());
     let proofs = approval::proofs(problems, at, &raw.proofs);
+    let redaction = redaction::redaction(problems, at, &raw.redaction);
     let traffic = traffic(problems, at, &raw.traffic);
     // A trace is pinned by eight bytes; a day's would fill the bound of pins with nothing to gain.
     let pin = problems.or(at, "pin", &raw.pin, 60_000, |text| duration_ms(text, (1_000, 3_600_000)));
@@ -86,7 +87,7 @@ fn spec(problems: &mut Problems, at: &Place, raw: &RawSpec, metadata: Option<Met
     else {
         return None;
     };
-    let (canary, proofs) = (canary?, proofs?);
+    let (canary, proofs, redaction) = (canary?, proofs?, redaction?);
     query::fits(problems, at, raw, &environments, &verification, &guards.sources)?;
     let Metadata { name, change, reason, impact, authors } = metadata?;
     Some(Plan {
@@ -104,6 +105,7 @@ fn spec(problems: &mut Problems, at: &Place, raw: &RawSpec, metadata: Option<Met
         verification,
         canary,
         proofs,
+        redaction,
         traffic,
         pin_ms,
     })

@@ -14,6 +14,7 @@ fn table(weight: u16, mirror: bool) -> RouteTable {
         key: RouteKey([0; 16]),
         upstreams: PerEnvironment { blue: None, green: None },
         proofs: None,
+        redaction: None,
         proof: None,
     }
 }

@@ -8,6 +8,8 @@ pub mod gate;
 pub mod judge;
 pub mod ledger;
 pub mod plan;
+mod recording;
+pub mod redact;
 pub mod rollout;
 pub mod trace;
 pub mod verify;

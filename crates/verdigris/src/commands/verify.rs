@@ -1,6 +1,5 @@
 //! `verdigris verify …`: on recordings, which need no server, or on a server's traffic.
 
-mod files;
 mod live;
 
 use crate::cli::{Format, Learn, Verify};
@@ -29,11 +28,11 @@ pub async fn run(command: &Verify, format: Format) -> Result<Exit, Failed> {
 fn learn(command: &Learn, format: Format) -> Result<Exit, Failed> {
     let mut sent = Sent::default();
     for file in &command.sent {
-        files::for_each_span(file, |span| sent.take(span))?;
+        super::recording::for_each_span(file, |span| sent.take(span))?;
     }
     let mut learner = Learner::new(Least { share: command.least_share, count: command.least_spans });
     for file in &command.out {
-        files::for_each_span(file, |span| sent.pair(span, &mut learner))?;
+        super::recording::for_each_span(file, |span| sent.pair(span, &mut learner))?;
     }
     let seen = sent.finish(&mut learner);
     if seen.paired == 0 {

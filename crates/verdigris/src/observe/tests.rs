@@ -17,6 +17,7 @@ pub(super) fn table(green: bool) -> RouteTable {
         key: RouteKey([7; 16]),
         upstreams: PerEnvironment { blue: Some(reached("blue")), green: green.then(|| reached("green")) },
         proofs: None,
+        redaction: None,
         proof: None,
     }
 }

@@ -66,3 +66,31 @@ fn two_folders_are_compared_by_meaning_and_no_secret_is_shown() {
     run(&["drift", &blue, &blue]).expect(0);
     run(&["drift", &blue, "/no/such/folder"]).expect(2).says(&["/no/such/folder"]);
 }
+
+#[test]
+fn a_recording_is_scanned_for_sensitive_values_without_showing_them() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let attribute = |value: &str| format!(r#"{{"key":"app.note","value":{{"stringValue":"{value}"}}}}"#);
+    let spans = |value: &str| {
+        format!(
+            r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"traceId":"{}","spanId":"{}","name":"pay","attributes":[{}]}}]}}]}}]}}"#,
+            "4111".repeat(8),
+            "4111".repeat(4),
+            attribute(value)
+        )
+    };
+    let (clean, holding) = (path("clean.jsonl"), path("holding.jsonl"));
+    std::fs::write(&clean, spans("nothing") + "\n").expect("the folder is ours");
+    std::fs::write(&holding, [spans("nothing"), spans("paid by 4111 1111 1111 1111")].join("\n")).expect("as before");
+    run(&["redact", "scan", &clean]).expect(0);
+    let found = run(&["redact", "scan", &holding]).expect(5).stdout;
+    let lines: Vec<&str> = found.lines().collect();
+    assert_eq!(lines, ["1 sensitive value in 6 texts", "         1  payment-card    attribute app.note"], "{found}");
+    let text = path("log.txt");
+    std::fs::write(&text, "ok\nmail to ada@example.com\n").expect("the folder is ours");
+    let found = run(&["redact", "scan", "--text", &text, "--format", "json"]).expect(5).json();
+    assert_eq!(found["found"][0]["class"], "email", "{found}");
+    assert_eq!(found["found"][0]["place"], "line 2", "{found}");
+    run(&["redact", "scan", &text]).expect(2).says(&["log.txt"]);
+}

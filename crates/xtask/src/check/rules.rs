@@ -8,41 +8,42 @@ use std::fmt;
 
 /// Who may depend on whom among our crates: a crate exists because of what it must not depend on.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("model", &[]),
+    ("model", &["redact"]),
     ("ledger", &[]),
     ("drift", &[]),
     ("spool", &[]),
     ("xtask", &[]),
     ("otlp", &["model"]),
+    ("redact", &[]),
     ("prometheus", &["model"]),
     ("backends", &["model", "otlp"]),
     ("verify", &["model"]),
     ("judge", &["model"]),
-    ("rollout", &["judge", "model"]),
+    ("rollout", &["judge", "model", "redact"]),
     ("audit", &["judge", "ledger", "model", "rollout"]),
     ("store", &["ledger"]),
     ("keys", &["ledger", "store"]),
     ("certs", &[]),
     ("tls", &["model"]),
-    ("gateway", &["otlp", "model", "spool", "tls"]),
+    ("gateway", &["otlp", "model", "redact", "spool", "tls"]),
     ("gates", &["backends", "drift", "otlp", "model", "prometheus", "tls"]),
     ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model"]),
     ("web", &["control", "model"]),
     ("sim", PURE),
-    ("bench", &["judge", "ledger", "model", "otlp", "rollout", "store", "verify"]),
-    ("fuzz-targets", &["audit", "backends", "ledger", "model", "otlp", "prometheus", "rollout"]),
+    ("bench", &["judge", "ledger", "model", "otlp", "redact", "rollout", "store", "verify"]),
+    ("fuzz-targets", &["audit", "backends", "ledger", "model", "otlp", "prometheus", "redact", "rollout"]),
     (
         "verdigris",
         &[
             "model", "otlp", "verify", "judge", "rollout", "ledger", "store", "gateway", "gates", "control", "web",
-            "spool", "tls", "backends", "audit", "keys",
+            "spool", "tls", "backends", "audit", "keys", "redact",
         ],
     ),
 ];
 
 /// The crates without clock, randomness, I/O, async and logging.
 const PURE: &[&str] =
-    &["model", "otlp", "prometheus", "backends", "verify", "judge", "rollout", "ledger", "audit", "drift"];
+    &["model", "otlp", "redact", "prometheus", "backends", "verify", "judge", "rollout", "ledger", "audit", "drift"];
 
 /// What a pure crate must not depend on, these and the crates named after them (`tokio-util`, `rand_core`).
 const IMPURE: &[&str] = &["tokio", "hyper", "tracing", "getrandom", "rand", "rustix"];

@@ -81,6 +81,7 @@ impl Scene {
             key: KEY,
             upstreams: PerEnvironment::from_fn(upstream),
             proofs: None,
+            redaction: None,
             proof: None,
         };
         let (tables, watched) = watch::channel(Arc::new(table));
@@ -93,6 +94,7 @@ impl Scene {
             share: Arc::default(),
             spools: Spools::default(),
             warrant: None,
+            redaction_key: redact::Key([7; 32]),
             clock: Arc::new(|| BEGAN.0 * 1_000),
         };
         tokio::spawn(bound.run(channels, std::future::pending()));

@@ -4,7 +4,7 @@
 
 use crate::describe::Failed;
 use anyhow::Context;
-use otlp::{Signal, SpanView};
+use otlp::{Malformed, Signal, SpanView};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -18,6 +18,14 @@ const FIRST_FIELD: u8 = 0x0a;
 
 /// Calls `each` for every span of the file. The error names the file, and where in it.
 pub(super) fn for_each_span(path: &Path, mut each: impl FnMut(&SpanView<'_>)) -> Result<(), Failed> {
+    for_each_message(path, |message| otlp::for_each_span(message, &mut each))
+}
+
+/// Calls `each` for every message of the file.
+pub(super) fn for_each_message(
+    path: &Path,
+    mut each: impl FnMut(&[u8]) -> Result<(), Malformed>,
+) -> Result<(), Failed> {
     let file = path.display();
     let opened = File::open(path).with_context(|| format!("{file}: cannot be read"));
     let mut reader = BufReader::new(opened.map_err(usage)?);
@@ -38,9 +46,7 @@ pub(super) fn for_each_span(path: &Path, mut each: impl FnMut(&SpanView<'_>)) ->
             _ => framed(&mut reader),
         };
         let message = message.with_context(|| format!("{file}: message {number}")).map_err(usage)?;
-        otlp::for_each_span(&message, &mut each)
-            .with_context(|| format!("{file}: message {number} is no OTLP traces"))
-            .map_err(usage)?;
+        each(&message).with_context(|| format!("{file}: message {number} is no OTLP traces")).map_err(usage)?;
     }
 }
 

@@ -1,0 +1,65 @@
+//! The key of the hashes in redacted copies: in a file of its own, so that the same value gets the same hash after a
+//! restart, and in whichever process took the traffic over.
+
+use crate::clock;
+use anyhow::{Context, bail};
+use redact::Key;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+const NAME: &str = "redaction.key";
+const BYTES: usize = 32;
+
+/// The key in the data folder, which is made if it is not there.
+pub fn open(data: &Path) -> anyhow::Result<Key> {
+    let path = data.join(NAME);
+    match File::open(&path) {
+        Ok(file) => read(file).with_context(|| path.display().to_string()),
+        Err(error) if error.kind() == ErrorKind::NotFound => make(&path).with_context(|| path.display().to_string()),
+        Err(error) => Err(error).with_context(|| path.display().to_string()),
+    }
+}
+
+fn read(file: File) -> anyhow::Result<Key> {
+    let mode = file.metadata()?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        bail!("may be read by others (mode {mode:03o}); expected 600: delete it, and a new one is made");
+    }
+    let mut bytes = Vec::with_capacity(BYTES + 1);
+    file.take(BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    let key = <[u8; BYTES]>::try_from(bytes.as_slice());
+    key.map(Key).map_err(|_| anyhow::anyhow!("expected {BYTES} bytes: delete it, and a new one is made"))
+}
+
+/// Under another name first, so that no half of a key is ever found.
+fn make(path: &Path) -> anyhow::Result<Key> {
+    let (key, new) = (clock::random::<BYTES>(), path.with_extension("new"));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.write_all(&key)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    Ok(Key(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_is_nobody_elses() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = open(folder.path()).unwrap();
+        assert_eq!(open(folder.path()).unwrap().0, first.0);
+        let path = folder.path().join(NAME);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let refused = format!("{:#}", open(folder.path()).err().unwrap());
+        assert!(refused.contains("redaction.key: may be read by others (mode 644)"), "{refused}");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(&path, b"short").unwrap();
+        assert!(format!("{:#}", open(folder.path()).err().unwrap()).contains("expected 32 bytes"));
+    }
+}
