@@ -18,7 +18,7 @@ pub(crate) enum Form {
 
 /// First and last prefix of a range with the same number of digits, the shortest and longest number, and how common these are.
 /// The first that fits counts.
-const RANGES: [(u32, u32, usize, usize, Form); 42] = [
+const RANGES: [(u32, u32, usize, usize, Form); 43] = [
     // Visa. Numbers of 13 digits are no longer issued; those of 19 nearly never were.
     (4, 4, 16, 16, Form::Common),
     (4, 4, 13, 13, Form::Rare),
@@ -44,8 +44,8 @@ const RANGES: [(u32, u32, usize, usize, Form); 42] = [
     (300, 305, 15, 19, Form::Rare),
     (36, 36, 15, 19, Form::Rare),
     (38, 39, 15, 19, Form::Rare),
-    // JCB.
-    (3528, 3589, 16, 16, Form::Common),
+    // JCB: its own are 3528 to 3589, but what makes and checks cards takes all of 35.
+    (35, 35, 16, 16, Form::Common),
     (2131, 2131, 15, 15, Form::Common),
     (1800, 1800, 15, 15, Form::Rare),
     (3528, 3589, 17, 19, Form::Rare),
@@ -66,6 +66,8 @@ const RANGES: [(u32, u32, usize, usize, Form); 42] = [
     (50, 50, 12, 19, Form::Rare),
     (56, 58, 12, 19, Form::Rare),
     (6, 6, 12, 19, Form::Rare),
+    // Older lists have 0604.
+    (0, 0, 12, 12, Form::Rare),
     // Mir, RuPay, Troy.
     (2200, 2204, 16, 16, Form::Common),
     (508, 508, 16, 16, Form::Common),
@@ -79,7 +81,7 @@ pub(crate) fn card(digits: &Digits) -> Option<Form> {
         return None;
     }
     let fits = |(first, last, shortest, longest, _): &&(u32, u32, usize, usize, Form)| {
-        let prefix = digits.leading(first.ilog10() as usize + 1);
+        let prefix = digits.leading(first.max(&1).ilog10() as usize + 1);
         (*first..=*last).contains(&prefix) && (*shortest..=*longest).contains(&length)
     };
     let (.., form) = RANGES.iter().find(fits)?;
@@ -88,9 +90,20 @@ pub(crate) fn card(digits: &Digits) -> Option<Form> {
 
 /// How many of the groups are written as a card's are.
 pub(crate) fn groups_of_a_card(number: &Number) -> Option<usize> {
-    /// 16 digits in fours; American Express, Diners Club and JCB; 19 digits in fours, and behind a prefix; 13 and 12.
-    const SHAPES: [&[usize]; 8] =
-        [&[4, 4, 4, 4, 3], &[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4], &[6, 13], &[4, 4, 4, 1], &[4, 4, 5], &[4, 4, 4]];
+    /// 16 digits in fours; American Express, Diners Club and JCB, also in fours; 19 digits in fours, and behind a
+    /// prefix; 13 and 12.
+    const SHAPES: [&[usize]; 10] = [
+        &[4, 4, 4, 4, 3],
+        &[4, 4, 4, 4],
+        &[4, 6, 5],
+        &[4, 6, 4],
+        &[6, 13],
+        &[4, 4, 4, 3],
+        &[4, 4, 4, 2],
+        &[4, 4, 4, 1],
+        &[4, 4, 5],
+        &[4, 4, 4],
+    ];
     if !matches!(number.separator, b' ' | b'-') {
         return None;
     }

@@ -11,10 +11,10 @@ pub(crate) struct Decoded<'t> {
 }
 
 impl<'t> Decoded<'t> {
-    /// Decodes a text. Nothing is copied if nothing is encoded.
+    /// Decodes a text. Nothing is copied if nothing is encoded, which is nearly always.
     pub fn new(text: &'t str) -> Decoded<'t> {
         let text = text.as_bytes();
-        if !(0..text.len()).any(|at| text[at] == b'%' && escaped(text, at).is_some()) {
+        if !text.contains(&b'%') {
             return Decoded { bytes: Cow::Borrowed(text), written: Vec::new() };
         }
         let mut bytes = Vec::with_capacity(text.len());

@@ -31,6 +31,7 @@ fn cards() {
     check("note", "paid with 4111 1111 1111 1111 12/27 123.", "paid with [payment-card] 12/27 123.");
     check("", "5555-5555-5555-4444, 378282246310005", "[payment-card], [payment-card]");
     check("", "3782 822463 10005 and 2223003122003222", "[payment-card] and [payment-card]");
+    check("", "3782 8224 6310 005, 3056 9309 0259 04", "[payment-card], [payment-card]");
     check("", r#"{"pan":"6212345678901232","n":1}"#, r#"{"pan":"[payment-card]","n":1}"#);
     check("url.full", "https://a.b/pay?cc=30569309025904&x=1", "https://a.b/pay?cc=[payment-card]&x=1");
     check("", "https://a.b/?q=%204111111111111111%20", "https://a.b/?q=%20[payment-card]%20");

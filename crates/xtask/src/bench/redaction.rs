@@ -20,7 +20,7 @@ pub struct Options {
     /// Values of each class
     #[arg(long, default_value_t = 2_000)]
     values: u32,
-    /// Lines of the corpus that Presidio gets, at even distances: it takes some milliseconds for each
+    /// Lines of the corpus that Presidio gets, by lot: it takes some milliseconds for each
     #[arg(long, default_value_t = 8_000)]
     presidio_lines: u32,
     /// One JSON value a line
