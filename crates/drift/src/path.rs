@@ -1,5 +1,6 @@
 //! How places in a configuration are written: `exporters.otlp.endpoint`, `containers[app].env[LOG_LEVEL].value`.
 
+use crate::limits::MAX_SHOWN;
 use crate::tree::DocumentId;
 
 /// A place, as text that grows and shrinks with the walk.
@@ -24,8 +25,8 @@ impl Path {
     /// One step to a key; gives what [`Path::back`] takes.
     pub(crate) fn key(&mut self, key: &str) -> usize {
         let back = self.divide();
-        let plain =
-            !key.is_empty() && !key.contains(|character: char| ".:[] ".contains(character) || character.is_control());
+        let dividing = |byte: u8| matches!(byte, b'.' | b':' | b'[' | b']' | b' ') || byte.is_ascii_control();
+        let plain = !key.is_empty() && key.len() <= MAX_SHOWN && !key.bytes().any(dividing);
         if plain {
             if !self.text.is_empty() && !self.text.ends_with(": ") {
                 self.text.push('.');

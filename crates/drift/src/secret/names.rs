@@ -163,9 +163,10 @@ pub(crate) fn is_secret(name: &str) -> bool {
     for word in words(name) {
         let pair =
             |(first, second): &(&str, &str)| second.eq_ignore_ascii_case(word) && first.eq_ignore_ascii_case(previous);
-        found |= is_one_of(word, WORDS) || PAIRS.iter().any(pair);
+        found |=
+            (WORDS_INDEX.may_hold(word) && is_one_of(word, WORDS)) || (!previous.is_empty() && PAIRS.iter().any(pair));
         // The last word alone counts; the URL of a webhook is its secret.
-        about = is_one_of(word, ABOUT) && !previous.eq_ignore_ascii_case("webhook");
+        about = ABOUT_INDEX.may_hold(word) && is_one_of(word, ABOUT) && !previous.eq_ignore_ascii_case("webhook");
         previous = word;
     }
     found && !about && name != "imagePullSecrets"
@@ -173,7 +174,7 @@ pub(crate) fn is_secret(name: &str) -> bool {
 
 /// Whether the last word of a name is one that makes it say something about a secret.
 fn is_about(name: &str) -> bool {
-    words(name).last().is_some_and(|word| is_one_of(word, ABOUT))
+    words(name).last().is_some_and(|word| ABOUT_INDEX.may_hold(word) && is_one_of(word, ABOUT))
 }
 
 /// Whether a name says something about a secret, or where it is (`secretKeyRef`, `password_file`).
@@ -233,6 +234,31 @@ impl<'a> Iterator for Humps<'a> {
         Some(word)
     }
 }
+
+/// Which lengths the words of a list have, by their first letter: most words of a configuration are in no list, and
+/// every key is asked about.
+struct Index([u32; 26]);
+
+impl Index {
+    const fn of(list: &[&str]) -> Index {
+        let mut lengths = [0; 26];
+        let mut at = 0;
+        while at < list.len() {
+            let word = list[at].as_bytes();
+            lengths[(word[0] - b'a') as usize] |= 1 << word.len();
+            at += 1;
+        }
+        Index(lengths)
+    }
+
+    fn may_hold(&self, word: &str) -> bool {
+        let first = word.as_bytes().first().map(u8::to_ascii_lowercase).filter(u8::is_ascii_lowercase);
+        word.len() < 32 && first.is_some_and(|first| self.0[usize::from(first - b'a')] & (1 << word.len()) != 0)
+    }
+}
+
+const WORDS_INDEX: Index = Index::of(WORDS);
+const ABOUT_INDEX: Index = Index::of(ABOUT);
 
 fn is_one_of(word: &str, list: &[&str]) -> bool {
     list.iter().any(|one| one.eq_ignore_ascii_case(word))
