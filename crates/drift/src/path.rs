@@ -1,5 +1,6 @@
 //! How places in a configuration are written: `exporters.otlp.endpoint`, `containers[app].env[LOG_LEVEL].value`.
 
+use crate::difference::cut;
 use crate::limits::MAX_SHOWN;
 use crate::tree::DocumentId;
 
@@ -14,8 +15,8 @@ pub(crate) struct Path {
 impl Path {
     pub(crate) fn of(id: &DocumentId) -> Path {
         let text = match id {
-            DocumentId::Object { name, number: 0 } => name.clone(),
-            DocumentId::Object { name, number } => format!("{name}#{}", number + 1),
+            DocumentId::Object { name, number: 0 } => cut(name),
+            DocumentId::Object { name, number } => format!("{}#{}", cut(name), number + 1),
             DocumentId::File { index: 0, .. } => String::new(),
             DocumentId::File { index, .. } => format!("[{index}]"),
         };
@@ -25,8 +26,7 @@ impl Path {
     /// One step to a key; gives what [`Path::back`] takes.
     pub(crate) fn key(&mut self, key: &str) -> usize {
         let back = self.divide();
-        let dividing = |byte: u8| matches!(byte, b'.' | b':' | b'[' | b']' | b' ') || byte.is_ascii_control();
-        let plain = !key.is_empty() && key.len() <= MAX_SHOWN && !key.bytes().any(dividing);
+        let plain = !key.is_empty() && key.len() <= MAX_SHOWN && key.bytes().all(is_plain);
         if plain {
             if !self.text.is_empty() && !self.text.ends_with(": ") {
                 self.text.push('.');
@@ -60,7 +60,7 @@ impl Path {
 
     fn bracket(&mut self, key: &str) {
         self.text.push('[');
-        self.text.push_str(&crate::difference::cut(key));
+        self.text.push_str(&cut(key));
         self.text.push(']');
     }
 
@@ -72,6 +72,11 @@ impl Path {
         }
         back
     }
+}
+
+/// What a key is written in without brackets.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'.' | b':' | b'[' | b']')
 }
 
 /// Whether a place is another one, or below it.

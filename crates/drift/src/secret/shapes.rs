@@ -101,10 +101,7 @@ fn has_assignment(text: &str) -> bool {
         } else if matches!(byte, b'=' | b':') {
             // The name is what stands before, back to where it was divided; `User Password=` has two words.
             let name = &text[start..at];
-            let rest = text[at + 1..].trim_start_matches([' ', '"', '\'']);
-            let value = rest.split([' ', ';', '&', ',', '"', '\'', '\n', '}']).next().unwrap_or_default();
-            let plain = !value.is_empty() && !value.starts_with("//") && !super::is_reference(value);
-            if name.len() <= MAX_NAME && plain && !is_word(value) && names::is_secret(name) {
+            if name.len() <= MAX_NAME && names::is_secret(name) && is_value(&text[at + 1..]) {
                 return true;
             }
             start = at + 1;
@@ -113,12 +110,19 @@ fn has_assignment(text: &str) -> bool {
     false
 }
 
+/// Whether what follows a name is a value of its own.
+fn is_value(rest: &str) -> bool {
+    /// Further than any reference or word reaches.
+    const FAR: usize = 256;
+    let rest = &rest[..rest.floor_char_boundary(FAR)];
+    let rest = rest.trim_start_matches([' ', '"', '\'']);
+    let value = rest.split([' ', ';', '&', ',', '"', '\'', '\n', '}']).next().unwrap_or_default();
+    let word = matches!(value, "true" | "false" | "null" | "none" | "required" | "optional" | "$" | "|" | ">");
+    !value.is_empty() && !word && !value.starts_with("//") && !super::is_reference(value)
+}
+
 /// A longer name is none, and would be taken apart again and again.
 const MAX_NAME: usize = 64;
-
-fn is_word(value: &str) -> bool {
-    matches!(value, "true" | "false" | "null" | "none" | "required" | "optional" | "$" | "|" | ">")
-}
 
 /// What random characters are written in, uninterrupted.
 fn pieces(text: &str) -> impl Iterator<Item = &str> {

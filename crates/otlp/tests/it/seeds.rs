@@ -107,6 +107,11 @@ fn backends() {
 }
 
 #[test]
+fn drift() {
+    run_all("drift");
+}
+
+#[test]
 fn notes() {
     run_all("notes");
 }
@@ -121,7 +126,7 @@ fn every_target_is_here_and_in_fuzz() {
     let targets: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
     assert_eq!(
         targets,
-        ["approvals", "backends", "grpc", "gunzip", "hostile", "json", "notes", "prometheus", "spans", "split"]
+        ["approvals", "backends", "drift", "grpc", "gunzip", "hostile", "json", "notes", "prometheus", "spans", "split"]
             .map(str::to_owned)
             .into()
     );

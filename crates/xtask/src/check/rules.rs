@@ -30,7 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("web", &["control", "model"]),
     ("sim", PURE),
     ("bench", &["judge", "ledger", "model", "otlp", "rollout", "store", "verify"]),
-    ("fuzz-targets", &["audit", "backends", "ledger", "model", "otlp", "prometheus", "rollout"]),
+    ("fuzz-targets", &["audit", "backends", "drift", "ledger", "model", "otlp", "prometheus", "rollout"]),
     (
         "verdigris",
         &[
