@@ -49,7 +49,7 @@ fn differences(file: &str, blue: &Tree, green: &str) -> Vec<Difference> {
 /// A fixture's documents, by other parsers.
 fn documents(file: &str, text: &str) -> Vec<Value> {
     if file.ends_with(".json") {
-        return vec![serde_json::from_str(text).unwrap()];
+        return vec![serde_json::from_str(text).expect("a fixture is valid")];
     }
-    serde_saphyr::from_multiple(text).unwrap()
+    serde_saphyr::from_multiple(text).expect("a fixture is valid")
 }

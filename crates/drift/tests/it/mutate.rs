@@ -58,7 +58,7 @@ struct Mutation {
 fn opened(mut documents: Vec<Value>) -> Vec<Value> {
     for value in documents.iter_mut().filter(|document| document["kind"] == "ConfigMap").flat_map(data) {
         if let Some(text) = value.as_str().filter(|text| text.contains('\n')) {
-            *value = serde_saphyr::from_str(text).unwrap();
+            *value = serde_saphyr::from_str(text).expect("a fixture has it");
         }
     }
     documents
@@ -117,7 +117,7 @@ fn object(document: &Value) -> String {
     if !is_object(document) {
         return String::new();
     }
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let text = |value: &Value| value.as_str().expect("a fixture has it").to_owned();
     let (kind, name) = (text(&document["kind"]), text(&document["metadata"]["name"]));
     match kind.as_str() {
         "Namespace" | "ClusterRole" | "ClusterRoleBinding" => format!("{kind}/{name}"),
@@ -177,14 +177,26 @@ fn name(path: &[Step], list: &Value, index: usize) -> String {
     let item = &list[index];
     let Some(Step::Key(key)) = path.last() else { panic!("{path:?}") };
     match key.as_str() {
-        "ports" if item["name"].is_string() => item["name"].as_str().unwrap().to_owned(),
+        "ports" if item["name"].is_string() => item["name"].as_str().expect("a fixture has it").to_owned(),
         "ports" if item["protocol"] == "UDP" => format!("{}/UDP", item["containerPort"]),
         "ports" => item["containerPort"].to_string(),
-        "volumeMounts" if list.as_array().unwrap().iter().filter(|other| other["name"] == item["name"]).count() > 1 => {
-            format!("{}@{}", item["name"].as_str().unwrap(), item["mountPath"].as_str().unwrap())
+        "volumeMounts"
+            if list
+                .as_array()
+                .expect("a fixture has it")
+                .iter()
+                .filter(|other| other["name"] == item["name"])
+                .count()
+                > 1 =>
+        {
+            format!(
+                "{}@{}",
+                item["name"].as_str().expect("a fixture has it"),
+                item["mountPath"].as_str().expect("a fixture has it")
+            )
         }
-        "volumeClaimTemplates" => item["metadata"]["name"].as_str().unwrap().to_owned(),
-        _ => item["name"].as_str().unwrap().to_owned(),
+        "volumeClaimTemplates" => item["metadata"]["name"].as_str().expect("a fixture has it").to_owned(),
+        _ => item["name"].as_str().expect("a fixture has it").to_owned(),
     }
 }
 
@@ -210,7 +222,7 @@ fn changed(value: &Value) -> Value {
         Value::Bool(value) => json!(!value),
         Value::Number(number) => match number.as_i64() {
             Some(number) => json!(number + 1),
-            None => json!(number.as_f64().unwrap() + 0.5),
+            None => json!(number.as_f64().expect("a fixture has it") + 0.5),
         },
         Value::String(text) => json!(format!("{text}x")),
         Value::Array(_) | Value::Object(_) => panic!("a leaf"),
@@ -218,7 +230,7 @@ fn changed(value: &Value) -> Value {
 }
 
 fn remove(value: &mut Value, path: &[Step]) {
-    let (last, above) = path.split_last().unwrap();
+    let (last, above) = path.split_last().expect("a fixture has it");
     match (get_mut(value, above), last) {
         (Value::Object(map), Step::Key(key)) => _ = map.remove(key),
         (Value::Array(items), Step::Item(index)) => _ = items.remove(*index),
@@ -256,7 +268,10 @@ fn mutations(blue: &[Value]) -> Vec<Mutation> {
             match &value {
                 Value::Object(_) => {
                     let added = with(&|green| {
-                        _ = get_mut(green, &path).as_object_mut().unwrap().insert("zz_added".into(), json!(1))
+                        _ = get_mut(green, &path)
+                            .as_object_mut()
+                            .expect("a fixture has it")
+                            .insert("zz_added".into(), json!(1))
                     });
                     let mut below = path.clone();
                     below.push(Step::Key("zz_added".into()));
@@ -270,7 +285,8 @@ fn mutations(blue: &[Value]) -> Vec<Mutation> {
                     let loose = key
                         || (named(document, &path, &value).is_some() && !processors && !init)
                         || path.last() == Some(&Step::Key("ports".into()));
-                    let swapped = with(&|green| get_mut(green, &path).as_array_mut().unwrap().swap(0, 1));
+                    let swapped =
+                        with(&|green| get_mut(green, &path).as_array_mut().expect("a fixture has it").swap(0, 1));
                     push("swap", swapped, here, true, !loose);
                 }
                 Value::Array(_) => {}

@@ -139,16 +139,16 @@ fn check(class: &str, file: &str, template: &str, blue: &str, green: &str) {
     assert!(!drift.differences.is_empty(), "{class} in {file} is left out");
     assert_eq!(compare(&trees[0], &trees[0]).differences, [], "{class} in {file}");
     let told: String = drift.differences.iter().map(|one| format!("{one}\n")).collect();
-    let gone = compare(&trees[0], &read(file, "").or_else(|_| read("none.yaml", "")).unwrap());
+    let gone = compare(&trees[0], &read(file, "").or_else(|_| read("none.yaml", "")).expect("it is read and written"));
     let found = rules(&trees[0], &trees[1], &Environments { blue: vec!["a:1".into()], green: vec![] });
     let mut outputs = vec![
         format!("{trees:?} {trees:#?}"),
         format!("{drift:?} {gone:?}"),
-        serde_json::to_string(&drift).unwrap(),
-        serde_json::to_string(&gone).unwrap(),
+        serde_json::to_string(&drift).expect("it is read and written"),
+        serde_json::to_string(&gone).expect("it is read and written"),
         told,
         format!("{found:?}"),
-        serde_json::to_string(&found).unwrap(),
+        serde_json::to_string(&found).expect("it is read and written"),
     ];
     outputs.extend(found.findings.iter().map(ToString::to_string));
     for broken in [
@@ -200,7 +200,10 @@ fn passwords_in_urls_are_nowhere_and_the_rest_is_shown() {
     for (class, blue, green) in NAMED {
         let (blue, green) = (blue.replace(['/', '@'], "_"), green.replace(['/', '@'], "_"));
         let text = |secret: &str| template.replacen('@', secret, 1);
-        let (blue_tree, green_tree) = (read("a.yaml", &text(&blue)).unwrap(), read("a.yaml", &text(&green)).unwrap());
+        let (blue_tree, green_tree) = (
+            read("a.yaml", &text(&blue)).expect("it is read and written"),
+            read("a.yaml", &text(&green)).expect("it is read and written"),
+        );
         let drift = compare(&blue_tree, &green_tree);
         let told = format!("{drift:?} {blue_tree:?} {}", drift.differences[0]);
         assert!(told.contains("postgres://shop:(secret)@db.shop:5432/orders"), "{class}: {told}");
@@ -218,8 +221,8 @@ fn base64_of_a_secret_is_nowhere() {
         )
     };
     let (blue, green) = (
-        read("a.yaml", &text("Y29ycmVjdC1ob3JzZQ==")).unwrap(),
-        read("a.yaml", &text("YmF0dGVyeS1zdGFwbGU=")).unwrap(),
+        read("a.yaml", &text("Y29ycmVjdC1ob3JzZQ==")).expect("it is read and written"),
+        read("a.yaml", &text("YmF0dGVyeS1zdGFwbGU=")).expect("it is read and written"),
     );
     let drift = compare(&blue, &green);
     let told = format!("{drift:?} {blue:?}");

@@ -42,6 +42,9 @@ fn objects_are_the_same_in_whichever_files_they_stand() {
         objects.clone().map(|(file, text)| (format!("base/{file}"), text.as_bytes().to_vec())).collect();
     let together = objects.map(|(_, text)| *text).collect::<Vec<_>>().join("\n---\n");
     let together = BTreeMap::from([("all.yml".to_owned(), together.into_bytes())]);
-    let drift = compare(&Tree::read(&apart, &key).unwrap(), &Tree::read(&together, &key).unwrap());
+    let drift = compare(
+        &Tree::read(&apart, &key).expect("it is read and written"),
+        &Tree::read(&together, &key).expect("it is read and written"),
+    );
     assert_eq!(drift.differences, []);
 }

@@ -47,12 +47,12 @@ impl Writer {
         if self.style.anchors && level > 0 && composite {
             let text = value.to_string();
             if let Some(anchor) = self.anchors.get(&text) {
-                writeln!(self.out, " *a{anchor}").unwrap();
+                writeln!(self.out, " *a{anchor}").expect("a text takes every text");
                 return;
             }
             let anchor = self.anchors.len();
             self.anchors.insert(text, anchor);
-            write!(self.out, " &a{anchor}").unwrap();
+            write!(self.out, " &a{anchor}").expect("a text takes every text");
         }
         let pad = " ".repeat(level * self.style.indent);
         match value {
@@ -64,25 +64,25 @@ impl Writer {
                 }
                 for (key, value) in entries {
                     if self.style.comments {
-                        writeln!(self.out, "{pad}# what follows is {}", key.len()).unwrap();
+                        writeln!(self.out, "{pad}# what follows is {}", key.len()).expect("a text takes every text");
                     }
                     let key = self.text(key);
-                    write!(self.out, "{pad}{key}:").unwrap();
+                    write!(self.out, "{pad}{key}:").expect("a text takes every text");
                     self.value(value, level + 1);
                 }
             }
             Value::Array(items) if !items.is_empty() => {
                 self.begin(level);
                 for item in items {
-                    write!(self.out, "{pad}-").unwrap();
+                    write!(self.out, "{pad}-").expect("a text takes every text");
                     self.value(item, level + 1);
                 }
             }
             Value::String(text) => {
                 let text = self.text(text);
-                writeln!(self.out, " {text}").unwrap();
+                writeln!(self.out, " {text}").expect("a text takes every text");
             }
-            other => writeln!(self.out, " {other}").unwrap(),
+            other => writeln!(self.out, " {other}").expect("a text takes every text"),
         }
     }
 
