@@ -107,7 +107,7 @@ fn below<'a>(name: &'a str, above: Above<'_>) -> Above<'a> {
 /// Whether a collection only says where a secret is: `secretKeyRef: {…}`, `secret: {secretName: …}`, and Compose's
 /// `secrets: {db_password: {file: …}}`.
 fn is_reference(entry: &str, raw: &Raw) -> bool {
-    const COMPOSE: [&str; 4] = ["file", "external", "environment", "name"];
+    const COMPOSE: [&str; 3] = ["file", "external", "environment"];
     if names::is_reference(entry) {
         return true;
     }

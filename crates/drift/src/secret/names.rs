@@ -172,14 +172,9 @@ pub(crate) fn is_secret(name: &str) -> bool {
     found && !about && name != "imagePullSecrets"
 }
 
-/// Whether the last word of a name is one that makes it say something about a secret.
-fn is_about(name: &str) -> bool {
-    words(name).last().is_some_and(|word| ABOUT_INDEX.may_hold(word) && is_one_of(word, ABOUT))
-}
-
-/// Whether a name says something about a secret, or where it is (`secretKeyRef`, `password_file`).
+/// Whether what stands below a name only says where a secret is (`secretKeyRef: {name, key}`).
 pub(crate) fn is_reference(name: &str) -> bool {
-    is_about(name) || name == "imagePullSecrets"
+    name == "imagePullSecrets" || words(name).last().is_some_and(|word| is_one_of(word, &["ref", "refs"]))
 }
 
 /// Whether the keys below this one are names that somebody chose.

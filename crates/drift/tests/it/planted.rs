@@ -69,9 +69,10 @@ const ANYWHERE: [(&str, &str); 14] = [
 ];
 
 /// Files in which the name says it; `@` is where.
-const BY_NAME: [(&str, &str); 22] = [
+const BY_NAME: [(&str, &str); 23] = [
     ("a.yaml", "db: {password: \"@\"}"),
     ("deep.yaml", "credentials: {first: {value: \"@\"}, list: [\"@\"]}"),
+    ("below.yaml", "credentials: {aws_source: {x: \"@\"}, user: {name: \"@\"}, ref_file: {y: [\"@\"]}}"),
     ("list.yaml", "api_keys: [\"@\"]"),
     ("pairs.yaml", "headers: [{name: Authorization, value: \"@\"}]"),
     ("headers.yaml", "receiver: {headers: {x-scope-orgid: shop, x-custom-auth: \"@\"}}"),
