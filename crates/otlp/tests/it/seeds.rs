@@ -126,9 +126,21 @@ fn every_target_is_here_and_in_fuzz() {
     let targets: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
     assert_eq!(
         targets,
-        ["approvals", "backends", "drift", "grpc", "gunzip", "hostile", "json", "notes", "prometheus", "spans", "split"]
-            .map(str::to_owned)
-            .into()
+        [
+            "approvals",
+            "backends",
+            "drift",
+            "grpc",
+            "gunzip",
+            "hostile",
+            "json",
+            "notes",
+            "prometheus",
+            "spans",
+            "split"
+        ]
+        .map(str::to_owned)
+        .into()
     );
     assert_eq!(targets, names(&fuzz().join("seeds")));
     let files = targets.iter().map(|name| format!("{name}.rs")).collect();

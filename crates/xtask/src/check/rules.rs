@@ -41,7 +41,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// The crates without clock, randomness, I/O, async and logging.
-const PURE: &[&str] = &["model", "otlp", "prometheus", "backends", "verify", "judge", "rollout", "ledger", "audit", "drift"];
+const PURE: &[&str] =
+    &["model", "otlp", "prometheus", "backends", "verify", "judge", "rollout", "ledger", "audit", "drift"];
 
 /// What a pure crate must not depend on, these and the crates named after them (`tokio-util`, `rand_core`).
 const IMPURE: &[&str] = &["tokio", "hyper", "tracing", "getrandom", "rand", "rustix"];
