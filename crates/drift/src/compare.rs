@@ -1,9 +1,9 @@
 //! Two trees, and what differs between them: in the order of files and paths, bounded, the rest counted.
 
-use crate::difference::{Change, Difference, Shown};
+use crate::difference::{Change, Difference, Shown, cut};
 use crate::limits::MAX_DIFFERENCES;
 use crate::path::Path;
-use crate::tree::{Document, Tree};
+use crate::tree::Tree;
 use crate::value::{Named, Node, Scalar, Value};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ pub fn compare(blue: &Tree, green: &Tree) -> Drift {
         let mut at = At { drift: &mut drift, file: &document.file, path: Path::of(id) };
         match green.documents.get(id) {
             None => at.missing(&document.root),
-            Some(other) => at.documents(document, other),
+            Some(other) => at.values(&document.root, &other.root),
         }
     }
     for (id, document) in &green.documents {
@@ -66,10 +66,6 @@ impl At<'_> {
     fn changed(&mut self, blue: &Node, green: &Node) {
         let (blue, green) = Shown::both(blue, green);
         self.push(Change::Changed { blue, green });
-    }
-
-    fn documents(&mut self, blue: &Document, green: &Document) {
-        self.values(&blue.root, &green.root);
     }
 
     fn values(&mut self, blue: &Node, green: &Node) {
@@ -113,8 +109,7 @@ impl At<'_> {
         let blue_order: Vec<_> = blue_order.iter().filter(|name| green.items.contains_key(*name)).collect();
         let green_order: Vec<_> = green_order.iter().filter(|name| blue.items.contains_key(*name)).collect();
         if blue_order != green_order {
-            let shown =
-                |order: &[&String]| order.iter().take(MAX_ORDER).map(|name| Shown::Value((*name).clone())).collect();
+            let shown = |order: &[&String]| order.iter().take(MAX_ORDER).map(|name| Shown::Value(cut(name))).collect();
             self.push(Change::Reordered { blue: shown(&blue_order), green: shown(&green_order) });
         }
     }

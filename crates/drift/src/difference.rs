@@ -108,8 +108,13 @@ impl Shown {
 
 /// One line of bounded length.
 pub(crate) fn cut(text: &str) -> String {
+    cut_at(text, MAX_SHOWN)
+}
+
+/// One line of so many characters at most.
+pub(crate) fn cut_at(text: &str, limit: usize) -> String {
     let mut characters = text.chars();
-    let mut line: String = characters.by_ref().take(MAX_SHOWN).flat_map(escaped).collect();
+    let mut line: String = characters.by_ref().take(limit).flat_map(escaped).collect();
     let more = characters.count();
     if more > 0 {
         line.push_str(&format!("… ({more} more)"));

@@ -102,7 +102,7 @@ pub enum FileError {
         valid: usize,
     },
     /// Its format's rules are broken.
-    #[error("{at}: not valid {format}: expected {expected}")]
+    #[error("{at}: not valid as {format}: expected {expected}")]
     Malformed {
         /// What it should be.
         format: Format,

@@ -1,5 +1,7 @@
 //! How places in a configuration are written: `exporters.otlp.endpoint`, `containers[app].env[LOG_LEVEL].value`.
 
+use crate::difference::cut;
+use crate::limits::MAX_SHOWN;
 use crate::tree::DocumentId;
 
 /// A place, as text that grows and shrinks with the walk.
@@ -13,8 +15,8 @@ pub(crate) struct Path {
 impl Path {
     pub(crate) fn of(id: &DocumentId) -> Path {
         let text = match id {
-            DocumentId::Object { name, number: 0 } => name.clone(),
-            DocumentId::Object { name, number } => format!("{name}#{}", number + 1),
+            DocumentId::Object { name, number: 0 } => cut(name),
+            DocumentId::Object { name, number } => format!("{}#{}", cut(name), number + 1),
             DocumentId::File { index: 0, .. } => String::new(),
             DocumentId::File { index, .. } => format!("[{index}]"),
         };
@@ -24,8 +26,7 @@ impl Path {
     /// One step to a key; gives what [`Path::back`] takes.
     pub(crate) fn key(&mut self, key: &str) -> usize {
         let back = self.divide();
-        let plain =
-            !key.is_empty() && !key.contains(|character: char| ".:[] ".contains(character) || character.is_control());
+        let plain = !key.is_empty() && key.len() <= MAX_SHOWN && key.bytes().all(is_plain);
         if plain {
             if !self.text.is_empty() && !self.text.ends_with(": ") {
                 self.text.push('.');
@@ -59,7 +60,7 @@ impl Path {
 
     fn bracket(&mut self, key: &str) {
         self.text.push('[');
-        self.text.push_str(&crate::difference::cut(key));
+        self.text.push_str(&cut(key));
         self.text.push(']');
     }
 
@@ -71,6 +72,11 @@ impl Path {
         }
         back
     }
+}
+
+/// What a key is written in without brackets.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'.' | b':' | b'[' | b']')
 }
 
 /// Whether a place is another one, or below it.

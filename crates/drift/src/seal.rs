@@ -72,15 +72,19 @@ fn named(item: &str, raw: Raw, above: Above<'_>, key: &SecretKey) -> Node {
     }
 }
 
+/// Fields that hold what another field names.
+const VALUES: [&str; 3] = ["value", "values", "default_value"];
+
 fn map(entries: BTreeMap<String, Raw>, above: Above<'_>, key: &SecretKey) -> Node {
     // `{name: x-api-key, value: …}`, as lists of headers, attributes and parameters have it.
-    let told = ["name", "key", "header"].iter().find_map(|field| entries.get(*field).and_then(Raw::as_text));
-    let told = told.map(str::to_owned);
+    let values = VALUES.iter().any(|field| entries.contains_key(*field));
+    let told = || ["name", "key", "header"].iter().find_map(|field| entries.get(*field).and_then(Raw::as_text));
+    let told = if values { told().map(str::to_owned) } else { None };
     let chosen = names::holds_chosen(above.name);
     let entries = entries.into_iter().map(|(entry, raw)| {
         let collection = !matches!(raw, Value::Leaf(_));
         let at = match &told {
-            Some(told) if matches!(entry.as_str(), "value" | "values" | "default_value") => below(told, above),
+            Some(told) if VALUES.contains(&entry.as_str()) => below(told, above),
             Some(_) | None if chosen && collection => Above { name: &entry, headers: false, ..above },
             Some(_) | None if collection && is_reference(&entry, &raw) => {
                 Above { name: &entry, secret: false, headers: false }
@@ -103,7 +107,7 @@ fn below<'a>(name: &'a str, above: Above<'_>) -> Above<'a> {
 /// Whether a collection only says where a secret is: `secretKeyRef: {…}`, `secret: {secretName: …}`, and Compose's
 /// `secrets: {db_password: {file: …}}`.
 fn is_reference(entry: &str, raw: &Raw) -> bool {
-    const COMPOSE: [&str; 4] = ["file", "external", "environment", "name"];
+    const COMPOSE: [&str; 3] = ["file", "external", "environment"];
     if names::is_reference(entry) {
         return true;
     }

@@ -10,8 +10,8 @@ mod services;
 mod transport;
 mod variables;
 
-use crate::difference::cut;
-use crate::limits::MAX_FINDINGS;
+use crate::difference::{cut, cut_at};
+use crate::limits::{MAX_FINDINGS, MAX_SHOWN};
 use crate::tree::Tree;
 use crate::value::{Node, Scalar, Value};
 use serde::Serialize;
@@ -152,6 +152,9 @@ pub fn rules(blue: &Tree, green: &Tree, environments: &Environments) -> TracingF
     report.finish()
 }
 
+/// Characters of a finding's sentence: two values, a name and the words around them.
+const MAX_SENTENCE: usize = 3 * MAX_SHOWN + 200;
+
 /// Findings as they come.
 #[derive(Default)]
 struct Report {
@@ -174,7 +177,7 @@ impl Report {
         } else {
             format!("{file}: {path}")
         };
-        let message = format!("{what} ({place})");
+        let message = format!("{} ({place})", cut_at(what, MAX_SENTENCE));
         self.findings.push(TracingFinding { file: file.to_owned(), path, rule, message });
     }
 

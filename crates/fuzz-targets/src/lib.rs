@@ -1,4 +1,4 @@
-//! What `otlp`, `redact`, `prometheus`, `backends`, the ledger's texts and approvals are held to by bytes from anybody. A target takes any bytes and panics where a
+//! What `otlp`, `redact`, `prometheus`, `backends`, `drift`, the ledger's texts and approvals are held to by bytes from anybody. A target takes any bytes and panics where a
 //! claim of their documentation does not hold; it never panics for another reason.
 //!
 //! Here, and not in `fuzz/`, so that two programs run the same targets: libFuzzer with the nightly compiler
@@ -10,6 +10,7 @@
 
 mod approvals;
 mod backends;
+mod drift;
 mod grpc;
 mod gzip;
 pub mod hostile;
@@ -32,7 +33,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "split", run: split::run },
     Target { name: "hostile", run: hostile::run },
     Target { name: "spans", run: spans::run },
@@ -41,6 +42,7 @@ pub const TARGETS: [Target; 11] = [
     Target { name: "grpc", run: grpc::run },
     Target { name: "prometheus", run: prometheus::run },
     Target { name: "backends", run: backends::run },
+    Target { name: "drift", run: drift::run },
     Target { name: "notes", run: notes::run },
     Target { name: "redact", run: redaction::run },
     Target { name: "approvals", run: approvals::run },

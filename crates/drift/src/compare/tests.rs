@@ -51,6 +51,15 @@ fn secrets_are_changed_and_never_shown() {
     ");
 }
 
+/// Green's may be the end of blue's.
+#[test]
+fn what_stands_against_a_secret_is_not_shown() {
+    let pairs = [("mode: plain", "mode: Bearer plain-4711"), ("mode: Bearer plain-4711", "mode: plain")];
+    for (blue, green) in pairs {
+        assert_eq!(check("a.yaml", blue, green), "a.yaml: mode: secret (changed)\n");
+    }
+}
+
 #[test]
 fn documents_of_one_file() {
     assert_snapshot!(check("a.yaml", "a: 1\n---\nb: 1\n", "a: 1\n---\nb: 2\n---\nc: 1\n"), @"

@@ -14,16 +14,16 @@ fn check(file: &str, text: &str, expected: &str) {
 
 #[test]
 fn errors_name_the_place_and_nothing_of_the_text() {
-    check("a.yaml", "a: 1\nb: \"s3cret", "a.yaml: 2:4: not valid YAML: expected the end of a quoted text");
+    check("a.yaml", "a: 1\nb: \"s3cret", "a.yaml: 2:4: not valid as YAML: expected the end of a quoted text");
     check(
         "a.yaml",
         "a: 1\nb: 2\na: 3",
         "a.yaml: 3:1: a key that this mapping has already; expected each key once (YAML)",
     );
-    check("a.yaml", "a: *x", "a.yaml: 1:4: not valid YAML: expected an alias of an anchor that stands before it");
-    check("a.yaml", "a: &x [*x]", "a.yaml: 1:8: not valid YAML: expected an alias of a value that is complete");
-    check("a.yaml", "<<: 1", "a.yaml: 1:5: not valid YAML: expected a mapping, or a list of mappings, to merge");
-    check("a.yaml", "? [a]\n: 1", "a.yaml: 1:3: not valid YAML: expected a scalar as a key");
+    check("a.yaml", "a: *x", "a.yaml: 1:4: not valid as YAML: expected an alias of an anchor that stands before it");
+    check("a.yaml", "a: &x [*x]", "a.yaml: 1:8: not valid as YAML: expected an alias of a value that is complete");
+    check("a.yaml", "<<: 1", "a.yaml: 1:5: not valid as YAML: expected a mapping, or a list of mappings, to merge");
+    check("a.yaml", "? [a]\n: 1", "a.yaml: 1:3: not valid as YAML: expected a scalar as a key");
     check(
         "a.json",
         "{\"a\": 1,\n \"a\": 2}",
@@ -32,18 +32,18 @@ fn errors_name_the_place_and_nothing_of_the_text() {
     check(
         "a.json",
         "{\"a\": s3cret}",
-        "a.json: 1:7: not valid JSON: expected a value, a key or an end that fits what stands before",
+        "a.json: 1:7: not valid as JSON: expected a value, a key or an end that fits what stands before",
     );
     check(
         "a.toml",
         "a = 1\nb = s3cret",
-        "a.toml: 2:5: not valid TOML: expected a table, a key that is new, or a value",
+        "a.toml: 2:5: not valid as TOML: expected a table, a key that is new, or a value",
     );
-    check(".env", "A=1\nnot a name", ".env: 2:1: not valid an environment file: expected NAME=value, or a comment");
+    check(".env", "A=1\nnot a name", ".env: 2:1: not valid as an environment file: expected NAME=value, or a comment");
     check(
         "a.properties",
         "a=\\u00",
-        "a.properties: 1:1: not valid a properties file: expected four hexadecimal digits after \\u",
+        "a.properties: 1:1: not valid as a properties file: expected four hexadecimal digits after \\u",
     );
 }
 
@@ -77,11 +77,17 @@ fn depth_is_bounded_in_every_format() {
         ("a.json", deep("[", "]")),
         ("a.toml", format!("a = {}", deep("[", "]"))),
         ("b.toml", format!("a{} = 1", ".a".repeat(70))),
+        ("c.toml", format!("a{} = 1", ".a".repeat(200_000))),
+        ("d.toml", format!("[a{}]", ".a".repeat(200_000))),
+        ("c.yaml", deep("? ", "x")),
+        ("d.yaml", "- ".repeat(200_000)),
+        ("e.yaml", "{a: ".repeat(200_000)),
+        ("b.json", "{\"a\":".repeat(200_000)),
     ] {
         let error = read(file, text.as_bytes()).expect_err(file);
         let ReadError::File { reason, .. } = error else { panic!("{error}") };
         let deep = matches!(reason, FileError::TooDeep { .. })
-            || matches!(reason, FileError::Malformed { format: Format::Toml, .. });
+            || matches!(reason, FileError::Malformed { format: Format::Toml | Format::Yaml, .. });
         assert!(deep, "{file}: {reason}");
     }
     assert!(read("a.yaml", deep("[", "]").replace("[[[[[[[[", "[[").replace("]]]]]]]]", "]]").as_bytes()).is_ok());

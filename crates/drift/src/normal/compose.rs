@@ -32,10 +32,7 @@ const DURATIONS: &[&str] = &["interval", "timeout", "start_period", "start_inter
 /// Whether a mapping is a Compose project.
 pub(crate) fn is_project<L>(value: &Value<L>) -> bool {
     let Some(services) = value.get("services").and_then(Value::map) else { return false };
-    let is_service = |service: &Value<L>| SERVICE.iter().any(|key| service.get(key).is_some());
-    !services.is_empty()
-        && services.values().all(|service| service.map().is_some())
-        && services.values().any(is_service)
+    services.values().any(|service| SERVICE.iter().any(|key| service.get(key).is_some()))
 }
 
 pub(super) fn normalise(raw: &mut Raw) {

@@ -42,10 +42,13 @@ fn fill_one(raw: &mut Raw, path: &str, default: Is) {
         let Some(map) = at.map_mut() else { return };
         let last = steps.peek().is_none();
         let (step, must) = step.strip_suffix('?').map_or((step, false), |step| (step, true));
-        if must && !map.contains_key(step) {
-            return;
+        if !map.contains_key(step) {
+            if must {
+                return;
+            }
+            map.insert(step.to_owned(), Raw::NULL);
         }
-        let next = map.entry(step.to_owned()).or_insert(Raw::NULL);
+        let Some(next) = map.get_mut(step) else { return };
         if next.is_null() {
             *next = if last { default.raw() } else { Raw::empty() };
         }

@@ -36,6 +36,9 @@ const CLUSTER_WIDE: &[&str] = &[
     "VolumeAttachment",
 ];
 
+/// How deep `data.NAME` and `spec.config` are.
+const DEPTH_OF_DATA: usize = 3;
+
 /// What the API server or a controller writes into metadata.
 const MANAGED: &[&str] = &[
     "managedFields",
@@ -114,7 +117,7 @@ pub(super) fn normalise(raw: &mut Raw, budget: &mut Budget) {
         "OpenTelemetryCollector" => {
             if let Some(config) = object.get_mut("spec").and_then(Raw::map_mut).and_then(|spec| spec.get_mut("config"))
             {
-                embedded("config.yaml", config, 2, budget);
+                embedded("config.yaml", config, DEPTH_OF_DATA, budget);
                 if collector::is_configuration(config) {
                     collector::normalise(config);
                 }
@@ -164,7 +167,7 @@ fn config_map(object: &mut BTreeMap<String, Raw>, budget: &mut Budget) {
     if let Some(data) = object.get_mut("data").and_then(Raw::map_mut) {
         for (name, raw) in data {
             raw.spell_out();
-            embedded(name, raw, 2, budget);
+            embedded(name, raw, DEPTH_OF_DATA, budget);
         }
     }
     if let Some(data) = object.get_mut("binaryData").and_then(Raw::map_mut) {

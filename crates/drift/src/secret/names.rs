@@ -157,24 +157,24 @@ const OPEN_HEADERS: &[&str] = &[
 
 /// Whether a key's name makes its value secret.
 pub(crate) fn is_secret(name: &str) -> bool {
-    // Most names are one short word in lower case, and none of the list.
-    if name.len() < 3 {
-        return false;
+    let mut found = false;
+    let mut about = false;
+    let mut previous = "";
+    for word in words(name) {
+        let pair =
+            |(first, second): &(&str, &str)| second.eq_ignore_ascii_case(word) && first.eq_ignore_ascii_case(previous);
+        found |=
+            (WORDS_INDEX.may_hold(word) && is_one_of(word, WORDS)) || (!previous.is_empty() && PAIRS.iter().any(pair));
+        // The last word alone counts; the URL of a webhook is its secret.
+        about = ABOUT_INDEX.may_hold(word) && is_one_of(word, ABOUT) && !previous.eq_ignore_ascii_case("webhook");
+        previous = word;
     }
-    let words = words(name);
-    let found = words.iter().any(|word| WORDS.contains(&word.as_str()))
-        || words.windows(2).any(|pair| PAIRS.contains(&(pair[0].as_str(), pair[1].as_str())));
-    found && !is_about(&words) && name != "imagePullSecrets"
+    found && !about && name != "imagePullSecrets"
 }
 
-fn is_about(words: &[String]) -> bool {
-    let webhook = words.windows(2).any(|pair| pair == ["webhook", "url"]);
-    !webhook && words.last().is_some_and(|word| ABOUT.contains(&word.as_str()))
-}
-
-/// Whether a name says something about a secret, or where it is (`secretKeyRef`, `password_file`).
+/// Whether what stands below a name only says where a secret is (`secretKeyRef: {name, key}`).
 pub(crate) fn is_reference(name: &str) -> bool {
-    is_about(&words(name)) || name == "imagePullSecrets"
+    name == "imagePullSecrets" || words(name).last().is_some_and(|word| is_one_of(word, &["ref", "refs"]))
 }
 
 /// Whether the keys below this one are names that somebody chose.
@@ -184,8 +184,7 @@ pub(crate) fn holds_chosen(name: &str) -> bool {
 
 /// Whether a name is that of a connection, whose URL has a user and a host beside its password.
 pub(crate) fn is_connection(name: &str) -> bool {
-    let words = words(name);
-    words.iter().any(|word| matches!(word.as_str(), "dsn" | "connection" | "conn" | "connectionstring"))
+    words(name).any(|word| is_one_of(word, &["dsn", "connection", "conn", "connectionstring"]))
 }
 
 /// Whether a key holds headers: a map of them, or OpenTelemetry's `name=value,…`.
@@ -199,31 +198,63 @@ pub(crate) fn is_secret_header(name: &str) -> bool {
     !OPEN_HEADERS.contains(&name.to_ascii_lowercase().as_str())
 }
 
-/// Words in lower case: divided at everything that is no letter or digit, and where a small letter meets a capital.
-fn words(name: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word = String::new();
-    let mut previous = ' ';
-    let mut characters = name.chars().peekable();
-    while let Some(character) = characters.next() {
-        if !character.is_alphanumeric() {
-            if !word.is_empty() {
-                words.push(std::mem::take(&mut word));
-            }
-        } else {
-            let begins = character.is_uppercase()
-                && (previous.is_lowercase()
-                    || previous.is_numeric()
-                    || (previous.is_uppercase() && characters.peek().is_some_and(|next| next.is_lowercase())));
-            if begins && !word.is_empty() {
-                words.push(std::mem::take(&mut word));
-            }
-            word.extend(character.to_lowercase());
+/// The words of a name: divided at everything that is no letter or digit, and where a small letter meets a capital.
+/// Words of other alphabets stay whole.
+fn words(name: &str) -> impl Iterator<Item = &str> {
+    name.split(|character: char| !character.is_alphanumeric()).flat_map(|part| Humps { rest: part })
+}
+
+/// The words of `camelCase` and `HTTPServer`.
+struct Humps<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Humps<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        if self.rest.is_empty() {
+            return None;
         }
-        previous = character;
+        let bytes = self.rest.as_bytes();
+        let begins = |at: usize| {
+            let small_before = bytes[at - 1].is_ascii_lowercase() || bytes[at - 1].is_ascii_digit();
+            let small_after = bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase);
+            bytes[at].is_ascii_uppercase() && (small_before || (bytes[at - 1].is_ascii_uppercase() && small_after))
+        };
+        // Capitals of ASCII are characters of one byte, so this divides between characters.
+        let end = (1..bytes.len()).find(|at| begins(*at)).unwrap_or(bytes.len());
+        let (word, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        Some(word)
     }
-    if !word.is_empty() {
-        words.push(word);
+}
+
+/// Which lengths the words of a list have, by their first letter: most words of a configuration are in no list, and
+/// every key is asked about.
+struct Index([u32; 26]);
+
+impl Index {
+    const fn of(list: &[&str]) -> Index {
+        let mut lengths = [0; 26];
+        let mut at = 0;
+        while at < list.len() {
+            let word = list[at].as_bytes();
+            lengths[(word[0] - b'a') as usize] |= 1 << word.len();
+            at += 1;
+        }
+        Index(lengths)
     }
-    words
+
+    fn may_hold(&self, word: &str) -> bool {
+        let first = word.as_bytes().first().map(u8::to_ascii_lowercase).filter(u8::is_ascii_lowercase);
+        word.len() < 32 && first.is_some_and(|first| self.0[usize::from(first - b'a')] & (1 << word.len()) != 0)
+    }
+}
+
+const WORDS_INDEX: Index = Index::of(WORDS);
+const ABOUT_INDEX: Index = Index::of(ABOUT);
+
+fn is_one_of(word: &str, list: &[&str]) -> bool {
+    list.iter().any(|one| one.eq_ignore_ascii_case(word))
 }

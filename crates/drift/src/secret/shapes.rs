@@ -59,42 +59,40 @@ const PREFIXES: &[(&str, usize)] = &[
 
 /// Whether any part of a text is a secret.
 pub(crate) fn is_secret(text: &str) -> bool {
-    has_block(text) || has_assignment(text) || pieces(text).any(is_secret_piece)
+    let words = text.contains([' ', '"', '\t', '\n']);
+    (words && has_block(text)) || has_assignment(text) || pieces(text).any(is_secret_piece)
 }
 
 /// Keys of known services alone, without what only looks random: for names, which may be digests.
 pub(crate) fn is_known(text: &str) -> bool {
-    has_block(text) || pieces(text).any(|piece| has_prefix(piece) || is_jwt(piece))
+    text.contains("PRIVATE KEY") || pieces(text).any(|piece| has_prefix(piece) || is_jwt(piece))
 }
 
 /// PEM (RFC 7468) private keys, PGP's, PuTTY's; service account files; `Bearer` and `Basic` with what follows.
 fn has_block(text: &str) -> bool {
-    if text.contains("PRIVATE KEY") || text.contains("PuTTY-User-Key-File") || text.contains("\"private_key\"") {
+    if text.contains("PuTTY-User-Key-File") || text.contains("\"private_key\"") || text.contains("PRIVATE KEY") {
         return true;
     }
-    for scheme in ["bearer ", "basic ", "splunk ", "apikey ", "api-token "] {
-        let mut rest = text;
-        while let Some(at) = find_ignoring_case(rest, scheme) {
-            let starts = rest[..at].chars().next_back().is_none_or(|before| !before.is_alphanumeric());
-            rest = &rest[at + scheme.len()..];
-            let credential = rest.split([' ', '"', '\'', ',', '\n']).next().unwrap_or_default();
-            // In sentences a word follows, of letters alone.
-            let word = credential.bytes().all(|byte| byte.is_ascii_lowercase());
-            if starts && credential.len() >= 6 && !word && !super::is_reference(credential) {
-                return true;
-            }
+    let mut words = text.split([' ', '"', '\'', ',', '\n', '\t', '=', ':']).filter(|word| !word.is_empty()).peekable();
+    while let (Some(scheme), Some(credential)) = (words.next(), words.peek()) {
+        // In sentences a word follows, of letters alone.
+        let word = credential.bytes().all(|byte| byte.is_ascii_lowercase());
+        let long = credential.len() >= 6 && !word;
+        if long && SCHEMES.iter().any(|one| one.eq_ignore_ascii_case(scheme)) && !super::is_reference(credential) {
+            return true;
         }
     }
     false
 }
 
-fn find_ignoring_case(text: &str, lower: &str) -> Option<usize> {
-    let (text, lower) = (text.as_bytes(), lower.as_bytes());
-    text.windows(lower.len()).position(|window| window.eq_ignore_ascii_case(lower))
-}
+/// Of the header `Authorization` (RFC 9110), and what some services call theirs.
+const SCHEMES: &[&str] = &["bearer", "basic", "splunk", "apikey", "api-token", "token", "digest"];
 
 /// `--password=x`, `token: x`, `Server=db;Password=x;`: a secret name with a value in the middle of a text.
 fn has_assignment(text: &str) -> bool {
+    if !text.contains(['=', ':']) {
+        return false;
+    }
     let mut start = 0;
     for (at, byte) in text.bytes().enumerate() {
         let divides = byte.is_ascii_whitespace() || matches!(byte, b';' | b'&' | b',' | b'"' | b'\'' | b'{' | b'?');
@@ -103,10 +101,7 @@ fn has_assignment(text: &str) -> bool {
         } else if matches!(byte, b'=' | b':') {
             // The name is what stands before, back to where it was divided; `User Password=` has two words.
             let name = &text[start..at];
-            let rest = text[at + 1..].trim_start_matches([' ', '"', '\'']);
-            let value = rest.split([' ', ';', '&', ',', '"', '\'', '\n', '}']).next().unwrap_or_default();
-            let plain = !value.is_empty() && !value.starts_with("//") && !super::is_reference(value);
-            if name.len() <= MAX_NAME && plain && !is_word(value) && names::is_secret(name) {
+            if name.len() <= MAX_NAME && names::is_secret(name) && is_value(&text[at + 1..]) {
                 return true;
             }
             start = at + 1;
@@ -115,12 +110,19 @@ fn has_assignment(text: &str) -> bool {
     false
 }
 
+/// Whether what follows a name is a value of its own.
+fn is_value(rest: &str) -> bool {
+    /// Further than any reference or word reaches.
+    const FAR: usize = 256;
+    let rest = &rest[..rest.floor_char_boundary(FAR)];
+    let rest = rest.trim_start_matches([' ', '"', '\'']);
+    let value = rest.split([' ', ';', '&', ',', '"', '\'', '\n', '}']).next().unwrap_or_default();
+    let word = matches!(value, "true" | "false" | "null" | "none" | "required" | "optional" | "$" | "|" | ">");
+    !value.is_empty() && !word && !value.starts_with("//") && !super::is_reference(value)
+}
+
 /// A longer name is none, and would be taken apart again and again.
 const MAX_NAME: usize = 64;
-
-fn is_word(value: &str) -> bool {
-    matches!(value, "true" | "false" | "null" | "none" | "required" | "optional" | "$" | "|" | ">")
-}
 
 /// What random characters are written in, uninterrupted.
 fn pieces(text: &str) -> impl Iterator<Item = &str> {

@@ -16,15 +16,14 @@ pub(super) fn mask(text: &str) -> Option<Masked> {
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + 3);
         masked.shown.push_str(before);
-        let end =
-            after.find(|character: char| character.is_whitespace() || matches!(character, '"' | '\'' | '<' | '>'));
-        let end = end.unwrap_or(after.len());
         // Another URL after a comma, or as a parameter, has a password of its own.
-        let scheme = after[..end].find("://").map(|at| {
+        let next_url = after.find("://").map(|at| {
             let letters = after[..at].bytes().rev().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'+');
             at - letters.count()
         });
-        let (url, next) = after.split_at(scheme.unwrap_or(end));
+        let until = next_url.unwrap_or(after.len());
+        let outside = |character: char| character.is_whitespace() || matches!(character, '"' | '\'' | '<' | '>');
+        let (url, next) = after.split_at(after[..until].find(outside).unwrap_or(until));
         let web = before.ends_with("http://") || before.ends_with("https://");
         mask_one(url, web, &mut masked);
         rest = next;

@@ -112,6 +112,11 @@ fn redact() {
 }
 
 #[test]
+fn drift() {
+    run_all("drift");
+}
+
+#[test]
 fn notes() {
     run_all("notes");
 }
@@ -129,6 +134,7 @@ fn every_target_is_here_and_in_fuzz() {
         [
             "approvals",
             "backends",
+            "drift",
             "grpc",
             "gunzip",
             "hostile",

@@ -31,7 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("web", &["control", "model"]),
     ("sim", PURE),
     ("bench", &["judge", "ledger", "model", "otlp", "redact", "rollout", "store", "verify"]),
-    ("fuzz-targets", &["audit", "backends", "ledger", "model", "otlp", "prometheus", "redact", "rollout"]),
+    ("fuzz-targets", &["audit", "backends", "drift", "ledger", "model", "otlp", "prometheus", "redact", "rollout"]),
     (
         "verdigris",
         &[
