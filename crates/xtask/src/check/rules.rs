@@ -16,6 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("prometheus", &["model"]),
     ("backends", &["model", "otlp"]),
     ("verify", &["model"]),
+    ("posture", &["model"]),
     ("judge", &["model"]),
     ("rollout", &["judge", "model"]),
     ("audit", &["judge", "ledger", "model", "rollout"]),
@@ -24,23 +25,24 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("certs", &[]),
     ("tls", &["model"]),
     ("gateway", &["otlp", "model", "spool", "tls"]),
-    ("gates", &["backends", "otlp", "model", "prometheus", "tls"]),
+    ("gates", &["backends", "otlp", "model", "posture", "prometheus", "tls"]),
     ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model"]),
     ("web", &["control", "model"]),
     ("sim", PURE),
     ("bench", &["judge", "ledger", "model", "otlp", "rollout", "store", "verify"]),
-    ("fuzz-targets", &["audit", "backends", "ledger", "model", "otlp", "prometheus", "rollout"]),
+    ("fuzz-targets", &["audit", "backends", "ledger", "model", "otlp", "posture", "prometheus", "rollout"]),
     (
         "verdigris",
         &[
             "model", "otlp", "verify", "judge", "rollout", "ledger", "store", "gateway", "gates", "control", "web",
-            "spool", "tls", "backends", "audit", "keys",
+            "spool", "tls", "backends", "audit", "keys", "posture",
         ],
     ),
 ];
 
 /// The crates without clock, randomness, I/O, async and logging.
-const PURE: &[&str] = &["model", "otlp", "prometheus", "backends", "verify", "judge", "rollout", "ledger", "audit"];
+const PURE: &[&str] =
+    &["model", "otlp", "prometheus", "backends", "verify", "judge", "rollout", "ledger", "audit", "posture"];
 
 /// What a pure crate must not depend on, these and the crates named after them (`tokio-util`, `rand_core`).
 const IMPURE: &[&str] = &["tokio", "hyper", "tracing", "getrandom", "rand", "rustix"];
