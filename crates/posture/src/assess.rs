@@ -1,10 +1,14 @@
 //! The verdict of the security gate.
 
+use crate::import::{Format, Report};
+use crate::rules::{Policy, evaluate};
 use crate::{
-    Difference, Excepted, Exception, Facts, New, Outcome, Severity, Vulnerability, differences, excepted, newly,
+    Difference, Excepted, Exception, Facts, New, Outcome, Package, Severity, Vulnerability, differences, excepted,
+    newly,
 };
 use model::{GateVerdict, PerEnvironment, UnixMillis};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// Reasons that are told, and differences of each kind; the others are counted. The evidence holds them all.
 const MAX_REASONS: usize = 20;
@@ -14,12 +18,16 @@ const MAX_REASONS: usize = 20;
 pub struct Question<'a> {
     /// What was found at each environment.
     pub facts: PerEnvironment<&'a Facts>,
-    /// What scanners found in each environment; `None` where no report was given.
-    pub vulnerabilities: PerEnvironment<Option<&'a [Vulnerability]>>,
+    /// What scanners say of each environment: reports of the same kinds, or none at all.
+    pub reports: PerEnvironment<&'a [Report]>,
     /// The least severity that counts.
     pub at_least: Severity,
     /// What is tolerated.
     pub exceptions: &'a [Exception],
+    /// Rules of the organisation's own, and which of the shipped ones the plan chooses.
+    pub policies: &'a [Policy],
+    /// What the plan tells its policies, `input.context`; `now` is added.
+    pub context: &'a Map<String, Value>,
     /// When it is asked.
     pub now: UnixMillis,
 }
@@ -47,7 +55,7 @@ struct Reasons {
 
 /// Decides. The same question has the same answer.
 pub fn assess(question: &Question<'_>) -> Assessment {
-    let Question { facts, vulnerabilities, at_least, exceptions, now } = question;
+    let Question { facts, reports, at_least, exceptions, policies, context, now } = question;
     let mut reasons = Reasons::default();
     let differences = differences(facts.blue, facts.green);
     if facts.blue.surfaces.is_empty() || facts.green.surfaces.is_empty() {
@@ -58,31 +66,66 @@ pub fn assess(question: &Question<'_>) -> Assessment {
     for difference in &differences {
         reasons.add_difference(difference, exceptions, *now);
     }
-    let new = match (vulnerabilities.blue, vulnerabilities.green) {
-        (None, None) => None,
-        (Some(blue), Some(green)) => Some(newly(PerEnvironment { blue, green }, *at_least, exceptions, *now)),
-        (Some(_), None) => {
-            reasons.unsure.push("there is no scanner's report of green, and one of blue".to_owned());
-            None
+    let new = match comparable(reports) {
+        Ok(false) => None,
+        Ok(true) => {
+            let found = reports.map(vulnerabilities);
+            let found = PerEnvironment { blue: found.blue.as_slice(), green: found.green.as_slice() };
+            Some(newly(found, *at_least, exceptions, *now))
         }
-        (None, Some(_)) => {
-            reasons.unsure.push("there is no scanner's report of blue, and one of green".to_owned());
+        Err(words) => {
+            reasons.unsure.push(words);
             None
         }
     };
     if let Some(new) = &new {
         reasons.add_vulnerabilities(new);
     }
-    let evidence = json!({
-        "now": now,
+    let mut told = (*context).clone();
+    told.insert("now".to_owned(), json!(now));
+    let input = json!({
         "blue": facts.blue,
         "green": facts.green,
         "differences": differences,
         "vulnerabilities": new,
-        "exceptions": exceptions,
+        "packages": packages(reports),
+        "context": told,
     });
+    let denied = reasons.add_policies(policies, &input);
+    let evidence = json!({ "input": input, "exceptions": exceptions, "violations": denied });
     let (verdict, reasons) = reasons.verdict();
     Assessment { verdict, reasons, evidence }
+}
+
+/// Whether there is anything to compare. What one environment alone was searched for is new to nobody.
+fn comparable(reports: &PerEnvironment<&[Report]>) -> Result<bool, String> {
+    let formats = reports.map(|reports| reports.iter().map(|report| report.format).collect::<BTreeSet<Format>>());
+    let missing = |of: &BTreeSet<Format>, who: &str, other: &BTreeSet<Format>| {
+        let format = other.difference(of).next()?;
+        Some(format!("there is no report of {who} by {format}, so nothing of it can be called new"))
+    };
+    let missing =
+        missing(&formats.blue, "blue", &formats.green).or_else(|| missing(&formats.green, "green", &formats.blue));
+    match missing {
+        Some(words) => Err(words),
+        None => Ok(!formats.blue.is_empty()),
+    }
+}
+
+fn vulnerabilities(reports: &[Report]) -> Vec<Vulnerability> {
+    reports.iter().flat_map(|report| &report.vulnerabilities).cloned().collect()
+}
+
+/// For policies: the packages that green alone has, whatever their version, and the licences that came with them.
+fn packages(reports: &PerEnvironment<&[Report]>) -> Value {
+    let all = |reports: &[Report]| reports.iter().flat_map(|report| report.packages.clone()).collect::<Vec<Package>>();
+    let PerEnvironment { blue, green } = reports.map(all);
+    let names: BTreeSet<&String> = blue.iter().map(|package| &package.name).collect();
+    let licences: BTreeSet<&String> = blue.iter().flat_map(|package| &package.licences).collect();
+    let added: BTreeSet<&Package> = green.iter().filter(|package| !names.contains(&package.name)).collect();
+    let new: BTreeSet<&String> =
+        green.iter().flat_map(|package| &package.licences).filter(|licence| !licences.contains(licence)).collect();
+    json!({ "added": added, "licences": new })
 }
 
 impl Reasons {
@@ -116,6 +159,19 @@ impl Reasons {
         for (id, reason) in &new.excepted {
             self.notes.push(format!("green has {id}; blue has not; tolerated: {reason}"));
         }
+    }
+
+    /// What policies deny is a failure; one that comes to no answer is an error.
+    fn add_policies(&mut self, policies: &[Policy], input: &Value) -> Value {
+        let mut denied = Vec::new();
+        for policy in policies {
+            match evaluate(policy, input) {
+                Ok(violations) => denied.extend(violations),
+                Err(error) => self.errors.push(error.to_string()),
+            }
+        }
+        self.fails.extend(denied.iter().map(|one| format!("policy {}: {}", one.rule, one.message)));
+        json!(denied)
     }
 
     fn verdict(self) -> (GateVerdict, Vec<String>) {

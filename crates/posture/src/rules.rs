@@ -8,6 +8,7 @@
 
 mod calls;
 mod functions;
+mod nesting;
 
 use model::quoted;
 use regorus::Engine;
@@ -120,6 +121,28 @@ pub enum RulesError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// Brackets in brackets.
+    #[error(
+        "policy {policy}, line {line}: brackets are nested more than 8 deep: give the inner part a rule of its own"
+    )]
+    Nesting {
+        /// The policy's name.
+        policy: String,
+        /// Where.
+        line: u64,
+    },
+    /// More statements in one query than are put in order.
+    #[error(
+        "policy {policy}, line {line}: a query of {statements} statements, expected 64 at most: divide it among rules"
+    )]
+    Statements {
+        /// The policy's name.
+        policy: String,
+        /// Where.
+        line: u64,
+        /// How many.
+        statements: usize,
+    },
     /// The facts are too many.
     #[error("the facts have {bytes} bytes as JSON, more than {MAX_INPUT_BYTES}")]
     Input {
@@ -198,6 +221,9 @@ fn load(policy: &Policy) -> Result<Engine, RulesError> {
     let name = || policy.name.clone();
     if policy.text.len() > MAX_POLICY_BYTES {
         return Err(RulesError::TooLong { policy: name(), bytes: policy.text.len() });
+    }
+    if let Some(line) = nesting::too_deep(&policy.text) {
+        return Err(RulesError::Nesting { policy: name(), line });
     }
     let mut engine = Engine::new();
     // Else it would write to this process' standard error.

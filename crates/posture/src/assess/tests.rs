@@ -38,9 +38,10 @@ fn accepts(names: &[&str]) -> Fact {
 }
 
 fn ask(blue: &Facts, green: &Facts, exceptions: &[Exception]) -> Assessment {
-    let vulnerabilities = PerEnvironment { blue: None, green: None };
+    let reports = PerEnvironment { blue: &[][..], green: &[][..] };
     let facts = PerEnvironment { blue, green };
-    assess(&Question { facts, vulnerabilities, at_least: Severity::High, exceptions, now: NOW })
+    let (policies, context) = (&[][..], &Map::new());
+    assess(&Question { facts, reports, at_least: Severity::High, exceptions, policies, context, now: NOW })
 }
 
 /// `expect` is the verdict and the beginning of the first reason, where one setting of green is `fact` and blue is strict.
@@ -133,17 +134,70 @@ fn an_environment_is_as_safe_as_its_least_safe_endpoint() {
     assert_eq!(ask(&facts(&[]), &green, &[]).verdict, GateVerdict::Fail);
 }
 
+fn report(format: Format, ids: &[&str], packages: &[(&str, &str)]) -> Report {
+    let vulnerability = |id: &&str| Vulnerability {
+        id: (*id).to_owned(),
+        aliases: BTreeSet::new(),
+        severity: Severity::Critical,
+        component: "zlib".to_owned(),
+        version: "1".to_owned(),
+        source: "grype".to_owned(),
+    };
+    let package = |(name, licence): &(&str, &str)| Package {
+        name: (*name).to_owned(),
+        version: String::new(),
+        licences: BTreeSet::from([(*licence).to_owned()]),
+    };
+    let packages = packages.iter().map(package).collect();
+    Report { format, vulnerabilities: ids.iter().map(vulnerability).collect(), packages }
+}
+
+/// `expect` is the verdict and the first reason, for environments that differ in their reports alone.
+fn scanned(blue: &[Report], green: &[Report], policies: &[Policy], expect: (GateVerdict, &str)) {
+    let facts = facts(&[]);
+    let assessment = assess(&Question {
+        facts: PerEnvironment { blue: &facts, green: &facts },
+        reports: PerEnvironment { blue, green },
+        at_least: Severity::High,
+        exceptions: &[],
+        policies,
+        context: &Map::new(),
+        now: NOW,
+    });
+    assert_eq!((assessment.verdict, assessment.reasons[0].as_str()), expect);
+}
+
 #[test]
-fn a_report_of_one_side_alone_decides_nothing() {
-    let (facts, none) = (facts(&[]), [].as_slice());
-    for (blue, green) in [(Some(none), None), (None, Some(none))] {
-        let question = Question {
-            facts: PerEnvironment { blue: &facts, green: &facts },
-            vulnerabilities: PerEnvironment { blue, green },
-            at_least: Severity::High,
-            exceptions: &[],
-            now: NOW,
-        };
-        assert_eq!(assess(&question).verdict, GateVerdict::Inconclusive);
-    }
+fn what_scanners_find_in_green_alone_fails() {
+    let (old, new) = (report(Format::Grype, &["CVE-1"], &[]), report(Format::Grype, &["CVE-1", "CVE-2"], &[]));
+    let fail = (GateVerdict::Fail, "green has CVE-2 (critical) in zlib 1, by grype; blue has not");
+    scanned(&[old.clone()], &[new.clone()], &[], fail);
+    scanned(
+        &[new.clone()],
+        &[old],
+        &[],
+        (GateVerdict::Pass, "green is nowhere less safe than blue, in what was asked"),
+    );
+    let words = "there is no report of blue by Grype, so nothing of it can be called new";
+    scanned(&[], &[new.clone()], &[], (GateVerdict::Inconclusive, words));
+    scanned(&[report(Format::Spdx, &[], &[])], &[new], &[], (GateVerdict::Inconclusive, words));
+}
+
+#[test]
+fn policies_deny_and_one_that_comes_to_no_answer_is_an_error() {
+    let policy = |rule: &str| Policy { name: "own".to_owned(), text: format!("package verdigris.security\n{rule}") };
+    let licences = policy("deny contains m if { some l in input.packages.licences; m := sprintf(\"%s is new\", [l]) }");
+    let old = [report(Format::Spdx, &[], &[("a", "MIT")])];
+    let new = [report(Format::Spdx, &[], &[("a", "MIT"), ("b", "GPL-3.0-only")])];
+    scanned(&old, &new, &[licences.clone()], (GateVerdict::Fail, "policy own: GPL-3.0-only is new"));
+    scanned(&new, &old, &[licences], (GateVerdict::Pass, "green is nowhere less safe than blue, in what was asked"));
+    let broken = policy("deny contains m if { to_number(\"x\"); m := \"x\" }");
+    let assessment = |policy: &Policy| {
+        let facts = facts(&[]);
+        let reports = PerEnvironment { blue: &[][..], green: &[][..] };
+        let facts = PerEnvironment { blue: &facts, green: &facts };
+        let (policies, context) = (std::slice::from_ref(policy), &Map::new());
+        assess(&Question { facts, reports, at_least: Severity::High, exceptions: &[], policies, context, now: NOW })
+    };
+    assert_eq!(assessment(&broken).verdict, GateVerdict::Error);
 }

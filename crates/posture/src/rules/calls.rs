@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Rules that use rules that use rules. Each may hold queries of its own.
 const MAX_CHAIN: usize = 16;
+/// Statements of one query: the interpreter orders them in more than quadratic time, and before it counts its steps.
+const MAX_STATEMENTS: usize = 64;
 
 /// Names of rules, with the names that each uses.
 type Uses = BTreeMap<String, BTreeSet<String>>;
@@ -122,6 +124,11 @@ fn visit(
                 if names.contains(name.as_str()) {
                     used.insert(name);
                 }
+            }
+            let statements = fields.get("stmts").and_then(Value::as_array).map_or(0, Vec::len);
+            if statements > MAX_STATEMENTS {
+                let line = line(&fields["span"]);
+                return Err(RulesError::Statements { policy: policy.name.clone(), line, statements });
             }
             // Of the four shapes of a head, and of no other expression: the name there is no use of the rule.
             let is_head = ["assign", "key", "op"].iter().any(|field| fields.contains_key(*field));

@@ -3,8 +3,6 @@
 /// These alone: what each gives follows from its arguments.
 pub(super) const ALLOWED: &[&str] = &[
     "abs",
-    "all",
-    "any",
     "array.concat",
     "array.reverse",
     "array.slice",
@@ -65,7 +63,6 @@ pub(super) const ALLOWED: &[&str] = &[
     "units.parse",
     "units.parse_bytes",
     "upper",
-    "walk",
 ];
 
 /// What policies elsewhere call, and why not here: by the function's name, or by what its name begins with.
