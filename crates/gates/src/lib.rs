@@ -9,6 +9,7 @@ pub mod configuration;
 pub mod drift;
 pub mod probe;
 pub mod prometheus;
+pub mod security;
 mod server;
 
 pub use server::{Patience, ServerError};

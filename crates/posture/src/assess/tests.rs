@@ -1,6 +1,7 @@
 use super::*;
 use crate::{Fact, Setting, TlsVersion, Validity};
 use std::collections::BTreeSet;
+use std::slice;
 
 const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
 
@@ -171,16 +172,16 @@ fn scanned(blue: &[Report], green: &[Report], policies: &[Policy], expect: (Gate
 fn what_scanners_find_in_green_alone_fails() {
     let (old, new) = (report(Format::Grype, &["CVE-1"], &[]), report(Format::Grype, &["CVE-1", "CVE-2"], &[]));
     let fail = (GateVerdict::Fail, "green has CVE-2 (critical) in zlib 1, by grype; blue has not");
-    scanned(&[old.clone()], &[new.clone()], &[], fail);
+    scanned(slice::from_ref(&old), slice::from_ref(&new), &[], fail);
     scanned(
-        &[new.clone()],
-        &[old],
+        slice::from_ref(&new),
+        slice::from_ref(&old),
         &[],
         (GateVerdict::Pass, "green is nowhere less safe than blue, in what was asked"),
     );
     let words = "there is no report of blue by Grype, so nothing of it can be called new";
-    scanned(&[], &[new.clone()], &[], (GateVerdict::Inconclusive, words));
-    scanned(&[report(Format::Spdx, &[], &[])], &[new], &[], (GateVerdict::Inconclusive, words));
+    scanned(&[], slice::from_ref(&new), &[], (GateVerdict::Inconclusive, words));
+    scanned(&[report(Format::Spdx, &[], &[])], slice::from_ref(&new), &[], (GateVerdict::Inconclusive, words));
 }
 
 #[test]
@@ -189,14 +190,19 @@ fn policies_deny_and_one_that_comes_to_no_answer_is_an_error() {
     let licences = policy("deny contains m if { some l in input.packages.licences; m := sprintf(\"%s is new\", [l]) }");
     let old = [report(Format::Spdx, &[], &[("a", "MIT")])];
     let new = [report(Format::Spdx, &[], &[("a", "MIT"), ("b", "GPL-3.0-only")])];
-    scanned(&old, &new, &[licences.clone()], (GateVerdict::Fail, "policy own: GPL-3.0-only is new"));
-    scanned(&new, &old, &[licences], (GateVerdict::Pass, "green is nowhere less safe than blue, in what was asked"));
+    scanned(&old, &new, slice::from_ref(&licences), (GateVerdict::Fail, "policy own: GPL-3.0-only is new"));
+    scanned(
+        &new,
+        &old,
+        slice::from_ref(&licences),
+        (GateVerdict::Pass, "green is nowhere less safe than blue, in what was asked"),
+    );
     let broken = policy("deny contains m if { to_number(\"x\"); m := \"x\" }");
     let assessment = |policy: &Policy| {
         let facts = facts(&[]);
         let reports = PerEnvironment { blue: &[][..], green: &[][..] };
         let facts = PerEnvironment { blue: &facts, green: &facts };
-        let (policies, context) = (std::slice::from_ref(policy), &Map::new());
+        let (policies, context) = (slice::from_ref(policy), &Map::new());
         assess(&Question { facts, reports, at_least: Severity::High, exceptions: &[], policies, context, now: NOW })
     };
     assert_eq!(assessment(&broken).verdict, GateVerdict::Error);

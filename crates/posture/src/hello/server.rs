@@ -59,6 +59,11 @@ pub fn read(bytes: &[u8]) -> Result<Option<Answer>, HelloError> {
         let (content, after) = behind.split_at(length.min(behind.len()));
         if kind == ALERT {
             return match content {
+                // A warning (`unrecognized_name`) goes before the hello; `close_notify` is one that ends.
+                [1, description] if length == 2 && *description != 0 => {
+                    rest = after;
+                    continue;
+                }
                 [_, description] if length == 2 => Ok(Some(Answer::Alert { description: *description })),
                 _ if length == 2 => more(bytes, rest),
                 _ => Err(HelloError::Length { field: "alert" }),

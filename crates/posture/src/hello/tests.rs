@@ -29,6 +29,8 @@ fn a_hello_says_which_version_and_suite_go_on() {
     check(&server(0x0303, Some(0x0304), 0x1301, 3), hello(TlsVersion::Tls13, 0x1301));
     check(&server(0x0399, None, 1, 200), Ok(Some(Answer::Hello { version: None, suite: 1 })));
     check(&[21, 3, 1, 0, 2, 2, 70], Ok(Some(Answer::Alert { description: 70 })));
+    let warned = [&[21, 3, 3, 0, 2, 1, 112][..], &server(0x0303, None, 0xc02f, 200)].concat();
+    check(&warned, hello(TlsVersion::Tls12, 0xc02f));
 }
 
 #[test]
