@@ -1,5 +1,5 @@
-//! What `otlp`, `prometheus`, `backends`, the ledger's texts and approvals are held to by bytes from anybody. A target takes any bytes and panics where a
-//! claim of their documentation does not hold; it never panics for another reason.
+//! What `otlp`, `prometheus`, `backends`, the ledger's texts, approvals and what the security gate
+//! reads are held to by bytes from anybody. A target takes any bytes and panics where a claim of their documentation does not hold; it never panics for another reason.
 //!
 //! Here, and not in `fuzz/`, so that two programs run the same targets: libFuzzer with the nightly compiler
 //! (`cargo xtask fuzz`, see `fuzz/README.md`), and `cargo test -p otlp` with the stable one. Nothing that ships depends
@@ -17,9 +17,12 @@ mod json;
 mod notes;
 mod parts;
 mod prometheus;
+mod security;
 mod spans;
 pub mod split;
 pub mod tree;
+
+pub use security::policy_input;
 
 /// A target of fuzzing: `fuzz/fuzz_targets/NAME.rs` runs it, `fuzz/seeds/NAME` are the bytes that it begins with.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +34,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "split", run: split::run },
     Target { name: "hostile", run: hostile::run },
     Target { name: "spans", run: spans::run },
@@ -42,6 +45,9 @@ pub const TARGETS: [Target; 10] = [
     Target { name: "backends", run: backends::run },
     Target { name: "notes", run: notes::run },
     Target { name: "approvals", run: approvals::run },
+    Target { name: "hello", run: security::hello },
+    Target { name: "certificates", run: security::certificates },
+    Target { name: "reports", run: security::reports },
 ];
 
 /// Runs one by its name.
