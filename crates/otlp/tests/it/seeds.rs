@@ -117,13 +117,42 @@ fn approvals() {
 }
 
 #[test]
+fn hello() {
+    run_all("hello");
+}
+
+#[test]
+fn certificates() {
+    run_all("certificates");
+}
+
+#[test]
+fn reports() {
+    run_all("reports");
+}
+
+#[test]
 fn every_target_is_here_and_in_fuzz() {
     let targets: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
     assert_eq!(
         targets,
-        ["approvals", "backends", "grpc", "gunzip", "hostile", "json", "notes", "prometheus", "spans", "split"]
-            .map(str::to_owned)
-            .into()
+        [
+            "approvals",
+            "backends",
+            "certificates",
+            "grpc",
+            "gunzip",
+            "hello",
+            "hostile",
+            "json",
+            "notes",
+            "prometheus",
+            "reports",
+            "spans",
+            "split",
+        ]
+        .map(str::to_owned)
+        .into()
     );
     assert_eq!(targets, names(&fuzz().join("seeds")));
     let files = targets.iter().map(|name| format!("{name}.rs")).collect();
