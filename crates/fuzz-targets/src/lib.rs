@@ -1,4 +1,5 @@
-//! What `otlp`, `redact`, `prometheus`, `backends`, `drift`, the ledger's texts and approvals are held to by bytes from anybody. A target takes any bytes and panics where a
+//! What `otlp`, `redact`, `prometheus`, `backends`, `drift`, the ledger's texts, approvals and what the security
+//! gate reads are held to by bytes from anybody. A target takes any bytes and panics where a
 //! claim of their documentation does not hold; it never panics for another reason.
 //!
 //! Here, and not in `fuzz/`, so that two programs run the same targets: libFuzzer with the nightly compiler
@@ -19,9 +20,12 @@ mod notes;
 mod parts;
 mod prometheus;
 mod redaction;
+mod security;
 mod spans;
 pub mod split;
 pub mod tree;
+
+pub use security::policy_input;
 
 /// A target of fuzzing: `fuzz/fuzz_targets/NAME.rs` runs it, `fuzz/seeds/NAME` are the bytes that it begins with.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +37,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 15] = [
     Target { name: "split", run: split::run },
     Target { name: "hostile", run: hostile::run },
     Target { name: "spans", run: spans::run },
@@ -46,6 +50,9 @@ pub const TARGETS: [Target; 12] = [
     Target { name: "notes", run: notes::run },
     Target { name: "redact", run: redaction::run },
     Target { name: "approvals", run: approvals::run },
+    Target { name: "hello", run: security::hello },
+    Target { name: "certificates", run: security::certificates },
+    Target { name: "reports", run: security::reports },
 ];
 
 /// Runs one by its name.

@@ -10,6 +10,7 @@ pub mod drift;
 pub mod probe;
 pub mod prometheus;
 mod run;
+pub mod security;
 mod server;
 
 pub use run::Run;

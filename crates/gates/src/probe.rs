@@ -141,7 +141,7 @@ async fn ask(
 }
 
 /// `None` if the endpoint is no URL after all.
-fn request(upstream: &Upstream) -> Option<Request<Full<Bytes>>> {
+pub(crate) fn request(upstream: &Upstream) -> Option<Request<Full<Bytes>>> {
     let (endpoint, compression) = (upstream.endpoint.trim_end_matches('/'), upstream.transport.compression);
     let message = compress(compression, &[]);
     // HTTP/1.1 wants the path alone (RFC 9112, section 3.2.1), HTTP/2 scheme and authority beside it.

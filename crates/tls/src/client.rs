@@ -3,8 +3,8 @@
 use crate::files::{Contents, FileError, roots, system_roots};
 use crate::{Alpn, ClientStream, provider, words};
 use model::ClientTls;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpStream;
@@ -98,6 +98,22 @@ impl Client {
                 }
                 before.map(|(_, config)| config).ok_or(error)
             }
+        }
+    }
+
+    pub(crate) fn name(&self) -> &ServerName<'static> {
+        &self.name
+    }
+
+    pub(crate) fn alpn(&self) -> Alpn {
+        self.alpn
+    }
+
+    /// The authorities that this client trusts, as they are now. Blocking.
+    pub(crate) fn roots(&self) -> Result<RootCertStore, FileError> {
+        match &Contents::read(None, self.settings.ca.as_deref().map(Path::new))?.authorities {
+            Some((path, bytes)) => roots(path, bytes),
+            None => system_roots(),
         }
     }
 

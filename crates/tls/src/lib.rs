@@ -1,17 +1,20 @@
 //! rustls from files: what a TLS port shows, how an `https://` endpoint is verified, and both anew when the files change.
 //!
-//! Knows nothing of OTLP. Verification cannot be switched off: there is no such setting, and nothing of ours implements
-//! rustls' verifier traits. What is in a key file goes into rustls and nowhere else; errors and logs name paths. A broken
+//! Knows nothing of OTLP. Verification cannot be switched off: there is no such setting, and the only
+//! verifier of ours refuses everything (`inspect.rs`: it notes what a server shows). What is in a key file goes into rustls and nowhere else; errors and logs name paths. A broken
 //! new file never takes the place of a good old one. TLS 1.2 and 1.3, with rustls' defaults for everything.
 
 mod client;
 mod files;
+mod inspect;
 mod server;
 mod stream;
 mod words;
 
 pub use client::{Client, ConnectError, NameError};
 pub use files::FileError;
+pub use inspect::TrustError;
+pub use rustls::pki_types::CertificateDer;
 pub use server::{Look, Server, ServerFiles};
 pub use stream::ClientStream;
 pub use tokio_rustls::server::TlsStream as ServerStream;

@@ -317,3 +317,33 @@ fn a_name_that_no_certificate_can_be_for_is_refused() {
         assert_eq!(name(bad), Err(NameError { name: bad.to_owned() }));
     }
 }
+
+/// What a server shows, and whether it is trusted at a moment.
+async fn shown(files: &Files, at_secs: u64) -> (usize, Result<(), String>) {
+    let (server, client) = (files.server(false), files.client());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let served = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        server.accept(stream).await.map(|_| ())
+    };
+    let looked = async { client.shown(TcpStream::connect(address).await.unwrap()).await.unwrap() };
+    let (served, chain) = tokio::join!(served, looked);
+    assert!(served.is_err(), "no connection comes of it");
+    (chain.len(), client.trusts(&chain, at_secs).map_err(|error| error.to_string()))
+}
+
+#[tokio::test]
+async fn certificates_are_looked_at_without_a_connection() {
+    const NOW_SECS: u64 = 1_790_000_000;
+    const IN_2000_SECS: u64 = 960_000_000;
+    let files = Files::new();
+    assert_eq!(shown(&files, NOW_SECS).await, (1, Ok(())));
+    files.serve(&files.ours.server(&["other.example"], Validity::Long));
+    assert_eq!(shown(&files, NOW_SECS).await, (1, Ok(())), "the name is no part of the question");
+    files.serve(&files.ours.server(&["localhost"], Validity::Over));
+    assert_eq!(shown(&files, IN_2000_SECS).await, (1, Ok(())));
+    assert!(shown(&files, NOW_SECS).await.1.unwrap_err().contains("expired"));
+    files.serve(&files.others.server(&["localhost"], Validity::Long));
+    assert!(shown(&files, NOW_SECS).await.1.unwrap_err().starts_with("its certificate was signed by none"));
+}

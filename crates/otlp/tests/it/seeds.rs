@@ -127,6 +127,21 @@ fn approvals() {
 }
 
 #[test]
+fn hello() {
+    run_all("hello");
+}
+
+#[test]
+fn certificates() {
+    run_all("certificates");
+}
+
+#[test]
+fn reports() {
+    run_all("reports");
+}
+
+#[test]
 fn every_target_is_here_and_in_fuzz() {
     let targets: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
     assert_eq!(
@@ -134,16 +149,19 @@ fn every_target_is_here_and_in_fuzz() {
         [
             "approvals",
             "backends",
+            "certificates",
             "drift",
             "grpc",
             "gunzip",
+            "hello",
             "hostile",
             "json",
             "notes",
             "prometheus",
             "redact",
+            "reports",
             "spans",
-            "split"
+            "split",
         ]
         .map(str::to_owned)
         .into()

@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("prometheus", &["model"]),
     ("backends", &["model", "otlp"]),
     ("verify", &["model"]),
+    ("posture", &["model"]),
     ("judge", &["model"]),
     ("rollout", &["judge", "model", "redact"]),
     ("audit", &["judge", "ledger", "model", "rollout"]),
@@ -26,24 +27,39 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("certs", &[]),
     ("tls", &["model"]),
     ("gateway", &["otlp", "model", "redact", "spool", "tls"]),
-    ("gates", &["backends", "drift", "otlp", "model", "prometheus", "tls"]),
-    ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model"]),
+    ("gates", &["backends", "drift", "otlp", "model", "posture", "prometheus", "tls"]),
+    ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model", "posture"]),
     ("web", &["control", "model"]),
     ("sim", PURE),
     ("bench", &["judge", "ledger", "model", "otlp", "redact", "rollout", "store", "verify"]),
-    ("fuzz-targets", &["audit", "backends", "drift", "ledger", "model", "otlp", "prometheus", "redact", "rollout"]),
+    (
+        "fuzz-targets",
+        &["audit", "backends", "drift", "ledger", "model", "otlp", "posture", "prometheus", "redact", "rollout"],
+    ),
     (
         "verdigris",
         &[
             "model", "otlp", "verify", "judge", "rollout", "ledger", "store", "gateway", "gates", "control", "web",
-            "spool", "tls", "backends", "audit", "keys", "redact",
+            "spool", "tls", "backends", "audit", "keys", "posture", "redact",
         ],
     ),
 ];
 
 /// The crates without clock, randomness, I/O, async and logging.
-const PURE: &[&str] =
-    &["model", "otlp", "redact", "prometheus", "backends", "verify", "judge", "rollout", "ledger", "audit", "drift"];
+const PURE: &[&str] = &[
+    "model",
+    "otlp",
+    "redact",
+    "prometheus",
+    "backends",
+    "verify",
+    "judge",
+    "rollout",
+    "ledger",
+    "audit",
+    "drift",
+    "posture",
+];
 
 /// What a pure crate must not depend on, these and the crates named after them (`tokio-util`, `rand_core`).
 const IMPURE: &[&str] = &["tokio", "hyper", "tracing", "getrandom", "rand", "rustix"];

@@ -1,0 +1,87 @@
+//! Which built-in functions a policy may call.
+
+/// These alone: what each gives follows from its arguments.
+pub(super) const ALLOWED: &[&str] = &[
+    "abs",
+    "array.concat",
+    "array.reverse",
+    "array.slice",
+    "ceil",
+    "concat",
+    "contains",
+    "count",
+    "endswith",
+    "floor",
+    "format_int",
+    "indexof",
+    "indexof_n",
+    "intersection",
+    "is_array",
+    "is_boolean",
+    "is_null",
+    "is_number",
+    "is_object",
+    "is_set",
+    "is_string",
+    "json.is_valid",
+    "json.marshal",
+    "json.unmarshal",
+    "lower",
+    "max",
+    "min",
+    "object.filter",
+    "object.get",
+    "object.keys",
+    "object.remove",
+    "object.subset",
+    "object.union",
+    "object.union_n",
+    "print",
+    "product",
+    "replace",
+    "round",
+    "sort",
+    "split",
+    "sprintf",
+    "startswith",
+    "strings.any_prefix_match",
+    "strings.any_suffix_match",
+    "strings.count",
+    "strings.replace_n",
+    "strings.reverse",
+    "substring",
+    "sum",
+    "to_number",
+    "trim",
+    "trim_left",
+    "trim_prefix",
+    "trim_right",
+    "trim_space",
+    "trim_suffix",
+    "type_name",
+    "union",
+    "units.parse",
+    "units.parse_bytes",
+    "upper",
+];
+
+/// What policies elsewhere call, and why not here: by the function's name, or by what its name begins with.
+const REASONS: &[(&str, &str)] = &[
+    ("http.", "asks somebody else: a decision could not be replayed"),
+    ("net.lookup_ip_addr", "asks somebody else: a decision could not be replayed"),
+    ("rand.", "is different every time: a decision could not be replayed"),
+    ("uuid.", "is different every time: a decision could not be replayed"),
+    (
+        "time.",
+        "has a clock or its tables: a decision could not be replayed; `input.context.now` is the time in milliseconds",
+    ),
+    ("opa.", "tells of the machine: a decision could not be replayed"),
+    ("numbers.range", "makes lists without bound"),
+    ("bits.lsh", "makes numbers without bound"),
+];
+
+/// Why a function may not be called.
+pub(super) fn why_not(function: &str) -> &'static str {
+    let known = REASONS.iter().find(|(name, _)| function.starts_with(name));
+    known.map_or("is neither a function of the policy nor one that policies may call here", |(_, reason)| reason)
+}
