@@ -8,6 +8,7 @@ use crate::journal::{Extent, Journal, JournalError, OpenStore};
 use crate::looking::Refused;
 use crate::proving::{Order, Prover};
 use crate::release::Held;
+use crate::securing::check_policies;
 use crate::{Clock, Examples, Random};
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, UnixMillis, Upstream};
 use rollout::plan::{MetricFrom, Plan, StoreCheck, StoreQuery, Transformations};
@@ -447,6 +448,7 @@ impl Controller {
         {
             return Err(StartError::TooFewWitnesses { needed, asked: self.settings.witnesses });
         }
+        check_policies(plan)?;
         let blue = &plan.environments.blue.upstream;
         let table = self.outlets.table.borrow();
         let serving = table.upstreams[table.active].as_ref().unwrap_or(&self.settings.serving);

@@ -2,9 +2,10 @@
 //! which is how `verdigris gate` asks.
 
 use crate::handle::{Handle, Input};
+use crate::securing;
 use crate::{Clock, Random};
 use gates::drift::{Expected, SecretKey};
-use gates::{Run, configuration, drift, probe};
+use gates::{Run, configuration, drift, probe, security};
 use model::{PerEnvironment, UnixMillis};
 use rollout::plan::{ConfigSource, ExpectedDifference, GateName, Plan};
 use rollout::{GATE_LIMIT_MS, RolloutId, State};
@@ -52,6 +53,11 @@ pub async fn run_gate(gate: GateName, plan: &Plan, base_dir: &Path, around: Surr
                 Run::without_evidence(probe::run(&upstreams).await)
             }
             GateName::Drift => drift::run(comparison(plan, base_dir, &around), &around.commands).await,
+            GateName::Security => {
+                let targets = PerEnvironment::from_fn(|it| securing::target(plan, it, base_dir));
+                let answer = security::run(&targets, &securing::demanded(plan), around.now).await;
+                Run { result: answer.result, evidence: Some(answer.evidence.to_string().into_bytes()) }
+            }
             // The state machine counts approvals itself and never asks for a run.
             GateName::Approval => Run::error("approvals are given by people: `verdigris approve`".to_owned()),
         }

@@ -251,6 +251,9 @@ pub enum StartError {
         /// What there is.
         known: String,
     },
+    /// A policy of the security gate cannot be used.
+    #[error(transparent)]
+    Policy(#[from] crate::PolicyError),
     /// More cosignatures than there can be.
     #[error(
         "proofs.cosignatures is {needed}, but this server asks {asked} witness(es): see ledger.witnesses in verdigris.yaml"

@@ -19,6 +19,7 @@ mod measuring;
 mod proving;
 mod release;
 mod rotation;
+mod securing;
 mod sharding;
 
 pub use approving::HandedIn;
@@ -31,6 +32,7 @@ pub use looking::LookError;
 pub use proving::{Order, Prover};
 pub use rollout;
 pub use rotation::{RotateKeyError, key_change, rotate_key};
+pub use securing::{PolicyError, check_policies};
 
 use std::sync::Arc;
 

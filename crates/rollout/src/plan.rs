@@ -18,6 +18,7 @@ mod quantity;
 mod query;
 mod raw;
 mod redaction;
+mod security;
 mod sources;
 mod strategy;
 mod text_or;
@@ -27,6 +28,7 @@ mod typed;
 pub use approval::{ApprovalGate, BreakGlass, Proofs};
 pub use canary::{CanaryPlan, OnLeak};
 pub use error::{PlanError, PlanErrors};
+pub use security::{ContextValue, DebugPort, SecurityException, SecurityGate, SecurityPolicy, Severity};
 pub use sources::{CommandSource, ConfigSource, GitSource, HttpSource};
 pub use text_or::TextOr;
 pub use transformations::{AttributeChanges, SpanPart, TimeUnit, Transformations};
@@ -276,11 +278,13 @@ pub enum GateName {
     Approval,
     /// Both environments take an empty OTLP export.
     Probe,
+    /// Green is set up no less safely than blue, and brings no new vulnerability.
+    Security,
 }
 
 impl GateName {
     /// All of them, in the order in which messages name them.
-    pub const ALL: [GateName; 3] = [GateName::Drift, GateName::Approval, GateName::Probe];
+    pub const ALL: [GateName; 4] = [GateName::Drift, GateName::Approval, GateName::Probe, GateName::Security];
 
     /// As the plan writes it.
     pub fn name(self) -> &'static str {
@@ -288,6 +292,7 @@ impl GateName {
             GateName::Drift => "drift",
             GateName::Approval => "approval",
             GateName::Probe => "probe",
+            GateName::Security => "security",
         }
     }
 }
@@ -308,6 +313,9 @@ pub struct Gates {
     /// The approval gate.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub approval: Option<ApprovalGate>,
+    /// The security gate.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub security: Option<SecurityGate>,
 }
 
 /// What may differ between the two configurations.

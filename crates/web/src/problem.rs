@@ -58,9 +58,10 @@ impl From<StartError> for Problem {
                 let errors = errors.errors().iter().map(problem).collect();
                 Problem { errors, ..Problem::new("refused-plan", StatusCode::UNPROCESSABLE_ENTITY, detail) }
             }
-            StartError::NotActive { .. } | StartError::UnknownTap { .. } | StartError::TooFewWitnesses { .. } => {
-                Problem::new("refused-plan", StatusCode::UNPROCESSABLE_ENTITY, detail)
-            }
+            StartError::NotActive { .. }
+            | StartError::UnknownTap { .. }
+            | StartError::TooFewWitnesses { .. }
+            | StartError::Policy(_) => Problem::new("refused-plan", StatusCode::UNPROCESSABLE_ENTITY, detail),
             StartError::Running { .. } => Problem::new("conflict", StatusCode::CONFLICT, detail),
             StartError::Ledger(_) | StartError::Stopped => {
                 Problem::new("unavailable", StatusCode::SERVICE_UNAVAILABLE, detail)

@@ -110,7 +110,7 @@ impl Decider {
         let now = self.now;
         let stage = match plan_step {
             PlanStep::Gate(GateName::Approval) => Stage::Approval,
-            PlanStep::Gate(gate @ (GateName::Drift | GateName::Probe)) => {
+            PlanStep::Gate(gate @ (GateName::Drift | GateName::Probe | GateName::Security)) => {
                 self.state.phase = Phase::Progressing { step, stage: Stage::Approval, halt: None };
                 return self.request_gate(gate);
             }

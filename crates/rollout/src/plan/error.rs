@@ -190,7 +190,7 @@ fn unknown_key_help(field: &str, expected: &[&str]) -> Option<String> {
 
 /// What to say of a gate that the design knows and this version has not.
 pub(super) fn later_gate(gate: &str) -> Option<String> {
-    let later = ["security", "migration", "load", "tests"].contains(&gate);
+    let later = ["migration", "load", "tests"].contains(&gate);
     later.then(|| {
         format!("gate `{gate}` is not in this version; it has {}", GateName::ALL.map(GateName::name).join(", "))
     })

@@ -3,7 +3,7 @@
 use super::problems::{Place, Problems};
 use super::quantity::{DAY_MS, duration_ms, line, moment, prose, quantile, share, whole};
 use super::raw::{RawDriftGate, RawExpected, RawGates, RawGuards, RawLatency, Section};
-use super::{DriftGate, DriftGuard, ExpectedDifference, Gates, Guards, approval, metrics};
+use super::{DriftGate, DriftGuard, ExpectedDifference, Gates, Guards, approval, metrics, security};
 use judge::{BlindSpots, ErrorRate, Findings, Latency, SpanLoss};
 use serde_saphyr::Spanned;
 
@@ -26,8 +26,12 @@ pub(super) fn gates(problems: &mut Problems, parent: &Place, raw: &Section<RawGa
         Some(section) => approval::gate(problems, &at.key("approval", section), &section.value).map(Some),
         None => Some(None),
     };
+    let security = match &raw.security {
+        Some(section) => security::gate(problems, &at.key("security", section), &section.value).map(Some),
+        None => Some(None),
+    };
     let (Some(drift), Some(approval)) = (drift, approval) else { return None };
-    Some(Gates { drift, approval })
+    Some(Gates { drift, approval, security: security? })
 }
 
 fn drift_gate(problems: &mut Problems, at: &Place, raw: &RawDriftGate) -> Option<DriftGate> {

@@ -184,7 +184,7 @@ fn query(query: &StoreQuery) -> String {
 fn preview_step(plan: &Plan, forecast: &mut Forecast<'_>, index: usize, step: Step) -> StepPreview {
     let (shortest_ms, longest_ms) = match step {
         Step::Gate(GateName::Approval) | Step::Pause { for_ms: None } => (0, 0),
-        Step::Gate(GateName::Drift | GateName::Probe) => (0, GATE_LIMIT_MS),
+        Step::Gate(GateName::Drift | GateName::Probe | GateName::Security) => (0, GATE_LIMIT_MS),
         Step::SetWeight { .. } => (0, APPLY_LIMIT_MS),
         Step::Mirror { for_ms } => (for_ms, for_ms + APPLY_LIMIT_MS),
         Step::Pause { for_ms: Some(ms) } => (ms, ms),
@@ -300,6 +300,7 @@ fn effects(plan: &Plan, forecast: &Forecast<'_>, step: Step) -> Vec<String> {
         Step::Gate(GateName::Drift) => drift_gate(plan),
         Step::Gate(GateName::Approval) => approval(plan),
         Step::Gate(GateName::Probe) => "both environments must take an empty OTLP export".to_owned(),
+        Step::Gate(GateName::Security) => security(plan),
         Step::Mirror { .. } => mirror(plan),
         Step::SetWeight { weight: BasisPoints::ALL } => {
             format!("every new trace goes to green; traces in flight stay where they began ({pin})")
@@ -349,6 +350,20 @@ fn drift_gate(plan: &Plan) -> String {
         [one] => format!("{between}; what runs in {one} must be what was declared"),
         _ => format!("{between}; what runs in both must be what was declared"),
     }
+}
+
+fn security(plan: &Plan) -> String {
+    let gate = plan.gates.security.clone().unwrap_or_default();
+    let mut words = vec!["green must be set up no less safely than blue".to_owned()];
+    let reports = gate.reports.blue.len() + gate.reports.green.len();
+    if reports > 0 {
+        words.push(format!("bring no new vulnerability from {} on ({reports} reports)", gate.at_least.name()));
+    }
+    if !gate.policies.is_empty() {
+        let names: Vec<&str> = gate.policies.iter().map(|policy| policy.name.as_str()).collect();
+        words.push(format!("and be denied by none of the policies {}", names.join(", ")));
+    }
+    words.join("; ")
 }
 
 fn approval(plan: &Plan) -> String {
@@ -402,8 +417,8 @@ fn rolls_back(plan: &Plan) -> Vec<String> {
         }),
         plan.steps
             .iter()
-            .any(|step| matches!(step, Step::Gate(GateName::Drift | GateName::Probe)))
-            .then(|| "a drift or probe gate that fails".to_owned()),
+            .any(|step| matches!(step, Step::Gate(GateName::Drift | GateName::Probe | GateName::Security)))
+            .then(|| "a drift, probe or security gate that fails".to_owned()),
         Some("`verdigris rollout rollback`".to_owned()),
     ]
     .into_iter()
@@ -446,6 +461,8 @@ fn notes(plan: &Plan) -> Vec<String> {
             .then(|| "spec.gates.approval is configured, but no step asks for it: nobody has to approve".to_owned()),
         (plan.gates.drift.is_some() && !named(GateName::Drift) && plan.guards.drift.is_none())
             .then(|| "spec.gates.drift is configured, but no step and no guard uses it".to_owned()),
+        (plan.gates.security.is_some() && !named(GateName::Security))
+            .then(|| "spec.gates.security is configured, but no step uses it".to_owned()),
         (!plan.steps.iter().any(|step| matches!(step, Step::Analysis { .. })))
             .then(|| "no step is an analysis: the weight rises without a proof until the bake".to_owned()),
         (!can_be_proved(plan)).then(|| {

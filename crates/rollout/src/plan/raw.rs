@@ -142,7 +142,20 @@ raw! {
     RawGates {
         drift: Section<RawDriftGate>,
         approval: Section<RawApprovalGate>,
+        security: Section<RawSecurityGate>,
     }
+    RawSecurityGate {
+        at_least: Text,
+        exceptions: Section<Vec<Spanned<RawException>>>,
+        policies: Section<Vec<Spanned<RawPolicy>>>,
+        reports: Section<RawReports>,
+        ports: Section<Vec<Spanned<RawDebugPort>>>,
+        context: Section<BTreeMap<String, Spanned<String>>>,
+    }
+    RawException { id: Text, component: Text, reason: Text, expires: Text }
+    RawPolicy { shipped: Text, name: Text, rego: Text }
+    RawReports { blue: Section<Vec<Spanned<String>>>, green: Section<Vec<Spanned<String>>> }
+    RawDebugPort { port: Text, name: Text }
     RawDriftGate {
         expected: Section<Vec<Spanned<RawExpected>>>,
         expected_live: Section<Vec<Spanned<RawExpected>>>,

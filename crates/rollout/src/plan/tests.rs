@@ -7,6 +7,7 @@ mod query;
 mod redaction;
 mod refused;
 mod refused_values;
+mod security;
 mod sources;
 mod transformations;
 

@@ -14,6 +14,7 @@ pub fn run(command: &Plan, format: Format) -> Result<Exit, Failed> {
 
 fn check(path: &Path, format: Format) -> Result<Exit, Failed> {
     let plan = read_plan(path)?.1;
+    control::check_policies(&plan).map_err(|error| Failed::usage(format!("{}: {error}", path.display())))?;
     let preview = preview(&plan);
     match format {
         Format::Text => say_as_is(format_args!("{preview}")),

@@ -25,6 +25,7 @@ mod requests;
 mod rotated;
 mod server;
 mod stage;
+mod stopped;
 mod tls;
 mod trace_store;
 mod traces;

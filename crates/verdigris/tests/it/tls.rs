@@ -10,7 +10,7 @@ use certs::{Authority, Validity};
 use gateway::{ClientLimits, OtlpClient, Outcome};
 use model::{ClientTls, Compression, Protocol, TlsIdentity, Transport};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An authority, and a folder with `ca.pem`, `server.pem` (for `localhost`), `client.pem` and their keys.
 pub(crate) struct Secured {
@@ -44,8 +44,18 @@ impl Secured {
         self.keys(&[("cert", "server.pem"), ("key", "server.key"), ("clientCa", "ca.pem")])
     }
 
-    fn reaching(&self) -> String {
+    pub(crate) fn reaching(&self) -> String {
         self.keys(&[("ca", "ca.pem"), ("cert", "client.pem"), ("key", "client.key")])
+    }
+
+    /// A server that speaks TLS to anybody.
+    pub(crate) fn stage_for_anybody(&self) -> Stage {
+        let listening = self.keys(&[("cert", "server.pem"), ("key", "server.key")]);
+        Stage::set_as(|config| Config { listen_more: listening, ..config })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// A server that speaks TLS to who has a certificate of the authority.
