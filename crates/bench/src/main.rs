@@ -6,6 +6,7 @@
 //! that the machine has a part in, for on a shared one that is a test that fails at random.
 
 mod cpu;
+mod drift;
 mod edges;
 mod judge;
 mod judge_speed;
@@ -40,6 +41,8 @@ enum Command {
     Judge(judge::Options),
     /// Appends to the ledger beside the same bytes written and synced
     Ledger(ledger::Options),
+    /// Two environments' configurations compared by meaning, beside `diff -r`
+    Drift(drift::Options),
     /// Redaction on one thread: OTLP exports, and a corpus of values that must be found and identifiers that must stay
     Redact(redaction::Options),
     /// Verification on real traces with injected faults: what is found and named, and how fast spans are joined
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::JudgeSpeed(options) => judge_speed::run(&options),
         Command::Judge(options) => judge::run(&options),
         Command::Ledger(options) => ledger::run(&options),
+        Command::Drift(options) => drift::run(&options),
         Command::Redact(options) => redaction::run(&options),
         Command::Verify(options) => verification::run(&options),
         Command::Load => load::run(),

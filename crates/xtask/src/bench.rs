@@ -47,6 +47,15 @@ pub enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Two environments of 2,000 files each compared by meaning, beside `diff -r`. Some seconds
+    Drift {
+        /// Turns of each; the median is told
+        #[arg(long, default_value_t = 7)]
+        rounds: usize,
+        /// One JSON value
+        #[arg(long)]
+        json: bool,
+    },
     /// Redaction of OTLP exports, and beside Presidio on a corpus of faker's values and of identifiers: speed, what is found, what
     /// should have stayed. A minute; the first time, 250 MB from PyPI
     Redact(redaction::Options),
@@ -93,6 +102,14 @@ pub fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
             let mut command = Command::new(release_binary(workspace, "bench")?);
             command.args(["ledger", "--secs", &secs.to_string(), "--rounds", &rounds.to_string()]);
             command.arg("--dir").arg(dir.as_ref().unwrap_or(&workspace.target));
+            if *json {
+                command.arg("--json");
+            }
+            process::run(&mut command)
+        }
+        Bench::Drift { rounds, json } => {
+            let mut command = Command::new(release_binary(workspace, "bench")?);
+            command.args(["drift", "--rounds", &rounds.to_string()]).arg("--dir").arg(&workspace.target);
             if *json {
                 command.arg("--json");
             }

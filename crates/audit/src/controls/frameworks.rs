@@ -88,7 +88,7 @@ pub const CONTROLS: &[Control] = &[
         &["pci-6.5.2"],
         "after a significant change all requirements are confirmed in place",
         &[Gate, Observation],
-        "`drift`, and what was measured",
+        "`drift`, `security`, and what was measured",
     )
     .but_not("which requirements"),
     control(
@@ -100,8 +100,15 @@ pub const CONTROLS: &[Control] = &[
         "the author of a plan cannot approve it, under any name of one principal",
     )
     .but_not("environments outside the plan"),
-    control(Framework::Pci, "6.5.5", &["pci-6.5.5"], "live PANs are not used in pre-production", &[], "")
-        .but_not("redaction of what is mirrored"),
+    control(
+        Framework::Pci,
+        "6.5.5",
+        &["pci-6.5.5"],
+        "live PANs are not used in pre-production",
+        &[Start],
+        "`redaction` of the plan: card numbers are replaced in the copies that green gets",
+    )
+    .but_not("how many were"),
     control(Framework::Pci, "6.5.6", &["pci-6.5.6"], "test data is removed before production", &[], ""),
     control(
         Framework::Pci,

@@ -16,19 +16,18 @@ pub(super) fn redaction(
     let Some(section) = raw else { return Some(None) };
     let (at, raw) = (parent.key("redaction", section), &section.value);
     let (classes, keys) = (entries(problems, &at, "classes", &raw.classes), entries(problems, &at, "keys", &raw.keys));
-    let (classes, keys) = (classes?, keys?);
     let mut policy = Policy::default();
-    let mut known = Some(());
-    for (name, place, action) in classes {
+    let mut known = classes.is_some() && keys.is_some();
+    for (name, place, action) in classes.unwrap_or_default() {
         match word(name, &Class::ALL.map(|class| (class.name(), class))) {
             Ok(class) => policy = policy.with(class, action),
             Err(expected) => {
                 problems.refuse(&place, format!("the class {name}"), expected);
-                known = None;
+                known = false;
             }
         }
     }
-    for (name, place, action) in keys {
+    for (name, place, action) in keys.unwrap_or_default() {
         match policy.clone().with_key(name, action) {
             Ok(with) => policy = with,
             Err(error) => {
@@ -37,7 +36,7 @@ pub(super) fn redaction(
             }
         }
     }
-    known.map(|()| Some(policy))
+    known.then_some(Some(policy))
 }
 
 /// Names with their actions, and where each stands.

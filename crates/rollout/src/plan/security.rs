@@ -136,7 +136,9 @@ pub(super) fn gate(problems: &mut Problems, at: &Place, raw: &RawSecurityGate) -
         Some(section) => {
             let at = at.key("reports", section);
             let of = |problems: &mut Problems, environment: Environment, raw| {
-                list(problems, &at, (environment.name(), MAX_REPORTS), raw, report)
+                list(problems, &at, (environment.name(), MAX_REPORTS), raw, |problems, at, raw: &String| {
+                    report(problems, at, raw)
+                })
             };
             let blue = of(problems, Environment::Blue, &section.value.blue);
             let green = of(problems, Environment::Green, &section.value.green);
@@ -207,7 +209,7 @@ fn port(problems: &mut Problems, at: &Place, raw: &RawDebugPort) -> Option<Debug
     Some(DebugPort { port: port?, name: name? })
 }
 
-fn report(problems: &mut Problems, at: &Place, raw: &String) -> Option<String> {
+fn report(problems: &mut Problems, at: &Place, raw: &str) -> Option<String> {
     let refused = |expected| problems.refuse(at, super::error::quoted(raw), expected);
     line(raw, MAX_PATH_CHARACTERS).map_err(refused).ok()
 }

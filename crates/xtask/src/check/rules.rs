@@ -31,7 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model", "posture"]),
     ("web", &["control", "model"]),
     ("sim", PURE),
-    ("bench", &["judge", "ledger", "model", "otlp", "redact", "rollout", "store", "verify"]),
+    ("bench", &["drift", "judge", "ledger", "model", "otlp", "redact", "rollout", "store", "verify"]),
     (
         "fuzz-targets",
         &["audit", "backends", "drift", "ledger", "model", "otlp", "posture", "prometheus", "redact", "rollout"],

@@ -24,10 +24,10 @@ fn a_policy_begins_with_the_default() {
 
 #[test]
 fn unknown_classes_and_actions_are_refused() {
-    let plan = super::edited(&[(BEFORE, &with("  redaction: { classes: { emial: hash }, keys: { x: maks } }"))]);
+    let plan = super::edited(&[(BEFORE, &with("  redaction: { classes: { emial: hash }, keys: { x: mas } }"))]);
     let refused = crate::plan::parse(&plan).expect_err("it names no class").to_string();
     assert!(refused.contains("spec.redaction.classes.emial: found the class emial"), "{refused}");
     assert!(refused.contains("did you mean `email`?"), "{refused}");
-    assert!(refused.contains("spec.redaction.keys.x: found maks"), "{refused}");
+    assert!(refused.contains("spec.redaction.keys.x: found mas"), "{refused}");
     assert!(refused.contains("did you mean `mask`?"), "{refused}");
 }

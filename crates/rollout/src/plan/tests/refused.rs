@@ -33,7 +33,7 @@ fn what_has_not_the_shape_of_a_plan() {
     check(
         &[("  gates:", "  frobnicate: 1\n  gates:")],
         &[
-            "32:3: spec.frobnicate: found the unknown key `frobnicate`, expected `subject`, `environments`, `strategy`, `gates`, `guards`, `analysis`, `verification`, `canary`, `proofs`, `traffic` or `pin`",
+            "32:3: spec.frobnicate: found the unknown key `frobnicate`, expected `subject`, `environments`, `strategy`, `gates`, `guards`, `analysis`, `verification`, `canary`, `redaction`, `proofs`, `traffic` or `pin`",
         ],
     );
     check(
@@ -67,15 +67,15 @@ fn what_has_not_the_shape_of_a_plan() {
         &["9:12: found YAML that cannot be read (reference to unknown value), expected a plan in YAML"],
     );
     check(
-        &[("    approval: {", "    security: {}\n    approval: {")],
+        &[("    approval: {", "    migration: {}\n    approval: {")],
         &[
-            "34:5: spec.gates.security: found the unknown key `security`, expected `drift` or `approval`: gate `security` is not in this version; it has drift, approval, probe",
+            "34:5: spec.gates.migration: found the unknown key `migration`, expected `drift`, `approval` or `security`: gate `migration` is not in this version; it has drift, approval, probe, security",
         ],
     );
     check(
         &[("    approval: {", "    probe: {}\n    approval: {")],
         &[
-            "34:5: spec.gates.probe: found the unknown key `probe`, expected `drift` or `approval`: the gate `probe` has nothing to configure",
+            "34:5: spec.gates.probe: found the unknown key `probe`, expected `drift`, `approval` or `security`: the gate `probe` has nothing to configure",
         ],
     );
 }
@@ -149,15 +149,15 @@ fn steps_that_are_no_watched_way_to_everything() {
         ],
     );
     check(
-        &[("gate: drift", "gate: security")],
+        &[("gate: drift", "gate: migration")],
         &[
-            "22:15: spec.strategy.steps[0].gate: found security, expected `drift`, `approval` or `probe`: gate `security` is not in this version; it has drift, approval, probe",
+            "22:15: spec.strategy.steps[0].gate: found migration, expected `drift`, `approval`, `probe` or `security`: gate `migration` is not in this version; it has drift, approval, probe, security",
         ],
     );
     check(
         &[("gate: drift", "gate: drfit")],
         &[
-            "22:15: spec.strategy.steps[0].gate: found drfit, expected `drift`, `approval` or `probe`: did you mean `drift`?",
+            "22:15: spec.strategy.steps[0].gate: found drfit, expected `drift`, `approval`, `probe` or `security`: did you mean `drift`?",
         ],
     );
     check(

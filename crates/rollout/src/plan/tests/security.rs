@@ -45,7 +45,7 @@ fn the_gate_means_what_it_says() {
 fn every_mistake_is_named() {
     let refused = |lines: &str| parse(&edited(&[(GATES, &with(lines))])).expect_err(lines).to_string();
     for (lines, expected) in [
-        ("    security: { atLeast: hgih }", "did you mean `high`?"),
+        ("    security: { atLeast: hig }", "did you mean `high`?"),
         ("    security: { exceptions: [{ id: x, reason: y }] }", "exceptions[0].expires: found nothing"),
         ("    security: { policies: [{ shipped: a, rego: b }] }", "found `shipped` beside `name` or `rego`"),
         ("    security: { ports: [{ port: 0, name: x }] }", "a whole number from 1 to 65535"),

@@ -4,6 +4,7 @@ mod activation;
 mod audits;
 mod conformance;
 mod demo;
+mod gates;
 mod kills;
 mod lab;
 mod metrics;
