@@ -202,7 +202,9 @@ impl Kind {
             Kind::Principals => "who has which role, and by which user ids and keys they are known",
             Kind::Key => "when the ledger's signing key changed, from which to which, and who did it",
             Kind::Erasure => "what was kept of a person or a trace was destroyed, by its commitments and digests",
-            Kind::Access => "who looked at which blob of evidence, and who asked and is not known",
+            Kind::Access => {
+                "who looked at which blob of evidence, who asked and is not known, and which clients the gateway did not let in"
+            }
             Kind::Server => "when the program that decides ran, and which version",
         }
     }

@@ -295,6 +295,7 @@ impl Controller {
             Input::Principals { principals, persons } => self.change_principals(principals, persons),
             Input::Look { digest, by, reply } => answer(reply, self.look(&digest, &by)),
             Input::Erase { subject, by, reply } => answer(reply, self.erase(&subject, &by)),
+            Input::ClientsRefused { clients, from, reason } => self.note_clients_refused(clients, from, &reason),
             Input::Commands(commands) => self.outlets.around.commands = commands,
             Input::Taps { taps, reply } => answer(reply, self.change_taps(taps)),
             Input::Release { reply } => answer(reply, self.release()),

@@ -54,6 +54,15 @@ pub enum Input {
         /// What that rests on, where there is something to keep.
         evidence: Option<Vec<u8>>,
     },
+    /// The gateway let clients not in, because of their certificates.
+    ClientsRefused {
+        /// How many since it started.
+        clients: u64,
+        /// From where the last one came.
+        from: Option<String>,
+        /// Why that one.
+        reason: String,
+    },
     /// Other programs may be run for a configuration from now on.
     Commands(Vec<PathBuf>),
     /// A metric's source was asked.

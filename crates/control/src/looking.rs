@@ -12,6 +12,11 @@ const REFUSALS_EVERY_MS: u64 = 60_000;
 /// Principals whose last refusal is remembered; when there are more, all are forgotten.
 const MAX_REFUSED: usize = 64;
 
+/// What stands in the place of the name of a client without a certificate that counts.
+const UNKNOWN_CLIENT: &str = "a client without a certificate that is let in";
+/// Characters of the reason that are recorded.
+const MAX_REASON_CHARACTERS: usize = 300;
+
 /// When whom was refused last.
 pub(crate) type Refused = BTreeMap<String, UnixMillis>;
 
@@ -67,6 +72,17 @@ impl Controller {
         Ok(blob)
     }
 
+    /// Attempts at the gateway's ports by clients that nobody let in. They have no names, so that one a minute of them all is
+    /// recorded, with how many there were.
+    pub(crate) fn note_clients_refused(&mut self, clients: u64, from: Option<String>, reason: &str) {
+        if self.held != Held::Open {
+            return;
+        }
+        let reason: String = reason.chars().take(MAX_REASON_CHARACTERS).collect();
+        let what = format!("OTLP ({clients} refused since the start; the last: {reason})");
+        self.note_refusal(&what, &Principal { from, ..Principal::new(UNKNOWN_CLIENT, Vec::new()) });
+    }
+
     fn note_refusal(&mut self, what: &str, by: &Principal) {
         let now = (self.clock)();
         if self.refused.get(&by.name).is_some_and(|last| now < last.plus_ms(REFUSALS_EVERY_MS)) {
@@ -76,7 +92,7 @@ impl Controller {
             self.refused.clear();
         }
         self.refused.insert(by.name.clone(), now);
-        tracing::warn!(by = %by.name, what, "access was refused: the configuration does not name this principal");
+        tracing::warn!(by = %by.name, what, "access was refused");
         let body = Body::AccessRefused { what: what.to_owned(), who: by.name.clone(), from: by.from.clone() };
         let record = self.journal.number(None, now, [(SELF.to_owned(), body)]);
         if let Err(error) = self.journal.append(&record, Reserve::Keep) {

@@ -49,7 +49,7 @@ pub use ports::NotMoved;
 pub use run::{Bound, Channels, Clock, Event, Gateway, Stopped, Warrant};
 pub use share::ViewShare;
 pub use spooling::Spools;
-pub use stats::{EnvironmentStats, Stats};
+pub use stats::{EnvironmentStats, RefusedClient, Stats};
 pub use table::TableError;
 pub use tls::ServerFiles;
 pub use view::{MAX_VIEW_BYTES, Role, View};

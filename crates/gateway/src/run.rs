@@ -10,7 +10,7 @@ use crate::ports::Accepting;
 use crate::redacting::Redacting;
 use crate::share::ViewShare;
 use crate::spooling::{self, Spooling, Spools};
-use crate::stats::{Counters, Stats};
+use crate::stats::{Counters, RefusedClient, Stats};
 use crate::table::{Snapshot, TableError, snapshot};
 use crate::view::{View, Views};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -168,6 +168,11 @@ impl Gateway {
             stats.live_pins = self.shared.pins.live(PinTime::new(clock(), snapshot.table.pin_ms));
         }
         stats
+    }
+
+    /// The client that was refused last, because of its certificate.
+    pub fn last_refused(&self) -> Option<RefusedClient> {
+        self.shared.counters.last_refused()
     }
 
     /// The generation of the table that applies, and how it divides the traffic.

@@ -4,8 +4,9 @@ use crate::answer::Outcome;
 use model::{Environment, PerEnvironment};
 use otlp::legacy::Format;
 use otlp::reply::PartialSuccess;
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the gateway counted since its start, read at one moment; the fields are not read at once together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Stats {
     /// Connections to TLS ports that came to nothing: clear text, no common version or suite, no certificate or a wrong
     /// one, too slow. The last reason is in the log, at debug. Who connects and says nothing is not counted.
     pub handshakes_failed: u64,
+    /// Clients among these that showed no certificate, or none that lets them in.
+    pub clients_refused: u64,
     /// Traces that a rollback moved while they were in flight.
     pub torn_traces: u64,
     /// Decisions on traces that found no room among the pins, and went by the bucket.
@@ -77,6 +80,8 @@ pub(crate) struct Counters {
     pub(crate) requests_refused: AtomicU64,
     pub(crate) connections_refused: AtomicU64,
     pub(crate) handshakes_failed: AtomicU64,
+    clients_refused: AtomicU64,
+    last_refused: Mutex<Option<RefusedClient>>,
     pub(crate) torn_traces: AtomicU64,
     pub(crate) pins_full: AtomicU64,
     pub(crate) bytes_in_flight: Arc<AtomicU64>,
@@ -103,6 +108,15 @@ pub(crate) struct EnvironmentCounters {
     last_routed_us: AtomicU64,
 }
 
+/// A client that showed no certificate, or none that lets it in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedClient {
+    /// From where.
+    pub from: Option<IpAddr>,
+    /// Why.
+    pub reason: String,
+}
+
 /// Adds to a counter.
 pub(crate) fn add(counter: &AtomicU64, more: u64) {
     counter.fetch_add(more, Relaxed);
@@ -117,6 +131,7 @@ impl Counters {
             requests_refused: self.requests_refused.load(Relaxed),
             connections_refused: self.connections_refused.load(Relaxed),
             handshakes_failed: self.handshakes_failed.load(Relaxed),
+            clients_refused: self.clients_refused.load(Relaxed),
             torn_traces: self.torn_traces.load(Relaxed),
             pins_full: self.pins_full.load(Relaxed),
             live_pins: 0,
@@ -126,6 +141,17 @@ impl Counters {
             legacy_requests: self.legacy_requests.load(Relaxed),
             legacy_spans_rejected: self.legacy_spans_rejected.load(Relaxed),
         }
+    }
+
+    /// A client was refused. It waits for nothing, so that a lock hinders nobody.
+    pub(crate) fn not_let_in(&self, from: Option<IpAddr>, reason: String) {
+        add(&self.clients_refused, 1);
+        *self.last_refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(RefusedClient { from, reason });
+    }
+
+    /// The one that was refused last.
+    pub(crate) fn last_refused(&self) -> Option<RefusedClient> {
+        self.last_refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// An old sender is not told of a partial success. The log is: each time that the count doubles, so that it is not

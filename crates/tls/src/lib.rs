@@ -15,7 +15,7 @@ pub use client::{Client, ConnectError, NameError};
 pub use files::FileError;
 pub use inspect::TrustError;
 pub use rustls::pki_types::CertificateDer;
-pub use server::{Look, Server, ServerFiles};
+pub use server::{AcceptError, Look, Server, ServerFiles};
 pub use stream::ClientStream;
 pub use tokio_rustls::server::TlsStream as ServerStream;
 pub use words::words;

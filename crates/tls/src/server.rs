@@ -3,8 +3,8 @@
 use crate::files::{Contents, FileError, roots};
 use crate::{Alpn, provider, words};
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
+use rustls::{Error, ServerConfig};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpStream;
@@ -40,6 +40,17 @@ pub struct Server {
     /// Of the files that `config` was made from, or that were refused since then. Held during a look, so that two looks
     /// cannot install in the wrong order.
     seen: Mutex<Seen>,
+}
+
+/// Why a handshake came to nothing, for people.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AcceptError {
+    /// The client showed no certificate, or none that lets it in.
+    #[error("{0}")]
+    NotLetIn(String),
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
 }
 
 struct Seen {
@@ -86,9 +97,19 @@ impl Server {
     }
 
     /// Shakes hands. Takes as long as the client takes: the caller bounds it.
-    pub async fn accept(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
+    ///
+    /// # Errors
+    /// If there is no common ground, or the client is not to be let in.
+    pub async fn accept(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, AcceptError> {
         let acceptor = TlsAcceptor::from(self.config.load_full());
-        acceptor.accept(stream).await.map_err(|error| words::io_words(&error))
+        acceptor.accept(stream).await.map_err(|error| {
+            let words = words::io_words(&error);
+            let is_not_let_in = matches!(
+                error.get_ref().and_then(|inner| inner.downcast_ref()),
+                Some(Error::NoCertificatesPresented | Error::InvalidCertificate(_))
+            );
+            if is_not_let_in { AcceptError::NotLetIn(words) } else { AcceptError::Failed(words) }
+        })
     }
 }
 

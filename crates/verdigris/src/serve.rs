@@ -389,6 +389,7 @@ pub fn stats_json(stats: &Stats) -> Value {
         "requestsRefused": stats.requests_refused,
         "connectionsRefused": stats.connections_refused,
         "handshakesFailed": stats.handshakes_failed,
+        "clientsRefused": stats.clients_refused,
         "tornTraces": stats.torn_traces,
         "pinsFull": stats.pins_full,
         "livePins": stats.live_pins,

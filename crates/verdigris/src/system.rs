@@ -10,7 +10,7 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use audit::shift_proof::Trusted;
 use control::{Controller, Handle, Input, OpenStore, Outlook, Persons, Settings};
-use gateway::{Addresses, Bound, Channels, Event, Gateway, Listen, Socket, Spools, Stopped, ViewShare};
+use gateway::{Addresses, Bound, Channels, Event, Gateway, Listen, RefusedClient, Socket, Spools, Stopped, ViewShare};
 use keys::{Keyring, Settled};
 use ledger::{VerifierKey, WitnessKey};
 use model::{Environment, RouteTable, Upstream, with_causes};
@@ -277,7 +277,7 @@ impl System {
 async fn tell_applied(mut events: mpsc::Receiver<Event>, gateway: Gateway, handle: Handle) -> u64 {
     let mut ticks = tokio::time::interval(TORN_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (mut applied, mut told, mut before) = (None, 0, 0);
+    let (mut applied, mut told, mut before, mut refused) = (None, 0, 0, 0);
     loop {
         tokio::select! {
             event = events.recv() => match event {
@@ -300,6 +300,12 @@ async fn tell_applied(mut events: mpsc::Receiver<Event>, gateway: Gateway, handl
                     handle.tell(Input::Applied { generation, torn, routed }).await;
                 }
                 before = torn;
+                let clients = gateway.stats().clients_refused;
+                if clients > refused && let Some(RefusedClient { from, reason }) = gateway.last_refused() {
+                    refused = clients;
+                    let from = from.map(|from| from.to_string());
+                    handle.tell(Input::ClientsRefused { clients, from, reason }).await;
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tls::{Alpn, FileError, Look, Server, ServerFiles, ServerStream};
+use tls::{AcceptError, Alpn, FileError, Look, Server, ServerFiles, ServerStream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -79,12 +79,16 @@ impl Secure {
             Ok(Ok(0) | Err(_)) | Err(_) => return None,
         }
         let shaken = timeout_at(deadline, self.handshake(stream, first)).await;
-        let within = || format!("not done within {} s", HANDSHAKE_TIMEOUT.as_secs());
+        let within = || AcceptError::Failed(format!("not done within {} s", HANDSHAKE_TIMEOUT.as_secs()));
         let stream = match shaken.unwrap_or_else(|_| Err(within())) {
             Ok(stream) => stream,
-            Err(reason) => {
+            Err(error) => {
                 add(&counters.handshakes_failed, 1);
-                tracing::debug!(?peer, reason, "TLS handshake failed");
+                tracing::debug!(?peer, %error, "TLS handshake failed");
+                match error {
+                    AcceptError::NotLetIn(reason) => counters.not_let_in(peer.map(|peer| peer.ip()), reason),
+                    AcceptError::Failed(_) => {}
+                }
                 return None;
             }
         };
@@ -96,9 +100,10 @@ impl Secure {
         self.server.files()
     }
 
-    async fn handshake(&self, stream: TcpStream, first: [u8; 1]) -> Result<ServerStream<TcpStream>, String> {
+    async fn handshake(&self, stream: TcpStream, first: [u8; 1]) -> Result<ServerStream<TcpStream>, AcceptError> {
         if first != [HANDSHAKE_RECORD] {
-            return Err(format!("the client does not speak TLS: its first byte is '{}'", first.escape_ascii()));
+            let words = format!("the client does not speak TLS: its first byte is '{}'", first.escape_ascii());
+            return Err(AcceptError::Failed(words));
         }
         let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
         self.server.accept(stream).await

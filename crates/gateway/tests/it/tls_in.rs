@@ -109,6 +109,7 @@ async fn clear_text_at_a_tls_port_is_closed_and_counted() {
     silent.shutdown().await.expect("it is open");
     assert_eq!(silent.read_to_end(&mut Vec::new()).await.expect("it is closed"), 0);
     assert_eq!(stage.fixture.stats().handshakes_failed, 3);
+    assert_eq!(stage.fixture.stats().clients_refused, 0, "who speaks no TLS showed no certificate either");
     assert_eq!(stage.fixture.stats().requests_refused, 0);
     assert_eq!(stage.client(Protocol::Grpc, None).export(Signal::Logs, request([])).await, Outcome::TAKEN);
 }
@@ -141,6 +142,9 @@ async fn with_a_client_ca_only_its_clients_are_let_in() {
             .await;
         }
         assert!(stage.fixture.stats().handshakes_failed >= failed + 2);
+        assert!(stage.fixture.stats().clients_refused > 0);
+        let last = stage.fixture.gateway.last_refused().expect("one was refused");
+        assert_eq!(last.from, Some([127, 0, 0, 1].into()));
     }
     assert_eq!(stage.blue.messages().len(), 0);
     for protocol in [Protocol::Grpc, Protocol::Http] {

@@ -4,7 +4,10 @@ use crate::plan::{Environment, Plan};
 use crate::server::{Config, Server};
 use crate::stage::Stage;
 use crate::tls::Secured;
-use crate::wait::seconds;
+use crate::wait::{eventually, seconds};
+use bytes::Bytes;
+use gateway::{ClientLimits, OtlpClient, Outcome};
+use model::{ClientTls, Protocol, Transport};
 use serde_json::Value;
 use std::path::Path;
 
@@ -43,6 +46,32 @@ fn a_green_that_asks_for_no_certificate_is_stopped_by_the_security_gate() {
     let ended = stopped_by("security", &server, &plan, files.folder());
     says(&ended, &["OTLP/gRPC", "without a client certificate"]);
     assert_eq!(green.blue.stats().spans, 0, "no span came to green");
+}
+
+/// Who tries without a certificate is seen, also while a rollout goes on: in the status, and in the ledger.
+#[test]
+fn clients_that_nobody_lets_in_stand_in_the_ledger() {
+    let files = Secured::new();
+    let stage = files.stage();
+    let mut plan = stage.plan(&["mirror: { for: 60s }", AFTER[0], AFTER[1]]);
+    plan.pin = "1s";
+    stage.start(&plan).expect(0);
+    let endpoint = format!("https://localhost:{}", stage.server.addresses.grpc.port());
+    let tls = ClientTls { ca: Some(files.path("ca.pem").display().to_string()), ..ClientTls::default() };
+    let transport = Transport { tls, ..Transport::default() };
+    let outcome = stage.runtime.block_on(async {
+        let client = OtlpClient::new(&endpoint, Protocol::Grpc, &transport, ClientLimits::default());
+        client.expect("a good endpoint").export(otlp::Signal::Traces, Bytes::new()).await
+    });
+    assert!(!matches!(outcome, Outcome::Acknowledged(_)), "{outcome:?}");
+    eventually("the refusal in the ledger", seconds(30), || {
+        let shown = stage.server.ledger_command(&["show"]).expect(0).stdout;
+        let line = shown.lines().find(|line| line.contains("asked for OTLP"))?;
+        let is_told = ["refused since the start", "showed no certificate", "127.0.0.1"];
+        assert!(is_told.iter().all(|word| line.contains(word)), "{line}");
+        Some(())
+    });
+    stage.server.rollout(&["rollback", "--reason", "it was seen"]);
 }
 
 /// Blue's and green's configurations, each one file.
