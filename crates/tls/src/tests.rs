@@ -71,7 +71,7 @@ async fn meet(server: &Server, client: &Arc<Client>) -> (Result<Vec<u8>, String>
     let address = listener.local_addr().unwrap();
     let served = async {
         let (stream, _) = listener.accept().await.unwrap();
-        let mut stream = server.accept(stream).await?;
+        let mut stream = server.accept(stream).await.map_err(|error| error.to_string())?;
         let mut byte = [0];
         stream.read_exact(&mut byte).await.map_err(|error| words::io_words(&error))?;
         stream.write_all(&byte).await.map_err(|error| words::io_words(&error))?;
@@ -167,7 +167,7 @@ async fn what_does_not_speak_tls_is_named() {
     let mut plain = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     plain.write_all(b"POST /v1/traces HTTP/1.1\r\n\r\n").await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
-    let error = server.accept(stream).await.expect_err("no TLS");
+    let error = server.accept(stream).await.expect_err("no TLS").to_string();
     assert!(error.contains("does not speak TLS"), "{error}");
 
     let connecting = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();

@@ -66,7 +66,7 @@ fn clients_that_nobody_lets_in_stand_in_the_ledger() {
     assert!(!matches!(outcome, Outcome::Acknowledged(_)), "{outcome:?}");
     eventually("the refusal in the ledger", seconds(30), || {
         let shown = stage.server.ledger_command(&["show"]).expect(0).stdout;
-        let line = shown.lines().find(|line| line.contains("asked for OTLP"))?;
+        let line = shown.lines().find(|line| line.contains("accessRefused"))?;
         let is_told = ["refused since the start", "showed no certificate", "127.0.0.1"];
         assert!(is_told.iter().all(|word| line.contains(word)), "{line}");
         Some(())
