@@ -48,6 +48,8 @@ pub struct Assessment {
 #[derive(Default)]
 struct Reasons {
     fails: Vec<String>,
+    /// What could not be asked, and the settings of which that was.
+    unasked: Vec<(String, Vec<Setting>)>,
     errors: Vec<String>,
     unsure: Vec<String>,
     notes: Vec<String>,
@@ -139,11 +141,20 @@ impl Reasons {
                 }
                 Excepted::No => self.fails.push(words),
             },
-            Outcome::Failed => self.errors.push(words),
+            Outcome::Failed => self.add_unasked(difference.setting, &words),
             Outcome::Unknown => self.unsure.push(words),
             Outcome::Incomparable => self.unsure.push(format!("{words}: which is less safe is for a person to say")),
             Outcome::Stronger => self.notes.push(words),
             Outcome::Equal => {}
+        }
+    }
+
+    /// An endpoint that is not there has one cause, and not as many as settings.
+    fn add_unasked(&mut self, setting: Setting, words: &str) {
+        let cause = words.strip_prefix(setting.name()).unwrap_or(words);
+        match self.unasked.iter_mut().find(|(known, _)| known == cause) {
+            Some((_, settings)) => settings.push(setting),
+            None => self.unasked.push((cause.to_owned(), vec![setting])),
         }
     }
 
@@ -175,7 +186,14 @@ impl Reasons {
     }
 
     fn verdict(self) -> (GateVerdict, Vec<String>) {
-        let Reasons { fails, errors, unsure, notes } = self;
+        let Reasons { fails, unasked, errors, unsure, notes } = self;
+        let unasked = unasked.into_iter().map(|(cause, settings)| match settings[..] {
+            [one] => format!("{one}{cause}"),
+            [first, _] => format!("{first} and 1 other setting{cause}"),
+            [first, ..] => format!("{first} and {} other settings{cause}", settings.len() - 1),
+            [] => cause,
+        });
+        let errors: Vec<String> = unasked.chain(errors).collect();
         let verdict = match (fails.is_empty(), errors.is_empty(), unsure.is_empty()) {
             (false, _, _) => GateVerdict::Fail,
             (true, false, _) => GateVerdict::Error,

@@ -5,6 +5,7 @@
 use crate::describe::Failed;
 use anyhow::Context;
 use otlp::{Malformed, Signal, SpanView};
+use serde::de::IgnoredAny;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -58,6 +59,11 @@ fn json(reader: &mut impl BufRead) -> anyhow::Result<Vec<u8>> {
     let mut line = Vec::new();
     reader.by_ref().take(MAX_MESSAGE_BYTES + 1).read_until(b'\n', &mut line)?;
     anyhow::ensure!(line.len() as u64 <= MAX_MESSAGE_BYTES, "longer than {MAX_MESSAGE_BYTES} bytes");
+    // A request over several lines is the only one of its file.
+    if matches!(serde_json::from_slice::<IgnoredAny>(&line), Err(error) if error.is_eof()) {
+        let left = MAX_MESSAGE_BYTES - line.len() as u64;
+        line.extend(bounded(reader, left)?);
+    }
     Ok(otlp::json::request_to_protobuf(Signal::Traces, &line)?)
 }
 

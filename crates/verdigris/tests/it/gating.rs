@@ -33,6 +33,9 @@ fn a_gate_runs_without_a_rollout_and_ends_as_a_rollout_would() {
     std::fs::write(folder.path().join("green/collector.yaml"), "x: [2\n").expect("the folder is ours");
     let broken = gate("drift", &same, &["--format", "json"]).expect(1).json();
     assert_eq!((broken["gate"].as_str(), broken["verdict"].as_str()), (Some("drift"), Some("error")), "{broken}");
+    let unasked = gate("security", &same, &[]).expect(1);
+    let lines: Vec<&str> = unasked.stdout.lines().collect();
+    assert!(lines.len() == 2 && lines[1].contains("other settings of green's OTLP/gRPC endpoint"), "{unasked:?}");
     let nobody = gate("probe", &same, &[]).expect(1);
     assert!(nobody.stdout.contains("127.0.0.1:9"), "{nobody:?}");
 }
@@ -87,6 +90,9 @@ fn a_recording_is_scanned_for_sensitive_values_without_showing_them() {
     let found = run(&["redact", "scan", &holding]).expect(5).stdout;
     let lines: Vec<&str> = found.lines().collect();
     assert_eq!(lines, ["1 sensitive value in 6 texts", "         1  payment-card    attribute app.note"], "{found}");
+    let pretty = path("pretty.json");
+    std::fs::write(&pretty, spans("4111 1111 1111 1111").replace("{", "{\n")).expect("the folder is ours");
+    run(&["redact", "scan", &pretty]).expect(5);
     let text = path("log.txt");
     std::fs::write(&text, "ok\nmail to ada@example.com\n").expect("the folder is ours");
     let found = run(&["redact", "scan", "--text", &text, "--format", "json"]).expect(5).json();
