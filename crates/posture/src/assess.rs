@@ -3,8 +3,8 @@
 use crate::import::{Format, Report};
 use crate::rules::{Policy, evaluate};
 use crate::{
-    Difference, Excepted, Exception, Facts, New, Outcome, Package, Severity, Vulnerability, differences, excepted,
-    newly,
+    Difference, Excepted, Exception, Facts, New, Outcome, Package, Setting, Severity, Vulnerability, differences,
+    excepted, newly,
 };
 use model::{GateVerdict, PerEnvironment, UnixMillis};
 use serde_json::{Map, Value, json};

@@ -29,11 +29,12 @@ fn roll_out_through_kills(green: Processor, seed: u64, most_records: u64) -> Sur
     let mut random = SplitMix64::new(seed);
     let mut lab = Lab::open(green, Tapping::Copy, &[Protocol::Grpc]);
     let ledger = lab.server.ledger();
+    // Counted from before the rollout, so that the first kill does not come later for a machine that is slow to look.
+    let mut began = ledger_size(&ledger).expect("a ledger has a checkpoint");
     let mut watching = lab.start_rollout();
     lab.server.eventually_reports("the rollout to be there", seconds(30), |report| report["rollout"].is_string());
     let mut kills = 0;
     while kills < KILLS {
-        let began = ledger_size(&ledger).expect("a ledger has a checkpoint");
         let moment = began + 1 + random.below(most_records);
         let in_time = eventually("the moment of the kill", seconds(120), || {
             let ended = watching.ended().map(|_| false);
@@ -44,6 +45,7 @@ fn roll_out_through_kills(green: Processor, seed: u64, most_records: u64) -> Sur
         }
         lab.server.kill_and_start();
         kills += 1;
+        began = ledger_size(&ledger).expect("a ledger has a checkpoint");
     }
     let (code, report) = outcome(watching);
     Survived { lab, code, report, kills }
