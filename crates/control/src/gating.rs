@@ -55,7 +55,11 @@ pub async fn run_gate(gate: GateName, plan: &Plan, base_dir: &Path, around: Surr
             GateName::Drift => drift::run(comparison(plan, base_dir, &around), &around.commands).await,
             GateName::Security => {
                 let targets = PerEnvironment::from_fn(|it| securing::target(plan, it, base_dir));
-                let answer = security::run(&targets, &securing::demanded(plan), around.now).await;
+                let demanded = match securing::demanded(plan) {
+                    Ok(demanded) => demanded,
+                    Err(error) => return Run::error(error.to_string()),
+                };
+                let answer = security::run(&targets, &demanded, around.now).await;
                 Run { result: answer.result, evidence: Some(answer.evidence.to_string().into_bytes()) }
             }
             // The state machine counts approvals itself and never asks for a run.

@@ -4,7 +4,7 @@ use gates::security::{DebugPort, Security, Surface, Target};
 use model::{Environment, Protocol};
 use posture::rules::{Policy, SHIPPED};
 use posture::{Exception, Severity};
-use rollout::plan::{self, ContextValue, Plan, SecurityGate};
+use rollout::plan::{self, ContextValue, Plan, SecurityGate, SecurityPolicy};
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -29,18 +29,20 @@ pub enum PolicyError {
 /// # Errors
 /// If one is unknown, or would be refused when the gate runs.
 pub fn check_policies(plan: &Plan) -> Result<(), PolicyError> {
-    let Some(gate) = &plan.gates.security else { return Ok(()) };
-    for policy in &gate.policies {
-        match &policy.rego {
-            Some(text) => Policy { name: policy.name.clone(), text: text.clone() }.check()?,
-            None if Policy::shipped(&policy.name).is_some() => {}
-            None => {
-                let known = SHIPPED.map(|(name, _)| name).join(", ");
-                return Err(PolicyError::Unknown { name: policy.name.clone(), known });
-            }
-        }
+    let policies = plan.gates.security.iter().flat_map(|gate| &gate.policies);
+    policies.map(policy).try_for_each(|policy| Ok(policy?.check()?))
+}
+
+/// A policy with its text.
+fn policy(policy: &SecurityPolicy) -> Result<Policy, PolicyError> {
+    let name = policy.name.clone();
+    match &policy.rego {
+        Some(text) => Ok(Policy { name, text: text.clone() }),
+        None => Policy::shipped(&name).ok_or_else(|| {
+            let known = SHIPPED.map(|(name, _)| name).join(", ");
+            PolicyError::Unknown { name, known }
+        }),
     }
-    Ok(())
 }
 
 /// What is asked of an environment: the endpoints at which it takes OTLP, and the reports about it.
@@ -61,7 +63,10 @@ pub(crate) fn target(plan: &Plan, environment: Environment, base_dir: &Path) -> 
 }
 
 /// What is demanded, whatever the plan leaves out at its default.
-pub(crate) fn demanded(plan: &Plan) -> Security {
+///
+/// # Errors
+/// If it names a policy that there is not.
+pub(crate) fn demanded(plan: &Plan) -> Result<Security, PolicyError> {
     let SecurityGate { at_least, exceptions, policies, reports: _, ports, context } =
         plan.gates.security.clone().unwrap_or_default();
     let exceptions = exceptions.into_iter().map(|it| Exception {
@@ -70,16 +75,13 @@ pub(crate) fn demanded(plan: &Plan) -> Security {
         reason: it.reason,
         expires: it.expires,
     });
-    let policies = policies.into_iter().filter_map(|policy| match policy.rego {
-        Some(text) => Some(Policy { name: policy.name, text }),
-        None => Policy::shipped(&policy.name),
-    });
+    let policies = policies.iter().map(policy).collect::<Result<_, _>>()?;
     let value = |value: ContextValue| match value {
         ContextValue::Number(number) => Value::from(number),
         ContextValue::Text(text) => Value::from(text),
     };
     let own = ports.into_iter().map(|port| DebugPort { port: port.port, what: port.name });
-    Security {
+    Ok(Security {
         at_least: match at_least {
             plan::Severity::Low => Severity::Low,
             plan::Severity::Medium => Severity::Medium,
@@ -87,8 +89,8 @@ pub(crate) fn demanded(plan: &Plan) -> Security {
             plan::Severity::Critical => Severity::Critical,
         },
         exceptions: exceptions.collect(),
-        policies: policies.collect(),
+        policies,
         context: context.into_iter().map(|(name, it)| (name, value(it))).collect::<Map<_, _>>(),
         debug_ports: DebugPort::usual().into_iter().chain(own).collect(),
-    }
+    })
 }

@@ -4,6 +4,7 @@
 use crate::hand_over::hand_over;
 use crate::route::Part;
 use crate::run::Running;
+use crate::share::Shown;
 use crate::stats::Held;
 use crate::table::Snapshot;
 use crate::view::{Role, View};
@@ -30,15 +31,10 @@ impl Mirror {
 /// Sends a copy to the candidate if there is room, and tells that it was dropped otherwise. The copy is made after the
 /// active environment acknowledged, so that what a client sends again is not mirrored twice.
 pub(crate) fn mirror(running: &Arc<Running>, snapshot: &Arc<Snapshot>, candidate: Environment, part: Part) {
-    let shared = &running.shared;
     let mut held = Held::none(&running.mirror.bytes);
     let room = Arc::clone(&running.mirror.room).try_acquire_owned();
     let (true, Ok(room)) = (held.grow(part.message.len() as u64, running.mirror.max_bytes), room) else {
-        shared.counters.not_mirrored(candidate, part.spans());
-        running
-            .views
-            .send(&shared.counters, &part.shown, |message| View::NotMirrored { environment: candidate, message });
-        return;
+        return not_mirrored(running, candidate, part.spans(), &part.shown);
     };
     let (running, snapshot) = (Arc::clone(running), Arc::clone(snapshot));
     let patience = running.shared.limits.upstream.timeout();
@@ -53,18 +49,18 @@ pub(crate) fn mirror(running: &Arc<Running>, snapshot: &Arc<Snapshot>, candidate
                         running.shared.counters.redacted(candidate, counts.total());
                         part
                     }
-                    None => {
-                        running.shared.counters.not_mirrored(candidate, spans);
-                        running.views.send(&running.shared.counters, &shown, |message| View::NotMirrored {
-                            environment: candidate,
-                            message,
-                        });
-                        return;
-                    }
+                    None => return not_mirrored(&running, candidate, spans, &shown),
                 }
             }
         };
         let outcome = hand_over(&running, &snapshot, candidate, Role::Mirrored, &part, patience).await;
         running.shared.counters.mirrored(candidate, part.spans(), &outcome);
     });
+}
+
+/// Counts a copy that was dropped, and tells what was in it.
+fn not_mirrored(running: &Running, candidate: Environment, spans: u64, shown: &Shown) {
+    let counters = &running.shared.counters;
+    counters.not_mirrored(candidate, spans);
+    running.views.send(counters, shown, |message| View::NotMirrored { environment: candidate, message });
 }

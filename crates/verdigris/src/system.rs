@@ -10,7 +10,9 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use audit::shift_proof::Trusted;
 use control::{Controller, Handle, Input, OpenStore, Outlook, Persons, Settings};
-use gateway::{Addresses, Bound, Channels, Event, Gateway, Listen, RefusedClient, Socket, Spools, Stopped, ViewShare};
+use gateway::{
+    Addresses, Bound, Channels, Event, Gateway, Listen, RefusedClient, Socket, Spools, Stats, Stopped, ViewShare,
+};
 use keys::{Keyring, Settled};
 use ledger::{VerifierKey, WitnessKey};
 use model::{Environment, RouteTable, Upstream, with_causes};
@@ -292,7 +294,7 @@ async fn tell_applied(mut events: mpsc::Receiver<Event>, gateway: Gateway, handl
                 }
             },
             _ = ticks.tick() => {
-                let torn = gateway.stats().torn_traces;
+                let Stats { torn_traces: torn, clients_refused: clients, .. } = gateway.stats();
                 // What the gateway routes by is looked at again and again: whatever changed it, it is in the ledger.
                 let routes = gateway.routed().filter(|_| applied.is_some());
                 if let Some((generation, routed)) = routes.filter(|_| torn > told && torn == before || routes != applied) {
@@ -300,7 +302,6 @@ async fn tell_applied(mut events: mpsc::Receiver<Event>, gateway: Gateway, handl
                     handle.tell(Input::Applied { generation, torn, routed }).await;
                 }
                 before = torn;
-                let clients = gateway.stats().clients_refused;
                 if clients > refused && let Some(RefusedClient { from, reason }) = gateway.last_refused() {
                     refused = clients;
                     let from = from.map(|from| from.to_string());
