@@ -156,8 +156,9 @@ def attributes(operation: str) -> dict[str, str]:
 class Maker:
     """Makes the SDK's spans from rows."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, note: str | None = None) -> None:
         self.seed = seed
+        self.note = {"payment.note": note} if note else {}
         self.resources: dict[str, Resource] = {}
         self.scope = InstrumentationScope("nezha", "2023")
 
@@ -174,7 +175,7 @@ class Maker:
                     context=context(trace_id, row.span_id),
                     parent=context(trace_id, row.parent_id) if row.parent_id else None,
                     resource=self.resource(row),
-                    attributes=attributes(row.operation),
+                    attributes=attributes(row.operation) | ({} if row.parent_id else self.note),
                     kind=kind_of[row.span_id],
                     instrumentation_scope=self.scope,
                     start_time=row.start_ns + shift_ns,
@@ -319,7 +320,7 @@ class Buffers:
 def replay(arguments: argparse.Namespace, stop: threading.Event, totals: Totals, sender: Sender) -> None:
     """Sends trace after trace, evenly spaced, until the loops are done or `stop` is set."""
     traces = group_traces(read_rows(arguments.data, totals))
-    maker = Maker(arguments.seed)
+    maker = Maker(arguments.seed, arguments.note)
     buffers = Buffers(sender, arguments.flush_ms / 1000)
     began_s = time.monotonic()
     # A timer and no look at the clock in the loop: `send` waits while the receiver is gone.
@@ -376,6 +377,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--export-timeout", type=positive, default=5.0, help="seconds of one export call")
     parser.add_argument("--deadline", type=positive, default=60.0, help="seconds after which a request is given up")
     parser.add_argument("--drain", type=positive, default=30.0, help="seconds for what is under way at the end")
+    parser.add_argument("--note", help="text of an attribute payment.note of every root span")
     parser.add_argument("--acked", type=Path, help="file to which the keys of acknowledged spans are appended")
     return parser.parse_args()
 

@@ -174,6 +174,7 @@ fn of_event(event: &Event) -> Option<(ExceptionKind, String)> {
         | Event::Observed(_)
         | Event::Measured { .. }
         | Event::CanaryFollowed(_)
+        | Event::LeaksSearched(_)
         | Event::ConfigurationsRead(_)
         | Event::ApprovalSubmitted(_)
         | Event::Applied { .. }
@@ -240,6 +241,7 @@ fn measured(records: &[(u64, Record)]) -> Vec<Exception> {
             | Event::GateFinished { .. }
             | Event::Measured { .. }
             | Event::CanaryFollowed(_)
+            | Event::LeaksSearched(_)
             | Event::ConfigurationsRead(_)
             | Event::ApprovalSubmitted(_)
             | Event::Commanded { .. }

@@ -91,7 +91,9 @@ impl Kind {
     fn of_event(event: &Event) -> Kind {
         match event {
             Event::Tick => Kind::Step,
-            Event::Observed(_) | Event::Measured { .. } | Event::CanaryFollowed(_) => Kind::Observation,
+            Event::Observed(_) | Event::Measured { .. } | Event::CanaryFollowed(_) | Event::LeaksSearched(_) => {
+                Kind::Observation
+            }
             Event::GateFinished { .. } => Kind::Gate,
             Event::Applied { .. } => Kind::Shift,
             Event::ConfigurationsRead(_) => Kind::Configuration,
@@ -155,7 +157,9 @@ impl Kind {
             Kind::Approval => &["happened.approvalSubmitted", "decided.approved", "decided.approvalsVoid"],
             Kind::Refusal => &["decided.refused"],
             Kind::Shift => &["decided.shiftOrdered", "happened.applied", "decided.shiftObserved"],
-            Kind::Observation => &["happened.observed", "happened.measured", "happened.canaryFollowed"],
+            Kind::Observation => {
+                &["happened.observed", "happened.measured", "happened.canaryFollowed", "happened.leaksSearched"]
+            }
             Kind::Verdict => &["decided.judged"],
             Kind::Hold => &["decided.held", "decided.extended", "decided.sourceFails", "decided.sourceAnswers"],
             Kind::Rollback => &["decided.rollbackOrdered"],

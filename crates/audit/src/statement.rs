@@ -56,6 +56,7 @@ fn predicate(start: &Start, record: &Record) -> Option<(&'static str, Value)> {
             | Event::Observed(_)
             | Event::Measured { .. }
             | Event::CanaryFollowed(_)
+            | Event::LeaksSearched(_)
             | Event::ConfigurationsRead(_)
             | Event::ApprovalSubmitted(_)
             | Event::Applied { .. }

@@ -73,6 +73,8 @@ pub struct Watching {
     pub taken_back: u32,
     /// How often canaries are planted, in milliseconds; `None` if they are not.
     pub canary_every_ms: Option<u64>,
+    /// Whether what comes out is searched for sensitive values.
+    pub searches_leaks: bool,
     /// What each environment's pipeline is meant to change.
     pub transformations: PerEnvironment<Transformations>,
     /// Whether calls and operations of services are timed.
@@ -112,6 +114,7 @@ impl Watching {
             counted: counted.collect(),
             taken_back,
             canary_every_ms: state.plan.canary.map(|canary| canary.every_ms),
+            searches_leaks: state.plan.guards.leaks.is_some(),
             transformations: PerEnvironment::from_fn(|environment| {
                 state.plan.environments[environment].transformations.clone()
             }),
@@ -279,6 +282,11 @@ impl Controller {
             Input::CanaryFollowed { rollout, canary } => {
                 if self.runs(&rollout) {
                     self.happened(Event::CanaryFollowed(canary), SELF);
+                }
+            }
+            Input::LeaksSearched { rollout, search } => {
+                if self.runs(&rollout) {
+                    self.happened(Event::LeaksSearched(search), SELF);
                 }
             }
             Input::Start { yaml, base_dir, by, reply } => answer(reply, self.start(&yaml, base_dir, by)),

@@ -4,7 +4,8 @@ use crate::approving::HandedIn;
 use crate::erasing::{Erasure, Persons};
 use crate::looking::LookError;
 use model::{
-    BasisPoints, Canary, Environment, GateResult, Measurement, Observation, PerEnvironment, Routed, UnixMillis,
+    BasisPoints, Canary, Environment, GateResult, LeakSearch, Measurement, Observation, PerEnvironment, Routed,
+    UnixMillis,
 };
 use rollout::approval::{Act, Statement};
 use rollout::plan::{GateName, Plan, PlanErrors};
@@ -80,6 +81,13 @@ pub enum Input {
         rollout: RolloutId,
         /// What became of it.
         canary: Box<Canary>,
+    },
+    /// What comes out was searched for sensitive values.
+    LeaksSearched {
+        /// For which rollout.
+        rollout: RolloutId,
+        /// What was found.
+        search: Box<LeakSearch>,
     },
     /// Somebody starts a rollout.
     Start {

@@ -37,6 +37,23 @@ pub(crate) struct Document {
 }
 
 impl Tree {
+    /// Reads both environments' files at once, for reading is most of what a comparison takes.
+    ///
+    /// # Errors
+    /// Each for itself, as [`Tree::read`].
+    pub fn read_two(
+        blue: &BTreeMap<String, Vec<u8>>,
+        green: &BTreeMap<String, Vec<u8>>,
+        key: &SecretKey,
+    ) -> (Result<Tree, ReadError>, Result<Tree, ReadError>) {
+        std::thread::scope(|scope| {
+            let reading = scope.spawn(|| Tree::read(blue, key));
+            let green = Tree::read(green, key);
+            // A panic goes on where it is looked for.
+            (reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), green)
+        })
+    }
+
     /// Reads one environment's files; the names are relative to the environment's folder, with `/` between.
     ///
     /// # Errors

@@ -128,10 +128,9 @@ fn held_against(
     live: &PerEnvironment<Option<Files>>,
 ) -> Result<Report, CompareError> {
     let Comparison { environments, expected, expected_live, key, now } = comparison;
-    let tree = |environment, files: &Files| {
-        Tree::read(files, key).map_err(|source| CompareError::Read { environment, source })
-    };
-    let (blue, green) = (tree(Environment::Blue, &declared.blue)?, tree(Environment::Green, &declared.green)?);
+    let of = |environment| move |source| CompareError::Read { environment, source };
+    let (blue, green) = Tree::read_two(&declared.blue, &declared.green, key);
+    let (blue, green) = (blue.map_err(of(Environment::Blue))?, green.map_err(of(Environment::Green))?);
     let mut left_out = 0;
     let mut sort = |one: &Tree, other: &Tree, expected: &[Expected]| {
         let found = ::drift::compare(one, other);
@@ -142,7 +141,8 @@ fn held_against(
     let mut of_live = PerEnvironment::from_fn(|_| None);
     for (environment, declared) in [(Environment::Blue, &blue), (Environment::Green, &green)] {
         if let Some(files) = &live[environment] {
-            of_live[environment] = Some(sort(declared, &tree(environment, files)?, expected_live));
+            of_live[environment] =
+                Some(sort(declared, &Tree::read(files, key).map_err(of(environment))?, expected_live));
         }
     }
     let endpoints = |of: &Configurations| of.endpoints.clone();

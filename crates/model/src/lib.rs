@@ -6,6 +6,7 @@
 mod canary;
 mod causes;
 mod environment;
+mod exposure;
 mod gate;
 mod id;
 mod measurement;
@@ -19,6 +20,7 @@ mod unit;
 pub use canary::{Canary, CanaryFate, CanaryPlace, CanarySite, Leak, MAX_CANARY_KEY_CHARACTERS, Secret, SecretKind};
 pub use causes::{quoted, with_causes};
 pub use environment::{Environment, PerEnvironment};
+pub use exposure::{Exposure, LeakSearch, MAX_EXPOSURES};
 pub use gate::{GateResult, GateVerdict};
 pub use id::{ParseIdError, SpanId, TraceId};
 pub use measurement::{Counters, MAX_COUNTER, MAX_SOURCE_REASON_CHARACTERS, Measurement, Reading};

@@ -87,6 +87,29 @@ impl Class {
         }
     }
 
+    /// Several of them, in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Class::PaymentCard => "card numbers",
+            Class::Iban => "IBANs",
+            Class::UsSsn => "social security numbers",
+            Class::NhsNumber => "NHS numbers",
+            Class::UsNpi => "National Provider Identifiers",
+            Class::Email => "e-mail addresses",
+            Class::Phone => "telephone numbers",
+            Class::Ipv4 => "IPv4 addresses",
+            Class::Ipv6 => "IPv6 addresses",
+            Class::BirthDate => "dates of birth",
+            Class::Jwt => "JSON Web Tokens",
+            Class::PrivateKey => "private keys",
+            Class::Certificate => "certificates",
+            Class::CloudKey => "cloud keys",
+            Class::Authorization => "credentials of authorization headers",
+            Class::UrlPassword => "passwords in URLs",
+            Class::Secret => "values under keys of secrets",
+        }
+    }
+
     /// Whether the value is a number that people write with and without separators: these are left out of its hash.
     pub(crate) const fn is_number(self) -> bool {
         match self {

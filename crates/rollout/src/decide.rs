@@ -7,6 +7,7 @@ mod approve;
 mod canary;
 mod command;
 mod guard;
+mod leak;
 mod measured;
 
 pub use approve::{review, review_is_overdue};
@@ -16,6 +17,7 @@ use crate::canary::Canaries;
 use crate::configuration::Configuration;
 use crate::event::{Action, Cause, Decision, Event, HoldReason, Outcome, Shift, Start};
 use crate::evidence_root::EvidenceRoot;
+use crate::leak::Leaks;
 use crate::plan::{Plan, Step as PlanStep};
 use crate::state::{DriftGuardState, Halt, MetricState, Phase, Stage, State};
 use crate::steady::SteadyWeights;
@@ -103,6 +105,7 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
             .as_ref()
             .map(|guard| DriftGuardState { due: now.plus_ms(guard.every_ms), running: None }),
         canaries: Canaries::default(),
+        leaks: Leaks::default(),
         metrics: plan.guards.sources.iter().map(|source| MetricState::new(&source.metric, now)).collect(),
     };
     let mut decider = Decider { state, now, decisions: Vec::new(), actions: Vec::new() };
@@ -163,6 +166,7 @@ impl Decider {
             Event::ConfigurationsRead(read) => self.configurations_read(read),
             Event::ApprovalSubmitted(submission) => self.approval_submitted(submission),
             Event::CanaryFollowed(canary) => self.canary_followed(canary),
+            Event::LeaksSearched(search) => self.leaks_searched(search),
             Event::Commanded { command, by } => self.command(command, by),
             Event::Restarted => self.restarted(),
         }

@@ -6,8 +6,8 @@ use crate::plan::{GateName, Plan};
 use crate::principal::Principal;
 use judge::Assessment;
 use model::{
-    BasisPoints, Canary, Environment, GateResult, GateVerdict, Measurement, Observation, PerEnvironment, Pins,
-    RouteKey, RouteTable, Routed, ShortDuration, TraceId, UnixMillis, Upstream,
+    BasisPoints, Canary, Environment, GateResult, GateVerdict, LeakSearch, Measurement, Observation, PerEnvironment,
+    Pins, RouteKey, RouteTable, Routed, ShortDuration, TraceId, UnixMillis, Upstream,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -116,6 +116,8 @@ pub enum Event {
     ApprovalSubmitted(Box<Submission>),
     /// A canary was followed to its end.
     CanaryFollowed(Box<Canary>),
+    /// What comes out was searched for sensitive values for some seconds.
+    LeaksSearched(Box<LeakSearch>),
     /// The gateway routes by this generation now.
     Applied {
         /// The generation.

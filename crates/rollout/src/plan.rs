@@ -10,6 +10,7 @@ mod endpoint;
 mod environments;
 mod error;
 mod gates;
+mod leak;
 mod locate;
 mod metrics;
 mod preview;
@@ -28,6 +29,7 @@ mod typed;
 pub use approval::{ApprovalGate, BreakGlass, Proofs};
 pub use canary::{CanaryPlan, OnLeak};
 pub use error::{PlanError, PlanErrors};
+pub use leak::{LeakGuard, Tolerated};
 pub use security::{ContextValue, DebugPort, SecurityException, SecurityGate, SecurityPolicy, Severity};
 pub use sources::{CommandSource, ConfigSource, GitSource, HttpSource};
 pub use text_or::TextOr;
@@ -355,6 +357,9 @@ pub struct Guards {
     /// Whether the configurations still differ only where it is expected.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub drift: Option<DriftGuard>,
+    /// What follows if green puts out sensitive values that blue does not; `None` if nobody looks.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub leaks: Option<LeakGuard>,
     /// Where each of the judge's metrics is asked for, in the same order.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub sources: Vec<MetricSource>,

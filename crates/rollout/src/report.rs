@@ -3,6 +3,7 @@
 use crate::canary::Canaries;
 use crate::event::{Cause, HoldReason, Outcome, RolloutId};
 use crate::found::{self, GroupReport};
+use crate::leak::Leaks;
 use crate::plan::{Proofs, Step as PlanStep};
 use crate::state::{Approval, BrokenGlass, Halt, Phase, Stage, State};
 use judge::{Assessment, NoiseAssessment, Verdict};
@@ -57,6 +58,8 @@ pub struct Report {
     pub findings: Vec<GroupReport>,
     /// What became of the canaries; none where the plan has none planted.
     pub canaries: Option<Canaries>,
+    /// What the search for sensitive values found; none where the plan has nobody look.
+    pub leaks: Option<Leaks>,
     /// Why it was rolled back.
     pub cause: Option<Cause>,
     /// What was approved, and by whom; those that still count.
@@ -148,6 +151,7 @@ pub fn report(state: &State, now: UnixMillis) -> Report {
         noise: noise(state),
         findings: found::report(state),
         canaries: state.plan.canary.map(|_| state.canaries.clone()),
+        leaks: state.plan.guards.leaks.as_ref().map(|_| state.leaks.clone()),
         cause,
         approvals: state.approvals.clone(),
         glass: state.glass.clone(),

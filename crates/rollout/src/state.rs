@@ -5,6 +5,7 @@ use crate::configuration::Configuration;
 use crate::event::{Cause, HoldReason, Outcome, RolloutId};
 use crate::evidence_root::EvidenceRoot;
 use crate::found::Group;
+use crate::leak::Leaks;
 use crate::plan::{GateName, Plan};
 use crate::principal::Principal;
 use crate::steady::SteadyWeights;
@@ -91,6 +92,8 @@ pub struct State {
     pub drift_guard: Option<DriftGuardState>,
     /// What became of the canaries.
     pub canaries: Canaries,
+    /// What the search for sensitive values found.
+    pub leaks: Leaks,
     /// The metrics from outside, in the plan's order.
     pub metrics: Vec<MetricState>,
 }

@@ -3,6 +3,7 @@
 mod approval;
 mod canary;
 mod evidence;
+mod leak;
 mod metrics;
 mod noise;
 mod replayed;

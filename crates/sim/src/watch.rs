@@ -295,6 +295,7 @@ impl Followed {
                 by_plan || result.verdict == GateVerdict::Fail && cause.guard == gate.name()
             }
             Some(Event::CanaryFollowed(_)) => cause.guard == "canary",
+            Some(Event::LeaksSearched(_)) => cause.guard == "leaks",
             Some(Event::Commanded { command: Command::Rollback { .. }, .. }) => cause.guard == "operator",
             Some(
                 Event::Tick

@@ -2,6 +2,7 @@
 //! (invariant 5). What comes out of an environment without a tap is read from its trace store ([`stores`]).
 
 mod canaries;
+mod leaks;
 mod learning;
 mod meant;
 mod parity;
@@ -13,6 +14,7 @@ use crate::clock;
 use canaries::Canaries;
 use control::{Handle, Input, Watching};
 use gateway::{Gateway, Outcome, Role, View, ViewShare};
+use leaks::Leaks;
 use learning::Lessons;
 use model::{Environment, SpanId, TraceId, UnixMillis};
 use otlp::for_each_span;
@@ -83,7 +85,7 @@ pub fn spawn(
     // Stores are asked where the traffic is served: this thread may wait for nobody.
     let asking = tokio::runtime::Handle::current();
     std::thread::Builder::new().name("verify".to_owned()).spawn(move || {
-        let (current, stores, canaries) = (None, None, None);
+        let (current, stores, canaries, leaks) = (None, None, None, None);
         let lessons = Lessons::new(taught, max_rate);
         let observer = Observer {
             views,
@@ -96,6 +98,7 @@ pub fn spawn(
             current,
             stores,
             canaries,
+            leaks,
             asking,
             max_rate,
             lessons,
@@ -119,6 +122,8 @@ struct Observer {
     stores: Option<Stores>,
     /// Its canaries, if it has any planted.
     canaries: Option<Canaries>,
+    /// The search for sensitive values, if its plan has it.
+    leaks: Option<Leaks>,
     asking: tokio::runtime::Handle,
     max_rate: u64,
     lessons: Lessons,
@@ -171,6 +176,7 @@ impl Observer {
         let canaries =
             |watching: &Watching| Canaries::of(watching, &self.gateway, self.asking.clone(), clock::random::<8>);
         self.canaries = wanted.as_ref().and_then(canaries);
+        self.leaks = wanted.as_ref().and_then(|watching| Leaks::of(watching, clock::random(), clock::now()));
         self.current = wanted.map(|watching| {
             let config = Config {
                 batch_ms: watching.batch_ms,
@@ -234,6 +240,9 @@ impl Observer {
                     }
                     Some(_) | None => verifier.out(*environment, *at_us, &fact(span)),
                 });
+                if let (Some(leaks), Ok(())) = (&mut self.leaks, &read) {
+                    leaks.came_out(*environment, message);
+                }
                 if let Some(canaries) = canaries {
                     canaries.came_out(*environment, &canary_spans, message);
                 }
@@ -267,6 +276,10 @@ impl Observer {
                 let rollout = watching.rollout.clone();
                 self.handle.tell(Input::CanaryFollowed { rollout, canary: Box::new(canary) }).await;
             }
+        }
+        for search in self.leaks.as_mut().map(|leaks| leaks.advance(clock::now())).unwrap_or_default() {
+            let rollout = watching.rollout.clone();
+            self.handle.tell(Input::LeaksSearched { rollout, search: Box::new(search) }).await;
         }
         for observation in observations {
             let found = observation.findings.iter().filter_map(|finding| finding.example);

@@ -3,8 +3,11 @@
 use super::problems::{Place, Problems};
 use super::quantity::{DAY_MS, duration_ms, line, moment, prose, quantile, share, whole};
 use super::raw::{RawDriftGate, RawExpected, RawGates, RawGuards, RawLatency, Section};
-use super::{DriftGate, DriftGuard, ExpectedDifference, Gates, Guards, approval, metrics, security};
+use super::{
+    DriftGate, DriftGuard, EnvironmentPlan, ExpectedDifference, Gates, Guards, approval, leak, metrics, security,
+};
 use judge::{BlindSpots, ErrorRate, Findings, Latency, SpanLoss};
+use model::PerEnvironment;
 use serde_saphyr::Spanned;
 
 /// Characters of a path into a configuration.
@@ -78,6 +81,7 @@ pub(super) fn guards(
     parent: &Place,
     raw: &Section<RawGuards>,
     gates: &Section<RawGates>,
+    environments: Option<&PerEnvironment<EnvironmentPlan>>,
 ) -> Option<Guards> {
     let wanted = "at least one guard, such as spanLoss: { atMost: 0.1% }";
     let (at, raw) = problems.section(parent, "guards", raw, wanted)?;
@@ -95,8 +99,9 @@ pub(super) fn guards(
         Some(section) => drift_guard(problems, &at.key("drift", section), &section.value.every, gates).map(Some),
         None => Some(None),
     };
+    let leaks = leak::leaks(problems, &at, raw, environments);
     let (Some(judged), Some((metrics, sources)), Some(drift)) = (judged, metrics, drift) else { return None };
-    Some(Guards { judged: judge::Guards { metrics, ..judged }, drift, sources })
+    Some(Guards { judged: judge::Guards { metrics, ..judged }, drift, leaks: leaks?, sources })
 }
 
 fn judged(problems: &mut Problems, at: &Place, raw: &RawGuards) -> Option<judge::Guards> {

@@ -3,6 +3,7 @@
 
 mod canary;
 mod forecast;
+mod leak;
 mod outside;
 mod words;
 
@@ -425,6 +426,7 @@ fn rolls_back(plan: &Plan) -> Vec<String> {
     .flatten()
     .chain(outside::rolls_back(plan))
     .chain(canary::rolls_back(plan))
+    .chain(leak::rolls_back(plan))
     .collect()
 }
 
@@ -488,5 +490,6 @@ fn notes(plan: &Plan) -> Vec<String> {
     .flatten()
     .chain(outside::notes(plan))
     .chain(canary::note(plan))
+    .chain(leak::note(plan))
     .collect()
 }

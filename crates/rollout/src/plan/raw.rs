@@ -172,6 +172,7 @@ raw! {
         blind_spots: Section<RawAtMost>,
         findings: Section<RawWorse>,
         drift: Section<RawEvery>,
+        leaks: Section<TextOr<RawLeaks>>,
         metrics: Section<Vec<Spanned<RawMetric>>>,
     }
     RawMetric {
@@ -194,6 +195,8 @@ raw! {
     RawAnalysis { false_alarm: Text, false_promotion: Text, on_inconclusive: Text, batch: Text }
     RawVerification { horizon: Text, linger: Text }
     RawCanary { every: Text, on_leak: Text }
+    RawLeaks { on_leak: Text, expected: Section<Vec<Spanned<RawTolerated>>> }
+    RawTolerated { key: Text, reason: Text, expires: Text }
     RawRedaction {
         classes: Section<BTreeMap<String, Spanned<String>>>,
         keys: Section<BTreeMap<String, Spanned<String>>>,

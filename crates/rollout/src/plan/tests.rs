@@ -2,6 +2,7 @@
 
 mod canary;
 mod endpoints;
+mod leak;
 mod metrics;
 mod query;
 mod redaction;
@@ -72,7 +73,7 @@ fn the_example_of_the_design_means_what_it_says() {
         metrics: Vec::new(),
     };
     let drift = Some(DriftGuard { every_ms: 30_000 });
-    assert_eq!(plan.guards, Guards { judged, drift, sources: Vec::new() });
+    assert_eq!(plan.guards, Guards { judged, drift, leaks: Some(LeakGuard::default()), sources: Vec::new() });
     let approval = ApprovalGate { role: "approver".to_owned(), count: 2, expires_ms: 14_400_000, break_glass: None };
     assert_eq!(plan.gates.approval, Some(approval));
     let upstream = &plan.environments.green.upstream;

@@ -69,7 +69,7 @@ fn spec(problems: &mut Problems, at: &Place, raw: &RawSpec, metadata: Option<Met
     let subject = problems.needed(at, "subject", &raw.subject, "`pipeline`", subject);
     let environments = environments::environments(problems, at, &raw.environments);
     let gates = gates::gates(problems, at, &raw.gates);
-    let guards = gates::guards(problems, at, &raw.guards, &raw.gates);
+    let guards = gates::guards(problems, at, &raw.guards, &raw.gates, environments.as_ref());
     let steps = strategy::steps(problems, at, raw);
     let analysis = analysis(problems, at, &raw.analysis);
     let verification = verification(problems, at, &raw.verification);

@@ -164,6 +164,7 @@ impl Run {
             "good" | "lossy" | "blind" | "uneven" | "slow" | "slow-call" | "idle" | "skewed" | "skewed-lossy" => {
                 (0..number()).for_each(|_| self.second(Some(word)))
             }
+            "leaks" => self.happen(Event::LeaksSearched(Box::new(super::leak::of(rest)))),
             "canary" => self.happen(Event::CanaryFollowed(Box::new(super::canary::of(rest, self.now)))),
             "measured" | "worse" => (0..number()).for_each(|_| {
                 self.second(Some("good"));

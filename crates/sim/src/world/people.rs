@@ -3,9 +3,10 @@
 use super::{AUTHOR, World};
 use crate::scenario::People;
 use model::{
-    Canary, CanaryFate, CanaryPlace, GateResult, GateVerdict, Leak, Measurement, PerEnvironment, Secret, TraceId,
-    UnixMillis,
+    Canary, CanaryFate, CanaryPlace, Exposure, GateResult, GateVerdict, Leak, LeakSearch, Measurement, PerEnvironment,
+    Secret, TraceId, UnixMillis,
 };
+use redact::Class;
 use rollout::approval::{Act, ApproverKey, CheckpointCheck, LogHead, Statement, Submission};
 use rollout::plan::GateName;
 use rollout::{Action, Command, Decision, Event, Halt, Phase, Principal, Stage, State, step};
@@ -86,6 +87,13 @@ impl World {
     }
 }
 
+/// Card numbers in all of green's traces, and in none of blue's.
+fn green_alone() -> LeakSearch {
+    let mut exposure = Exposure::new(Class::PaymentCard, CanaryPlace::Name, TraceId([1; 16]));
+    exposure.traces.green = 1_000;
+    LeakSearch { searched: PerEnvironment { blue: 1_000, green: 1_000 }, exposures: vec![exposure], beyond: 0 }
+}
+
 /// Whatever comes after the end, nothing is ordered, and the table stays.
 pub(super) fn check_nothing_is_ordered_after(seed: u64, state: &State, now: UnixMillis) {
     let by = Principal::new("bob", vec!["approver".to_owned()]);
@@ -103,6 +111,7 @@ pub(super) fn check_nothing_is_ordered_after(seed: u64, state: &State, now: Unix
         Event::GateFinished { gate: GateName::Drift, run: state.gate_runs, result: failed },
         Event::Measured { metric: "late".to_owned(), measurement: Measurement::failed("nobody asks any more") },
         Event::CanaryFollowed(Box::new(canary)),
+        Event::LeaksSearched(Box::new(green_alone())),
     ];
     for event in commanded.chain(others) {
         let next = step(state, &event, now.plus_ms(600_000));

@@ -173,6 +173,11 @@ pub fn status_text(report: &Report) -> String {
     if let Some(noise) = &report.noise {
         lines.push(format!("  noise floor  {}", printable(&noise.words)));
     }
+    if let Some(leaks) = &report.leaks {
+        lines.push(format!("  leaks        {}", leaks.counts()));
+        let green_alone = leaks.found.iter().filter(|found| found.traces.blue == 0);
+        lines.extend(green_alone.map(|found| format!("  in clear     {}", printable(&found.words()))));
+    }
     if let Some(canaries) = &report.canaries {
         lines.push(format!("  canaries     {}", canaries.counts()));
         let words = |secret: &InClear| {

@@ -34,6 +34,7 @@ pub(super) fn watching(taken_back: u32) -> Option<Watching> {
         counted: Vec::new(),
         taken_back,
         canary_every_ms: None,
+        searches_leaks: false,
         transformations: PerEnvironment::default(),
         times_services: false,
     })
@@ -69,6 +70,7 @@ async fn verification_begins_when_the_process_before_has_gone_and_anew_after_ano
         current: None,
         stores: None,
         canaries: None,
+        leaks: None,
         asking: tokio::runtime::Handle::current(),
         max_rate: 1_000_000,
         lessons: Lessons::new(taught, 1_000_000),

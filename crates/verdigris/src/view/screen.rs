@@ -31,7 +31,10 @@ pub fn draw(frame: &mut Frame<'_>, report: &Report, screen: &Screen) {
     let area = frame.area();
     let steps = u16::try_from(report.steps.len()).unwrap_or(u16::MAX).min(14) + 2;
     let guards = report.assessment.as_ref().map_or(1, |a| a.guards.len() * 2 + 1);
-    let guards = guards + usize::from(report.noise.is_some()) + usize::from(report.canaries.is_some());
+    let guards = guards
+        + usize::from(report.noise.is_some())
+        + usize::from(report.canaries.is_some())
+        + usize::from(report.leaks.is_some());
     let guards = u16::try_from(guards).unwrap_or(12) + 2;
     let narrow = area.width < NARROW;
     let middle = if narrow { steps.saturating_add(guards) } else { steps.max(guards) };
@@ -128,6 +131,9 @@ fn evidence_lines(report: &Report) -> Vec<Line<'_>> {
     if let Some(noise) = &report.noise {
         let line = Line::from(format!(" {}", printable(&noise.words)));
         lines.push(if noise.alarmed { line.fg(Color::Red).bold() } else { line.dim() });
+    }
+    if let Some(leaks) = &report.leaks {
+        lines.push(Line::from(format!(" leaks: {}", leaks.counts())).dim());
     }
     if let Some(canaries) = &report.canaries {
         let leaks = canaries.in_clear.iter().filter(|secret| canaries.is_leak(secret)).count();

@@ -102,6 +102,11 @@ fn event_words(event: &Event) -> String {
             let of = |environment: Environment| format!("{} {environment}", fate_words(&canary.fates[environment]));
             format!("canary {}: {}, {}", canary.trace, of(Environment::Blue), of(Environment::Green))
         }
+        Event::LeaksSearched(search) => {
+            let (blue, green) = (search.searched.blue, search.searched.green);
+            let places = search.exposures.len();
+            format!("{blue} traces of blue, {green} of green searched: something in clear at {places} place(s)")
+        }
         Event::Applied { generation, .. } => format!("the gateway applied generation {generation}"),
         Event::Commanded { command, .. } => format!("asked to {}", command.name()),
         Event::Restarted => "the controller started again".to_owned(),

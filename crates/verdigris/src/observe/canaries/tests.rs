@@ -39,6 +39,7 @@ fn watching(canary_every_ms: Option<u64>) -> Watching {
         counted: Vec::new(),
         taken_back: 0,
         canary_every_ms,
+        searches_leaks: false,
         times_services: false,
         transformations: PerEnvironment::default(),
     }

@@ -81,6 +81,7 @@ impl Scene {
             queries: PerEnvironment::from_fn(|environment| Some(query(environment))),
             counted: counted.to_vec(),
             canary_every_ms: None,
+            searches_leaks: false,
             transformations: PerEnvironment::default(),
             taken_back: 0,
             times_services: false,

@@ -61,6 +61,17 @@ pub(crate) struct Lab {
 impl Lab {
     /// Waits until the first spans were acknowledged.
     pub(crate) fn open(green: Processor, tapping: Tapping, protocols: &[Protocol]) -> Lab {
+        Lab::between(Processor::None, green, tapping, protocols, None)
+    }
+
+    /// The apps of this one write a note into every trace.
+    pub(crate) fn between(
+        blue: Processor,
+        green: Processor,
+        tapping: Tapping,
+        protocols: &[Protocol],
+        note: Option<&str>,
+    ) -> Lab {
         let runtime = runtime();
         let backend = || runtime.block_on(Backend::start()).expect("a free port");
         let (blue_backend, green_backend) = (backend(), backend());
@@ -86,7 +97,7 @@ impl Lab {
             let exporter = forwarder.as_ref().map_or(tap, Pipeline::endpoint);
             Side { rotel: Rotel::start(ports, &exporter, processor), backend, _forwarder: forwarder }
         };
-        let blue = side(blue_ports, Processor::None, blue_backend, blue_tap);
+        let blue = side(blue_ports, blue, blue_backend, blue_tap);
         let green = side(green_ports, green, green_backend, green_tap);
         let rate = RATE / protocols.len() as f64;
         let replay = |(seed, protocol): (u32, &Protocol)| {
@@ -94,7 +105,7 @@ impl Lab {
                 Protocol::Grpc => server.grpc(),
                 Protocol::Http => server.http(),
             };
-            Replay::start(folder.path(), *protocol, &endpoint, seed, rate)
+            Replay::start(folder.path(), *protocol, &endpoint, (seed, rate), note)
         };
         let mut replays: Vec<Replay> = (1..).zip(protocols).map(replay).collect();
         replays.iter_mut().for_each(Replay::flows);

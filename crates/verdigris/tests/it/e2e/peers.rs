@@ -71,6 +71,8 @@ pub(crate) enum Processor {
     DropService(&'static str),
     /// The spans whose id is divisible by 100 are dropped.
     DropOnePercent,
+    /// The attribute `payment.note` is masked.
+    MaskNote,
 }
 
 /// A Rotel collector: OTLP/gRPC in, OTLP/gRPC out to one place.
@@ -114,6 +116,9 @@ impl Rotel {
             Processor::DropOnePercent => {
                 command.arg("--otlp-with-trace-processor").arg(script("drop_one_percent.py"));
             }
+            Processor::MaskNote => {
+                command.arg("--otlp-with-trace-processor").arg(script("mask_note.py"));
+            }
         }
         let mut process = Process::start(&format!("rotel at {}", grpc.address), &mut command);
         eventually("rotel to listen", START_LIMIT, || {
@@ -153,12 +158,21 @@ pub(crate) struct Replay {
 
 impl Replay {
     /// Sends without end. The seed gives the traces ids of their own.
-    pub(crate) fn start(folder: &Path, protocol: Protocol, endpoint: &str, seed: u32, rate: f64) -> Replay {
+    pub(crate) fn start(
+        folder: &Path,
+        protocol: Protocol,
+        endpoint: &str,
+        (seed, rate): (u32, f64),
+        note: Option<&str>,
+    ) -> Replay {
         let acked = folder.join(format!("acked-{seed}"));
         let mut command = Command::new(python());
         command.arg(root().join("e2e/nezha_replay.py")).arg(root().join("e2e/data/nezha/online-boutique-2022-08-22"));
         command.args(["--endpoint", endpoint, "--protocol", protocol.name(), "--gzip", "--exporters", "2"]);
         command.args(["--seed", &seed.to_string(), "--rate", &rate.to_string()]).arg("--acked").arg(&acked);
+        if let Some(note) = note {
+            command.args(["--note", note]);
+        }
         Replay { process: Process::start(&format!("replay over {}", protocol.name()), &mut command), acked }
     }
 

@@ -45,6 +45,25 @@ fn a_green_that_drops_one_span_in_a_hundred_is_rolled_back_for_span_loss() {
     check_rolled_back(Processor::DropOnePercent, "spanLoss");
 }
 
+/// The card number is in the traffic itself; both collectors are real, and blue's masks it.
+#[test]
+fn a_card_number_that_green_stores_and_blue_masks_rolls_back() {
+    let note = Some("paid with 5555 5555 5555 4444");
+    let lab = Lab::between(Processor::MaskNote, Processor::None, Tapping::InLine, &[Protocol::Grpc], note);
+    let (code, report) = outcome(lab.start_rollout());
+    assert_eq!((text(&report, "/progress"), code), ("rolledBack", 3), "{report}");
+    assert_eq!(text(&report, "/cause/guard"), "leaks", "{report}");
+    let finding = text(&report, "/cause/finding");
+    assert!(
+        finding.starts_with("green puts out card numbers in clear that blue does not: attribute payment.note"),
+        "{report}"
+    );
+    assert_eq!(report["greenServes"], 0, "before green served anything: {report}");
+    let shown = lab.server.ledger_command(&["show"]).expect(0).stdout;
+    assert!(!shown.contains("5555 4444"), "no record holds the number");
+    lab.ledger_holds();
+}
+
 #[test]
 fn a_green_that_is_killed_in_the_middle_of_a_step_is_rolled_back() {
     let mut lab = Lab::open(Processor::None, Tapping::InLine, &[Protocol::Grpc]);
