@@ -88,7 +88,8 @@ impl Catalog {
                 "constraint" => _ = table.constraints.insert(item, details[0] == "true"),
                 "index" => _ = table.indexes.insert(item, details[0] == "true"),
                 "sequence" => {
-                    let number = |text: &str| text.parse().map_err(|_| wrong("a sequence's position that is no number"));
+                    let number =
+                        |text: &str| text.parse().map_err(|_| wrong("a sequence's position that is no number"));
                     let sequence = Sequence {
                         name: details[0].to_owned(),
                         last: if details[1].is_empty() { None } else { Some(number(details[1])?) },

@@ -167,7 +167,9 @@ pub enum ChecksError {
         name: String,
     },
     /// A name that no database has.
-    #[error("{what} has a name of {bytes} bytes or with a character that is not printable; expected 1 to {MAX_NAME_BYTES} bytes")]
+    #[error(
+        "{what} has a name of {bytes} bytes or with a character that is not printable; expected 1 to {MAX_NAME_BYTES} bytes"
+    )]
     Name {
         /// Whose name.
         what: &'static str,

@@ -109,8 +109,7 @@ impl Comparison {
             expected: "an answer of both sides",
         };
         let both = |question: &Question| -> Result<PerEnvironment<Answer>, AnswerError> {
-            let [blue, green] =
-                Environment::BOTH.map(|side| answers[side].clone().ok_or_else(|| missing(question)));
+            let [blue, green] = Environment::BOTH.map(|side| answers[side].clone().ok_or_else(|| missing(question)));
             Ok(PerEnvironment { blue: blue?, green: green? })
         };
         match &mut self.step {

@@ -20,7 +20,10 @@ impl Decimal {
         // Zeros at the end mean nothing, and would use up the digits.
         let fraction = fraction.trim_end_matches('0');
         let all = format!("{whole}{fraction}");
-        if whole.is_empty() || all.len() > MAX_DIGITS || !digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        if whole.is_empty()
+            || all.len() > MAX_DIGITS
+            || !digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+        {
             return None;
         }
         let units: i128 = all.parse().ok()?;

@@ -29,11 +29,15 @@ pub(crate) fn decide(
         (Relation::Equal, _, None, Some(_)) => (GateVerdict::Fail, "green has a value and blue has none".into()),
         (_, (Some(of), Some(number)), Some(blue), Some(green)) => match holds(query.relation, of, number) {
             Some(true) => (GateVerdict::Pass, String::new()),
-            Some(false) => (GateVerdict::Fail, format!("green has {green}, blue {blue}, expected {}", demand(query.relation))),
+            Some(false) => {
+                (GateVerdict::Fail, format!("green has {green}, blue {blue}, expected {}", demand(query.relation)))
+            }
             None => (GateVerdict::Inconclusive, "the two numbers are too far apart in scale to be compared".into()),
         },
         (Relation::Equal, _, Some(blue), Some(green)) if blue == green => (GateVerdict::Pass, String::new()),
-        (Relation::Equal, ..) => (GateVerdict::Fail, "green's value is not blue's; it is no number, so it is not shown".into()),
+        (Relation::Equal, ..) => {
+            (GateVerdict::Fail, "green's value is not blue's; it is no number, so it is not shown".into())
+        }
         (Relation::AtLeast | Relation::AtMost | Relation::Within { .. }, ..) => {
             let words = "a number of at most 28 digits is expected of both sides; cast it to numeric, or count";
             (GateVerdict::Inconclusive, words.into())

@@ -77,9 +77,7 @@ impl RowsRun {
 
     /// What is asked now; nothing of either side at the end.
     pub(crate) fn ask(&self) -> PerEnvironment<Option<Question>> {
-        let both = |make: &dyn Fn(Arc<TableRead>) -> Question| {
-            self.reads.clone().map(|table| Some(make(table)))
-        };
+        let both = |make: &dyn Fn(Arc<TableRead>) -> Question| self.reads.clone().map(|table| Some(make(table)));
         match &self.state {
             State::Count => both(&|table| Question::Count { table }),
             State::Split(at) => {
@@ -89,17 +87,13 @@ impl RowsRun {
                 asked[side] = Some(question);
                 asked
             }
-            State::Sums(at, bounds) => both(&|table| Question::Sums {
-                table,
-                range: at.range.clone(),
-                bounds: bounds.clone(),
-            }),
+            State::Sums(at, bounds) => {
+                both(&|table| Question::Sums { table, range: at.range.clone(), bounds: bounds.clone() })
+            }
             State::Rows(at) => both(&|table| Question::Rows { table, range: at.range.clone() }),
-            State::Columns(at, keys) => both(&|table| Question::Columns {
-                table,
-                range: at.range.clone(),
-                keys: keys.clone(),
-            }),
+            State::Columns(at, keys) => {
+                both(&|table| Question::Columns { table, range: at.range.clone(), keys: keys.clone() })
+            }
             State::Done => PerEnvironment::default(),
         }
     }
@@ -115,7 +109,8 @@ impl RowsRun {
         };
         match std::mem::replace(&mut self.state, State::Done) {
             State::Count => {
-                let number = |side| answer(side).and_then(|(question, answer)| count(&question, answer.only(&question, 1)?[0]));
+                let number =
+                    |side| answer(side).and_then(|(question, answer)| count(&question, answer.only(&question, 1)?[0]));
                 let rows = PerEnvironment { blue: number(Environment::Blue)?, green: number(Environment::Green)? };
                 self.report.rows = rows;
                 let whole = Differing { range: Range::ALL, rows, before: 0, can_split: true };
@@ -213,12 +208,7 @@ impl RowsRun {
     }
 
     /// Puts the parts that differ before whatever else waits, in the key's order.
-    fn compare(
-        &mut self,
-        at: &Differing,
-        bounds: &[Key],
-        sums: &PerEnvironment<BTreeMap<i64, Sum>>,
-    ) {
+    fn compare(&mut self, at: &Differing, bounds: &[Key], sums: &PerEnvironment<BTreeMap<i64, Sum>>) {
         let of = |side: Environment, part: i64| sums[side].get(&part).copied().unwrap_or_default();
         if at.range == Range::ALL {
             self.report.checksums = PerEnvironment::from_fn(|side| {

@@ -68,7 +68,13 @@ fn compare_tables(path: &str, blue: &Definition, green: &Definition, found: &mut
             (None, _) => found.push((path, "blue has no such column".into())),
         }
     }
-    compare_all(&format!("{path}.constraint"), "constraint", "validated", (&blue.constraints, &green.constraints), found);
+    compare_all(
+        &format!("{path}.constraint"),
+        "constraint",
+        "validated",
+        (&blue.constraints, &green.constraints),
+        found,
+    );
     compare_all(&format!("{path}.index"), "index", "valid", (&blue.indexes, &green.indexes), found);
     for (column, sequence) in &blue.sequences {
         match green.sequences.get(column) {

@@ -59,7 +59,8 @@ impl Numbered {
             // Blue lives with it: not a matter of the migration.
             (Some(true), Some(true)) => (GateVerdict::Pass, None),
             (_, Some(true)) => {
-                let words = "its next value is a key that is there already; set it with setval before green takes writes";
+                let words =
+                    "its next value is a key that is there already; set it with setval before green takes writes";
                 (GateVerdict::Fail, Some(format!("{place}: green's sequence is behind the column: {words}")))
             }
             (_, None) => {

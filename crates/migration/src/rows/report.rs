@@ -155,7 +155,9 @@ impl Report {
         );
         match self.demand {
             // What differs may be what green has more.
-            Rows::GreenMayHaveMore if !self.left.has_fewer => findings.miss(format!("{words}; narrow it down with a filter")),
+            Rows::GreenMayHaveMore if !self.left.has_fewer => {
+                findings.miss(format!("{words}; narrow it down with a filter"))
+            }
             Rows::Same | Rows::GreenMayHaveMore => findings.fail(Rank::Rows, words),
         }
     }
