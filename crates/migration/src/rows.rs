@@ -172,13 +172,11 @@ impl RowsRun {
     /// The next differing range that is looked into; those that are not are told of.
     fn next(&mut self) -> State {
         while let Some(at) = self.waiting.pop() {
-            if at.rows.blue == 0 || at.rows.green == 0 {
-                // One side has nothing here, which says all but the keys: they are fetched once, for an example.
-                let is_fetched = self.followed < MAX_FOLLOWED && at.most() <= LEAF_ROWS;
-                if !is_fetched || self.report.has_example(at.rows) {
-                    self.report.add_one_sided(at.rows);
-                    continue;
-                }
+            // Where one side has nothing, that says all but the keys: they are looked for once, for an example.
+            let is_one_sided = at.rows.blue == 0 || at.rows.green == 0;
+            if is_one_sided && self.report.has_example(at.rows) {
+                self.report.add_one_sided(at.rows);
+                continue;
             }
             let is_leaf = at.most() <= LEAF_ROWS || (!at.can_split && at.most() <= MAX_FETCHED_ROWS as u64);
             if self.followed < MAX_FOLLOWED && is_leaf {
@@ -188,7 +186,11 @@ impl RowsRun {
             if self.followed < MAX_FOLLOWED && at.can_split && self.splits < MAX_SPLITS {
                 return self.split(at);
             }
-            self.report.leave(at.rows);
+            if is_one_sided {
+                self.report.add_one_sided(at.rows);
+            } else {
+                self.report.leave(at.rows);
+            }
         }
         State::Done
     }

@@ -15,22 +15,22 @@ use crate::key::{Key, KeyClass, KeyColumn, is_integer};
 use crate::question::Question;
 use crate::range::{MAX_FETCHED_ROWS, Range};
 
-/// What a session is set to before anything is asked: names and values, for `SET`. Values as texts depend on the first
+/// What a session is set to before anything is asked: names and values as SQL, for `SET`. Values as texts depend on the first
 /// seven. Row security makes a statement fail instead of hiding rows. What a name without a schema means is the same on both
 /// sides: a query of the plan names other schemas than `public`.
 pub const SESSION: &[(&str, &str)] = &[
-    ("standard_conforming_strings", "on"),
-    ("client_encoding", "UTF8"),
-    ("extra_float_digits", "1"),
-    ("TimeZone", "UTC"),
-    ("DateStyle", "ISO, YMD"),
-    ("IntervalStyle", "iso_8601"),
-    ("bytea_output", "hex"),
-    ("xmloption", "content"),
-    ("quote_all_identifiers", "off"),
-    ("row_security", "off"),
+    ("standard_conforming_strings", "'on'"),
+    ("client_encoding", "'UTF8'"),
+    ("extra_float_digits", "'1'"),
+    ("TimeZone", "'UTC'"),
+    ("DateStyle", "'ISO, YMD'"),
+    ("IntervalStyle", "'iso_8601'"),
+    ("bytea_output", "'hex'"),
+    ("xmloption", "'content'"),
+    ("quote_all_identifiers", "'off'"),
+    ("row_security", "'off'"),
     ("search_path", "pg_catalog, public"),
-    ("jit", "off"),
+    ("jit", "'off'"),
 ];
 
 /// How a column's value becomes a text that is the same for equal values.
@@ -89,9 +89,8 @@ pub fn render(question: &Question) -> String {
             format!("SELECT count(*)::text FROM {}{}", qualified(&table.name), table.condition(&Range::ALL, false))
         }
         Question::Split { table, range, step } => {
-            let (order, keys) = (table.key_list(), table.key_texts());
-            let aliases: Vec<_> = (0..table.key.len()).map(|at| format!("k{at}")).collect();
-            let texts: Vec<_> = keys.iter().zip(&aliases).map(|(key, alias)| format!("{key} AS {alias}")).collect();
+            let (order, texts) = (table.key_list(), table.key_texts());
+            let aliases: Vec<_> = (0..table.key.len()).map(alias).collect();
             format!(
                 "SELECT {} FROM (SELECT {}, row_number() OVER (ORDER BY {order}) AS n FROM {}{}) AS s \
                  WHERE n % {step} = 0 ORDER BY n",
@@ -215,7 +214,8 @@ impl TableRead {
             }
             KeyClass::RowHash => format!("{}::uuid::text", self.row_hash()),
         };
-        self.key.iter().map(text).collect()
+        // Without a name of its own it would have the column's, and ORDER BY would take the text for the column.
+        self.key.iter().enumerate().map(|(at, column)| format!("{} AS {}", text(column), alias(at))).collect()
     }
 
     fn literal_row(&self, key: &Key) -> String {
@@ -257,6 +257,11 @@ fn row(values: &[String]) -> String {
         [value] => value.clone(),
         values => format!("ROW({})", values.join(", ")),
     }
+}
+
+/// What a key's text is called: no table has such a column.
+fn alias(at: usize) -> String {
+    format!("\"verdigris key {at}\"")
 }
 
 fn qualified(table: &TableName) -> String {

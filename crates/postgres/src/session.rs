@@ -35,6 +35,8 @@ pub(crate) enum AskError {
     Refused { about: String, words: String },
     #[error("{about}: more than {most} rows came; narrow down what is compared")]
     TooMany { about: String, most: usize },
+    #[error("{about}: the answer is longer than {MAX_ANSWER_BYTES} bytes; narrow down what is compared")]
+    TooLong { about: String },
 }
 
 /// A transaction of one side.
@@ -66,7 +68,7 @@ impl Session {
         // Zero would be no limit.
         let limits =
             limits.map(|(name, limit)| format!("SET {name} = {}", limit.as_millis().clamp(1, i32::MAX as u128)));
-        let settings = sql::SESSION.iter().map(|(name, value)| format!("SET {name} = '{value}'"));
+        let settings = sql::SESSION.iter().map(|(name, value)| format!("SET {name} = {value}"));
         // In one way or another nothing can be written from here on.
         let read_only = "SET default_transaction_read_only = on".to_owned();
         let all: Vec<_> = [read_only].into_iter().chain(limits).chain(settings).collect();
@@ -85,7 +87,14 @@ impl Session {
         self.is_asking = true;
         let answer = read(self.client(), question).await;
         self.is_asking = matches!(answer, Err(AskError::TooMany { .. }));
-        answer
+        match answer {
+            // The driver says no more than that its connection has ended.
+            Err(AskError::Refused { about, .. }) if self.traffic.is_exceeded() => {
+                self.is_asking = true;
+                Err(AskError::TooLong { about })
+            }
+            answer => answer,
+        }
     }
 
     /// Rolls back, and closes. What goes wrong now changes nothing.

@@ -37,6 +37,11 @@ impl Traffic {
         Bytes { received: self.received.load(Ordering::Relaxed), sent: self.sent.load(Ordering::Relaxed) }
     }
 
+    /// Whether more came than was allowed.
+    pub(crate) fn is_exceeded(&self) -> bool {
+        self.received.load(Ordering::Relaxed) > self.ceiling.load(Ordering::Relaxed)
+    }
+
     /// So many bytes may come from now on.
     pub(crate) fn allow(&self, bytes: u64) {
         let received = self.received.load(Ordering::Relaxed);
@@ -62,7 +67,7 @@ impl AsyncRead for Counted {
         let new = (into.filled().len() - before) as u64;
         let all = self.traffic.received.fetch_add(new, Ordering::Relaxed) + new;
         if all > self.traffic.ceiling.load(Ordering::Relaxed) {
-            return Poll::Ready(Err(io::Error::other("the answer is longer than it may be")));
+            return Poll::Ready(Err(io::Error::other("more bytes came than may come")));
         }
         read
     }

@@ -45,7 +45,7 @@ impl Server {
         std::fs::create_dir(&data).unwrap();
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         authority.write(folder.path(), "ca.pem");
-        let (cert, key) = authority.server(&["localhost"], certs::Validity::Valid).write(folder.path(), "server");
+        let (cert, key) = authority.server(&["localhost"], certs::Validity::Long).write(folder.path(), "server");
         std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
         if let Some(user) = user {
             for path in [folder.path(), &data, &cert, &key] {
