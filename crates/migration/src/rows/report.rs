@@ -71,7 +71,7 @@ impl Report {
         };
         self.lost.add(placed(&joined.lost));
         self.changed.add(placed(&joined.changed));
-        self.added.add(joined.added.iter().map(|key| (key.clone(), None)).collect());
+        self.added.add(joined.added.iter().map(|(key, _)| (key.clone(), None)).collect());
     }
 
     /// A range that is empty on one side.

@@ -94,6 +94,12 @@ impl Server {
         self.folder.path()
     }
 
+    /// The folder with `psql`.
+    #[allow(dead_code)]
+    pub fn programs(&self) -> &Path {
+        &self.programs
+    }
+
     /// The authority of its certificate.
     pub fn authority(&self) -> String {
         self.folder.path().join("ca.pem").to_str().unwrap().to_owned()
