@@ -3,7 +3,7 @@
 use crate::checks::{MAX_COLUMNS, Table, TableName};
 use crate::key::{KeyClass, KeyColumn};
 use crate::question::{Answer, AnswerError, Question};
-use crate::sql::{Canonical, ColumnRead, TableRead};
+use crate::sql::{Canonical, Checksum, ColumnRead, TableRead};
 use model::{Environment, PerEnvironment};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -126,6 +126,7 @@ pub(crate) fn reading(
     table: &Table,
     catalogs: &PerEnvironment<Catalog>,
     is_utf8: PerEnvironment<bool>,
+    checksum: Checksum,
 ) -> Result<Reading, Unread> {
     let name = &table.name;
     let Some(blue) = catalogs.blue.tables.get(name) else {
@@ -187,6 +188,7 @@ pub(crate) fn reading(
             filter: table.filter.clone(),
             // Converted on both sides or on none gives the same bytes: UTF-8 is what is converted to.
             is_utf8: is_utf8[side],
+            checksum,
         })
     };
     Ok(Reading { reads: PerEnvironment::from_fn(read), unread })
@@ -206,10 +208,34 @@ fn class(blue: &Column, green: &Column) -> KeyClass {
 
 fn canonical(own: &str, other: &str) -> Canonical {
     match own {
-        "numeric" | "money" => Canonical::Number,
+        "numeric" | "money" if is_plain(other) => Canonical::Number,
         "json" => Canonical::Json,
-        "character" | "bpchar" => Canonical::Unpadded,
         "timestamp with time zone" if other == "timestamp without time zone" => Canonical::InUtc,
-        _ => Canonical::AsWritten,
+        // Each side by its own type: what is behind a length on one side must be so on the other.
+        _ if is_plain(own) && is_plain(other) => Canonical::Plain,
+        _ => Canonical::Text,
     }
+}
+
+/// Types whose texts are neither empty nor have a comma.
+fn is_plain(type_name: &str) -> bool {
+    let plain = [
+        "smallint",
+        "integer",
+        "bigint",
+        "real",
+        "double precision",
+        "numeric",
+        "money",
+        "boolean",
+        "uuid",
+        "bytea",
+        "date",
+        "time without time zone",
+        "time with time zone",
+        "timestamp without time zone",
+        "timestamp with time zone",
+        "oid",
+    ];
+    plain.contains(&type_name)
 }

@@ -12,6 +12,7 @@ use crate::relation::decide;
 use crate::rows::RowsRun;
 use crate::schema::compare;
 use crate::sequence::{MAX_SEQUENCES, Numbered, numbered};
+use crate::sql::Checksum;
 use model::{Environment, PerEnvironment};
 use serde_json::json;
 use std::collections::VecDeque;
@@ -45,7 +46,7 @@ pub struct Comparison {
 #[derive(Debug)]
 enum Step {
     Server,
-    Catalog(PerEnvironment<bool>),
+    Catalog(PerEnvironment<bool>, Checksum),
     Sequence(Numbered),
     Rows(Box<RowsRun>),
     /// The index of the query.
@@ -78,7 +79,7 @@ impl Comparison {
         let both = |question: Question| PerEnvironment { blue: Some(question.clone()), green: Some(question) };
         let ask = match &self.step {
             Step::Server => both(Question::Server),
-            Step::Catalog(_) => both(self.catalog_question()),
+            Step::Catalog(..) => both(self.catalog_question()),
             Step::Sequence(sequence) => sequence.ask(),
             Step::Rows(run) => run.ask(),
             Step::Query(at) => both(Question::Query { sql: self.checks.queries[*at].sql.clone() }),
@@ -117,14 +118,14 @@ impl Comparison {
                 let answers = both(&Question::Server)?;
                 self.step = self.servers(&answers)?;
             }
-            Step::Catalog(is_utf8) => {
-                let (is_utf8, question) = (*is_utf8, self.catalog_question());
+            Step::Catalog(is_utf8, checksum) => {
+                let (is_utf8, checksum, question) = (*is_utf8, *checksum, self.catalog_question());
                 let answers = both(&question)?;
                 let catalogs = PerEnvironment {
                     blue: Catalog::read(&question, &answers.blue)?,
                     green: Catalog::read(&question, &answers.green)?,
                 };
-                self.definitions(&catalogs, is_utf8);
+                self.definitions(&catalogs, is_utf8, checksum);
                 self.step = self.follow(0);
             }
             Step::Sequence(sequence) => {
@@ -181,7 +182,7 @@ impl Comparison {
 
     fn servers(&mut self, answers: &PerEnvironment<Answer>) -> Result<Step, AnswerError> {
         let question = Question::Server;
-        let [blue, green] = Environment::BOTH.map(|side| answers[side].only(&question, 4));
+        let [blue, green] = Environment::BOTH.map(|side| answers[side].only(&question, 5));
         let servers = PerEnvironment { blue: blue?, green: green? };
         for side in Environment::BOTH {
             let version: u32 = servers[side][0].parse().unwrap_or_default();
@@ -196,17 +197,20 @@ impl Comparison {
             json!({"blue": {"version": servers.blue[0], "encoding": servers.blue[1]},
                    "green": {"version": servers.green[0], "encoding": servers.green[1]}}),
         );
-        if servers.blue[2..] == servers.green[2..] {
+        if servers.blue[2..4] == servers.green[2..4] {
             let words = "blue and green are the same database: nothing can be compared; name green's own";
             self.findings.miss(words.into());
             return Ok(Step::Done);
         }
-        Ok(Step::Catalog(PerEnvironment::from_fn(|side| servers[side][1] == "UTF8")))
+        let is_utf8 = PerEnvironment::from_fn(|side| servers[side][1] == "UTF8");
+        // It is over the bytes as the server keeps them.
+        let is_alike = is_utf8.blue && is_utf8.green && servers.blue[4] == servers.green[4];
+        Ok(Step::Catalog(is_utf8, if is_alike { Checksum::Builtin } else { Checksum::Md5 }))
     }
 
-    fn definitions(&mut self, catalogs: &PerEnvironment<Catalog>, is_utf8: PerEnvironment<bool>) {
+    fn definitions(&mut self, catalogs: &PerEnvironment<Catalog>, is_utf8: PerEnvironment<bool>, checksum: Checksum) {
         for (at, table) in self.checks.tables.iter().enumerate() {
-            let found = match reading(table, catalogs, is_utf8) {
+            let found = match reading(table, catalogs, is_utf8, checksum) {
                 Ok(reading) => {
                     let unread = reading.unread.clone();
                     self.tables.push_back((at, reading));

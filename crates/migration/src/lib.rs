@@ -34,4 +34,4 @@ pub use comparison::{Ask, Comparison, Next};
 pub use key::{Key, KeyClass, KeyColumn};
 pub use question::{Answer, Question};
 pub use range::{FANOUT, LEAF_ROWS, MAX_FETCHED_ROWS, MAX_FOLLOWED, MAX_SPLITS, Range};
-pub use sql::{Canonical, ColumnRead, TableRead};
+pub use sql::{Canonical, Checksum, ColumnRead, TableRead};

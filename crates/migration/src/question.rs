@@ -12,7 +12,7 @@ pub(crate) const MAX_CATALOG_ROWS: usize = 50_000;
 /// One statement, all of whose columns are texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// Version, encoding, and what tells one database from another. One row of four columns.
+    /// Version, encoding, what tells one database from another (two), and what its hash function gives. One row of five columns.
     Server,
     /// The definitions of tables.
     Catalog {
