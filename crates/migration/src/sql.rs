@@ -258,19 +258,24 @@ impl TableRead {
         let columns: Vec<_> = self.columns.iter().collect();
         match self.checksum {
             // The columns' own collations could disagree, and need not be deterministic.
-            Checksum::Builtin => format!("hashtextextended({} COLLATE \"C\", 0)", text(&columns)),
+            Checksum::Builtin => format!("hashtextextended({} COLLATE \"C\", 0)", text(&columns, self.is_utf8)),
             Checksum::Md5 => format!("('x' || left({}, 16))::bit(64)::bigint", self.hash(&columns)),
         }
     }
 
     fn hash(&self, columns: &[&ColumnRead]) -> String {
-        let text = text(columns);
+        let text = text(columns, self.is_utf8);
         if self.is_utf8 { format!("md5({text})") } else { format!("md5(convert_to({text}, 'UTF8'))") }
     }
 }
 
 /// Columns as one text, whose parts can be told apart. `concat` takes NULL for nothing, and 100 arguments.
-fn text(columns: &[&ColumnRead]) -> String {
+fn text(columns: &[&ColumnRead], is_utf8: bool) -> String {
+    // In bytes as UTF-8 has them, whatever the server keeps: the length in bytes is there already, that in characters is not.
+    let measured = |text: String| {
+        let bytes = if is_utf8 { text.clone() } else { format!("convert_to({text}, 'UTF8')") };
+        format!("octet_length({bytes}), ':', {text}")
+    };
     let value = |column: &ColumnRead| {
         let name = identifier(&column.name);
         match column.canonical {
@@ -278,8 +283,8 @@ fn text(columns: &[&ColumnRead]) -> String {
             Canonical::Number => format!("trim_scale({name}::numeric)"),
             Canonical::InUtc => format!("({name} AT TIME ZONE 'UTC')"),
             // A NULL has no length either, an empty text has the length 0.
-            Canonical::Text => format!("octet_length({name}::text), ':', {name}::text"),
-            Canonical::Json => format!("octet_length({name}::jsonb::text), ':', {name}::jsonb::text"),
+            Canonical::Text => measured(format!("{name}::text")),
+            Canonical::Json => measured(format!("{name}::jsonb::text")),
         }
     };
     // At most four arguments a column.

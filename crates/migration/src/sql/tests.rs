@@ -79,7 +79,7 @@ fn names_and_texts_end_where_they_end() {
 #[test]
 fn many_columns_take_no_more_arguments_than_there_may_be() {
     let columns: Vec<_> = (0..60).map(|at| ColumnRead { name: format!("c{at}"), canonical: Canonical::Text }).collect();
-    let sql = text(&columns.iter().collect::<Vec<_>>());
+    let sql = text(&columns.iter().collect::<Vec<_>>(), true);
     assert_eq!(sql.matches("concat(").count(), 3);
     assert!(sql.split("concat(").all(|part| part.matches(", ").count() < 100), "{sql}");
 }
