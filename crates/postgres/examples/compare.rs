@@ -3,7 +3,8 @@
 //!
 //! `cargo run --release -p postgres --example compare -- 10000000`
 
-#[allow(dead_code)]
+// Made for tests, where what fails may panic.
+#[allow(dead_code, clippy::unwrap_used)]
 #[path = "../tests/support/server.rs"]
 mod server;
 

@@ -1,5 +1,7 @@
 //! Against a real PostgreSQL server.
 
+#![allow(clippy::unwrap_used)] // In a test what fails may panic; clippy knows tests by their functions alone.
+
 #[path = "../support/server.rs"]
 mod server;
 

@@ -4,9 +4,11 @@ use crate::{Pair, check, tables};
 use migration::{Checks, Table};
 use model::GateVerdict::{Fail, Pass};
 
+type Values<'a> = (&'a str, &'a str, &'a str);
+
 /// Each a type, blue's value and green's, in a column of its own: which columns have other values in green.
-async fn check_values(values: &[(&str, &str, &str)], is_same: bool) {
-    let each = |make: &dyn Fn(usize, &(&str, &str, &str)) -> String| {
+async fn check_values(values: &[Values<'_>], is_same: bool) {
+    let each = |make: &dyn Fn(usize, &Values<'_>) -> String| {
         values.iter().enumerate().map(|(at, value)| make(at, value)).collect::<Vec<_>>().join(", ")
     };
     let columns = each(&|at, (type_name, ..)| format!("v{at} {type_name}"));
