@@ -6,6 +6,9 @@ use serde_json::{Map, Value, json};
 /// Reasons that are given. What is left out is counted.
 const MAX_REASONS: usize = 32;
 
+/// Entries of each list of the evidence: 1,000 definitions of some 300 bytes are 0.3 MB.
+const MAX_NOTED: usize = 1_000;
+
 /// The verdict, and what it follows from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assessment {
@@ -67,10 +70,17 @@ impl Findings {
         }
     }
 
-    /// One more of a list.
+    /// One more of a list, which ends with the number of those that did not fit.
     pub(crate) fn note(&mut self, list: &str, value: Value) {
         let list = self.evidence.entry(list).or_insert_with(|| json!([]));
-        list.as_array_mut().expect("only lists are noted").push(value);
+        let list = list.as_array_mut().expect("only lists are noted");
+        if list.len() < MAX_NOTED {
+            list.push(value);
+        } else if let Some(more) = list.get(MAX_NOTED).map(|more| more["more"].as_u64().unwrap_or_default()) {
+            list[MAX_NOTED] = json!({"more": more + 1});
+        } else {
+            list.push(json!({"more": 1}));
+        }
     }
 
     pub(crate) fn assess(mut self) -> Assessment {
@@ -94,5 +104,54 @@ impl Findings {
         self.evidence.insert("verdict".into(), json!(verdict));
         self.evidence.insert("reasons".into(), json!(reasons));
         Assessment { verdict, reasons, evidence: Value::Object(self.evidence) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(add: impl Fn(&mut Findings), verdict: GateVerdict, reasons: &[&str]) {
+        let mut findings = Findings::default();
+        add(&mut findings);
+        let assessment = findings.assess();
+        assert_eq!(
+            (assessment.verdict, assessment.reasons),
+            (verdict, reasons.iter().map(|words| (*words).into()).collect())
+        );
+    }
+
+    #[test]
+    fn what_differs_comes_before_what_failed_and_what_is_missing() {
+        let missing = |findings: &mut Findings| findings.miss("m".into());
+        let failing = |findings: &mut Findings| {
+            missing(findings);
+            findings.error("e".into());
+        };
+        check(|_| {}, GateVerdict::Pass, &[]);
+        check(missing, GateVerdict::Inconclusive, &["m"]);
+        check(failing, GateVerdict::Error, &["e", "m"]);
+        let different = |findings: &mut Findings| {
+            failing(findings);
+            findings.fail(Rank::Schema, "s".into());
+            findings.fail(Rank::Rows, "r".into());
+        };
+        check(different, GateVerdict::Fail, &["r", "s", "e", "m"]);
+    }
+
+    #[test]
+    fn lists_and_reasons_are_bounded_and_say_so() {
+        let mut findings = Findings::default();
+        for at in 0..MAX_NOTED + 5 {
+            findings.note("list", json!(at));
+            findings.fail(Rank::Schema, at.to_string());
+        }
+        let assessment = findings.assess();
+        assert_eq!(assessment.reasons.len(), MAX_REASONS);
+        assert_eq!(
+            assessment.reasons[MAX_REASONS - 1],
+            format!("{} more are in the evidence", MAX_NOTED + 5 - (MAX_REASONS - 1))
+        );
+        assert_eq!(assessment.evidence["list"].as_array().unwrap().last().unwrap(), &json!({"more": 5}));
     }
 }

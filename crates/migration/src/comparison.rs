@@ -205,7 +205,9 @@ impl Comparison {
         let is_utf8 = PerEnvironment::from_fn(|side| servers[side][1] == "UTF8");
         // It is over the bytes as the server keeps them.
         let is_alike = is_utf8.blue && is_utf8.green && servers.blue[4] == servers.green[4];
-        Ok(Step::Catalog(is_utf8, if is_alike { Checksum::Builtin } else { Checksum::Md5 }))
+        let (checksum, name) = if is_alike { (Checksum::Builtin, "hashtextextended") } else { (Checksum::Md5, "md5") };
+        self.findings.note("checksum", json!(name));
+        Ok(Step::Catalog(is_utf8, checksum))
     }
 
     fn definitions(&mut self, catalogs: &PerEnvironment<Catalog>, is_utf8: PerEnvironment<bool>, checksum: Checksum) {

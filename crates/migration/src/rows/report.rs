@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 /// Rows of each kind that are shown.
 const MAX_EXAMPLES: usize = 5;
 
+/// Columns that a reason names; the evidence has all.
+const MAX_COLUMNS_TOLD: usize = 8;
+
 /// One table's differences.
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
@@ -122,7 +125,11 @@ impl Report {
             let columns = match &names[..] {
                 [] => String::new(),
                 [name] => format!(", in the column {name}"),
-                names => format!(", in the columns {}", names.join(", ")),
+                names if names.len() <= MAX_COLUMNS_TOLD => format!(", in the columns {}", names.join(", ")),
+                names => {
+                    let (first, more) = names.split_at(MAX_COLUMNS_TOLD);
+                    format!(", in the columns {} and {} more", first.join(", "), more.len())
+                }
             };
             let (rows, rest) = (rows(self.changed.rows), first(&self.changed));
             findings.fail(Rank::Rows, format!("{table}: green has other values in {rows}{columns}{rest}"));
