@@ -24,6 +24,7 @@ mod rows;
 mod schema;
 mod sequence;
 pub mod sql;
+pub mod traces;
 
 pub use assessment::Assessment;
 pub use checks::{
