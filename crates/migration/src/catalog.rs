@@ -189,6 +189,7 @@ pub(crate) fn reading(
             // Converted on both sides or on none gives the same bytes: UTF-8 is what is converted to.
             is_utf8: is_utf8[side],
             checksum,
+            can_sample: matches!(&catalogs[side].tables[name].kind[..], "r" | "p" | "m"),
         })
     };
     Ok(Reading { reads: PerEnvironment::from_fn(read), unread })

@@ -42,6 +42,13 @@ pub enum Question {
         /// At least 1.
         step: u64,
     },
+    /// Keys that divide the whole table into about equal parts, from a sample. A column for each of the key's.
+    Sample {
+        /// The table.
+        table: Arc<TableRead>,
+        /// How many rows it has.
+        rows: u64,
+    },
     /// Count and checksum of the parts of a range: its number (from 0; -1 where the key is NULL), its rows, their checksum.
     Sums {
         /// The table.
@@ -81,7 +88,7 @@ impl Question {
             Question::Server | Question::Largest { .. } | Question::Count { .. } => 1,
             Question::Catalog { .. } => MAX_CATALOG_ROWS,
             // The last part may be one row longer than the others.
-            Question::Split { .. } => FANOUT + 1,
+            Question::Split { .. } | Question::Sample { .. } => FANOUT + 1,
             Question::Sums { .. } => FANOUT + 3,
             Question::Rows { .. } | Question::Columns { .. } => MAX_FETCHED_ROWS + 1,
             Question::Query { .. } => 2,
@@ -95,7 +102,7 @@ impl Question {
             Question::Catalog { .. } => "the tables' definitions".into(),
             Question::Largest { table, column } => format!("the largest {table}.{column}"),
             Question::Count { table } => format!("the number of rows of {}", table.name),
-            Question::Split { table, .. } => format!("the keys of {}", table.name),
+            Question::Split { table, .. } | Question::Sample { table, .. } => format!("the keys of {}", table.name),
             Question::Sums { table, .. } => format!("the checksums of {}", table.name),
             Question::Rows { table, .. } => format!("the rows' hashes of {}", table.name),
             Question::Columns { table, .. } => format!("the columns' hashes of {}", table.name),

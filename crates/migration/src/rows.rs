@@ -11,7 +11,7 @@ use crate::checks::Rows;
 use crate::join::{Fetched, join};
 use crate::key::{Key, KeyClass, KeyColumn, is_integer};
 use crate::question::{Answer, AnswerError, Question, count};
-use crate::range::{FANOUT, LEAF_ROWS, MAX_FETCHED_ROWS, MAX_FOLLOWED, MAX_SPLITS, Range};
+use crate::range::{FANOUT, LEAF_ROWS, MAX_FETCHED_ROWS, MAX_FOLLOWED, MAX_SPLITS, MIN_SAMPLED_ROWS, Range};
 use crate::sql::TableRead;
 use model::{Environment, PerEnvironment};
 use std::collections::BTreeMap;
@@ -37,6 +37,8 @@ pub(crate) struct RowsRun {
 #[derive(Debug)]
 enum State {
     Count,
+    /// The whole table.
+    Sample(Differing),
     Split(Differing),
     Sums(Differing, Vec<Key>),
     Rows(Differing),
@@ -80,6 +82,12 @@ impl RowsRun {
         let both = |make: &dyn Fn(Arc<TableRead>) -> Question| self.reads.clone().map(|table| Some(make(table)));
         match &self.state {
             State::Count => both(&|table| Question::Count { table }),
+            State::Sample(at) => {
+                let mut asked = PerEnvironment::default();
+                let table = Arc::clone(&self.reads[at.larger()]);
+                asked[at.larger()] = Some(Question::Sample { table, rows: at.most() });
+                asked
+            }
             State::Split(at) => {
                 let (side, step) = (at.larger(), at.most().div_ceil(FANOUT as u64).max(1));
                 let question = Question::Split { table: Arc::clone(&self.reads[side]), range: at.range.clone(), step };
@@ -115,6 +123,13 @@ impl RowsRun {
                 self.report.rows = rows;
                 let whole = Differing { range: Range::ALL, rows, before: 0, can_split: true };
                 self.state = if whole.most() > LEAF_ROWS { self.split(whole) } else { State::Sums(whole, Vec::new()) };
+            }
+            State::Sample(at) => {
+                let (question, answer) = answer(at.larger())?;
+                let bounds = self.bounds(&question, &answer, &at)?;
+                // The pages that were drawn may have had nothing, or the key nearly nothing else.
+                let is_fine = bounds.len() >= FANOUT / 2;
+                self.state = if is_fine { State::Sums(at, bounds) } else { State::Split(at) };
             }
             State::Split(at) => {
                 let (question, answer) = answer(at.larger())?;
@@ -166,7 +181,8 @@ impl RowsRun {
 
     fn split(&mut self, at: Differing) -> State {
         self.splits += 1;
-        State::Split(at)
+        let is_large = at.range == Range::ALL && at.most() >= MIN_SAMPLED_ROWS;
+        if is_large && self.reads[at.larger()].can_sample { State::Sample(at) } else { State::Split(at) }
     }
 
     /// The next differing range that is looked into; those that are not are told of.

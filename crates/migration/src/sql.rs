@@ -15,7 +15,7 @@ mod tests;
 use crate::checks::TableName;
 use crate::key::{Key, KeyClass, KeyColumn, is_integer};
 use crate::question::Question;
-use crate::range::{MAX_FETCHED_ROWS, Range};
+use crate::range::{FANOUT, MAX_FETCHED_ROWS, Range, SAMPLED_ROWS};
 
 /// What a session is set to before anything is asked: names and values as SQL, for `SET`. Values as texts depend on the first
 /// seven. Row security makes a statement fail instead of hiding rows. What a name without a schema means is the same on both
@@ -85,6 +85,8 @@ pub struct TableRead {
     pub is_utf8: bool,
     /// How ranges are summed up. The same on both sides.
     pub checksum: Checksum,
+    /// Whether some of its pages can be read instead of all: of a table, not of a view.
+    pub can_sample: bool,
 }
 
 /// The question as one statement without parameters.
@@ -118,6 +120,21 @@ pub fn render(question: &Question) -> String {
                 table.condition(range, true)
             )
         }
+        Question::Sample { table, rows } => {
+            let (order, texts) = (table.key_list(), table.key_texts());
+            let aliases: Vec<_> = (0..table.key.len()).map(alias).collect();
+            // Some hundred rows a part make parts that are of a size within a tenth or so. Pages are read, not rows.
+            let percent = 100.0 * (SAMPLED_ROWS as f64 / *rows as f64).min(1.0);
+            format!(
+                "SELECT {} FROM (SELECT {}, row_number() OVER (ORDER BY {order}) AS n, count(*) OVER () AS c \
+                 FROM {} TABLESAMPLE SYSTEM ({percent}) REPEATABLE (0){}) AS s \
+                 WHERE n % greatest(c / {FANOUT}, 1) = 0 ORDER BY n LIMIT {FANOUT}",
+                aliases.join(", "),
+                texts.join(", "),
+                qualified(&table.name),
+                table.condition(&Range::ALL, true)
+            )
+        }
         Question::Sums { table, range, bounds } => {
             let part = table.part(bounds, 0);
             // Rows without a key are in no range, and in one part of the whole.
@@ -125,9 +142,10 @@ pub fn render(question: &Question) -> String {
                 Some(null) if *range == Range::ALL => (format!("CASE WHEN {null} THEN -1 ELSE {part} END"), false),
                 Some(_) | None => (part, true),
             };
-            let sum = format!("sum({})::text", table.summand());
+            // Made texts of at the end, once a part and not once a row.
             format!(
-                "SELECT ({part})::text, count(*)::text, {sum} FROM {}{} GROUP BY 1",
+                "SELECT p::text, n::text, s::text FROM (SELECT {part} AS p, count(*) AS n, sum({}) AS s FROM {}{} GROUP BY 1) AS r",
+                table.summand(),
                 qualified(&table.name),
                 table.condition(range, is_keyed)
             )

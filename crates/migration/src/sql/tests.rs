@@ -25,6 +25,7 @@ fn table(key: &[(&str, KeyClass, bool)], filter: Option<&str>) -> Arc<TableRead>
         filter,
         is_utf8: true,
         checksum: Checksum::Builtin,
+        can_sample: true,
     })
 }
 
@@ -39,6 +40,7 @@ fn a_table_by_a_whole_number() {
     let questions = [
         Question::Count { table: Arc::clone(&table) },
         Question::Split { table: Arc::clone(&table), range: Range::ALL, step: 156_250 },
+        Question::Sample { table: Arc::clone(&table), rows: 10_000_000 },
         Question::Sums { table: Arc::clone(&table), range: range.clone(), bounds: vec![key(&["7"]), key(&["9"])] },
         Question::Rows { table: Arc::clone(&table), range: range.clone() },
         Question::Columns { table, range, keys: vec![key(&["7"]), key(&["8"])] },
