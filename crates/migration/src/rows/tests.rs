@@ -124,7 +124,9 @@ fn two_divisions_find_one_row_among_many() {
         let found = compare(PerEnvironment { blue: blue.clone(), green }, Rows::Same);
         let words = format!("t: green lost 1 row of blue's 100,000; the first is id {lost} (row ");
         assert!(found.reasons[0].starts_with(&words), "{:?}", found.reasons);
-        assert_eq!((found.verdict, found.questions), (GateVerdict::Fail, 6));
+        assert_eq!(found.verdict, GateVerdict::Fail);
+        // Count, twice a division and its sums, and the rows; the last part of a sample is small.
+        assert!(found.questions <= 6, "{}", found.questions);
     }
 }
 

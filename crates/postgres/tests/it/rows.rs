@@ -192,3 +192,28 @@ async fn a_key_that_became_wider_is_the_same_key() {
     let change = "ALTER TABLE w ALTER id TYPE bigint; INSERT INTO w VALUES (5000000000, 'new')";
     check(setup, change, &tables(&["w"]), Fail, &[words]).await;
 }
+
+#[tokio::test]
+async fn a_large_table_is_divided_by_a_sample_and_a_view_is_not() {
+    let setup = "CREATE TABLE large (id bigint PRIMARY KEY, v text); CREATE VIEW seen AS SELECT * FROM large; \
+        INSERT INTO large SELECT g * g, 'v' || g FROM generate_series(1, 120000) g";
+    let pair = Pair::new(
+        setup,
+        "DELETE FROM large WHERE id = 60000::bigint * 60000; UPDATE large SET v = '' WHERE id = 14400000000",
+    );
+    let mut large = Table::new("large");
+    for name in ["large", "seen"] {
+        large.name.name = name.into();
+        // A view has no primary key.
+        large.key = vec!["id".into()];
+        let checks = Checks { tables: vec![large.clone()], ..Checks::default() };
+        let reasons = pair.run(&checks).await.result.reasons;
+        let lost = format!(
+            "{name}: green lost 1 row of blue's 120,000; the first is id 3600000000 (row 60,000 of blue by key)"
+        );
+        let changed = format!(
+            "{name}: green has other values in 1 row, in the column v; the first is id 14400000000 (row 120,000 of blue by key)"
+        );
+        assert_eq!(reasons, [lost, changed]);
+    }
+}
