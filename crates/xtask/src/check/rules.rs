@@ -19,6 +19,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("backends", &["model", "otlp"]),
     ("verify", &["model"]),
     ("posture", &["model"]),
+    ("migration", &["model"]),
+    ("postgres", &["migration", "model", "tls"]),
     ("judge", &["model"]),
     ("rollout", &["judge", "model", "redact"]),
     ("audit", &["judge", "ledger", "model", "rollout"]),
@@ -59,6 +61,7 @@ const PURE: &[&str] = &[
     "audit",
     "drift",
     "posture",
+    "migration",
 ];
 
 /// What a pure crate must not depend on, these and the crates named after them (`tokio-util`, `rand_core`).
