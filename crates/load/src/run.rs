@@ -378,4 +378,6 @@ fn so_far(lane: &Lane, elapsed_ms: u64) -> TargetProgress {
 }
 
 #[cfg(test)]
+pub(crate) mod server;
+#[cfg(test)]
 mod tests;

@@ -11,7 +11,8 @@ const NOW: u64 = 1_790_000_000_000_000_000;
 
 /// Every span of a group, stamped, as prost reads it; and how many resources its first request has.
 fn stamped(group: &Group, first: u8) -> (Vec<Vec<Span>>, usize) {
-    let ids: Vec<TraceId> = (0..group.traces()).map(|n| TraceId([first.wrapping_add(n as u8); 16])).collect();
+    let ids: Vec<TraceId> =
+        (0..group.traces()).map(|n| TraceId((u128::from(first) << 64 | n as u128).to_be_bytes())).collect();
     let mut resources = 0;
     let requests = group.requests().iter().enumerate().map(|(index, template)| {
         let mut body = vec![0xff; 3];
@@ -37,7 +38,7 @@ fn check(topology: &Topology, shape: &Shape) -> BTreeMap<Vec<u8>, Vec<Span>> {
     let mut traces: BTreeMap<Vec<u8>, Vec<Span>> = BTreeMap::new();
     for (number, group) in groups.iter().enumerate() {
         assert_eq!(group.requests().len(), shape.requests_per_trace);
-        for span in stamped(group, 1 + 100 * number as u8).0.into_iter().flatten() {
+        for span in stamped(group, 1 + number as u8).0.into_iter().flatten() {
             traces.entry(span.trace_id.clone()).or_default().push(span);
         }
     }
