@@ -136,8 +136,8 @@ fn theirs(program: &Path, to: SocketAddr, protocol: Protocol, secs: f64, unique:
 
 async fn saturate(to: SocketAddr, protocol: Protocol, secs: f64) -> Result<f64> {
     let schedule = Schedule::saturating((secs * 1e3) as u64)?;
-    let source = Source::Synthetic(Synthetic::new(groups()?, schedule, 7, STARTED, ids()));
-    let mut load = load_of("saturating", source, to, protocol)?;
+    let source = Synthetic::new(groups()?, schedule, 7, STARTED, ids());
+    let mut load = load_of("saturating", source.into(), to, protocol)?;
     (load.connections, load.streams) = (CONNECTIONS, STREAMS);
     let begin = Instant::now();
     let report = ::load::run(load, None).await?;
@@ -149,7 +149,7 @@ async fn saturate(to: SocketAddr, protocol: Protocol, secs: f64) -> Result<f64> 
 /// Spans a second that one thread stamps.
 fn stamped() -> Result<f64> {
     let schedule = Schedule::saturating(1_000)?;
-    let mut source = Source::Synthetic(Synthetic::new(groups()?, schedule, 7, STARTED, ids()));
+    let mut source = Source::from(Synthetic::new(groups()?, schedule, 7, STARTED, ids()));
     let (begin, mut spans) = (Instant::now(), 0u64);
     while begin.elapsed() < Duration::from_secs(2) {
         spans += source.next_request().map_or(0, |request| u64::from(request.items));
@@ -236,7 +236,7 @@ async fn arrival(options: &Options) -> Result<()> {
         let (file, offsets) = record(options)?;
         let reader = Reader::new(Cursor::new(file))?;
         let replay = Replay::new(reader, Multiple::default(), STARTED, ids())?;
-        let mut load = load_of("replay", Source::Replay(Box::new(replay)), address, Protocol::Grpc)?;
+        let mut load = load_of("replay", replay.into(), address, Protocol::Grpc)?;
         (load.connections, load.streams) = (CONNECTIONS, STREAMS);
         let report = ::load::run(load, None).await?;
         let blue = report.targets.blue.context("blue was sent to")?;
@@ -271,7 +271,7 @@ fn record(options: &Options) -> Result<(Vec<u8>, Vec<u64>)> {
     let schedule = Schedule::constant(options.rate * 15.0, duration_ms, Arrival::Poisson)?;
     let shape = Shape { spans_per_request: 15, ..Shape::default() };
     let groups = Topology::chain(8)?.groups(&shape, 16, 7)?;
-    let mut source = Source::Synthetic(Synthetic::new(groups, schedule, 7, STARTED, ids()));
+    let mut source = Source::from(Synthetic::new(groups, schedule, 7, STARTED, ids()));
     let bounds = Bounds { max_bytes: 1 << 30, max_ms: u64::MAX };
     let mut writer = Writer::new(Vec::new(), Header { started: STARTED, redaction: None, bounds })?;
     let mut offsets = Vec::new();
@@ -294,8 +294,8 @@ async fn pause(options: &Options) -> Result<()> {
         let duration_ms = (options.secs * 1e3) as u64;
         let schedule = Schedule::constant(options.rate * 15.0, duration_ms, Arrival::Even)?;
         let groups = Topology::chain(8)?.groups(&Shape { spans_per_request: 15, ..Shape::default() }, 16, 7)?;
-        let source = Source::Synthetic(Synthetic::new(groups, schedule, 7, STARTED, ids()));
-        let mut load = load_of("pause", source, address, Protocol::Grpc)?;
+        let source = Synthetic::new(groups, schedule, 7, STARTED, ids());
+        let mut load = load_of("pause", source.into(), address, Protocol::Grpc)?;
         (load.connections, load.streams) = (1, streams);
         let blue = ::load::run(load, None).await?.targets.blue.context("blue was sent to")?;
         // Of the requests due during the pause, evenly spread, the latency falls from its length to nothing.

@@ -29,7 +29,7 @@ pub struct Request {
 #[derive(Debug)]
 pub enum Source {
     /// They are made.
-    Synthetic(Synthetic),
+    Synthetic(Box<Synthetic>),
     /// They were recorded.
     Replay(Box<Replay>),
 }
@@ -127,6 +127,18 @@ impl Source {
             Source::Synthetic(_) => None,
             Source::Replay(replay) => replay.trouble(),
         }
+    }
+}
+
+impl From<Synthetic> for Source {
+    fn from(synthetic: Synthetic) -> Source {
+        Source::Synthetic(Box::new(synthetic))
+    }
+}
+
+impl From<Replay> for Source {
+    fn from(replay: Replay) -> Source {
+        Source::Replay(Box::new(replay))
     }
 }
 

@@ -175,7 +175,7 @@ async fn a_replay_comes_when_it_was_recorded() {
     }
     let offsets: Vec<u64> = frames.iter().map(|(offset_us, ..)| *offset_us).collect();
     let server = Server::start(|_| crate::run::server::Does::Takes, None);
-    let source = Source::Replay(Box::new(replay(recorded(frames), Multiple::default())));
+    let source: Source = replay(recorded(frames), Multiple::default()).into();
     let report = crate::run(load(source, targets(Protocol::Grpc, [Some(&server), None])), None).await.unwrap();
     assert_eq!(report.targets.blue.unwrap().all.acknowledged.requests, 600);
     let came: Vec<Duration> = server.came.messages.lock().unwrap().iter().map(|(at, _)| *at).collect();

@@ -180,7 +180,7 @@ pub(crate) fn chain(requests_per_s: f64, duration_ms: u64) -> Source {
     let shape = Shape { spans_per_request: 15, ..Shape::default() };
     let groups = Topology::chain(8).unwrap().groups(&shape, 3, 7).unwrap();
     let schedule = Schedule::constant(requests_per_s * 15.0, duration_ms, Arrival::Even).unwrap();
-    Source::Synthetic(Synthetic::new(groups, schedule, 7, STARTED, counting()))
+    Synthetic::new(groups, schedule, 7, STARTED, counting()).into()
 }
 
 /// In simulated time.

@@ -216,7 +216,7 @@ async fn threads_send_everything_too_and_saturate() {
         let groups = Topology::chain(8).unwrap().groups(&shape, 3, 7).unwrap();
         let source = Synthetic::new(groups, schedule.unwrap(), 7, server::STARTED, counting());
         let targets = targets(Protocol::Grpc, [Some(&server), None]);
-        let mut load = load(Source::Synthetic(source), targets);
+        let mut load = load(source.into(), targets);
         load.pacing = Pacing::Threads;
         let report = run(load, None).await.unwrap();
         let open = report.open_loop;

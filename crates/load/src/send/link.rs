@@ -131,7 +131,7 @@ impl Http1Link {
 /// Why there is no answer.
 enum Failed {
     /// The connection gave the request back.
-    Unsent(Request<Full<Bytes>>, String),
+    Unsent(Box<Request<Full<Bytes>>>, String),
     Lost(String),
 }
 
@@ -159,7 +159,7 @@ impl Link {
             match self.attempt(form, request).await {
                 Ok(fate) => return fate,
                 Err(Failed::Lost(why)) => return Fate::Disconnected { why },
-                Err(Failed::Unsent(unsent, reason)) => (request, why) = (unsent, reason),
+                Err(Failed::Unsent(unsent, reason)) => (request, why) = (*unsent, reason),
             }
         }
         Fate::Disconnected { why }
@@ -195,7 +195,7 @@ impl Link {
             self.gave_up();
             let why = with_causes(&error);
             match unsent {
-                Some(unsent) => Failed::Unsent(unsent, why),
+                Some(unsent) => Failed::Unsent(Box::new(unsent), why),
                 None => Failed::Lost(why),
             }
         })?;

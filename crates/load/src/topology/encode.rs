@@ -131,7 +131,7 @@ fn attributes(planned: &Planned, random: &mut Random) -> Vec<KeyValue> {
         whole("server.port", 8_443),
         whole("thread.id", (number % 64) as i64),
         attribute("app.amount", Value::DoubleValue(number as f64 / 100.0)),
-        attribute("app.cache.hit", Value::BoolValue(number % 3 == 0)),
+        attribute("app.cache.hit", Value::BoolValue(number.is_multiple_of(3))),
     ]);
     // What is rare in practice, and must pass all the same.
     if number.is_multiple_of(8) {
