@@ -33,10 +33,25 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model", "posture"]),
     ("web", &["control", "model"]),
     ("sim", PURE),
-    ("bench", &["drift", "judge", "ledger", "load", "model", "otlp", "recording", "redact", "rollout", "store", "verify"]),
+    (
+        "bench",
+        &["drift", "judge", "ledger", "load", "model", "otlp", "recording", "redact", "rollout", "store", "verify"],
+    ),
     (
         "fuzz-targets",
-        &["audit", "backends", "drift", "ledger", "model", "otlp", "posture", "prometheus", "redact", "rollout"],
+        &[
+            "audit",
+            "backends",
+            "drift",
+            "ledger",
+            "model",
+            "otlp",
+            "posture",
+            "prometheus",
+            "recording",
+            "redact",
+            "rollout",
+        ],
     ),
     (
         "verdigris",
