@@ -8,6 +8,7 @@
 mod cpu;
 mod drift;
 mod edges;
+mod generator;
 mod judge;
 mod judge_speed;
 mod ledger;
@@ -49,6 +50,8 @@ enum Command {
     Verify(verification::Options),
     /// A load generator and two sinks, told what to do by JSON lines on standard input until that ends
     Load,
+    /// `verdigris load`'s own limit, arrival times and figures of a known pause
+    Generator(generator::Options),
     /// The soak test's client, told what to do by JSON lines on standard input until that ends
     SoakLoad(soak::LoadOptions),
     /// One of the soak test's back ends, told likewise
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Redact(options) => redaction::run(&options),
         Command::Verify(options) => verification::run(&options),
         Command::Load => load::run(),
+        Command::Generator(options) => generator::run(&options),
         Command::SoakLoad(options) => soak::run_load(&options),
         Command::SoakSink(options) => soak::run_sink(&options),
     };

@@ -1,5 +1,5 @@
-//! What `otlp`, `redact`, `prometheus`, `backends`, `drift`, the ledger's texts, approvals and what the security
-//! gate reads are held to by bytes from anybody. A target takes any bytes and panics where a
+//! What `otlp`, `redact`, `prometheus`, `backends`, `drift`, the ledger's texts, approvals, recordings and what the
+//! security gate reads are held to by bytes from anybody. A target takes any bytes and panics where a
 //! claim of their documentation does not hold; it never panics for another reason.
 //!
 //! Here, and not in `fuzz/`, so that two programs run the same targets: libFuzzer with the nightly compiler
@@ -19,6 +19,7 @@ mod json;
 mod notes;
 mod parts;
 mod prometheus;
+mod recordings;
 mod redaction;
 mod security;
 mod spans;
@@ -37,7 +38,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     Target { name: "split", run: split::run },
     Target { name: "hostile", run: hostile::run },
     Target { name: "spans", run: spans::run },
@@ -53,6 +54,7 @@ pub const TARGETS: [Target; 15] = [
     Target { name: "hello", run: security::hello },
     Target { name: "certificates", run: security::certificates },
     Target { name: "reports", run: security::reports },
+    Target { name: "recordings", run: recordings::run },
 ];
 
 /// Runs one by its name.

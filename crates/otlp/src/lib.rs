@@ -5,7 +5,8 @@
 //! It never assumes an order of fields (the OpenTelemetry Collector writes them backwards), never fails a request for
 //! a field that it does not know, and never validates what it does not need.
 //!
-//! What redaction changes is changed on the wire too ([`edit_texts`]).
+//! What redaction changes is changed on the wire too ([`edit_texts`]); ids and times of a request that is sent again are
+//! overwritten where they stand ([`for_each_fixed`]).
 //!
 //! What still speaks Zipkin or Jaeger is converted first ([`legacy`]).
 //!
@@ -19,6 +20,7 @@ mod edit;
 pub mod grpc;
 pub mod json;
 pub mod legacy;
+mod places;
 pub mod reply;
 mod resource;
 mod routes;
@@ -31,6 +33,7 @@ mod wire;
 mod sample;
 
 pub use edit::{Place, edit_texts};
+pub use places::{Fixed, for_each_fixed};
 pub use signal::{Signal, count_items};
 pub use span::{Scope, SpanView, Status, for_each_span};
 pub use split::{Part, Splitter, Unit};

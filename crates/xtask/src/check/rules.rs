@@ -28,15 +28,32 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("keys", &["ledger", "store"]),
     ("certs", &[]),
     ("tls", &["model"]),
+    ("recording", &["model", "otlp"]),
+    ("load", &["model", "otlp", "recording", "tls"]),
     ("gateway", &["otlp", "model", "redact", "spool", "tls"]),
     ("gates", &["backends", "drift", "otlp", "model", "posture", "prometheus", "tls"]),
     ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model", "posture"]),
     ("web", &["control", "model"]),
     ("sim", PURE),
-    ("bench", &["drift", "judge", "ledger", "model", "otlp", "redact", "rollout", "store", "verify"]),
+    (
+        "bench",
+        &["drift", "judge", "ledger", "load", "model", "otlp", "recording", "redact", "rollout", "store", "verify"],
+    ),
     (
         "fuzz-targets",
-        &["audit", "backends", "drift", "ledger", "model", "otlp", "posture", "prometheus", "redact", "rollout"],
+        &[
+            "audit",
+            "backends",
+            "drift",
+            "ledger",
+            "model",
+            "otlp",
+            "posture",
+            "prometheus",
+            "recording",
+            "redact",
+            "rollout",
+        ],
     ),
     (
         "verdigris",
@@ -62,6 +79,7 @@ const PURE: &[&str] = &[
     "drift",
     "posture",
     "migration",
+    "recording",
 ];
 
 /// What a pure crate must not depend on, these and the crates named after them (`tokio-util`, `rand_core`).
