@@ -19,6 +19,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("backends", &["model", "otlp"]),
     ("verify", &["model"]),
     ("posture", &["model"]),
+    ("testing", &["model"]),
+    ("integrations", &["model", "otlp"]),
     ("judge", &["model"]),
     ("rollout", &["judge", "model", "redact"]),
     ("audit", &["judge", "ledger", "model", "rollout"]),
@@ -27,20 +29,26 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("certs", &[]),
     ("tls", &["model"]),
     ("gateway", &["otlp", "model", "redact", "spool", "tls"]),
-    ("gates", &["backends", "drift", "otlp", "model", "posture", "prometheus", "tls"]),
-    ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model", "posture"]),
+    (
+        "gates",
+        &["backends", "drift", "integrations", "otlp", "model", "posture", "prometheus", "testing", "tls"],
+    ),
+    ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model", "posture", "testing", "integrations"]),
     ("web", &["control", "model"]),
     ("sim", PURE),
     ("bench", &["drift", "judge", "ledger", "model", "otlp", "redact", "rollout", "store", "verify"]),
     (
         "fuzz-targets",
-        &["audit", "backends", "drift", "ledger", "model", "otlp", "posture", "prometheus", "redact", "rollout"],
+        &[
+            "audit", "backends", "drift", "integrations", "ledger", "model", "otlp", "posture", "prometheus", "redact",
+            "rollout", "testing",
+        ],
     ),
     (
         "verdigris",
         &[
             "model", "otlp", "verify", "judge", "rollout", "ledger", "store", "gateway", "gates", "control", "web",
-            "spool", "tls", "backends", "audit", "keys", "posture", "redact",
+            "spool", "tls", "backends", "audit", "keys", "posture", "redact", "testing", "integrations",
         ],
     ),
 ];
@@ -59,6 +67,8 @@ const PURE: &[&str] = &[
     "audit",
     "drift",
     "posture",
+    "testing",
+    "integrations",
 ];
 
 /// What a pure crate must not depend on, these and the crates named after them (`tokio-util`, `rand_core`).
