@@ -166,7 +166,7 @@ impl<'s> Attributes<'s> {
         // Their names are made up, one for each connection.
         let passing =
             ["messaging.destination.temporary", "messaging.destination.anonymous", "messaging.temp_destination"];
-        if passing.iter().any(|key| is_passing(&key)) {
+        if passing.iter().any(|key| is_passing(key)) {
             return Some("(temporary)".to_owned());
         }
         let keys = ["messaging.destination.template", "messaging.destination.name", "messaging.destination"];
@@ -199,10 +199,10 @@ impl<'s> Attributes<'s> {
             (false, _) => part(&host)?,
         };
         match port {
-            Some(port) if !matches!(port, 0 | 80 | 443) && !(is_private && port >= FIRST_EPHEMERAL_PORT) => {
-                Some(format!("{host}:{port}"))
-            }
-            Some(_) | None => Some(host),
+            // Those of the schemes say nothing, and those that a system chose nothing that lasts.
+            Some(0 | 80 | 443) | None => Some(host),
+            Some(port) if is_private && port >= FIRST_EPHEMERAL_PORT => Some(host),
+            Some(port) => Some(format!("{host}:{port}")),
         }
     }
 }
