@@ -277,8 +277,8 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Why {
-    /// Whoever made the call may not call there. Says nothing of the environment.
-    NotAllowed,
+    /// Whoever should have made the call may not call there, or lacks a file for it. Says nothing of the environment.
+    NotMade,
     /// The name has no such address.
     Name,
     /// No connection.

@@ -125,12 +125,11 @@ impl Reasons {
         let name = &call.name;
         let made =
             PerEnvironment::from_fn(|it| Made::of(outcomes[it].attempts.get(name).map_or(&[][..], Vec::as_slice)));
-        let is_refused =
-            |attempt: &Attempt| attempt.failed.as_ref().is_some_and(|failure| failure.why == Why::NotAllowed);
+        let is_refused = |attempt: &Attempt| attempt.failed.as_ref().is_some_and(|failure| failure.why == Why::NotMade);
         for environment in [Environment::Green, Environment::Blue] {
             if made[environment].attempts.iter().any(is_refused) {
                 let why = made[environment].why();
-                self.errors.push(format!("the call {name} is not allowed from {environment}: {why}"));
+                self.errors.push(format!("the call {name} could not be tried from {environment}: {why}"));
                 return None;
             }
             if made[environment].attempts.is_empty() {

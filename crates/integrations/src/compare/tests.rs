@@ -93,8 +93,8 @@ fn too_few_say_nothing_of_time() {
 fn what_cannot_be_asked_is_an_error() {
     let gone = Err("http://agent:7070 does not accept connections".to_owned());
     check(&around(10_000), &gone, (Error, "no calls could be made from green: http://agent:7070"));
-    let refused = made(attempts(1, 30, Why::NotAllowed));
-    check(&around(10_000), &refused, (Error, "the call billing is not allowed from green: refused"));
+    let refused = made(attempts(1, 30, Why::NotMade));
+    check(&around(10_000), &refused, (Error, "the call billing could not be tried from green: refused"));
 }
 
 #[test]
