@@ -166,7 +166,7 @@ impl<'s> Attributes<'s> {
         // Their names are made up, one for each connection.
         let passing =
             ["messaging.destination.temporary", "messaging.destination.anonymous", "messaging.temp_destination"];
-        if passing.iter().any(|key| is_passing(key)) {
+        if passing.iter().any(is_passing) {
             return Some("(temporary)".to_owned());
         }
         let keys = ["messaging.destination.template", "messaging.destination.name", "messaging.destination"];
