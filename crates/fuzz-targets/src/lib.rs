@@ -1,5 +1,5 @@
-//! What `otlp`, `redact`, `prometheus`, `backends`, `drift`, the ledger's texts, approvals and what the security
-//! gate reads are held to by bytes from anybody. A target takes any bytes and panics where a
+//! What `otlp`, `redact`, `prometheus`, `backends`, `drift`, the ledger's texts, approvals and what the gates of security,
+//! tests and integrations read are held to by bytes from anybody. A target takes any bytes and panics where a
 //! claim of their documentation does not hold; it never panics for another reason.
 //!
 //! Here, and not in `fuzz/`, so that two programs run the same targets: libFuzzer with the nightly compiler
@@ -23,6 +23,7 @@ mod redaction;
 mod security;
 mod spans;
 pub mod split;
+mod testing;
 pub mod tree;
 
 pub use security::policy_input;
@@ -37,7 +38,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 18] = [
     Target { name: "split", run: split::run },
     Target { name: "hostile", run: hostile::run },
     Target { name: "spans", run: spans::run },
@@ -53,6 +54,9 @@ pub const TARGETS: [Target; 15] = [
     Target { name: "hello", run: security::hello },
     Target { name: "certificates", run: security::certificates },
     Target { name: "reports", run: security::reports },
+    Target { name: "tests", run: testing::tests },
+    Target { name: "calls", run: testing::calls },
+    Target { name: "dependencies", run: testing::dependencies },
 ];
 
 /// Runs one by its name.
