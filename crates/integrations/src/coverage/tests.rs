@@ -103,3 +103,34 @@ fn a_table_that_is_full_is_no_pass() {
     assert!(answer.reasons[0].starts_with("7 calls of blue went to more dependencies"), "{:?}", answer.reasons);
     assert_eq!(answer.reasons[1], "of blue one trace of 4 was looked at");
 }
+
+/// From spans to the verdict: a hospital's scheduling that blue books with, and green's build only pretends to.
+#[test]
+fn from_spans_to_a_verdict() {
+    use crate::window::tests::{span, text};
+    use otlp::SpanView;
+    let seen = |hosts: &[&str]| {
+        let mut window = crate::Window::new(10_000);
+        for trace in 1..=20 {
+            for (id, host) in (1_u8..).zip(hosts) {
+                let (method, host) = (text("POST"), text(host));
+                let attributes = [("http.request.method", method.as_slice()), ("server.address", host.as_slice())];
+                window.take(&SpanView { attributes: &attributes, ..span(3, trace, id, 0) }, NOW);
+            }
+            // The second is a service that is traced itself.
+            window.take(&span(2, trace, 9, 2), NOW);
+        }
+        window.settle(NOW.plus_ms(10_000));
+        window.drain()
+    };
+    let blue = seen(&["scheduling.hospital.example", "cart", "billing.example"]);
+    let green = seen(&["simulated.example", "cart", "billing.example"]);
+    assert_eq!((blue.internal, blue.called.len()), (20, 2));
+    let answer = cover(&demand(), PerEnvironment { blue: &blue, green: &green }, NOW);
+    assert_eq!(answer.verdict, Inconclusive);
+    let expect = [
+        "green never called http scheduling.hospital.example; blue called it 20 times",
+        "green called http simulated.example 20 times, which blue never did",
+    ];
+    assert_eq!(answer.reasons, expect);
+}

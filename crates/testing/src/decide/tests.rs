@@ -1,6 +1,6 @@
 use super::*;
 use crate::demand::Exception;
-use crate::suite::{Case, Format};
+use crate::suite::Case;
 
 const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
 const HOUR_MS: u64 = 3_600_000;
@@ -115,6 +115,12 @@ fn another_artifacts_tests() {
     check(&demand(), std::slice::from_ref(&other), None, (Fail, "green.xml is of another artifact, sha256:bbbb"));
     // One more report of green's does not make it green's.
     check(&demand(), &[suite(&["p:a", "p:b"]), other], None, (Fail, "green.xml is of another artifact"));
+    // A statement may be about several artifacts, of which green's is one; a report of tests is about one.
+    let mut several = suite(&["p:a", "p:b"]);
+    several.artifacts = [digest('a'), digest('b')].into();
+    check(&demand(), std::slice::from_ref(&several), None, (Fail, "green.xml is of another artifact, sha256:bbbb"));
+    several.format = Format::Attestation;
+    check(&demand(), &[several], None, (Pass, "2 tests passed"));
     let mut unknown = suite(&["p:a", "p:b"]);
     unknown.artifacts.clear();
     check(&demand(), std::slice::from_ref(&unknown), None, (Inconclusive, "green.xml does not say which artifact"));
