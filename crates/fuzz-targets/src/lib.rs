@@ -1,5 +1,5 @@
-//! What `otlp`, `redact`, `prometheus`, `backends`, `drift`, the ledger's texts, approvals, recordings and what the
-//! security gate reads are held to by bytes from anybody. A target takes any bytes and panics where a
+//! What `otlp`, `redact`, `prometheus`, `backends`, `drift`, the ledger's texts, approvals, recordings and what the gates of
+//! security, tests and integrations read are held to by bytes from anybody. A target takes any bytes and panics where a
 //! claim of their documentation does not hold; it never panics for another reason.
 //!
 //! Here, and not in `fuzz/`, so that two programs run the same targets: libFuzzer with the nightly compiler
@@ -24,6 +24,7 @@ mod redaction;
 mod security;
 mod spans;
 pub mod split;
+mod testing;
 pub mod tree;
 
 pub use security::policy_input;
@@ -38,7 +39,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 19] = [
     Target { name: "split", run: split::run },
     Target { name: "hostile", run: hostile::run },
     Target { name: "spans", run: spans::run },
@@ -55,6 +56,9 @@ pub const TARGETS: [Target; 16] = [
     Target { name: "certificates", run: security::certificates },
     Target { name: "reports", run: security::reports },
     Target { name: "recordings", run: recordings::run },
+    Target { name: "tests", run: testing::tests },
+    Target { name: "calls", run: testing::calls },
+    Target { name: "dependencies", run: testing::dependencies },
 ];
 
 /// Runs one by its name.

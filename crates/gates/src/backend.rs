@@ -142,7 +142,7 @@ impl Backend {
 
 fn get(path: String, max_answer_bytes: usize) -> Question {
     let expected = "one trace, or the traces of some milliseconds";
-    Question { method: Method::GET, path, form: None, max_answer_bytes, expected }
+    Question { method: Method::GET, path, body: None, max_answer_bytes, expected }
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Reads the configuration of an environment: files and folders, a git revision, what a server answers, what a program
 //! prints. What is in it goes to whoever compares it, and into a digest that an approval binds to; never into an error.
 
-mod files;
+pub(crate) mod files;
 mod git;
-mod program;
+pub(crate) mod program;
 
 use crate::server::{Question, Server, ServerError};
 use http::Method;
@@ -177,7 +177,7 @@ async fn read_one(source: &Source, allowed: &[PathBuf]) -> Result<Files, Configu
         Source::Files(path) => {
             let root = path.clone();
             let given_up = |_| ConfigurationError::Timeout { place: path.display().to_string() };
-            tokio::task::spawn_blocking(move || files::read(&root)).await.map_err(given_up)?
+            tokio::task::spawn_blocking(move || files::read(&root, MAX_FILE_BYTES)).await.map_err(given_up)?
         }
         Source::Git { repository, revision, path } => git::read(repository, revision, path.as_deref()).await,
         Source::Http { url, name, tls, token_file } => {
@@ -185,7 +185,7 @@ async fn read_one(source: &Source, allowed: &[PathBuf]) -> Result<Files, Configu
             let question = Question {
                 method: Method::GET,
                 path: String::new(),
-                form: None,
+                body: None,
                 max_answer_bytes: MAX_FILE_BYTES,
                 expected: "a configuration",
             };
@@ -195,12 +195,7 @@ async fn read_one(source: &Source, allowed: &[PathBuf]) -> Result<Files, Configu
             }
         }
         Source::Command { run, name } => {
-            let program = run.first().map(PathBuf::from).unwrap_or_default();
-            if !allowed.contains(&program) {
-                let allowed = allowed.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
-                let allowed = if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") };
-                return Err(ConfigurationError::NotAllowed { program: program.display().to_string(), allowed });
-            }
+            program::check(run, allowed)?;
             Ok(Files::from([(name.clone(), program::output(run, MAX_FILE_BYTES).await?)]))
         }
     }

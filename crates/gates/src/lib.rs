@@ -7,11 +7,13 @@
 pub mod backend;
 pub mod configuration;
 pub mod drift;
+pub mod integration;
 pub mod probe;
 pub mod prometheus;
 mod run;
 pub mod security;
 mod server;
+pub mod testing;
 
 pub use run::Run;
 pub use server::{Patience, ServerError};

@@ -71,7 +71,7 @@ impl Prometheus {
         let question = Question {
             method: Method::POST,
             path: PATH.to_owned(),
-            form: Some(form(&self.queries, timeout_ms)),
+            body: Some(("application/x-www-form-urlencoded", form(&self.queries, timeout_ms))),
             max_answer_bytes: MAX_ANSWER_BYTES,
             expected: "four numbers: put sum(…) around each query",
         };

@@ -1,4 +1,5 @@
-//! A server that is asked by HTTP/1.1, with the same TLS as every other endpoint: Prometheus, and trace stores.
+//! A server that is asked by HTTP/1.1, with the same TLS as every other endpoint: Prometheus, trace stores, and agents of
+//! ours.
 //!
 //! The token is read from its file for every question and goes into one header: never into an error, a record or a log,
 //! also where the other side repeats it. What comes back is bounded in bytes, and whoever asks bounds the time.
@@ -51,8 +52,8 @@ pub(crate) struct Question {
     pub method: Method,
     /// Below the server's URL, with the query.
     pub path: String,
-    /// A form, where something is posted.
-    pub form: Option<String>,
+    /// What is posted, if something is: its media type, and the body.
+    pub body: Option<(&'static str, String)>,
     /// Bytes that are read of the answer.
     pub max_answer_bytes: usize,
     /// What a longer answer should have been.
@@ -225,8 +226,8 @@ impl Server {
             .uri(format!("{path}{}", question.path))
             .header(HOST, authority)
             .header(ACCEPT, "application/json");
-        if question.form.is_some() {
-            request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some((media_type, _)) = &question.body {
+            request = request.header(CONTENT_TYPE, *media_type);
         }
         if let (Some(token), Some(path)) = (token, &self.token_file) {
             let value = Zeroizing::new(format!("Bearer {}", token.as_str()));
@@ -234,12 +235,13 @@ impl Server {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        request.body(Full::new(question.form.clone().unwrap_or_default().into())).map_err(|_| refused())
+        let body = question.body.as_ref().map(|(_, body)| body.clone()).unwrap_or_default();
+        request.body(Full::new(body.into())).map_err(|_| refused())
     }
 }
 
 /// Reads the token's file, for it may have been renewed.
-async fn token(path: PathBuf) -> Result<Zeroizing<String>, ServerError> {
+pub(crate) async fn token(path: PathBuf) -> Result<Zeroizing<String>, ServerError> {
     let refused = |reason: String| ServerError::Token { path: path.clone(), reason };
     let file = path.clone();
     let read = tokio::task::spawn_blocking(move || read_bounded(&file)).await;

@@ -35,6 +35,6 @@ mod sample;
 pub use edit::{Place, edit_texts};
 pub use places::{Fixed, for_each_fixed};
 pub use signal::{Signal, count_items};
-pub use span::{Scope, SpanView, Status, for_each_span};
+pub use span::{Scope, SpanView, Status, for_each_span, int_value, string_value};
 pub use split::{Part, Splitter, Unit};
 pub use wire::Malformed;

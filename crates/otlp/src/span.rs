@@ -249,7 +249,7 @@ fn read_status<'m>(field: &Field<'m>, status: &mut Status<'m>) -> Result<(), Mal
 
 /// The string of an `AnyValue`'s bytes; `""` if it holds something else. Broken bytes are no string: the value is not
 /// needed to read the spans, so it does not fail them.
-fn string_value(any_value: &[u8]) -> &str {
+pub fn string_value(any_value: &[u8]) -> &str {
     let mut fields = Fields::of(any_value);
     let mut string = "";
     while let Ok(Some(field)) = fields.read() {
@@ -261,6 +261,21 @@ fn string_value(any_value: &[u8]) -> &str {
         };
     }
     string
+}
+
+/// The whole number of an `AnyValue`'s bytes, or its flag as 0 or 1; `None` if it holds something else, or is broken.
+pub fn int_value(any_value: &[u8]) -> Option<i64> {
+    let mut fields = Fields::of(any_value);
+    let mut int = None;
+    while let Ok(Some(field)) = fields.read() {
+        int = match (field.number, field.value) {
+            // Protobuf writes a negative number as its two's complement.
+            (2 | 3, Value::Varint(value)) => Some(value as i64),
+            (1..=8, _) => None,
+            _ => int,
+        };
+    }
+    int
 }
 
 /// An enum is an int32: protobuf cuts longer varints to 32 bits.

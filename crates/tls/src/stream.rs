@@ -1,6 +1,7 @@
 //! A connection to an endpoint, whose errors say what the other side said.
 
 use crate::words::io_words;
+use rustls::pki_types::CertificateDer;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -23,6 +24,12 @@ pub struct ClientStream {
 impl ClientStream {
     pub(crate) fn new(stream: TlsStream<TcpStream>) -> ClientStream {
         ClientStream { stream, failed: None }
+    }
+
+    /// The certificate that the other side showed, and that was verified.
+    pub fn certificate(&self) -> Option<CertificateDer<'static>> {
+        let shown = self.stream.get_ref().1.peer_certificates()?.first()?;
+        Some(shown.clone().into_owned())
     }
 
     /// Writes, or says why that is no longer possible.

@@ -1,14 +1,14 @@
 //! Files and folders. Blocking.
 
-use super::{ConfigurationError, Files, MAX_BYTES, MAX_FILE_BYTES, MAX_FILES};
+use super::{ConfigurationError, Files, MAX_BYTES, MAX_FILES};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// How deep folders are followed; symbolic links are not.
 const MAX_DEPTH: usize = 32;
 
-/// Every file below a folder, by its name relative to it; or the one file, by its name.
-pub(super) fn read(root: &Path) -> Result<Files, ConfigurationError> {
+/// Every file below a folder, by its name relative to it; or the one file, by its name. None may be larger than that.
+pub(crate) fn read(root: &Path, max_file_bytes: usize) -> Result<Files, ConfigurationError> {
     let refused = |source| ConfigurationError::Read { path: root.to_owned(), source };
     let mut paths = Vec::new();
     if std::fs::metadata(root).map_err(refused)?.is_dir() {
@@ -20,7 +20,7 @@ pub(super) fn read(root: &Path) -> Result<Files, ConfigurationError> {
     let mut files = Files::new();
     let mut bytes = 0;
     for (name, path) in paths {
-        let content = content(&path)?;
+        let content = content(&path, max_file_bytes)?;
         bytes += content.len();
         if bytes > MAX_BYTES {
             let what = format!("more than {} MiB of configuration", MAX_BYTES >> 20);
@@ -59,13 +59,13 @@ fn walk(
     Ok(())
 }
 
-fn content(path: &Path) -> Result<Vec<u8>, ConfigurationError> {
+fn content(path: &Path, max_bytes: usize) -> Result<Vec<u8>, ConfigurationError> {
     let refused = |source| ConfigurationError::Read { path: path.to_owned(), source };
     let file = std::fs::File::open(path).map_err(refused)?;
     let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(refused)?;
-    if bytes.len() > MAX_FILE_BYTES {
-        let what = format!("larger than {} MiB", MAX_FILE_BYTES >> 20);
+    file.take(max_bytes as u64 + 1).read_to_end(&mut bytes).map_err(refused)?;
+    if bytes.len() > max_bytes {
+        let what = format!("larger than {} MiB", max_bytes >> 20);
         return Err(ConfigurationError::TooLarge { place: path.display().to_string(), what });
     }
     Ok(bytes)

@@ -142,6 +142,21 @@ fn reports() {
 }
 
 #[test]
+fn tests() {
+    run_all("tests");
+}
+
+#[test]
+fn calls() {
+    run_all("calls");
+}
+
+#[test]
+fn dependencies() {
+    run_all("dependencies");
+}
+
+#[test]
 fn every_target_is_here_and_in_fuzz() {
     let targets: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
     assert_eq!(
@@ -149,7 +164,9 @@ fn every_target_is_here_and_in_fuzz() {
         [
             "approvals",
             "backends",
+            "calls",
             "certificates",
+            "dependencies",
             "drift",
             "grpc",
             "gunzip",
@@ -162,6 +179,7 @@ fn every_target_is_here_and_in_fuzz() {
             "reports",
             "spans",
             "split",
+            "tests",
         ]
         .map(str::to_owned)
         .into()

@@ -21,6 +21,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("posture", &["model"]),
     ("migration", &["model"]),
     ("postgres", &["migration", "model", "tls"]),
+    ("testing", &["model"]),
+    ("integrations", &["model", "otlp"]),
     ("judge", &["model"]),
     ("rollout", &["judge", "model", "redact"]),
     ("audit", &["judge", "ledger", "model", "rollout"]),
@@ -31,8 +33,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("recording", &["model", "otlp"]),
     ("load", &["model", "otlp", "recording", "tls"]),
     ("gateway", &["otlp", "model", "redact", "spool", "tls"]),
-    ("gates", &["backends", "drift", "otlp", "model", "posture", "prometheus", "tls"]),
-    ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model", "posture"]),
+    (
+        "gates",
+        &["backends", "drift", "integrations", "otlp", "model", "posture", "prometheus", "testing", "tls"],
+    ),
+    ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model", "posture", "testing", "integrations"]),
     ("web", &["control", "model"]),
     ("sim", PURE),
     (
@@ -45,6 +50,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "audit",
             "backends",
             "drift",
+            "integrations",
             "ledger",
             "model",
             "otlp",
@@ -53,13 +59,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "recording",
             "redact",
             "rollout",
+            "testing",
         ],
     ),
     (
         "verdigris",
         &[
             "model", "otlp", "verify", "judge", "rollout", "ledger", "store", "gateway", "gates", "control", "web",
-            "spool", "tls", "backends", "audit", "keys", "posture", "redact",
+            "spool", "tls", "backends", "audit", "keys", "posture", "redact", "testing", "integrations",
         ],
     ),
 ];
@@ -80,6 +87,8 @@ const PURE: &[&str] = &[
     "posture",
     "migration",
     "recording",
+    "testing",
+    "integrations",
 ];
 
 /// What a pure crate must not depend on, these and the crates named after them (`tokio-util`, `rand_core`).
