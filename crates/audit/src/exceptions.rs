@@ -176,6 +176,7 @@ fn of_event(event: &Event) -> Option<(ExceptionKind, String)> {
         | Event::CanaryFollowed(_)
         | Event::ConfigurationsRead(_)
         | Event::ApprovalSubmitted(_)
+        | Event::SignedOff(_)
         | Event::Applied { .. }
         | Event::Commanded { .. } => None,
     }
@@ -209,6 +210,7 @@ fn of_decision(decision: &Decision) -> Option<(ExceptionKind, String)> {
         | Decision::Judged { .. }
         | Decision::SourceAnswers { .. }
         | Decision::Approved { .. }
+        | Decision::SignedOff { .. }
         | Decision::Paused
         | Decision::Resumed
         | Decision::RollbackOrdered(_)
@@ -242,6 +244,7 @@ fn measured(records: &[(u64, Record)]) -> Vec<Exception> {
             | Event::CanaryFollowed(_)
             | Event::ConfigurationsRead(_)
             | Event::ApprovalSubmitted(_)
+            | Event::SignedOff(_)
             | Event::Commanded { .. }
             | Event::Restarted => {}
         }

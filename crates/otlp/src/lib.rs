@@ -25,6 +25,7 @@ mod routes;
 mod signal;
 mod span;
 mod split;
+mod tagged;
 mod wire;
 
 #[cfg(test)]
@@ -34,4 +35,5 @@ pub use edit::{Place, edit_texts};
 pub use signal::{Signal, count_items};
 pub use span::{Scope, SpanView, Status, for_each_span};
 pub use split::{Part, Splitter, Unit};
+pub use tagged::for_each_tagged_trace;
 pub use wire::Malformed;

@@ -6,6 +6,7 @@ mod learning;
 mod meant;
 mod parity;
 mod stores;
+mod trying;
 
 pub use learning::{Learning, Taught};
 
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use stores::Stores;
 use tokio::sync::{mpsc, oneshot, watch};
+use trying::Trying;
 use verify::{Config, Delivery, SpanFact, Status, Verifier};
 
 /// Views that wait for verification; the gateway bounds their bytes as well.
@@ -96,6 +98,7 @@ pub fn spawn(
             current,
             stores,
             canaries,
+            trying: Trying::default(),
             asking,
             max_rate,
             lessons,
@@ -119,6 +122,8 @@ struct Observer {
     stores: Option<Stores>,
     /// Its canaries, if it has any planted.
     canaries: Option<Canaries>,
+    /// What its testers had at green.
+    trying: Trying,
     asking: tokio::runtime::Handle,
     max_rate: u64,
     lessons: Lessons,
@@ -171,6 +176,7 @@ impl Observer {
         let canaries =
             |watching: &Watching| Canaries::of(watching, &self.gateway, self.asking.clone(), clock::random::<8>);
         self.canaries = wanted.as_ref().and_then(canaries);
+        self.trying = Trying::default();
         self.current = wanted.map(|watching| {
             let config = Config {
                 batch_ms: watching.batch_ms,
@@ -199,7 +205,7 @@ impl Observer {
     fn take(&mut self, view: &View) {
         self.lessons.take(view);
         let Some((_, verifier)) = &mut self.current else { return };
-        let (stores, canaries) = (&mut self.stores, &mut self.canaries);
+        let (stores, canaries, trying) = (&mut self.stores, &mut self.canaries, &mut self.trying);
         let read = match view {
             View::Sent { environment, role, message, handed_over_us, outcome, .. } => {
                 let (delivery, at_us) = (delivery(outcome), *handed_over_us);
@@ -232,6 +238,7 @@ impl Observer {
                     Some(canaries) if canaries.include(span.trace_id) => {
                         canary_spans.push((span.trace_id, span.span_id));
                     }
+                    Some(_) | None if trying.include(span.trace_id) => {}
                     Some(_) | None => verifier.out(*environment, *at_us, &fact(span)),
                 });
                 if let Some(canaries) = canaries {
@@ -239,6 +246,7 @@ impl Observer {
                 }
                 read
             }
+            View::Tried { traces, message, at_us } => trying.take(traces, message, UnixMillis(at_us / 1_000)),
             View::Missed { .. } => {
                 verifier.missed(clock::now());
                 Ok(())
@@ -258,6 +266,10 @@ impl Observer {
                 let rollout = watching.rollout.clone();
                 self.handle.tell(Input::Measured { rollout, metric, measurement }).await;
             }
+        }
+        for (tester, traces) in self.trying.advance() {
+            let rollout = watching.rollout.clone();
+            self.handle.tell(Input::Tried { rollout, tester, traces }).await;
         }
         let observations = verifier.advance(now);
         let ceiling = verifier.ceiling().min(self.stores.as_ref().map_or(u64::MAX, Stores::ceiling));
@@ -294,7 +306,7 @@ fn time_of(view: &View) -> Option<UnixMillis> {
         View::Sent { answered_us, .. } => Some(UnixMillis(answered_us / 1_000)),
         // It is told later than that; a time that is too early closes nothing too early.
         View::Unanswered { handed_over_us, .. } => Some(UnixMillis(handed_over_us / 1_000)),
-        View::Out { at_us, .. } => Some(UnixMillis(at_us / 1_000)),
+        View::Out { at_us, .. } | View::Tried { at_us, .. } => Some(UnixMillis(at_us / 1_000)),
         View::NotMirrored { .. } | View::Missed { .. } => None,
     }
 }

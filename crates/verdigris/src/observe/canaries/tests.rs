@@ -82,6 +82,7 @@ impl Scene {
             upstreams: PerEnvironment::from_fn(upstream),
             proofs: None,
             redaction: None,
+            testers: None,
             proof: None,
         };
         let (tables, watched) = watch::channel(Arc::new(table));
