@@ -177,6 +177,7 @@ fn of_event(event: &Event) -> Option<(ExceptionKind, String)> {
         | Event::LeaksSearched(_)
         | Event::ConfigurationsRead(_)
         | Event::ApprovalSubmitted(_)
+        | Event::SignedOff(_)
         | Event::Applied { .. }
         | Event::Commanded { .. } => None,
     }
@@ -210,6 +211,7 @@ fn of_decision(decision: &Decision) -> Option<(ExceptionKind, String)> {
         | Decision::Judged { .. }
         | Decision::SourceAnswers { .. }
         | Decision::Approved { .. }
+        | Decision::SignedOff { .. }
         | Decision::Paused
         | Decision::Resumed
         | Decision::RollbackOrdered(_)
@@ -244,6 +246,7 @@ fn measured(records: &[(u64, Record)]) -> Vec<Exception> {
             | Event::LeaksSearched(_)
             | Event::ConfigurationsRead(_)
             | Event::ApprovalSubmitted(_)
+            | Event::SignedOff(_)
             | Event::Commanded { .. }
             | Event::Restarted => {}
         }

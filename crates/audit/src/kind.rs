@@ -13,6 +13,8 @@ pub enum Kind {
     Gate,
     /// Somebody approved.
     Approval,
+    /// A tester accepted or refused.
+    Acceptance,
     /// What was asked for and not done.
     Refusal,
     /// Traffic was changed.
@@ -49,11 +51,12 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 20] = [
+    pub const ALL: [Kind; 21] = [
         Kind::Start,
         Kind::Step,
         Kind::Gate,
         Kind::Approval,
+        Kind::Acceptance,
         Kind::Refusal,
         Kind::Shift,
         Kind::Observation,
@@ -98,6 +101,7 @@ impl Kind {
             Event::Applied { .. } => Kind::Shift,
             Event::ConfigurationsRead(_) => Kind::Configuration,
             Event::ApprovalSubmitted(_) => Kind::Approval,
+            Event::SignedOff(_) => Kind::Acceptance,
             Event::Commanded { .. } => Kind::Command,
             Event::Restarted => Kind::Server,
         }
@@ -114,6 +118,7 @@ impl Kind {
             | Decision::Held(_)
             | Decision::Extended { .. } => Kind::Hold,
             Decision::Approved { .. } | Decision::ApprovalsVoid { .. } => Kind::Approval,
+            Decision::SignedOff { .. } => Kind::Acceptance,
             Decision::GlassBroken { .. } => Kind::Emergency,
             Decision::Refused { .. } => Kind::Refusal,
             Decision::Paused | Decision::Resumed | Decision::Skipped { .. } => Kind::Command,
@@ -129,6 +134,7 @@ impl Kind {
             Kind::Step => "step",
             Kind::Gate => "gate",
             Kind::Approval => "approval",
+            Kind::Acceptance => "acceptance",
             Kind::Refusal => "refusal",
             Kind::Shift => "shift",
             Kind::Observation => "observation",
@@ -155,6 +161,7 @@ impl Kind {
             Kind::Step => &["decided.stepEntered", "happened.tick"],
             Kind::Gate => &["decided.gateRequested", "happened.gateFinished"],
             Kind::Approval => &["happened.approvalSubmitted", "decided.approved", "decided.approvalsVoid"],
+            Kind::Acceptance => &["happened.signedOff", "decided.signedOff"],
             Kind::Refusal => &["decided.refused"],
             Kind::Shift => &["decided.shiftOrdered", "happened.applied", "decided.shiftObserved"],
             Kind::Observation => {
@@ -185,6 +192,10 @@ impl Kind {
             Kind::Approval => {
                 "who approved what, with their own signature: plan, configurations, evidence, checkpoint, expiry; of how many \
                  needed; and what made approvals void"
+            }
+            Kind::Acceptance => {
+                "which named tester accepted or refused the candidate, with a sealed note, on how much of their own traffic \
+                 there, listed by trace id in the evidence; of how many needed"
             }
             Kind::Refusal => {
                 "what was asked for and not done, and why: a wrong role, the author's own approval, another digest"
@@ -220,6 +231,7 @@ impl Kind {
             Kind::Start
             | Kind::Step
             | Kind::Approval
+            | Kind::Acceptance
             | Kind::Refusal
             | Kind::Shift
             | Kind::Hold

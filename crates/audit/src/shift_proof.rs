@@ -5,7 +5,7 @@
 use ledger::{Checkpoint, LogProof, Note, ParseLogProofError, VerifierKey, VerifyLogProofError, WitnessKey};
 use model::{BasisPoints, Environment, RouteTable};
 use rollout::approval::{Act, SignatureError, Statement};
-use rollout::plan::{ApprovalGate, GateName, Plan, Step};
+use rollout::plan::{AcceptanceGate, ApprovalGate, GateName, Plan, Step};
 use rollout::{Body, Decision, Event, KnownPrincipal, Record, Start};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -221,6 +221,10 @@ fn orders(start: &Start, last: &Record, table: &RouteTable) -> Result<(), ShiftP
     if start.route_key != table.key || start.plan.pin_ms != table.pin_ms {
         return wrong("the table divides traces otherwise than the rollout's start says");
     }
+    let allowed = start.plan.gates.acceptance.as_ref().map(AcceptanceGate::testers);
+    if table.testers.is_some() && table.testers != allowed {
+        return wrong("the table lets other testers to green than the plan");
+    }
     if start.plan.proofs.map(|proofs| proofs.cosignatures) != table.proofs {
         return wrong("the table asks for other proofs than the plan");
     }
@@ -273,11 +277,18 @@ fn approved<'r>(
 fn needed_before<'p>(plan: &'p Plan, table: &RouteTable) -> Option<&'p ApprovalGate> {
     let promotes = table.active == Environment::Green;
     // The first table of a rollout, by which the gateway learns of the candidate.
-    if !promotes && table.weight == BasisPoints::ZERO {
+    if !promotes && table.weight == BasisPoints::ZERO && table.testers.is_none() {
         return None;
     }
     let step = |step: &Step| matches!(step, Step::SetWeight { weight } if *weight == table.weight && !promotes);
-    let until = plan.steps.iter().position(step).unwrap_or(plan.steps.len());
+    let place = |step: &dyn Fn(&Step) -> bool| plan.steps.iter().position(step);
+    let until = match (table.weight == BasisPoints::ZERO, table.testers.is_some() && !promotes) {
+        // Testers are let in at their gate, or were before this weight.
+        (true, true) => place(&|step| *step == Step::Gate(GateName::Acceptance)),
+        (false, true) => place(&step).max(place(&|step| *step == Step::Gate(GateName::Acceptance))),
+        (_, false) => place(&step),
+    };
+    let until = until.unwrap_or(plan.steps.len());
     let asks = plan.steps[..until].iter().any(|step| matches!(step, Step::Gate(GateName::Approval)));
     plan.gates.approval.as_ref().filter(|_| asks)
 }

@@ -59,6 +59,7 @@ fn predicate(start: &Start, record: &Record) -> Option<(&'static str, Value)> {
             | Event::LeaksSearched(_)
             | Event::ConfigurationsRead(_)
             | Event::ApprovalSubmitted(_)
+            | Event::SignedOff(_)
             | Event::Applied { .. }
             | Event::Commanded { .. }
             | Event::Restarted => None,
@@ -68,6 +69,7 @@ fn predicate(start: &Start, record: &Record) -> Option<(&'static str, Value)> {
             | Decision::Approved { .. }
             | Decision::GlassBroken { .. }
             | Decision::ApprovalsVoid { .. }
+            | Decision::SignedOff { .. }
             | Decision::RollbackOrdered(_)
             | Decision::PromotionOrdered
             | Decision::Ended(_) => {

@@ -9,7 +9,7 @@ use crate::journal::Journal;
 use crate::release::Held;
 use model::PerEnvironment;
 use rollout::approval::{Act, CheckpointCheck, LogHead, SignedStatement, Statement, Submission};
-use rollout::{Body, Configuration, Decision, Event, Principal, RolloutId, State, report, review, review_is_overdue};
+use rollout::{Body, Configuration, Decision, Event, Principal, RolloutId, State, review, review_is_overdue};
 use store::Reserve;
 
 /// What the commands are called in refusals.
@@ -35,7 +35,7 @@ impl Controller {
         let now = (self.clock)();
         let statement = Statement::of(state, act, head, now).map_err(refused)?;
         let (plan, base_dir) = (state.plan.clone(), self.base_dir.display().to_string());
-        Ok(Box::new(Offer { statement, plan, base_dir, report: report(state, now) }))
+        Ok(Box::new(Offer { statement, plan, base_dir, report: self.told(state) }))
     }
 
     /// Has the configurations read before anything is decided upon what was handed in.
@@ -82,7 +82,7 @@ impl Controller {
             Some(Act::Approve | Act::BreakGlass { .. }) | None => self.approved(&id, submission, &by)?,
         }
         let state = self.find(Some(&id)).ok_or(CommandError::Stopped)?;
-        Ok(Box::new(report(state, (self.clock)())))
+        Ok(Box::new(self.told(state)))
     }
 
     fn approved(&mut self, id: &RolloutId, submission: Submission, by: &Principal) -> Result<(), CommandError> {

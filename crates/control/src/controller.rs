@@ -1,5 +1,6 @@
 //! The loop.
 
+use crate::accepting::Trials;
 use crate::actions::Outlets;
 use crate::erasing::{NoteError, Persons};
 use crate::gating::Around;
@@ -158,7 +159,8 @@ pub struct Controller {
     heartbeat_at: UnixMillis,
     pub(crate) refused: Refused,
     pub(crate) subjects: Subjects,
-    random: Random,
+    pub(crate) trials: Trials,
+    pub(crate) random: Random,
     pub(crate) examples: Examples,
     inputs: mpsc::Receiver<Input>,
     pub(crate) base_dir: PathBuf,
@@ -212,6 +214,7 @@ impl Controller {
             heartbeat_at,
             refused: Refused::new(),
             subjects,
+            trials: Trials::default(),
             random,
             examples,
             inputs,
@@ -289,6 +292,9 @@ impl Controller {
                     self.happened(Event::LeaksSearched(search), SELF);
                 }
             }
+            Input::Tried { rollout, tester, traces } => {
+                    self.trials.take(&rollout, &tester, &traces);
+            Input::SignOff { rollout, said, reply } => self.sign_off(rollout.as_ref(), *said, reply),
             Input::Start { yaml, base_dir, by, reply } => answer(reply, self.start(&yaml, base_dir, by)),
             Input::Command { rollout, command, by, reply } => answer(reply, self.command(rollout, command, by)),
             Input::ConfigurationsRead { rollout, configurations } => self.configurations_read(&rollout, configurations),
@@ -297,7 +303,7 @@ impl Controller {
             Input::Submit { handed, reply } => self.submit(*handed, reply),
             Input::Report { rollout, reply } => {
                 let state = self.find(rollout.as_ref());
-                answer(reply, state.map(|state| Box::new(report(state, (self.clock)()))));
+                answer(reply, state.map(|state| Box::new(self.told(state))));
             }
             Input::List { reply } => answer(reply, self.list()),
             Input::Principals { principals, persons } => self.change_principals(principals, persons),
@@ -498,7 +504,7 @@ impl Controller {
             }
         }
         let state = self.find(Some(&id)).ok_or(CommandError::Stopped)?;
-        Ok(Box::new(report(state, (self.clock)())))
+        Ok(Box::new(self.told(state)))
     }
 
     pub(crate) fn runs(&self, rollout: &RolloutId) -> bool {
@@ -514,9 +520,8 @@ impl Controller {
     }
 
     fn list(&self) -> Vec<RolloutSummary> {
-        let now = (self.clock)();
         let summary = |state: &State| {
-            let report = report(state, now);
+            let report = self.told(state);
             RolloutSummary {
                 rollout: report.rollout,
                 progress: report.progress,
@@ -567,7 +572,7 @@ fn standing_table(journal: &Journal, prover: &Prover) -> Option<RouteTable> {
     let standing = || replay.standing().cloned();
     let without = || {
         let table = standing().unwrap_or_else(|| ordered.clone());
-        RouteTable { weight: BasisPoints::ZERO, mirror: false, ..table }
+        RouteTable { weight: BasisPoints::ZERO, mirror: false, testers: None, ..table }
     };
     Some(proved(ordered).or_else(|| standing().as_ref().and_then(proved)).unwrap_or_else(without))
 }
@@ -584,6 +589,7 @@ fn first_table(settings: &Settings, key: [u8; 16]) -> RouteTable {
         upstreams: PerEnvironment { blue: Some(settings.serving.clone()), green: None },
         proofs: None,
         redaction: None,
+        testers: None,
         proof: None,
     }
 }

@@ -2,6 +2,7 @@
 //! that a crash in between is made good at the next start.
 
 use crate::Random;
+use crate::accepting::note_of;
 use crate::controller::{Controller, SELF};
 use crate::handle::EraseError;
 use crate::journal::{Journal, JournalError, decode};
@@ -93,19 +94,24 @@ impl Journal {
         let store = self.store().ok_or_else(|| EraseError::Ledger("it is closed at the moment".to_owned()))?;
         let (mut persons, mut evidence) = (BTreeSet::new(), BTreeSet::new());
         let ledger = |error: &dyn std::fmt::Display| EraseError::Ledger(error.to_string());
-        let mut take = |record: Record| match record.body {
-            Body::PrincipalsRead { principals } => {
-                let theirs = principals.into_iter().filter(|principal| principal.name == subject);
-                persons.extend(theirs.filter_map(|principal| principal.person));
+        let mut take = |record: Record| {
+            if let Some((_, note)) = note_of(&record).filter(|(by, _)| *by == subject) {
+                persons.insert(note.to_owned());
             }
-            Body::EvidenceKept { digest, trace: of, .. } if Some(of) == trace => {
-                evidence.insert(digest);
+            match record.body {
+                Body::PrincipalsRead { principals } => {
+                    let theirs = principals.into_iter().filter(|principal| principal.name == subject);
+                    persons.extend(theirs.filter_map(|principal| principal.person));
+                }
+                Body::EvidenceKept { digest, trace: of, .. } if Some(of) == trace => {
+                    evidence.insert(digest);
+                }
+                Body::Erased { subject: before, persons: gone, evidence: deleted } if before == subject => {
+                    persons.retain(|commitment| !gone.contains(commitment));
+                    evidence.retain(|digest| !deleted.contains(digest));
+                }
+                _ => {}
             }
-            Body::Erased { subject: before, persons: gone, evidence: deleted } if before == subject => {
-                persons.retain(|commitment| !gone.contains(commitment));
-                evidence.retain(|digest| !deleted.contains(digest));
-            }
-            _ => {}
         };
         for ended in self.shards.ended().map_err(|error| ledger(&error))? {
             each_record_of(&ended, &mut take).map_err(|error| ledger(&error))?;

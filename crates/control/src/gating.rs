@@ -62,6 +62,7 @@ pub async fn run_gate(gate: GateName, plan: &Plan, base_dir: &Path, around: Surr
                 let answer = security::run(&targets, &demanded, around.now).await;
                 Run { result: answer.result, evidence: Some(answer.evidence.to_string().into_bytes()) }
             }
+            GateName::Acceptance => Run::error("testers sign off: `verdigris rollout accept`".to_owned()),
             // The state machine counts approvals itself and never asks for a run.
             GateName::Approval => Run::error("approvals are given by people: `verdigris approve`".to_owned()),
         }

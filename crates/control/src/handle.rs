@@ -1,5 +1,6 @@
 //! How others reach the controller.
 
+use crate::accepting::{SaidOff, TriedTrace};
 use crate::approving::HandedIn;
 use crate::erasing::{Erasure, Persons};
 use crate::looking::LookError;
@@ -88,6 +89,24 @@ pub enum Input {
         rollout: RolloutId,
         /// What was found.
         search: Box<LeakSearch>,
+    },
+    /// Green acknowledged spans of testers' traces.
+    Tried {
+        /// Of which rollout.
+        rollout: RolloutId,
+        /// Whose.
+        tester: Arc<str>,
+        /// Which.
+        traces: Vec<TriedTrace>,
+    },
+    /// A tester says what they think of a rollout.
+    SignOff {
+        /// Of which; the last one if it is not said.
+        rollout: Option<RolloutId>,
+        /// What, and who.
+        said: Box<SaidOff>,
+        /// Where the answer goes.
+        reply: SignOffReply,
     },
     /// Somebody starts a rollout.
     Start {
@@ -195,6 +214,9 @@ pub enum Input {
     /// Close the ledger in order and end.
     Stop,
 }
+
+/// Where the answer to a sign-off goes.
+pub(crate) type SignOffReply = oneshot::Sender<Result<Box<Report>, CommandError>>;
 
 /// Where the answer to a signed statement goes.
 pub(crate) type SubmitReply = oneshot::Sender<Result<Box<Report>, CommandError>>;
@@ -467,6 +489,13 @@ impl Handle {
     pub async fn hand_in(&self, handed: HandedIn) -> Result<Box<Report>, CommandError> {
         let (reply, answer) = oneshot::channel();
         self.tell(Input::HandIn { handed: Box::new(handed), reply }).await;
+        answer.await.unwrap_or(Err(CommandError::Stopped))
+    }
+
+    /// A tester signs off.
+    pub async fn sign_off(&self, rollout: Option<RolloutId>, said: SaidOff) -> Result<Box<Report>, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Input::SignOff { rollout, said: Box::new(said), reply }).await;
         answer.await.unwrap_or(Err(CommandError::Stopped))
     }
 

@@ -4,6 +4,7 @@
 //! It never touches traffic: it publishes route tables, and hears from the gateway through its inputs. Appending to the
 //! ledger blocks on fsync, so the loop wants a thread of its own.
 
+mod accepting;
 mod actions;
 mod approving;
 mod configurations;
@@ -22,6 +23,7 @@ mod rotation;
 mod securing;
 mod sharding;
 
+pub use accepting::{MAX_TRIED_TRACES, SaidOff, TriedTrace};
 pub use approving::HandedIn;
 pub use controller::{Controller, CountedMetric, OpenError, Outlook, Settings, Watching};
 pub use erasing::{Erasure, NoteError, Persons};

@@ -1,5 +1,6 @@
 //! The ledger goes on in another folder each year, and what is older than it must be kept is removed.
 
+use crate::accepting::note_of;
 use crate::controller::{Controller, SELF};
 use crate::journal::{Journal, JournalError, decode, encode};
 use crate::release::Held;
@@ -60,6 +61,7 @@ impl Journal {
     fn persons_of(ended: &Ended) -> Result<BTreeSet<String>, EndedError> {
         let mut persons = BTreeSet::new();
         each_record_of(ended, |record| {
+            persons.extend(note_of(&record).map(|(_, note)| note.to_owned()));
             if let Body::PrincipalsRead { principals } = record.body {
                 persons.extend(commitments(&principals));
             }

@@ -35,6 +35,7 @@ mod spooling;
 mod stats;
 mod table;
 mod tap;
+mod testers;
 mod view;
 
 pub use answer::Outcome;

@@ -140,6 +140,13 @@ impl PinTable {
         Settled::Full
     }
 
+    /// Where a trace began, without a change of anything: by an entry that is live at this time, or by any that is left.
+    pub(crate) fn peek(&self, trace: PinHash, live_at: Option<PinTime>) -> Option<Place> {
+        let words = self.window(trace).map(|slot| self.slots[slot].load(SeqCst));
+        let mut own = words.filter(|word| trace.is_in(*word) && word & TENTATIVE == 0);
+        own.find(|word| live_at.is_none_or(|time| time.is_live(*word))).map(place)
+    }
+
     /// How many traces are pinned now; estimated from a sample if the table is large.
     pub(crate) fn live(&self, time: PinTime) -> u64 {
         let sample = self.slots.len().min(SAMPLE);

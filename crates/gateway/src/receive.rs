@@ -22,6 +22,7 @@ use otlp::legacy::{Format, LegacyError};
 use otlp::reply::{Status, code};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
@@ -95,6 +96,8 @@ pub(crate) struct Message {
     pub(crate) packed: Option<Packed>,
     /// How long the client waits for its answer, if it said so (gRPC over HTTP/2, "Timeout").
     pub(crate) timeout: Option<Duration>,
+    /// Whose it is, if its headers name a tester of the route table.
+    pub(crate) tester: Option<Arc<str>>,
 }
 
 /// At most eight digits and a unit.
@@ -232,6 +235,7 @@ async fn receive(
     let prefix = if head.dialect.is_grpc() { otlp::grpc::PREFIX_LEN } else { 0 };
     let limit = limits.max_message_bytes + prefix;
     let timeout = grpc_timeout(request.headers());
+    let tester = tester(running, request.headers());
     let mut body = request.into_body();
     let deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
     let framed = head.dialect.is_grpc();
@@ -270,13 +274,21 @@ async fn receive(
     let protobuf = matches!(head.dialect, Dialect::Grpc | Dialect::HttpProtobuf);
     let packed = protobuf.then(|| Packed { compression, bytes, prefixed: head.dialect.is_grpc() });
     if compression.is_none() && protobuf {
-        return Ok(Message { message, packed, timeout });
+        return Ok(Message { message, packed, timeout, tester });
     }
     let message = decode(running, head, compression, message, limit).await?;
     if !held.grow(message.len() as u64, limits.max_inflight_bytes) {
         return Err(overloaded(&running.shared));
     }
-    Ok(Message { message, packed, timeout })
+    Ok(Message { message, packed, timeout, tester })
+}
+
+/// Whose a request is, where the route table lets testers in by a header.
+fn tester(running: &Running, headers: &HeaderMap) -> Option<Arc<str>> {
+    if !running.shared.look_for_testers.load(Relaxed) {
+        return None;
+    }
+    running.shared.snapshot.load().as_ref()?.testers.as_ref()?.named_by(headers)
 }
 
 fn bad_request(message: impl ToString) -> Answer {

@@ -62,7 +62,7 @@ mod tests {
     use prost::Message;
 
     fn part(message: Bytes, shown: Shown) -> Part {
-        Part { signal: Signal::Traces, message, items: 1, shown, packed: None }
+        Part { signal: Signal::Traces, message, items: 1, shown, packed: None, tried: None }
     }
 
     #[test]

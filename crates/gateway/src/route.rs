@@ -10,6 +10,7 @@ use crate::run::{Running, Shared};
 use crate::share::{Shown, shown_of, with_splitter};
 use crate::stats::{Held, add};
 use crate::table::Snapshot;
+use crate::testers::{Assigned, FIRST_PLACE, Tried};
 use crate::view::{Role, View};
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -17,6 +18,7 @@ use http::StatusCode;
 use model::{Environment, PerEnvironment, Pins, TraceId};
 use otlp::reply::code;
 use otlp::{Malformed, Signal, Splitter, Unit, count_items};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +33,8 @@ pub(crate) struct Part {
     pub(crate) shown: Shown,
     /// The form in which the whole request came, if this is all of it; else the part with room for gRPC's prefix.
     pub(crate) packed: Option<Packed>,
+    /// Its spans of testers' traces, of which verification sees nothing.
+    pub(crate) tried: Option<Tried>,
 }
 
 impl Part {
@@ -43,13 +47,13 @@ impl Part {
 /// Routes one request, forwards it, and says what the client is told: acknowledged only when every environment that
 /// serves a part of it acknowledged that.
 pub(crate) async fn deliver(running: Arc<Running>, signal: Signal, message: Message, mut held: Held) -> Answer {
-    let Message { message, packed, timeout } = message;
+    let Message { message, packed, timeout, tester } = message;
     let shared = &running.shared;
     let Some(snapshot) = shared.snapshot.load_full() else {
         return combine([(0, Outcome::unavailable("the gateway has no route table yet".to_owned()))]);
     };
     let now_us = (running.clock)();
-    let parts = match split(&running, &snapshot, signal, &message, now_us) {
+    let parts = match split(&running, &snapshot, signal, (&message, tester.as_ref()), now_us) {
         Ok(parts) => parts,
         Err(malformed) => return Answer::refused(StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, malformed),
     };
@@ -93,7 +97,7 @@ fn split(
     running: &Running,
     snapshot: &Snapshot,
     signal: Signal,
-    message: &Bytes,
+    (message, tester): (&Bytes, Option<&Arc<str>>),
     now_us: u64,
 ) -> Result<Parts, Malformed> {
     let shared = &running.shared;
@@ -102,14 +106,19 @@ fn split(
             Signal::Traces => running.share.show_unrouted(message, &snapshot.table.key)?,
             Signal::Metrics | Signal::Logs => (0, Shown::Nothing),
         };
-        let part = Part { signal, message: message.clone(), items, shown, packed: None };
+        let part = Part { signal, message: message.clone(), items, shown, packed: None, tried: None };
         Parts::One(snapshot.table.active, part)
     } else {
         let mut routing = Routing::new(running, snapshot, now_us);
+        if let Some(testers) = &snapshot.testers {
+            routing.assigned = testers.assigned(tester, signal == Signal::Traces, message);
+        }
         let parts = with_splitter(message, |splitter| split_with(splitter, &mut routing, signal, message));
         // Decisions were made and kept, also where the rest of the message is malformed.
         add(&shared.counters.torn_traces, routing.torn);
         add(&shared.counters.pins_full, routing.full);
+        add(&shared.counters.tester_traces, routing.let_in);
+        add(&shared.counters.tester_traces_over, routing.over);
         parts?
     };
     let routed = match &parts {
@@ -130,6 +139,14 @@ fn place(environment: Environment) -> Place {
     }
 }
 
+/// The environment that serves what is at a place: testers' places are green's.
+fn environment_at(place: Place) -> Environment {
+    if place == 0 { Environment::Blue } else { Environment::Green }
+}
+
+/// Testers' records in a split.
+const TRIED: otlp::Part = 4;
+
 /// A record's part in a split: its environment, and whether verification is shown it.
 fn number(environment: Environment, shown: bool) -> otlp::Part {
     place(environment) << 1 | otlp::Part::from(shown)
@@ -144,13 +161,21 @@ fn split_with(
     splitter.scan(signal, message, |unit| routing.number(unit))?;
     let of = PerEnvironment::from_fn(|environment| [false, true].map(|shown| number(environment, shown)));
     let records = of.map(|numbers| numbers.map(|number| splitter.records(number)));
+    let tried = splitter.records(TRIED);
+    let others = records.blue.iter().chain(&records.green).sum::<u64>();
+    let testers = routing.snapshot.testers.as_ref().filter(|_| tried > 0 && signal == Signal::Traces);
+    let tried_traces = testers.map(|testers| testers.tried(&routing.tried));
     let mut part = |environment: Environment, whole: bool| {
         let [hidden, shown] = records[environment];
+        let tried = if environment == Environment::Green { tried } else { 0 };
+        let hidden = hidden + tried;
         let numbers: [otlp::Part; 2] = of[environment];
         let (bytes, packed) = if whole {
             (message.clone(), None)
         } else {
-            let packed = Packed::prefixed(|bytes| splitter.write(message, |number| numbers.contains(&number), bytes));
+            let packed = Packed::prefixed(|bytes| {
+                splitter.write(message, |number| numbers.contains(&number) || tried > 0 && number == TRIED, bytes)
+            });
             (packed.message(), Some(packed))
         };
         let items = match signal {
@@ -163,9 +188,17 @@ fn split_with(
             (_, 0) => Shown::Spans(bytes.clone()),
             (_, _) => shown_of(splitter, message, (shown, hidden), |number| number == numbers[1]),
         };
-        Ok(Part { signal, message: bytes, items, shown, packed })
+        let tried = tried_traces.clone().filter(|_| tried > 0).and_then(|traces| {
+            match shown_of(splitter, message, (tried, others), |number| number == TRIED) {
+                Shown::Nothing => None,
+                Shown::Spans(message) => Some(Tried { traces, message }),
+            }
+        });
+        Ok(Part { signal, message: bytes, items, shown, packed, tried })
     };
-    Ok(match records.map(|[hidden, shown]| hidden + shown) {
+    let mut counts = records.map(|[hidden, shown]| hidden + shown);
+    counts.green += tried;
+    Ok(match counts {
         PerEnvironment { blue: 0, green: 0 } => {
             let active = routing.snapshot.table.active;
             Parts::One(active, part(active, true)?)
@@ -184,12 +217,21 @@ struct Routing<'a> {
     shared: &'a Shared,
     snapshot: &'a Snapshot,
     time: PinTime,
+    now_us: u64,
     /// While a rollout runs, also at weight 0: the first shift must not tear what is in flight then.
     record: bool,
     /// The largest mark of a trace that is shown.
     ceiling: u64,
     torn: u64,
     full: u64,
+    /// Whose the traces are, as far as the request says.
+    assigned: Assigned,
+    /// The testers' traces at green.
+    tried: BTreeMap<TraceId, u8>,
+    /// New ones of testers.
+    let_in: u64,
+    /// Those that the minute had no room for.
+    over: u64,
 }
 
 impl Routing<'_> {
@@ -198,10 +240,15 @@ impl Routing<'_> {
             shared: &running.shared,
             snapshot,
             time: PinTime::new(now_us, snapshot.table.pin_ms),
+            now_us,
             record: snapshot.candidate().is_some(),
             ceiling: running.share.ceiling(),
             torn: 0,
             full: 0,
+            assigned: Assigned::Nobody,
+            tried: BTreeMap::new(),
+            let_in: 0,
+            over: 0,
         }
     }
 
@@ -210,23 +257,58 @@ impl Routing<'_> {
         match unit {
             Unit::Trace(trace) => {
                 let mark = table.key.mark(trace);
-                number(self.environment(trace, PinHash(mark)), mark <= self.ceiling)
+                let place = self.place(trace, PinHash(mark));
+                match place.checked_sub(FIRST_PLACE) {
+                    None => number(environment_at(place), mark <= self.ceiling),
+                    Some(tester) => {
+                        self.tried.insert(trace, tester);
+                        TRIED
+                    }
+                }
             }
             // A resource is never done, so a shift cannot wait for its end: its series change sides once.
             Unit::Resource(id) => number(table.environment(table.key.bucket(TraceId(id))), false),
         }
     }
 
-    fn environment(&mut self, trace: TraceId, hash: PinHash) -> Environment {
+    fn place(&mut self, trace: TraceId, hash: PinHash) -> Place {
         let table = &self.snapshot.table;
-        let wanted = table.environment(table.key.bucket(trace));
+        let wanted = place(table.environment(table.key.bucket(trace)));
         match (self.record, table.pins) {
             (false, Pins::Keep) => return wanted,
             // A rollback that took the candidate away still tells what it tore.
             (true, Pins::Keep) | (_, Pins::Tear) => {}
         }
-        match self.shared.pins.settle(hash, place(wanted), table.pins, self.time, self.record) {
-            Settled::Pinned(place) => Environment::BOTH[usize::from(place) % Environment::BOTH.len()],
+        match self.assigned.tester(trace).filter(|_| table.pins == Pins::Keep) {
+            Some(tester) => self.let_in(hash, FIRST_PLACE + tester, wanted),
+            None => self.settle(hash, wanted),
+        }
+    }
+
+    /// A tester's trace goes to the tester's place, unless it began elsewhere, or the minute has had its share.
+    fn let_in(&mut self, hash: PinHash, to: Place, wanted: Place) -> Place {
+        let pins = &self.shared.pins;
+        if pins.peek(hash, Some(self.time)).is_some() {
+            return self.settle(hash, to);
+        }
+        if !self.shared.testers_minute.take(self.now_us) {
+            self.over += 1;
+            return self.settle(hash, wanted);
+        }
+        self.let_in += 1;
+        match pins.settle(hash, to, Pins::Keep, self.time, self.record) {
+            Settled::Pinned(place) => place,
+            // Without a pin its other spans would not follow.
+            Settled::Unpinned | Settled::Torn | Settled::Full => {
+                self.full += 1;
+                wanted
+            }
+        }
+    }
+
+    fn settle(&mut self, hash: PinHash, wanted: Place) -> Place {
+        match self.shared.pins.settle(hash, wanted, self.snapshot.table.pins, self.time, self.record) {
+            Settled::Pinned(place) => place,
             Settled::Unpinned => wanted,
             Settled::Torn => {
                 self.torn += 1;
@@ -285,8 +367,13 @@ async fn attempt(
     let outcome = hand_over(running, snapshot, environment, role, part, patience).await;
     running.spooling.pressure[environment].note(&outcome, (running.clock)() / 1_000);
     shared.counters.served(environment, part.spans(), &outcome);
-    let Some(candidate) = snapshot.candidate() else { return outcome };
     let acknowledged = matches!(outcome, Outcome::Acknowledged(_));
+    if let Some(Tried { traces, message }) = part.tried.clone().filter(|_| acknowledged) {
+        let at_us = (running.clock)();
+        let view = |message| View::Tried { traces, message, at_us };
+        running.views.send(&shared.counters, &Shown::Spans(message), view);
+    }
+    let Some(candidate) = snapshot.candidate() else { return outcome };
     if acknowledged && snapshot.table.mirror && environment == snapshot.table.active && !part.message.is_empty() {
         mirror(running, snapshot, candidate, part.clone());
     }
@@ -327,14 +414,14 @@ pub(crate) async fn redeliver(
     message: Bytes,
 ) -> Option<Vec<(Environment, Part, Outcome)>> {
     let snapshot = running.shared.snapshot.load_full()?;
-    let parts = match split(running, &snapshot, signal, &message, (running.clock)()) {
+    let parts = match split(running, &snapshot, signal, (&message, None), (running.clock)()) {
         Ok(Parts::One(environment, part)) => vec![(environment, part)],
         Ok(Parts::Two(parts)) => vec![(Environment::Blue, parts.blue), (Environment::Green, parts.green)],
         Err(malformed) => {
             // It could be read when it came; a later table needs more of it.
             let active = snapshot.table.active;
             tracing::warn!(%malformed, "an entry of the spool goes whole to {active}");
-            vec![(active, Part { signal, message, items: 0, shown: Shown::Nothing, packed: None })]
+            vec![(active, Part { signal, message, items: 0, shown: Shown::Nothing, packed: None, tried: None })]
         }
     };
     let patience = running.shared.limits.upstream.timeout();

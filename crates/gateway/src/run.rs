@@ -12,13 +12,14 @@ use crate::share::ViewShare;
 use crate::spooling::{self, Spooling, Spools};
 use crate::stats::{Counters, RefusedClient, Stats};
 use crate::table::{Snapshot, TableError, snapshot};
+use crate::testers::{Minute, Testers};
 use crate::view::{View, Views};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use model::{Environment, PerEnvironment, RouteTable, Routed, UnixMillis};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::future::Future;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore, mpsc, watch};
@@ -97,6 +98,10 @@ pub(crate) struct Shared {
     pub(crate) moving: Mutex<()>,
     pub(crate) snapshot: ArcSwapOption<Snapshot>,
     pub(crate) pins: PinTable,
+    /// Whether requests' headers must be looked at for testers: the one thing that costs every request something.
+    pub(crate) look_for_testers: AtomicBool,
+    /// How many new traces of testers there were.
+    pub(crate) testers_minute: Minute,
     pub(crate) counters: Counters,
     clock: OnceLock<Clock>,
 }
@@ -148,6 +153,8 @@ impl Gateway {
         let addresses = listen::addresses(&listeners);
         let shared = Shared {
             pins: PinTable::new(config.limits.pin_slots),
+            look_for_testers: AtomicBool::new(false),
+            testers_minute: Minute::default(),
             limits: config.limits,
             taps: ArcSwap::from_pointee(config.taps.into_keys().collect()),
             listeners: watch::channel(listeners).0,
@@ -312,7 +319,9 @@ impl Applying {
         match next {
             Ok(snapshot) => {
                 let table = Arc::clone(&snapshot.table);
+                let look = snapshot.testers.as_ref().is_some_and(Testers::look_at_headers);
                 shared.snapshot.store(Some(Arc::new(snapshot)));
+                shared.look_for_testers.store(look, Relaxed);
                 self.running.rollbacks.note(&table);
                 let at = UnixMillis((self.running.clock)() / 1000);
                 self.pending = Some(Event::Applied { generation, routed: table.routed(), at });

@@ -72,8 +72,17 @@ pub(crate) fn with_splitter<T>(message: &[u8], work: impl FnOnce(&mut Splitter) 
 
 /// How many spans a message has, and what of it is shown.
 pub(crate) fn show(message: &Bytes, key: &RouteKey, ceiling: u64) -> Result<(u64, Shown), Malformed> {
+    show_those(message, key, |mark| mark <= ceiling)
+}
+
+/// The same of the traces with these marks.
+pub(crate) fn show_those(
+    message: &Bytes,
+    key: &RouteKey,
+    is_shown: impl Fn(u64) -> bool,
+) -> Result<(u64, Shown), Malformed> {
     const SHOWN: Part = 1;
-    let mark = |trace: TraceId| Part::from(key.mark(trace) <= ceiling);
+    let mark = |trace: TraceId| Part::from(is_shown(key.mark(trace)));
     with_splitter(message, |splitter| {
         splitter.scan(Signal::Traces, message, |unit| match unit {
             Unit::Trace(trace) => mark(trace),

@@ -29,6 +29,10 @@ pub struct Stats {
     pub torn_traces: u64,
     /// Decisions on traces that found no room among the pins, and went by the bucket.
     pub pins_full: u64,
+    /// New traces of testers that were let to green.
+    pub tester_traces: u64,
+    /// Traces of testers that the minute's bound did not let there: they went where their bucket says.
+    pub tester_traces_over: u64,
     /// Traces pinned now (estimated from a sample).
     pub live_pins: u64,
     /// Bytes of requests held now: bodies, and what was made of them.
@@ -84,6 +88,8 @@ pub(crate) struct Counters {
     last_refused: Mutex<Option<RefusedClient>>,
     pub(crate) torn_traces: AtomicU64,
     pub(crate) pins_full: AtomicU64,
+    pub(crate) tester_traces: AtomicU64,
+    pub(crate) tester_traces_over: AtomicU64,
     pub(crate) bytes_in_flight: Arc<AtomicU64>,
     pub(crate) views_missed: AtomicU64,
     pub(crate) tap_unassigned: AtomicU64,
@@ -134,6 +140,8 @@ impl Counters {
             clients_refused: self.clients_refused.load(Relaxed),
             torn_traces: self.torn_traces.load(Relaxed),
             pins_full: self.pins_full.load(Relaxed),
+            tester_traces: self.tester_traces.load(Relaxed),
+            tester_traces_over: self.tester_traces_over.load(Relaxed),
             live_pins: 0,
             bytes_in_flight: self.bytes_in_flight.load(Relaxed),
             views_missed: self.views_missed.load(Relaxed),

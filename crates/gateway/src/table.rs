@@ -5,6 +5,7 @@ use crate::config::Limits;
 use crate::pins::MAX_PIN_S;
 use crate::pool::Pool;
 use crate::redacting::Redacting;
+use crate::testers::Testers;
 use model::{Environment, PerEnvironment, Protocol, RouteTable, Transport, Upstream};
 use redact::Redactor;
 use std::collections::BTreeSet;
@@ -18,6 +19,8 @@ pub(crate) struct Snapshot {
     pub(crate) backends: PerEnvironment<Option<Arc<OtlpClient>>>,
     /// What takes sensitive values out of the copies for the candidate, if the table wants that.
     pub(crate) redactor: Option<Arc<Redactor>>,
+    /// Whose traces the candidate serves, if the table lets testers in.
+    pub(crate) testers: Option<Testers>,
 }
 
 /// Why a route table does not apply. The one before it goes on to apply.
@@ -81,6 +84,14 @@ pub enum TableError {
         tap: String,
         /// The taps that there are, for people.
         taps: String,
+    },
+    /// Requests cannot be asked for testers.
+    #[error(
+        "route table {generation} lets testers in by a header that none can be; name another in gates.acceptance.route"
+    )]
+    TesterHeader {
+        /// The table.
+        generation: u64,
     },
     /// What came out of the two pipelines could not be told apart.
     #[error("route table {generation}: both environments name the tap {tap:?}; give each its own")]
@@ -150,7 +161,14 @@ pub(crate) fn snapshot(
         }
     }
     let redactor = table.redaction.as_ref().map(|policy| redacting.redactor(policy));
-    Ok(Snapshot { table, upstreams, backends, redactor })
+    let testers = match &table.testers {
+        Some(testers) => {
+            let generation = table.generation;
+            Some(Testers::of(testers).ok_or(TableError::TesterHeader { generation })?)
+        }
+        None => None,
+    };
+    Ok(Snapshot { table, upstreams, backends, redactor, testers })
 }
 
 fn check(table: &RouteTable, taps: &BTreeSet<String>) -> Result<(), TableError> {
@@ -165,7 +183,7 @@ fn check(table: &RouteTable, taps: &BTreeSet<String>) -> Result<(), TableError> 
     }
     let candidate = table.active.other();
     let Some(Upstream { tap, .. }) = &table.upstreams[candidate] else {
-        return if table.weight.get() > 0 || table.mirror {
+        return if table.weight.get() > 0 || table.mirror || table.testers.is_some() {
             Err(TableError::NoCandidate { generation, environment: candidate })
         } else {
             Ok(())

@@ -3,9 +3,10 @@
 use crate::answer::{Answer, Outcome, combine};
 use crate::receive::Message;
 use crate::run::Running;
-use crate::share::{Shown, show};
+use crate::share::{Shown, show, show_those};
 use crate::stats::{Held, add};
 use crate::table::Snapshot;
+use crate::testers::is_testers;
 use crate::view::View;
 use bytes::Bytes;
 use http::StatusCode;
@@ -23,7 +24,7 @@ pub(crate) async fn deliver(
     _held: Held,
 ) -> Answer {
     // The pipeline's own deadline is its back end's to keep.
-    let Message { message, packed, timeout: _ } = message;
+    let Message { message, packed, timeout: _, tester: _ } = message;
     let counters = &running.shared.counters;
     let at_us = (running.clock)();
     let snapshot = running.shared.snapshot.load_full();
@@ -59,6 +60,12 @@ fn read(
         return Ok((0, Shown::Nothing));
     }
     let Some(snapshot) = snapshot else { return Ok((count_items(signal, message)?, Shown::Nothing)) };
+    if snapshot.testers.is_some() {
+        // Verification was not shown that they went in.
+        let (key, ceiling) = (&snapshot.table.key, running.share.ceiling());
+        let is_shown = |mark: u64| mark <= ceiling && !is_testers(&running.shared.pins, mark);
+        return show_those(message, key, is_shown);
+    }
     match (snapshot.candidate(), running.share.ceiling()) {
         (None, _) => running.share.show_unrouted(message, &snapshot.table.key),
         (Some(_), u64::MAX) => Ok((count_items(signal, message)?, Shown::Spans(message.clone()))),

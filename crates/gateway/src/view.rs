@@ -4,7 +4,7 @@ use crate::answer::Outcome;
 use crate::share::Shown;
 use crate::stats::{Counters, Held, add};
 use bytes::Bytes;
-use model::Environment;
+use model::{Environment, TraceId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tokio::sync::mpsc;
@@ -63,6 +63,16 @@ pub enum View {
         /// An `ExportTraceServiceRequest`.
         message: Bytes,
         /// When the tap had read it, in Unix microseconds.
+        at_us: u64,
+    },
+    /// Spans of testers' traces, which green serves whatever its weight, once it had acknowledged them. Nothing else is shown
+    /// of these traces.
+    Tried {
+        /// Which traces, and whose.
+        traces: Vec<(TraceId, Arc<str>)>,
+        /// An `ExportTraceServiceRequest`.
+        message: Bytes,
+        /// When it was acknowledged, in Unix microseconds.
         at_us: u64,
     },
     /// Views that were dropped since the last one, because the receiver was behind.

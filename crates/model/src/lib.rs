@@ -14,6 +14,7 @@ mod observation;
 mod operation;
 mod route;
 mod service;
+mod testers;
 mod transport;
 mod unit;
 
@@ -37,5 +38,6 @@ pub use service::{
     MAX_CALLS, MAX_TIMED_CALLS, MAX_TIMED_NAME_BYTES, MAX_TIMED_OPERATIONS, ServiceTimes, ShortHistogram,
     TIMED_OVER_OBSERVATIONS, US_FOR_A_CALL,
 };
+pub use testers::{MAX_TESTER_ROUTE_CHARACTERS, MAX_TESTER_TRACES_PER_MINUTE, MAX_TESTERS, TesterRoute, Testers};
 pub use transport::{ClientTls, Compression, TlsIdentity, Transport};
 pub use unit::{BasisPoints, ParseUnitError, ShortDuration, UnixMillis, parse_duration_ms};

@@ -1,4 +1,4 @@
-use crate::{BasisPoints, Environment, PerEnvironment, TraceId, Transport};
+use crate::{BasisPoints, Environment, PerEnvironment, Testers, TraceId, Transport};
 use redact::Policy;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
@@ -139,6 +139,9 @@ pub struct RouteTable {
     /// What is replaced in the copies for the candidate; none if they go as they are.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub redaction: Option<Policy>,
+    /// Whose traces the candidate serves whatever its weight; none if nobody's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub testers: Option<Testers>,
     /// The proof, as text, where there is one. It goes from hand to hand with the table, and is no part of any state.
     #[serde(skip)]
     pub proof: Option<Arc<str>>,
@@ -154,21 +157,25 @@ pub struct Routed {
     pub weight: BasisPoints,
     /// Whether the candidate gets copies.
     pub mirror: bool,
+    /// Whether the candidate serves testers' traces.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub testers: bool,
 }
 
 impl RouteTable {
     /// How many cosignatures a proof must have with which this table may follow another one; none if it needs no proof.
     ///
-    /// Where either asks for proofs, one is needed to raise the candidate's weight or let it become active, and to begin
+    /// Where either asks for proofs, one is needed to raise the candidate's weight, let testers to it or let it become active, and to begin
     /// another rollout or ask for less, for then the next raise would go by other rules. The way back never needs one.
     pub fn needs_proof(&self, before: Option<&RouteTable>) -> Option<u32> {
         let Some(before) = before else {
             // A gateway that starts has no weight: what the candidate serves is raised from nothing.
-            return self.proofs.filter(|_| self.weight > BasisPoints::ZERO);
+            return self.proofs.filter(|_| self.weight > BasisPoints::ZERO || self.testers.is_some());
         };
         let same = self.key == before.key;
-        let back = same && self.active == Environment::Blue && self.weight <= before.weight;
-        let raises = self.active != before.active || self.weight > before.weight;
+        let lets_in = self.testers.is_some() && self.testers != before.testers;
+        let back = same && self.active == Environment::Blue && self.weight <= before.weight && !lets_in;
+        let raises = self.active != before.active || self.weight > before.weight || lets_in;
         let needed = self.proofs.max(before.proofs);
         needed.filter(|_| !same || self.proofs < before.proofs || raises && !back)
     }
@@ -187,7 +194,7 @@ impl RouteTable {
 
     /// How it divides traffic.
     pub fn routed(&self) -> Routed {
-        Routed { active: self.active, weight: self.weight, mirror: self.mirror }
+        Routed { active: self.active, weight: self.weight, mirror: self.mirror, testers: self.testers.is_some() }
     }
 
     /// The environment that a new trace in this bucket goes to: the candidate has the buckets below the weight, so a

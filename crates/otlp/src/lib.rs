@@ -27,6 +27,7 @@ mod routes;
 mod signal;
 mod span;
 mod split;
+mod tagged;
 mod wire;
 
 #[cfg(test)]
@@ -37,4 +38,5 @@ pub use places::{Fixed, for_each_fixed};
 pub use signal::{Signal, count_items};
 pub use span::{Scope, SpanView, Status, for_each_span, int_value, string_value};
 pub use split::{Part, Splitter, Unit};
+pub use tagged::for_each_tagged_trace;
 pub use wire::Malformed;

@@ -220,7 +220,7 @@ fn sort_and_keep_first(attributes: &mut Vec<(&str, &[u8])>) {
 
 /// Key and value's bytes of a `KeyValue`; `None` if the field is no message. Of a repeated value the last one that is not
 /// empty counts.
-fn read_key_value<'m>(field: &Field<'m>) -> Result<Option<(&'m str, &'m [u8])>, Malformed> {
+pub(crate) fn read_key_value<'m>(field: &Field<'m>) -> Result<Option<(&'m str, &'m [u8])>, Malformed> {
     let Some(mut key_value) = field.fields() else { return Ok(None) };
     let (mut key, mut value): (&str, &[u8]) = ("", &[]);
     while let Some(field) = key_value.read()? {

@@ -2,6 +2,7 @@
 //!
 //! It never acts. The caller records the event and the decisions, and only then takes the actions (invariant 1).
 
+mod accept;
 mod advance;
 mod approve;
 mod canary;
@@ -10,6 +11,7 @@ mod guard;
 mod leak;
 mod measured;
 
+pub(crate) use accept::acceptances_missing;
 pub use approve::{review, review_is_overdue};
 pub(crate) use measured::batch_of;
 
@@ -63,6 +65,7 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
         upstreams: PerEnvironment::from_fn(|environment| Some(start.upstream(environment))),
         proofs: plan.proofs.map(|proofs| proofs.cosignatures),
         redaction: plan.redaction.clone(),
+        testers: None,
         proof: None,
     };
     let state = State {
@@ -98,6 +101,7 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
         approved: false,
         void: None,
         glass: None,
+        sign_offs: Vec::new(),
         gate_runs: 0,
         drift_guard: plan
             .guards
@@ -140,8 +144,10 @@ pub fn step(state: &State, event: &Event, now: UnixMillis) -> Step {
     decider.finish()
 }
 
-fn words(Routed { active, weight, mirror }: Routed) -> String {
-    format!("{active} active, {weight} to the other{}", if mirror { " with copies" } else { "" })
+fn words(Routed { active, weight, mirror, testers }: Routed) -> String {
+    let copies = if mirror { " with copies" } else { "" };
+    let tried = if testers { ", testers to the other" } else { "" };
+    format!("{active} active, {weight} to the other{copies}{tried}")
 }
 
 struct Decider {
@@ -165,6 +171,7 @@ impl Decider {
             Event::Measured { metric, measurement } => self.measured(metric, measurement),
             Event::ConfigurationsRead(read) => self.configurations_read(read),
             Event::ApprovalSubmitted(submission) => self.approval_submitted(submission),
+            Event::SignedOff(sign_off) => self.signed_off(sign_off),
             Event::CanaryFollowed(canary) => self.canary_followed(canary),
             Event::LeaksSearched(search) => self.leaks_searched(search),
             Event::Commanded { command, by } => self.command(command, by),
@@ -275,6 +282,7 @@ impl Decider {
                     }
                     Stage::Gate { ended: Some(_), .. }
                     | Stage::Approval
+                    | Stage::Acceptance
                     | Stage::Mirroring { .. }
                     | Stage::Analysing { .. }
                     | Stage::Pausing { .. }
@@ -307,6 +315,7 @@ impl Decider {
         table.active = Environment::Blue;
         table.weight = BasisPoints::ZERO;
         table.mirror = false;
+        table.testers = None;
         table.pins = Pins::Tear;
         self.decisions.push(Decision::RollbackOrdered(cause.clone()));
         self.order_table();
@@ -320,6 +329,7 @@ impl Decider {
         table.active = Environment::Green;
         table.weight = BasisPoints::ZERO;
         table.mirror = false;
+        table.testers = None;
         table.pins = Pins::Keep;
         self.decisions.push(Decision::PromotionOrdered);
         self.order_table();
@@ -360,7 +370,7 @@ impl Stage {
             | Stage::Analysing { until, .. }
             | Stage::Pausing { until: Some(until) }
             | Stage::Baking { until, .. } => *until = until.plus_ms(ms),
-            Stage::Approval | Stage::Pausing { until: None } => {}
+            Stage::Approval | Stage::Acceptance | Stage::Pausing { until: None } => {}
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What goes into a decision and what comes out of it. All of it stands in the ledger, so every type is serialised.
 
+use crate::acceptance::{SignOff, SignedOff};
 use crate::approval::Submission;
 use crate::configuration::Configuration;
 use crate::plan::{GateName, Plan};
@@ -114,6 +115,8 @@ pub enum Event {
     ConfigurationsRead(PerEnvironment<Configuration>),
     /// Somebody handed in a signed statement.
     ApprovalSubmitted(Box<Submission>),
+    /// A tester signed off.
+    SignedOff(Box<SignOff>),
     /// A canary was followed to its end.
     CanaryFollowed(Box<Canary>),
     /// What comes out was searched for sensitive values for some seconds.
@@ -152,6 +155,9 @@ pub struct Shift {
     pub mirror: bool,
     /// What becomes of traces in flight.
     pub pins: Pins,
+    /// Whether the candidate serves testers' traces, whatever its share.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub testers: bool,
 }
 
 impl From<&RouteTable> for Shift {
@@ -162,6 +168,7 @@ impl From<&RouteTable> for Shift {
             weight: table.weight,
             mirror: table.mirror,
             pins: table.pins,
+            testers: table.testers.is_some(),
         }
     }
 }
@@ -346,6 +353,15 @@ pub enum Decision {
         because: String,
         /// Whose they were.
         of: Vec<String>,
+    },
+    /// A tester said what they think of the candidate.
+    SignedOff {
+        /// Who, what, and on what.
+        word: Box<SignedOff>,
+        /// How many acceptances count now.
+        count: u32,
+        /// How many are needed.
+        needed: u32,
     },
     /// A command changes nothing.
     Refused {

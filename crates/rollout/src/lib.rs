@@ -4,6 +4,7 @@
 //! Nothing here reads a clock, a file or a socket, so the same records give the same decisions, byte for byte
 //! (invariant 9): a crashed controller, the simulation and an auditor all call the same [`step`].
 
+pub mod acceptance;
 pub mod approval;
 pub mod plan;
 pub mod rehearsal;

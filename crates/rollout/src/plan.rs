@@ -4,6 +4,7 @@
 //! A `Plan` that exists is a plan that may run: every rule is checked while it is made. It is stored in ledger records
 //! as JSON, and approvals bind to its [`Plan::digest`]. Nothing here reads a file, a clock or the network.
 
+mod acceptance;
 mod approval;
 mod canary;
 mod endpoint;
@@ -26,6 +27,7 @@ mod text_or;
 mod transformations;
 mod typed;
 
+pub use acceptance::AcceptanceGate;
 pub use approval::{ApprovalGate, BreakGlass, Proofs};
 pub use canary::{CanaryPlan, OnLeak};
 pub use error::{PlanError, PlanErrors};
@@ -282,11 +284,14 @@ pub enum GateName {
     Probe,
     /// Green is set up no less safely than blue, and brings no new vulnerability.
     Security,
+    /// Named testers accept the candidate after they tried it.
+    Acceptance,
 }
 
 impl GateName {
     /// All of them, in the order in which messages name them.
-    pub const ALL: [GateName; 4] = [GateName::Drift, GateName::Approval, GateName::Probe, GateName::Security];
+    pub const ALL: [GateName; 5] =
+        [GateName::Drift, GateName::Approval, GateName::Probe, GateName::Security, GateName::Acceptance];
 
     /// As the plan writes it.
     pub fn name(self) -> &'static str {
@@ -295,6 +300,7 @@ impl GateName {
             GateName::Approval => "approval",
             GateName::Probe => "probe",
             GateName::Security => "security",
+            GateName::Acceptance => "acceptance",
         }
     }
 }
@@ -318,6 +324,9 @@ pub struct Gates {
     /// The security gate.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub security: Option<SecurityGate>,
+    /// The acceptance gate.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub acceptance: Option<AcceptanceGate>,
 }
 
 /// What may differ between the two configurations.

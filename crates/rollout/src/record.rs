@@ -149,6 +149,7 @@ impl Body {
             },
             Body::Happened(event) => match &**event {
                 Event::GateFinished { result, .. } => result.evidence.as_deref(),
+                Event::SignedOff(sign_off) => sign_off.evidence.as_deref(),
                 _ => None,
             },
             Body::ServerStarted { .. }

@@ -1,5 +1,6 @@
 //! Where a rollout stands, in words and numbers: what every view shows.
 
+use crate::acceptance::{Says, SignedOff};
 use crate::canary::Canaries;
 use crate::event::{Cause, HoldReason, Outcome, RolloutId};
 use crate::found::{self, GroupReport};
@@ -7,7 +8,7 @@ use crate::leak::Leaks;
 use crate::plan::{Proofs, Step as PlanStep};
 use crate::state::{Approval, BrokenGlass, Halt, Phase, Stage, State};
 use judge::{Assessment, NoiseAssessment, Verdict};
-use model::{BasisPoints, Environment, ShortDuration, UnixMillis};
+use model::{BasisPoints, Environment, ShortDuration, TesterRoute, UnixMillis};
 use serde::{Deserialize, Serialize};
 
 /// What a person, or a program, wants to know of a rollout.
@@ -66,6 +67,9 @@ pub struct Report {
     pub approvals: Vec<Approval>,
     /// The emergency in which one approval passed the gate.
     pub glass: Option<BrokenGlass>,
+    /// What testers said last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sign_offs: Vec<SignedOff>,
     /// What of this rollout is not as the rules have it, for everybody to see: a broken glass that nobody has reviewed.
     pub exceptions: Vec<String>,
     /// When the rollback or the promotion was decided.
@@ -155,6 +159,7 @@ pub fn report(state: &State, now: UnixMillis) -> Report {
         cause,
         approvals: state.approvals.clone(),
         glass: state.glass.clone(),
+        sign_offs: state.sign_offs.clone(),
         exceptions: exceptions(state, now),
         decided_at: state.decided_at,
         ended_at,
@@ -275,6 +280,7 @@ fn progressing(state: &State, step: usize, stage: &Stage, now: UnixMillis) -> St
             let who = format!("{missing} more approval(s) by {role}s other than {}", others.join(", "));
             (vec![format!("{who}: `verdigris approve`")], None)
         }
+        Stage::Acceptance => (testers_accept(state, now), None),
         Stage::Mirroring { until } => (vec!["copies to be checked, until the time is over".to_owned()], Some(*until)),
         Stage::Analysing { until, batches, .. } => (analysis_waits(state, *batches), Some(*until)),
         Stage::Pausing { until: Some(until) } => (vec!["the time to be over".to_owned()], Some(*until)),
@@ -285,6 +291,34 @@ fn progressing(state: &State, step: usize, stage: &Stage, now: UnixMillis) -> St
         Stage::Baking { until, .. } => (vec!["the time to be over, without an alarm".to_owned()], Some(*until)),
     };
     (Progress::Progressing, headline, waits_for, until)
+}
+
+/// Who must still accept it, by what their traffic goes to green, and what they said that does not count.
+fn testers_accept(state: &State, now: UnixMillis) -> Vec<String> {
+    let Some(gate) = &state.plan.gates.acceptance else { return Vec::new() };
+    let missing = crate::decide::acceptances_missing(state, now);
+    let said = |name: &&String| state.sign_offs.iter().any(|word| word.by == **name && word.counts(now));
+    let open: Vec<&str> = gate.testers.iter().filter(|name| !said(name)).map(String::as_str).collect();
+    let by = route_words(&gate.route);
+    let wanted = format!(
+        "{missing} more acceptance(s), of {}: {by} with the tester's name leads to green; then `verdigris rollout accept`, or \
+         `refuse --note WHY`",
+        open.join(", ")
+    );
+    let void = state.sign_offs.iter().filter_map(|word| match (&word.uncounted, word.says) {
+        (Some(why), _) => Some(why.clone()),
+        (None, Says::Accept) if !word.counts(now) => Some(format!("the acceptance of {} has expired", word.by)),
+        (None, Says::Accept | Says::Refuse) => None,
+    });
+    std::iter::once(wanted).chain(void).collect()
+}
+
+/// By what testers' traffic is known.
+pub(crate) fn route_words(route: &TesterRoute) -> String {
+    match route {
+        TesterRoute::Header(name) => format!("the header {name}"),
+        TesterRoute::ResourceAttribute(key) => format!("the resource attribute {key}"),
+    }
 }
 
 fn gateway_applies(state: &State, generation: u64) -> String {

@@ -1,5 +1,6 @@
 //! Where a rollout stands.
 
+use crate::acceptance::SignedOff;
 use crate::canary::Canaries;
 use crate::configuration::Configuration;
 use crate::event::{Cause, HoldReason, Outcome, RolloutId};
@@ -86,6 +87,8 @@ pub struct State {
     pub void: Option<String>,
     /// The emergency in which one approval passed the gate.
     pub glass: Option<BrokenGlass>,
+    /// The last word of each tester; at most as many as the plan names.
+    pub sign_offs: Vec<SignedOff>,
     /// How many times a gate was run.
     pub gate_runs: u32,
     /// When the drift guard runs next, and the run that is under way.
@@ -268,6 +271,8 @@ pub enum Stage {
     },
     /// Waits for people.
     Approval,
+    /// Waits for testers, whose traffic goes to the candidate.
+    Acceptance,
     /// Copies go to the candidate.
     Mirroring {
         /// Until then.

@@ -1,5 +1,6 @@
 //! Rollouts as scripts in, transcripts out.
 
+mod acceptance;
 mod approval;
 mod canary;
 mod evidence;

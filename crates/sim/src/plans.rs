@@ -15,6 +15,7 @@ pub(crate) struct Template {
     batch_ms: u64,
     horizon_ms: u64,
     approvals: u64,
+    accepting: u64,
 }
 
 const GUARDS: [&str; 5] = [
@@ -43,12 +44,14 @@ impl Template {
             batch_ms: 1_000,
             horizon_ms: 1_500,
             approvals: 1,
+            accepting: 1,
         }
     }
 
     /// Any steps that make a plan.
     pub(crate) fn random(random: &mut Random) -> Template {
         let mut steps = Vec::new();
+        let accepting = random.between(0, 2);
         for gate in ["probe", "drift", "approval"] {
             if random.chance(0.3) {
                 steps.push(format!("gate: {gate}"));
@@ -60,11 +63,19 @@ impl Template {
                 steps.push(analysis(random));
             }
         }
+        // In one plan of four testers accept, before the first weight or between two.
+        let accepted_before = (accepting > 0 && random.chance(0.4)).then(|| random.pick(&["1%", "5%", "25%", "100%"]));
         for weight in ["1%", "5%", "25%", "50%"] {
+            if accepted_before == Some(weight) {
+                steps.push("gate: acceptance".to_owned());
+            }
             if random.chance(0.4) {
                 steps.push(format!("setWeight: {weight}"));
                 between_weights(random, &mut steps);
             }
+        }
+        if accepted_before == Some("100%") {
+            steps.push("gate: acceptance".to_owned());
         }
         steps.push("setWeight: 100%".to_owned());
         if random.chance(0.2) {
@@ -88,6 +99,7 @@ impl Template {
             batch_ms: random.pick(&[1_000, 2_000]),
             horizon_ms: random.between(1_500, 2_000),
             approvals: random.between(1, 2),
+            accepting,
         }
     }
 
@@ -104,13 +116,18 @@ spec:
   gates:
     drift: {{}}
     approval: {{ role: approver, count: {}, expires: 1m }}
+    acceptance: {{ testers: [bob, carol, erin], count: {}, expires: 1m }}
   analysis: {{ falseAlarm: 0.001, onInconclusive: {}, batch: {}ms }}
   verification: {{ horizon: {}ms, linger: 800ms }}
   pin: 5s
   strategy:
     steps:
 "#,
-            self.approvals, self.on_inconclusive, self.batch_ms, self.horizon_ms
+            self.approvals,
+            self.accepting.max(1),
+            self.on_inconclusive,
+            self.batch_ms,
+            self.horizon_ms
         );
         for step in &self.steps {
             writeln!(yaml, "      - {step}").expect("writing to a string does not fail");

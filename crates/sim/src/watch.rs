@@ -2,6 +2,7 @@
 
 use judge::Verdict;
 use model::{BasisPoints, Environment, GateVerdict, RouteTable, UnixMillis};
+use rollout::acceptance::{Says, SignedOff};
 use rollout::plan::{GateName, OnInconclusive, Plan, Step as PlanStep};
 use rollout::{Body, Cause, Command, Decision, Event, Outcome, Record, RolloutId, Shift, Start, State, report};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,7 @@ struct Followed {
     gate_run: u32,
     gate_passed: bool,
     approvals: BTreeMap<String, UnixMillis>,
+    acceptances: BTreeMap<String, UnixMillis>,
     paused: bool,
     promoting: bool,
     rolling_back: bool,
@@ -138,6 +140,7 @@ impl Watch {
             Decision::GlassBroken { .. } | Decision::ApprovalsVoid { .. } => {
                 panic!("seed {seed}: {decision:?}: nobody breaks the glass here, and no plan names a configuration")
             }
+            Decision::SignedOff { word, .. } => followed.check_sign_off(seed, word),
             Decision::Paused => followed.paused = true,
             Decision::Resumed => followed.paused = false,
             Decision::Skipped { step } => {
@@ -227,6 +230,7 @@ impl Followed {
             gate_run: 0,
             gate_passed: false,
             approvals: BTreeMap::new(),
+            acceptances: BTreeMap::new(),
             paused: false,
             promoting: false,
             rolling_back: false,
@@ -254,7 +258,28 @@ impl Followed {
             PlanStep::Gate(gate @ (GateName::Drift | GateName::Probe | GateName::Security)) => {
                 assert!(self.gate_passed, "seed {seed}: the {gate} gate was left by {:?}", self.event);
             }
+            PlanStep::Gate(GateName::Acceptance) => {
+                let gate = self.plan.gates.acceptance.as_ref().expect("a plan with the step has the gate");
+                let valid = self.acceptances.values().filter(|at| self.at.since_ms(**at) < gate.expires_ms).count();
+                assert!(valid >= gate.count as usize, "seed {seed}: {valid} acceptances are too few");
+                assert!(
+                    self.last_shift.as_ref().is_some_and(|shift| shift.testers),
+                    "seed {seed}: no tester had a route"
+                );
+            }
             PlanStep::Pause { .. } => {}
+        }
+    }
+
+    /// A named tester who did not write the plan, with traffic of their own; a refusal takes an acceptance back.
+    fn check_sign_off(&mut self, seed: u64, word: &SignedOff) {
+        let gate = self.plan.gates.acceptance.as_ref().expect("a plan that is accepted asks for it");
+        assert!(gate.testers.contains(&word.by) && word.by != self.author, "seed {seed}: {} signed off", word.by);
+        let counts = word.says == Says::Accept && word.tested.traces >= u64::from(gate.traces);
+        assert_eq!(counts, word.counts(self.at), "seed {seed}: {word:?}");
+        self.acceptances.remove(&word.by);
+        if counts {
+            self.acceptances.insert(word.by.clone(), self.at);
         }
     }
 
@@ -262,6 +287,7 @@ impl Followed {
     fn check_order(&self, seed: u64, shift: &Shift) {
         let nothing = shift.weight == BasisPoints::ZERO && !shift.mirror;
         let before = self.last_shift.as_ref().map_or(BasisPoints::ZERO, |shift| shift.weight);
+        let nothing = nothing && !(self.rolling_back && shift.testers);
         let allowed = match (self.rolling_back, self.promoting) {
             (true, _) => shift.active == Environment::Blue && nothing,
             (false, true) => shift.active == Environment::Green && nothing,
@@ -296,6 +322,7 @@ impl Followed {
             }
             Some(Event::CanaryFollowed(_)) => cause.guard == "canary",
             Some(Event::LeaksSearched(_)) => cause.guard == "leaks",
+            Some(Event::SignedOff(word)) => word.says == Says::Refuse && cause.guard == "acceptance" || by_plan,
             Some(Event::Commanded { command: Command::Rollback { .. }, .. }) => cause.guard == "operator",
             Some(
                 Event::Tick

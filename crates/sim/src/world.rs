@@ -137,6 +137,7 @@ impl World {
             upstreams: PerEnvironment { blue: Some(upstream(14_317)), green: None },
             proofs: None,
             redaction: None,
+            testers: None,
             proof: None,
         };
         let embedded = chaos.chance(0.5);

@@ -246,8 +246,38 @@ pub enum Rollout {
         #[arg(long, default_value = "no reason given")]
         reason: String,
     },
+    /// A named tester accepts green, after trying it out.
+    Accept {
+        #[command(flatten)]
+        /// Which.
+        named: Named,
+        #[command(flatten)]
+        /// What you saw.
+        note: Note,
+    },
+    /// A named tester refuses green: the rollout goes back.
+    Refuse {
+        #[command(flatten)]
+        /// Which.
+        named: Named,
+        #[command(flatten)]
+        /// Why; needed.
+        note: Note,
+    },
     /// Signs an approval of a rollout and hands it in: the same as `verdigris approve`.
     Approve(Approve),
+}
+
+/// A tester's words. They are sealed outside the ledger, and can be erased.
+#[derive(Clone, Debug, Args)]
+#[group(multiple = false)]
+pub struct Note {
+    /// In plain text, at most 1,024 bytes.
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    /// The same from a file.
+    #[arg(long, value_name = "FILE")]
+    pub note_file: Option<PathBuf>,
 }
 
 /// Which ledger.

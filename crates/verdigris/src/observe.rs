@@ -7,6 +7,7 @@ mod learning;
 mod meant;
 mod parity;
 mod stores;
+mod trying;
 
 pub use learning::{Learning, Taught};
 
@@ -24,6 +25,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use stores::Stores;
 use tokio::sync::{mpsc, oneshot, watch};
+use trying::Trying;
 use verify::{Config, Delivery, SpanFact, Status, Verifier};
 
 /// Views that wait for verification; the gateway bounds their bytes as well.
@@ -99,6 +101,7 @@ pub fn spawn(
             stores,
             canaries,
             leaks,
+            trying: Trying::default(),
             asking,
             max_rate,
             lessons,
@@ -124,6 +127,8 @@ struct Observer {
     canaries: Option<Canaries>,
     /// The search for sensitive values, if its plan has it.
     leaks: Option<Leaks>,
+    /// What its testers had at green.
+    trying: Trying,
     asking: tokio::runtime::Handle,
     max_rate: u64,
     lessons: Lessons,
@@ -177,6 +182,7 @@ impl Observer {
             |watching: &Watching| Canaries::of(watching, &self.gateway, self.asking.clone(), clock::random::<8>);
         self.canaries = wanted.as_ref().and_then(canaries);
         self.leaks = wanted.as_ref().and_then(|watching| Leaks::of(watching, clock::random(), clock::now()));
+        self.trying = Trying::default();
         self.current = wanted.map(|watching| {
             let config = Config {
                 batch_ms: watching.batch_ms,
@@ -205,7 +211,7 @@ impl Observer {
     fn take(&mut self, view: &View) {
         self.lessons.take(view);
         let Some((_, verifier)) = &mut self.current else { return };
-        let (stores, canaries) = (&mut self.stores, &mut self.canaries);
+        let (stores, canaries, trying) = (&mut self.stores, &mut self.canaries, &mut self.trying);
         let read = match view {
             View::Sent { environment, role, message, handed_over_us, outcome, .. } => {
                 let (delivery, at_us) = (delivery(outcome), *handed_over_us);
@@ -238,6 +244,7 @@ impl Observer {
                     Some(canaries) if canaries.include(span.trace_id) => {
                         canary_spans.push((span.trace_id, span.span_id));
                     }
+                    Some(_) | None if trying.include(span.trace_id) => {}
                     Some(_) | None => verifier.out(*environment, *at_us, &fact(span)),
                 });
                 if let (Some(leaks), Ok(())) = (&mut self.leaks, &read) {
@@ -248,6 +255,7 @@ impl Observer {
                 }
                 read
             }
+            View::Tried { traces, message, at_us } => trying.take(traces, message, UnixMillis(at_us / 1_000)),
             View::Missed { .. } => {
                 verifier.missed(clock::now());
                 Ok(())
@@ -267,6 +275,10 @@ impl Observer {
                 let rollout = watching.rollout.clone();
                 self.handle.tell(Input::Measured { rollout, metric, measurement }).await;
             }
+        }
+        for (tester, traces) in self.trying.advance() {
+            let rollout = watching.rollout.clone();
+            self.handle.tell(Input::Tried { rollout, tester, traces }).await;
         }
         let observations = verifier.advance(now);
         let ceiling = verifier.ceiling().min(self.stores.as_ref().map_or(u64::MAX, Stores::ceiling));
@@ -307,7 +319,7 @@ fn time_of(view: &View) -> Option<UnixMillis> {
         View::Sent { answered_us, .. } => Some(UnixMillis(answered_us / 1_000)),
         // It is told later than that; a time that is too early closes nothing too early.
         View::Unanswered { handed_over_us, .. } => Some(UnixMillis(handed_over_us / 1_000)),
-        View::Out { at_us, .. } => Some(UnixMillis(at_us / 1_000)),
+        View::Out { at_us, .. } | View::Tried { at_us, .. } => Some(UnixMillis(at_us / 1_000)),
         View::NotMirrored { .. } | View::Missed { .. } => None,
     }
 }

@@ -392,6 +392,8 @@ pub fn stats_json(stats: &Stats) -> Value {
         "clientsRefused": stats.clients_refused,
         "tornTraces": stats.torn_traces,
         "pinsFull": stats.pins_full,
+        "testerTraces": stats.tester_traces,
+        "testerTracesOver": stats.tester_traces_over,
         "livePins": stats.live_pins,
         "bytesInFlight": stats.bytes_in_flight,
         "viewsMissed": stats.views_missed,

@@ -10,7 +10,7 @@ mod socket;
 
 pub use learning::{LEARN_FOR_MS, Learn, LearnError, LearnRequest};
 pub use problem::{PlanProblem, Problem};
-pub use routes::{EraseRequest, StartRequest};
+pub use routes::{EraseRequest, SignOffRequest, StartRequest};
 pub use socket::{Hidden, ListenError, Listening};
 
 use axum::extract::connect_info::Connected;

@@ -9,9 +9,10 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use control::rollout::acceptance::{MAX_NOTE_BYTES, Says};
 use control::rollout::approval::{Act, MAX_SIGNATURE_BYTES, MAX_STATEMENT_BYTES, SignedStatement};
 use control::rollout::{Command, Principal, Report, RolloutId};
-use control::{Erasure, HandedIn, Offer, RolloutSummary};
+use control::{Erasure, HandedIn, Offer, RolloutSummary, SaidOff};
 use serde::{Deserialize, Serialize};
 
 /// A plan is at most 1 MiB; as a JSON string it can be twice as long, and the rest is names.
@@ -27,6 +28,17 @@ pub struct StartRequest {
     pub plan: String,
     /// The folder that its relative paths start from.
     pub base_dir: String,
+}
+
+/// The body of `POST /v1/rollouts/{rollout}/sign-offs`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SignOffRequest {
+    /// Accepted or refused.
+    pub says: Says,
+    /// Why, in the tester's words: plain text of at most 1,024 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// The body of `POST /v1/erasures`.
@@ -63,6 +75,7 @@ pub(crate) fn router(api: Api, stops: Stops) -> Router {
         .route("/v1/rollouts/{rollout}", get(report))
         .route("/v1/rollouts/{rollout}/commands", post(command))
         .route("/v1/rollouts/{rollout}/statement", post(statement))
+        .route("/v1/rollouts/{rollout}/sign-offs", post(sign_off))
         .route("/v1/approvals", post(approve))
         .route("/v1/erasures", post(erase))
         .route("/v1/evidence/{digest}", get(evidence))
@@ -138,6 +151,22 @@ async fn approve(
     }
     let signer = signed.open().ok().and_then(|(_, key)| (api.signers)(&key));
     Ok(Json(api.handle.hand_in(HandedIn { signed, signer, by }).await?))
+}
+
+/// The tester is whoever asks.
+async fn sign_off(
+    State(api): State<Api>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(rollout): Path<String>,
+    body: Result<Json<SignOffRequest>, JsonRejection>,
+) -> Result<Json<Box<Report>>, Problem> {
+    let by = principal(&api, &peer)?;
+    let Json(SignOffRequest { says, note }) = body.map_err(bad_request)?;
+    if note.as_ref().is_some_and(|note| note.len() > MAX_NOTE_BYTES) {
+        let detail = format!("the note has more than {MAX_NOTE_BYTES} bytes");
+        return Err(Problem::new("bad-request", StatusCode::PAYLOAD_TOO_LARGE, detail));
+    }
+    Ok(Json(api.handle.sign_off(named(&rollout), SaidOff { says, note, by }).await?))
 }
 
 async fn erase(

@@ -78,7 +78,7 @@ pub const CONTROLS: &[Control] = &[
         "6.5.1",
         &["pci-6.5.1"],
         "changes are made by procedures: reason, description, approval, testing, back-out",
-        &[Start, Gate, Approval, Rollback],
+        &[Start, Gate, Approval, Acceptance, Rollback],
         "`metadata.reason`, the steps and the gates of the plan",
     )
     .but_not("security impact, beyond the plan's reason"),
@@ -317,7 +317,7 @@ pub const CONTROLS: &[Control] = &[
         "CC8.1",
         &["soc2-cc8.1"],
         "changes are authorised, designed, tested, approved and implemented",
-        &[Start, Gate, Approval, Shift, Verdict, End],
+        &[Start, Gate, Approval, Acceptance, Shift, Verdict, End],
         "",
     ),
     control(
@@ -325,7 +325,7 @@ pub const CONTROLS: &[Control] = &[
         "Art. 17",
         &["dora-rts-17"],
         "ICT change management: independence of who approves, testing, fall-back, emergency changes, documentation",
-        &[Gate, Approval, Refusal, Rollback, Emergency],
+        &[Gate, Approval, Acceptance, Refusal, Rollback, Emergency],
         "bundle; the emergency path with its later review",
     ),
 ];

@@ -18,7 +18,7 @@ pub(super) fn milestones(page: &mut Page, records: &[(u64, Record)], words: &Wor
 fn is_milestone(record: &Record) -> bool {
     match Kind::of(record) {
         Kind::Start | Kind::Refusal | Kind::Hold | Kind::Rollback | Kind::End | Kind::Command | Kind::Approval => true,
-        Kind::Emergency | Kind::Configuration | Kind::Key | Kind::Erasure => true,
+        Kind::Acceptance | Kind::Emergency | Kind::Configuration | Kind::Key | Kind::Erasure => true,
         // The time that went by, and what was ordered before it was observed, are among the records below.
         Kind::Step | Kind::Shift => match &record.body {
             rollout::Body::Decided(decision) => !matches!(**decision, rollout::Decision::ShiftOrdered(_)),

@@ -13,6 +13,7 @@ fn table(generation: u64, active: Environment, weight: u16, mirror: bool, pins: 
         upstreams: PerEnvironment::default(),
         proofs: None,
         redaction: None,
+        testers: None,
         proof: None,
     }
 }

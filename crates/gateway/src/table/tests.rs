@@ -17,6 +17,7 @@ fn table(generation: u64, blue: &str, green: &str) -> Arc<RouteTable> {
         upstreams: PerEnvironment { blue: Some(upstream(blue, "b")), green: Some(upstream(green, "g")) },
         proofs: None,
         redaction: None,
+        testers: None,
         proof: None,
     })
 }

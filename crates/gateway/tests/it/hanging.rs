@@ -31,7 +31,9 @@ async fn next(fixture: &mut Fixture) -> ((bool, Environment, Role, usize), u64) 
             assert!(outcome == Outcome::TAKEN && handed_over_us < answered_us);
             (false, environment, role, message, handed_over_us, generation)
         }
-        view @ (View::NotMirrored { .. } | View::Out { .. } | View::Missed { .. }) => panic!("{view:?}"),
+        view @ (View::NotMirrored { .. } | View::Tried { .. } | View::Out { .. } | View::Missed { .. }) => {
+            panic!("{view:?}")
+        }
     };
     assert_eq!(generation, 1);
     ((unanswered, environment, role, spans_of([&message]).len()), handed_over_us)

@@ -14,6 +14,7 @@ mod routing;
 mod signals;
 mod spooling;
 mod tapping;
+mod testers;
 mod tls_in;
 mod tls_out;
 mod upstream;
@@ -69,6 +70,7 @@ pub(crate) fn table(blue: &Upstream, green: Option<&Upstream>, weight: u16) -> R
         },
         proofs: None,
         redaction: None,
+        testers: None,
         proof: None,
     }
 }

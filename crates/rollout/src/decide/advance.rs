@@ -2,7 +2,7 @@
 
 use super::{APPLY_LIMIT_MS, Decider, GATE_LIMIT_MS, MAX_EXTENSIONS, MIN_BATCHES};
 use crate::event::{Action, Cause, Decision, HoldReason};
-use crate::plan::{GateName, OnInconclusive, Step as PlanStep};
+use crate::plan::{AcceptanceGate, GateName, OnInconclusive, Step as PlanStep};
 use crate::state::{Phase, Stage};
 use judge::Verdict;
 use model::{GateResult, GateVerdict};
@@ -56,6 +56,7 @@ impl Decider {
                     Some(PlanStep::Mirror { for_ms }) => {
                         Next::Become(Stage::Mirroring { until: self.now.plus_ms(for_ms) })
                     }
+                    Some(PlanStep::Gate(GateName::Acceptance)) => Next::Become(Stage::Acceptance),
                     _ => Next::Advance,
                 },
                 _ if due(until) => Next::Hold(HoldReason::NotApplied { generation: *generation }),
@@ -78,6 +79,8 @@ impl Decider {
             Stage::Gate { .. } => Next::Wait,
             Stage::Approval if self.approvals_missing() == 0 => Next::Advance,
             Stage::Approval => Next::Wait,
+            Stage::Acceptance if super::acceptances_missing(&self.state, self.now) == 0 => Next::Advance,
+            Stage::Acceptance => Next::Wait,
             Stage::Mirroring { until } if due(until) => Next::Advance,
             Stage::Mirroring { .. } => Next::Wait,
             Stage::Analysing { batches, until, extended, .. } => {
@@ -120,7 +123,10 @@ impl Decider {
                 self.order_table();
                 Stage::Shifting { generation, until: now.plus_ms(APPLY_LIMIT_MS) }
             }
-            PlanStep::SetWeight { .. } => Stage::Settling { until: now.plus_ms(APPLY_LIMIT_MS) },
+            // Testers' traces in flight are not torn either.
+            PlanStep::Gate(GateName::Acceptance) | PlanStep::SetWeight { .. } => {
+                Stage::Settling { until: now.plus_ms(APPLY_LIMIT_MS) }
+            }
             PlanStep::Analysis { at_most_ms } => {
                 Stage::Analysing { since: now, batches: 0, until: now.plus_ms(at_most_ms), extended: 0 }
             }
@@ -130,12 +136,19 @@ impl Decider {
         self.state.phase = Phase::Progressing { step, stage, halt: None };
     }
 
-    /// Orders the weight of the present step.
+    /// Orders the weight of the present step, or the testers' route.
     fn order_weight(&mut self, step: usize) {
-        let Some(PlanStep::SetWeight { weight }) = self.plan_step(step) else { return };
+        match self.plan_step(step) {
+            Some(PlanStep::SetWeight { weight }) => {
+                self.state.table.mirror = false;
+                self.state.table.weight = weight;
+            }
+            Some(PlanStep::Gate(GateName::Acceptance)) => {
+                self.state.table.testers = self.state.plan.gates.acceptance.as_ref().map(AcceptanceGate::testers);
+            }
+            Some(_) | None => return,
+        }
         let generation = self.next_generation();
-        self.state.table.mirror = false;
-        self.state.table.weight = weight;
         self.order_table();
         let stage = Stage::Shifting { generation, until: self.now.plus_ms(APPLY_LIMIT_MS) };
         self.state.phase = Phase::Progressing { step, stage, halt: None };

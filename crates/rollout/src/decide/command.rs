@@ -156,6 +156,7 @@ impl Decider {
             }
             Stage::Gate { gate, .. } => Err(format!("the {gate} gate cannot be skipped: mend it and resume")),
             Stage::Approval => Err("approvals cannot be skipped".to_owned()),
+            Stage::Acceptance => Err("acceptances cannot be skipped".to_owned()),
             Stage::Shifting { .. } | Stage::Settling { .. } => {
                 Err("a shift is under way: ask again when it is applied".to_owned())
             }

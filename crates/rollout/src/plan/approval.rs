@@ -93,7 +93,7 @@ pub(super) fn authors(
 }
 
 /// As `principals` of verdigris.yaml has it.
-fn principal_name(text: &str) -> Result<String, Expected> {
+pub(super) fn principal_name(text: &str) -> Result<String, Expected> {
     line(text, MAX_AUTHOR_CHARACTERS)
 }
 

@@ -4,7 +4,7 @@ use super::problems::{Place, Problems};
 use super::quantity::{DAY_MS, duration_ms, line, moment, prose, quantile, share, whole};
 use super::raw::{RawDriftGate, RawExpected, RawGates, RawGuards, RawLatency, Section};
 use super::{
-    DriftGate, DriftGuard, EnvironmentPlan, ExpectedDifference, Gates, Guards, approval, leak, metrics, security,
+    DriftGate, DriftGuard, EnvironmentPlan, ExpectedDifference, Gates, Guards, acceptance, approval, leak, metrics, security,
 };
 use judge::{BlindSpots, ErrorRate, Findings, Latency, SpanLoss};
 use model::PerEnvironment;
@@ -33,8 +33,12 @@ pub(super) fn gates(problems: &mut Problems, parent: &Place, raw: &Section<RawGa
         Some(section) => security::gate(problems, &at.key("security", section), &section.value).map(Some),
         None => Some(None),
     };
+    let acceptance = match &raw.acceptance {
+        Some(section) => acceptance::gate(problems, &at.key("acceptance", section), &section.value).map(Some),
+        None => Some(None),
+    };
     let (Some(drift), Some(approval)) = (drift, approval) else { return None };
-    Some(Gates { drift, approval, security: security? })
+    Some(Gates { drift, approval, security: security?, acceptance: acceptance? })
 }
 
 fn drift_gate(problems: &mut Problems, at: &Place, raw: &RawDriftGate) -> Option<DriftGate> {

@@ -1,6 +1,7 @@
 //! What a plan would do, step by step, before anything starts: the traffic that each step moves, how long each proof
 //! takes at the expected traffic, what rolls back, how long it lasts. A forecast decides nothing.
 
+mod acceptance;
 mod canary;
 mod forecast;
 mod leak;
@@ -138,7 +139,9 @@ pub fn preview(plan: &Plan) -> Preview {
     let mut forecast = Forecast::new(plan);
     let steps: Vec<StepPreview> =
         plan.steps.iter().enumerate().map(|(index, step)| preview_step(plan, &mut forecast, index, *step)).collect();
-    let waits = |step: &&Step| matches!(step, Step::Gate(GateName::Approval) | Step::Pause { for_ms: None });
+    let waits = |step: &&Step| {
+        matches!(step, Step::Gate(GateName::Approval | GateName::Acceptance) | Step::Pause { for_ms: None })
+    };
     Preview {
         name: plan.name.clone(),
         change: plan.change.clone(),
@@ -185,6 +188,7 @@ fn query(query: &StoreQuery) -> String {
 fn preview_step(plan: &Plan, forecast: &mut Forecast<'_>, index: usize, step: Step) -> StepPreview {
     let (shortest_ms, longest_ms) = match step {
         Step::Gate(GateName::Approval) | Step::Pause { for_ms: None } => (0, 0),
+        Step::Gate(GateName::Acceptance) => (0, APPLY_LIMIT_MS),
         Step::Gate(GateName::Drift | GateName::Probe | GateName::Security) => (0, GATE_LIMIT_MS),
         Step::SetWeight { .. } => (0, APPLY_LIMIT_MS),
         Step::Mirror { for_ms } => (for_ms, for_ms + APPLY_LIMIT_MS),
@@ -302,6 +306,7 @@ fn effects(plan: &Plan, forecast: &Forecast<'_>, step: Step) -> Vec<String> {
         Step::Gate(GateName::Approval) => approval(plan),
         Step::Gate(GateName::Probe) => "both environments must take an empty OTLP export".to_owned(),
         Step::Gate(GateName::Security) => security(plan),
+        Step::Gate(GateName::Acceptance) => acceptance::effect(plan),
         Step::Mirror { .. } => mirror(plan),
         Step::SetWeight { weight: BasisPoints::ALL } => {
             format!("every new trace goes to green; traces in flight stay where they began ({pin})")
@@ -427,6 +432,7 @@ fn rolls_back(plan: &Plan) -> Vec<String> {
     .chain(outside::rolls_back(plan))
     .chain(canary::rolls_back(plan))
     .chain(leak::rolls_back(plan))
+    .chain(acceptance::rolls_back(plan))
     .collect()
 }
 
@@ -491,5 +497,6 @@ fn notes(plan: &Plan) -> Vec<String> {
     .chain(outside::notes(plan))
     .chain(canary::note(plan))
     .chain(leak::note(plan))
+    .chain(acceptance::note(plan))
     .collect()
 }

@@ -143,6 +143,7 @@ raw! {
         drift: Section<RawDriftGate>,
         approval: Section<RawApprovalGate>,
         security: Section<RawSecurityGate>,
+        acceptance: Section<RawAcceptanceGate>,
     }
     RawSecurityGate {
         at_least: Text,
@@ -163,6 +164,14 @@ raw! {
     RawExpected { path: Text, r#in: Text, reason: Text, expires: Text }
     RawApprovalGate { role: Text, count: Text, expires: Text, break_glass: Section<RawBreakGlass> }
     RawBreakGlass { review_within: Text }
+    RawAcceptanceGate {
+        testers: Section<Vec<Spanned<String>>>,
+        count: Text,
+        expires: Text,
+        traces: Text,
+        route: Section<RawTesterRoute>,
+    }
+    RawTesterRoute { header: Text, resource_attribute: Text }
     RawProofs { cosignatures: Text }
     RawGuards {
         span_loss: Section<RawAtMost>,

@@ -6,7 +6,7 @@ use super::problems::{Expected, Place, Problems};
 use super::quantity::{STEP_MS, duration_ms};
 use super::raw::{RawAnalysisStep, RawFor, RawSpec, RawStep, Section};
 use super::typed::word;
-use super::{GateName, MAX_STEPS, Step};
+use super::{GateName, MAX_STEPS, Step, acceptance};
 use model::BasisPoints;
 use serde_saphyr::Spanned;
 
@@ -155,7 +155,8 @@ fn configured(problems: &mut Problems, spec: &RawSpec, steps: &[&Placed]) -> boo
             held = false;
         }
     }
-    held
+    let configured = spec.gates.as_ref().is_some_and(|gates| gates.value.acceptance.is_some());
+    held & acceptance::stands_well(problems, configured, steps)
 }
 
 /// The way ends at 100%, and there is a watched way back from there.

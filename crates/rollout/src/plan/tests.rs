@@ -1,5 +1,6 @@
 //! What is accepted, and that it stays what it is: as JSON, as a digest, in a preview. What is refused has its own table.
 
+mod acceptance;
 mod canary;
 mod endpoints;
 mod leak;

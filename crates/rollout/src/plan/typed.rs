@@ -6,8 +6,8 @@ use super::problems::{Expected, Place, Problems};
 use super::quantity::{DAY_MS, chance, duration_ms, line, name, prose, rate_per_s, share};
 use super::raw::{RawAnalysis, RawMetadata, RawPlan, RawSpec, RawTraffic, RawVerification, Section};
 use super::{
-    Analysis, OnInconclusive, Plan, Subject, Traffic, Verification, approval, canary, environments, gates, query,
-    redaction, strategy,
+    Analysis, OnInconclusive, Plan, Subject, Traffic, Verification, acceptance, approval, canary, environments, gates,
+    query, redaction, strategy,
 };
 use serde_saphyr::Spanned;
 
@@ -90,6 +90,7 @@ fn spec(problems: &mut Problems, at: &Place, raw: &RawSpec, metadata: Option<Met
     let (canary, proofs, redaction) = (canary?, proofs?, redaction?);
     query::fits(problems, at, raw, &environments, &verification, &guards.sources)?;
     let Metadata { name, change, reason, impact, authors } = metadata?;
+    acceptance::not_the_authors(problems, at, &raw.gates, &authors)?;
     Some(Plan {
         name,
         change,

@@ -15,6 +15,7 @@ fn table(weight: u16, mirror: bool) -> RouteTable {
         upstreams: PerEnvironment { blue: None, green: None },
         proofs: None,
         redaction: None,
+        testers: None,
         proof: None,
     }
 }

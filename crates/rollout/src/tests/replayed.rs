@@ -92,7 +92,7 @@ fn a_decision_that_does_not_follow_is_found() {
     assert!(matches!(replay(&records), Err(ReplayError::OtherDecision { .. })));
     let mut records = ready();
     let at = records.iter().position(|r| matches!(&r.body, Body::Happened(e) if matches!(**e, Event::Applied { .. })));
-    let routed = Routed { active: Environment::Blue, weight: BasisPoints::ZERO, mirror: false };
+    let routed = Routed { active: Environment::Blue, weight: BasisPoints::ZERO, mirror: false, testers: false };
     records[at.unwrap()].body = Body::Happened(Box::new(Event::Applied { generation: 1, torn: 0, routed }));
     assert!(matches!(replay(&records), Err(ReplayError::OtherDecision { .. })));
 }

@@ -1,5 +1,6 @@
 //! A small language for what happens to a rollout: commands separated by `;` or lines.
 
+use crate::acceptance::{Says, SignOff, Tested};
 use crate::approval::{Act, ApproverKey, CheckpointCheck, LogHead, Statement, Submission};
 use crate::plan::parse;
 use crate::*;
@@ -116,6 +117,15 @@ impl Run {
         self.happen(Event::ApprovalSubmitted(Box::new(submission)));
     }
 
+    /// A tester says something, after so many traces of their own at green.
+    pub fn sign_off(&mut self, name: &str, says: Says, traces: u64) {
+        let last = (traces > 0).then_some(TraceId([0x7e; 16]));
+        let tested = Tested { traces, spans: 4 * traces, errors: u64::from(traces > 1), last };
+        let note = (says == Says::Refuse).then(|| "sha256:note".to_owned());
+        let (by, evidence) = (Principal::new(name, vec![]), Some("sha256:tried".to_owned()));
+        self.happen(Event::SignedOff(Box::new(SignOff { by, says, note, tested, evidence })));
+    }
+
     pub fn take(&mut self, line: &str) {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let number = || rest.parse::<u64>().unwrap();
@@ -151,6 +161,14 @@ impl Run {
             "break-glass" => {
                 let reason = "the night before the feast".to_owned();
                 self.submit(by(rest), |statement| statement.act = Act::BreakGlass { reason });
+            }
+            "accept" | "refuse" => {
+                let (name, traces) = rest.split_once(' ').unwrap_or((rest, "3"));
+                self.sign_off(
+                    name,
+                    if word == "accept" { Says::Accept } else { Says::Refuse },
+                    traces.parse().unwrap(),
+                );
             }
             "configure" => {
                 let read = Configuration::Read { digest: rest.to_owned() };
@@ -309,8 +327,9 @@ impl Run {
 
 fn words(decision: &Decision) -> String {
     let shift = |shift: &Shift| {
-        let Shift { generation, active, weight, mirror, pins } = shift;
-        format!("generation {generation}: {active} active, green {weight}, mirror {mirror}, {pins:?} pins")
+        let Shift { generation, active, weight, mirror, pins, testers } = shift;
+        let tried = if *testers { ", testers to green" } else { "" };
+        format!("generation {generation}: {active} active, green {weight}, mirror {mirror}, {pins:?} pins{tried}")
     };
     match decision {
         Decision::ShiftOrdered(ordered) => format!("ordered  {}", shift(ordered)),
@@ -322,6 +341,10 @@ fn words(decision: &Decision) -> String {
             judge::Verdict::Inconclusive { .. } => "judged: inconclusive".to_owned(),
             judge::Verdict::Error { reason } => format!("judged: error: {reason}"),
         },
+        Decision::SignedOff { word, count, needed } => {
+            let counts = if word.uncounted.is_none() { "" } else { " (does not count)" };
+            format!("{} says {}: {count} of {needed}{counts}", word.by, word.says.command())
+        }
         Decision::Refused { command, reason } => format!("refused {command}: {reason}"),
         Decision::RollbackOrdered(cause) => {
             format!("rollback: {}: {} (for example {:?})", cause.guard, cause.finding, cause.example_trace)

@@ -7,6 +7,7 @@ use model::{
     Secret, TraceId, UnixMillis,
 };
 use redact::Class;
+use rollout::acceptance::{Says, SignOff, Tested};
 use rollout::approval::{Act, ApproverKey, CheckpointCheck, LogHead, Statement, Submission};
 use rollout::plan::GateName;
 use rollout::{Action, Command, Decision, Event, Halt, Phase, Principal, Stage, State, step};
@@ -37,6 +38,7 @@ impl World {
             }
             (Some(Halt::Held { .. }), _) => (Command::Resume, true),
             (None, Stage::Pausing { until: None }) => (Command::Resume, false),
+            (None, Stage::Acceptance) => return self.sign_off(),
             (None, Stage::Approval) => {
                 if self.chaos.chance(0.3) {
                     self.approve();
@@ -66,6 +68,20 @@ impl World {
         let decisions = self.take(Event::Commanded { command, by }, Some(name));
         let refused = decisions.iter().any(|decision| matches!(decision, Decision::Refused { .. }));
         self.intervened |= intervenes && !refused;
+    }
+
+    /// Somebody signs off: mostly a tester, mostly in favour, mostly after having tried it.
+    fn sign_off(&mut self) {
+        if !self.chaos.chance(0.3) {
+            return;
+        }
+        let (name, _) = self.chaos.pick(&PEOPLE);
+        let says = if self.chaos.chance(0.05) { Says::Refuse } else { Says::Accept };
+        let tested = Tested { traces: self.chaos.between(0, 5), ..Tested::default() };
+        let note = (says == Says::Refuse).then(|| "sha256:note".to_owned());
+        let sign_off = SignOff { by: Principal::new(name, Vec::new()), says, note, tested, evidence: None };
+        let decisions = self.take(Event::SignedOff(Box::new(sign_off)), Some(name));
+        self.intervened |= decisions.iter().any(|decision| matches!(decision, Decision::RollbackOrdered(_)));
     }
 
     /// Somebody signs a statement, mostly of what is the case, and hands it in.
@@ -129,6 +145,7 @@ pub(super) fn check_nothing_is_ordered_after(seed: u64, state: &State, now: Unix
             | Decision::Approved { .. }
             | Decision::GlassBroken { .. }
             | Decision::ApprovalsVoid { .. }
+            | Decision::SignedOff { .. }
             | Decision::Refused { .. }
             | Decision::Paused
             | Decision::Resumed

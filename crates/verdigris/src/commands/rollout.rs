@@ -2,16 +2,17 @@
 
 use super::plan::read_plan;
 use crate::api::ApiClient;
-use crate::cli::{Format, Named, Rollout};
+use crate::cli::{Format, Named, Note, Rollout};
 use crate::clock;
-use crate::describe::{Exit, Failed, printable, say, say_as_is, timestamp};
+use crate::describe::{Exit, Failed, printable, read_text, say, say_as_is, timestamp};
 use crate::view::{Flow, View};
 use control::RolloutSummary;
 use model::ShortDuration;
+use rollout::acceptance::{MAX_NOTE_BYTES, Says, check_note};
 use rollout::{Command, GroupReport, InClear, Progress, Report};
 use std::path::Path;
 use std::time::Duration;
-use web::StartRequest;
+use web::{SignOffRequest, StartRequest};
 
 /// How often `watch` asks.
 const POLL: Duration = Duration::from_millis(200);
@@ -43,6 +44,8 @@ pub async fn run(command: Rollout, format: Format) -> Result<Exit, Failed> {
         Rollout::Resume { named } => command_of(&named, &Command::Resume, format).await,
         Rollout::Promote { named } => command_of(&named, &Command::Promote, format).await,
         Rollout::Rollback { named, reason } => command_of(&named, &Command::Rollback { reason }, format).await,
+        Rollout::Accept { named, note } => sign_off(&named, Says::Accept, &note, format).await,
+        Rollout::Refuse { named, note } => sign_off(&named, Says::Refuse, &note, format).await,
         Rollout::Approve(command) => super::approve::run(&command, format).await,
     }
 }
@@ -57,6 +60,25 @@ async fn start(api: &ApiClient, plan: &Path) -> Result<Report, Failed> {
 async fn command_of(named: &Named, command: &Command, format: Format) -> Result<Exit, Failed> {
     let api = ApiClient::new(&named.server.socket);
     let report: Report = api.post(&format!("{}/commands", path(&named.rollout)), command).await?;
+    show(&report, format)
+}
+
+/// A refusal leads back, which is what was asked for: exit code 0.
+async fn sign_off(named: &Named, says: Says, note: &Note, format: Format) -> Result<Exit, Failed> {
+    let note = match (&note.note, &note.note_file) {
+        (Some(text), _) => Some(text.trim_end().to_owned()),
+        (None, Some(file)) => Some(read_text(file, MAX_NOTE_BYTES as u64)?.trim_end().to_owned()),
+        (None, None) => None,
+    };
+    if says == Says::Refuse && note.is_none() {
+        return Err(Failed::usage("a refusal says why: add --note TEXT or --note-file FILE".to_owned()));
+    }
+    if let Some(note) = &note {
+        check_note(note).map_err(Failed::usage)?;
+    }
+    let api = ApiClient::new(&named.server.socket);
+    let report: Report =
+        api.post(&format!("{}/sign-offs", path(&named.rollout)), &SignOffRequest { says, note }).await?;
     show(&report, format)
 }
 
@@ -155,6 +177,12 @@ pub fn status_text(report: &Report) -> String {
     for approval in &report.approvals {
         let (by, at, until) = (printable(&approval.by), timestamp(approval.at), timestamp(approval.expires_at));
         lines.push(format!("  approved     by {by} at {at}, until {until}"));
+    }
+    for word in &report.sign_offs {
+        let said = if word.says == Says::Accept { "accepted" } else { "refused" };
+        let (by, at, traces) = (printable(&word.by), timestamp(word.at), word.tested.traces);
+        let note = word.note.as_deref().map(|note| format!(": {}", printable(note))).unwrap_or_default();
+        lines.push(format!("  {said:<12} by {by} at {at}, after {traces} trace(s) at green{note}"));
     }
     if report.torn > 0 {
         lines.push(format!("  torn         {} traces in flight, by the rollback", report.torn));

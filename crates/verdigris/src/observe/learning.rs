@@ -230,7 +230,11 @@ impl Lesson {
                 learner.missed(clock::now());
                 Ok(())
             }
-            View::Sent { .. } | View::Unanswered { .. } | View::Out { .. } | View::NotMirrored { .. } => Ok(()),
+            View::Sent { .. }
+            | View::Unanswered { .. }
+            | View::Out { .. }
+            | View::NotMirrored { .. }
+            | View::Tried { .. } => Ok(()),
         };
         if let Err(error) = read {
             tracing::debug!("a message that passed cannot be learned from whole: {error}");

@@ -18,6 +18,7 @@ pub(super) fn table(green: bool) -> RouteTable {
         upstreams: PerEnvironment { blue: Some(reached("blue")), green: green.then(|| reached("green")) },
         proofs: None,
         redaction: None,
+        testers: None,
         proof: None,
     }
 }
@@ -71,6 +72,7 @@ async fn verification_begins_when_the_process_before_has_gone_and_anew_after_ano
         stores: None,
         canaries: None,
         leaks: None,
+        trying: Trying::default(),
         asking: tokio::runtime::Handle::current(),
         max_rate: 1_000_000,
         lessons: Lessons::new(taught, 1_000_000),

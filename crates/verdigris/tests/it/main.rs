@@ -5,6 +5,7 @@
 //! real collectors and clients of `cargo xtask e2e-setup`, or minutes of real traffic, is in [`e2e`]; the rest needs
 //! nothing but the binary. Ports are always the system's choice, and nothing waits but through [`wait::eventually`].
 
+mod accepting;
 mod approvals;
 mod audited;
 mod bad_input;

@@ -28,7 +28,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 type Answer = (u16, Option<u16>);
 
 /// An export of one span.
-fn one_span(trace: u8) -> Vec<u8> {
+pub(crate) fn one_span(trace: u8) -> Vec<u8> {
     let span = Span {
         trace_id: vec![trace; 16],
         span_id: vec![trace; 8],
@@ -88,6 +88,12 @@ fn post(stage: &Stage, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
 /// Posts traces as protobuf, and gives the HTTP status.
 pub(crate) fn post_protobuf(stage: &Stage, body: Vec<u8>) -> u16 {
     post(stage, &[PROTOBUF], body).0
+}
+
+/// The same with one header more.
+pub(crate) fn post_as(stage: &Stage, header: Option<(&str, &str)>, body: Vec<u8>) -> u16 {
+    let headers: Vec<_> = std::iter::once(PROTOBUF).chain(header).collect();
+    post(stage, &headers, body).0
 }
 
 /// A request that must be refused so; then a good one of each protocol, which must reach the serving environment.

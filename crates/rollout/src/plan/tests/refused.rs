@@ -69,13 +69,13 @@ fn what_has_not_the_shape_of_a_plan() {
     check(
         &[("    approval: {", "    migration: {}\n    approval: {")],
         &[
-            "34:5: spec.gates.migration: found the unknown key `migration`, expected `drift`, `approval` or `security`: gate `migration` is not in this version; it has drift, approval, probe, security",
+            "34:5: spec.gates.migration: found the unknown key `migration`, expected `drift`, `approval`, `security` or `acceptance`: gate `migration` is not in this version; it has drift, approval, probe, security, acceptance",
         ],
     );
     check(
         &[("    approval: {", "    probe: {}\n    approval: {")],
         &[
-            "34:5: spec.gates.probe: found the unknown key `probe`, expected `drift`, `approval` or `security`: the gate `probe` has nothing to configure",
+            "34:5: spec.gates.probe: found the unknown key `probe`, expected `drift`, `approval`, `security` or `acceptance`: the gate `probe` has nothing to configure",
         ],
     );
 }
@@ -151,13 +151,13 @@ fn steps_that_are_no_watched_way_to_everything() {
     check(
         &[("gate: drift", "gate: migration")],
         &[
-            "22:15: spec.strategy.steps[0].gate: found migration, expected `drift`, `approval`, `probe` or `security`: gate `migration` is not in this version; it has drift, approval, probe, security",
+            "22:15: spec.strategy.steps[0].gate: found migration, expected `drift`, `approval`, `probe`, `security` or `acceptance`: gate `migration` is not in this version; it has drift, approval, probe, security, acceptance",
         ],
     );
     check(
         &[("gate: drift", "gate: drfit")],
         &[
-            "22:15: spec.strategy.steps[0].gate: found drfit, expected `drift`, `approval`, `probe` or `security`: did you mean `drift`?",
+            "22:15: spec.strategy.steps[0].gate: found drfit, expected `drift`, `approval`, `probe`, `security` or `acceptance`: did you mean `drift`?",
         ],
     );
     check(

@@ -3,6 +3,7 @@
 use crate::describe::timestamp;
 use judge::Verdict;
 use model::{CanaryFate, Environment, Measurement, ShortDuration};
+use rollout::acceptance::{Says, note_words};
 use rollout::approval::Submission;
 use rollout::{Body, Configuration, Decision, DeletedBecause, Event, FindingName, KnownPrincipal, Outcome, Shift};
 
@@ -98,6 +99,10 @@ fn event_words(event: &Event) -> String {
             format!("configurations: {}, {}", of(Environment::Blue), of(Environment::Green))
         }
         Event::ApprovalSubmitted(submission) => format!("handed in: {}", submission_words(submission)),
+        Event::SignedOff(sign_off) => {
+            let note = sign_off.note.as_deref().map(|note| format!(", {}", note_words(note))).unwrap_or_default();
+            format!("signed off by {}: {}{note}", sign_off.by.name, sign_off.says.command())
+        }
         Event::CanaryFollowed(canary) => {
             let of = |environment: Environment| format!("{} {environment}", fate_words(&canary.fates[environment]));
             format!("canary {}: {}, {}", canary.trace, of(Environment::Blue), of(Environment::Green))
@@ -141,7 +146,8 @@ fn fate_words(fate: &CanaryFate) -> String {
 
 fn shift_words(shift: &Shift) -> String {
     let mirror = if shift.mirror { ", mirror on" } else { "" };
-    format!("green {}{mirror}, {} active (generation {})", shift.weight, shift.active, shift.generation)
+    let testers = if shift.testers { ", testers to green" } else { "" };
+    format!("green {}{mirror}{testers}, {} active (generation {})", shift.weight, shift.active, shift.generation)
 }
 
 /// A verdict in words.
@@ -175,6 +181,13 @@ fn decision_words(decision: &Decision) -> String {
             format!("GLASS BROKEN by {by}: {reason}; to be reviewed until {}", timestamp(*review_until))
         }
         Decision::ApprovalsVoid { because, of } => format!("approvals of {} are void: {because}", of.join(", ")),
+        Decision::SignedOff { word, count, needed } => {
+            let counts =
+                word.uncounted.as_deref().map(|why| format!(", which does not count: {why}")).unwrap_or_default();
+            let said = if word.says == Says::Accept { "accepted" } else { "REFUSED" };
+            let traces = word.tested.traces;
+            format!("{said} by {} after {traces} trace(s) at green: {count} of {needed}{counts}", word.by)
+        }
         Decision::Refused { command, reason } => format!("refused to {command}: {reason}"),
         Decision::Paused => "paused".to_owned(),
         Decision::Resumed => "goes on".to_owned(),

@@ -83,6 +83,7 @@ impl Scene {
             upstreams: PerEnvironment::from_fn(upstream),
             proofs: None,
             redaction: None,
+            testers: None,
             proof: None,
         };
         let (tables, watched) = watch::channel(Arc::new(table));
