@@ -1,7 +1,7 @@
 //! What the controller does once a decision is durable.
 
 use crate::configurations::{Reading, Sources};
-use crate::controller::Watching;
+use crate::watching::Watching;
 use crate::gating::{Around, Gating};
 use crate::handle::Handle;
 use crate::measuring::Measuring;

@@ -10,14 +10,15 @@ use crate::looking::Refused;
 use crate::proving::{Order, Prover};
 use crate::release::Held;
 use crate::securing::check_policies;
+use crate::watching::Watching;
 use crate::{Clock, Examples, Random};
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, UnixMillis, Upstream};
-use rollout::plan::{MetricFrom, Plan, StoreCheck, StoreQuery, Transformations};
+use rollout::plan::Plan;
 use rollout::{
     Body, Command, Decision, Event, KnownPrincipal, Outcome, Phase, Principal, Report, RolloutId, Start, State, report,
 };
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Evidence, Reserve, Shards, Subjects};
@@ -50,78 +51,6 @@ pub struct Settings {
     pub commands: Vec<PathBuf>,
     /// How long the entries of parts of the ledger that ended are kept, in milliseconds; none for ever.
     pub keep_entries_ms: Option<u64>,
-}
-
-/// What verification needs to know of the rollout that runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Watching {
-    /// Which rollout: its observations name it.
-    pub rollout: RolloutId,
-    /// The length of a batch.
-    pub batch_ms: u64,
-    /// How long after its batch a trace's spans still count as its own.
-    pub linger_ms: u64,
-    /// Within which time a span must have come out.
-    pub horizon_ms: u64,
-    /// What the gateway routes by: verification chooses traces by its other hash.
-    pub route_key: RouteKey,
-    /// How each environment's trace store is asked, if at all; paths are the server's.
-    pub queries: PerEnvironment<Option<StoreQuery>>,
-    /// The metrics that are counted of the stores.
-    pub counted: Vec<CountedMetric>,
-    /// How often the controller took the ledger back from another process: what that one saw is missing here, so
-    /// verification begins anew.
-    pub taken_back: u32,
-    /// How often canaries are planted, in milliseconds; `None` if they are not.
-    pub canary_every_ms: Option<u64>,
-    /// Whether what comes out is searched for sensitive values.
-    pub searches_leaks: bool,
-    /// What each environment's pipeline is meant to change.
-    pub transformations: PerEnvironment<Transformations>,
-    /// Whether calls and operations of services are timed.
-    pub times_services: bool,
-}
-
-/// A metric that is counted of trace stores.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CountedMetric {
-    /// Its name.
-    pub metric: String,
-    /// What is counted.
-    pub check: StoreCheck,
-    /// From one reading to the next, in milliseconds.
-    pub every_ms: u64,
-}
-
-impl Watching {
-    pub(crate) fn of(state: &State, base_dir: &Path, taken_back: u32) -> Watching {
-        let verification = &state.plan.verification;
-        let query = |environment: Environment| state.plan.environments[environment].query.as_ref();
-        let guards = &state.plan.guards;
-        let counted =
-            guards.judged.metrics.iter().zip(&guards.sources).filter_map(|(guard, source)| match source.from {
-                MetricFrom::Stores(check) => {
-                    Some(CountedMetric { metric: source.metric.clone(), check, every_ms: guard.every_ms })
-                }
-                MetricFrom::Prometheus { .. } => None,
-            });
-        Watching {
-            rollout: state.rollout.clone(),
-            batch_ms: state.plan.analysis.batch_ms,
-            linger_ms: verification.linger_ms,
-            horizon_ms: verification.horizon_ms,
-            route_key: state.table.key,
-            queries: PerEnvironment::from_fn(|environment| query(environment).map(|query| query.under(base_dir))),
-            counted: counted.collect(),
-            taken_back,
-            canary_every_ms: state.plan.canary.map(|canary| canary.every_ms),
-            searches_leaks: state.plan.guards.leaks.is_some(),
-            transformations: PerEnvironment::from_fn(|environment| {
-                state.plan.environments[environment].transformations.clone()
-            }),
-            times_services: guards.judged.service_latency.is_some(),
-        }
-    }
 }
 
 /// What others see of the controller.
@@ -293,7 +222,10 @@ impl Controller {
                 }
             }
             Input::Tried { rollout, tester, traces } => {
+                if self.runs(&rollout) {
                     self.trials.take(&rollout, &tester, &traces);
+                }
+            }
             Input::SignOff { rollout, said, reply } => self.sign_off(rollout.as_ref(), *said, reply),
             Input::Start { yaml, base_dir, by, reply } => answer(reply, self.start(&yaml, base_dir, by)),
             Input::Command { rollout, command, by, reply } => answer(reply, self.command(rollout, command, by)),

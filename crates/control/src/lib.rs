@@ -22,11 +22,13 @@ mod release;
 mod rotation;
 mod securing;
 mod sharding;
+mod watching;
 
 pub use accepting::{MAX_TRIED_TRACES, SaidOff, TriedTrace};
 pub use approving::HandedIn;
-pub use controller::{Controller, CountedMetric, OpenError, Outlook, Settings, Watching};
+pub use controller::{Controller, OpenError, Outlook, Settings};
 pub use erasing::{Erasure, NoteError, Persons};
+pub use watching::{CountedMetric, Watching};
 pub use gating::{Surroundings, run_gate};
 pub use handle::{CommandError, EraseError, Handle, Input, Offer, ReleaseError, RolloutSummary, StartError, TapsError};
 pub use journal::{Extent, Journal, JournalError, OpenStore, decode};

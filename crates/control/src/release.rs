@@ -1,7 +1,8 @@
 //! The ledger in other hands for a while: closed in order for a process that takes over, and taken back if that one does
 //! not come to serve. Whatever it recorded is replayed then.
 
-use crate::controller::{Controller, SELF, Watching, started};
+use crate::controller::{Controller, SELF, started};
+use crate::watching::Watching;
 use crate::handle::{ReleaseError, TapsError};
 use crate::journal::JournalError;
 use model::Environment;
