@@ -72,7 +72,7 @@ pub(crate) fn calls(bytes: &[u8]) {
 
 /// The target `dependencies`: whom spans call is bounded, printable, and the same in whatever pieces it is counted.
 pub(crate) fn dependencies(bytes: &[u8]) {
-    let (mut whole, mut window) = (Window::new(10), Window::new(10));
+    let (mut whole, mut window) = (Window::new(10, [7; 16]), Window::new(10, [8; 16]));
     let mut spans = BTreeSet::new();
     let mut pieces = Dependencies::default();
     let taken = for_each_span(bytes, |span| {

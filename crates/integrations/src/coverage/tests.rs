@@ -110,7 +110,7 @@ fn from_spans_to_a_verdict() {
     use crate::window::tests::{span, text};
     use otlp::SpanView;
     let seen = |hosts: &[&str]| {
-        let mut window = crate::Window::new(10_000);
+        let mut window = crate::Window::new(10_000, [7; 16]);
         for trace in 1..=20 {
             for (id, host) in (1_u8..).zip(hosts) {
                 let (method, host) = (text("POST"), text(host));

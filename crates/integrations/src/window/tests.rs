@@ -40,7 +40,7 @@ pub(crate) fn span(kind: u8, trace: u64, id: u8, parent: u8) -> SpanView<'static
 /// Each step: a second, a kind (`c` calls peer `name`, `d` a database, `s` serves), an id, a parent, a name. `expect` is what is
 /// counted after ten seconds more, and how many calls were internal.
 fn check(steps: &[(u64, char, u8, u8, &str)], expect: &[(&str, u64)], internal: u64) {
-    let mut window = Window::new(10_000);
+    let mut window = Window::new(10_000, [7; 16]);
     let mut last = UnixMillis(0);
     for (second, kind, id, parent, name) in steps {
         last = UnixMillis(second * 1_000);
@@ -91,7 +91,7 @@ fn one_that_comes_twice_is_one_call() {
 
 #[test]
 fn what_does_not_fit_halves_the_traces_that_are_followed() {
-    let mut window = Window::new(10_000);
+    let mut window = Window::new(10_000, [7; 16]);
     let value = text("billing");
     let attributes = [("peer.service", value.as_slice())];
     for trace in 1..=300_000 {
@@ -108,7 +108,7 @@ fn what_does_not_fit_halves_the_traces_that_are_followed() {
 
 #[test]
 fn more_names_than_are_kept_are_counted() {
-    let mut window = Window::new(0);
+    let mut window = Window::new(0, [7; 16]);
     for trace in 1..=3_000 {
         let value = text(&format!("n{trace}"));
         let attributes = [("peer.service", value.as_slice())];
