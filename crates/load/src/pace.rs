@@ -125,14 +125,15 @@ impl Drop for Stop {
 /// Begins to make requests, on a thread of its own. Ends with the run.
 pub(crate) fn make_ahead(mut maker: Maker) -> std::io::Result<(Stop, Arc<Ahead>, thread::JoinHandle<Option<String>>)> {
     let ahead = Arc::new(Ahead::default());
-    let theirs = Arc::clone(&ahead);
+    // Closes also when the thread panics: nobody waits for what never comes.
+    let theirs = Stop(Arc::clone(&ahead));
     let made = thread::Builder::new().name("load-make".to_owned()).spawn(move || {
         while let Some(prepared) = maker.next() {
-            if !theirs.push(prepared) {
+            if !theirs.0.push(prepared) {
                 break;
             }
         }
-        theirs.close();
+        drop(theirs);
         maker.source.trouble()
     })?;
     Ok((Stop(Arc::clone(&ahead)), ahead, made))

@@ -71,6 +71,19 @@ fn presets_make_whole_traces() {
     assert!(check(&Topology::chain(256).unwrap(), &longest).values().all(|spans| spans.len() == 511));
 }
 
+/// A span of the SDKs has some hundred bytes to a thousand: what is sent costs a target what real spans cost it.
+#[test]
+fn spans_are_as_large_as_real_ones() {
+    for (topology, sizes) in [("shop", 300..600), ("chain", 300..600), ("fanout", 300..600)] {
+        let shape = Shape { spans_per_request: 1_000, ..Shape::default() };
+        let groups = Topology::preset(topology).unwrap().groups(&shape, 1, 7).unwrap();
+        let template = &groups[0].requests()[0];
+        let each = template.len() / template.spans() as usize;
+        println!("{topology}: {each} bytes a span");
+        assert!(sizes.contains(&each), "{topology}: {each} bytes");
+    }
+}
+
 #[test]
 fn traces_are_spread_over_requests_and_instances() {
     let shape = Shape { requests_per_trace: 4, spans_per_request: 200, ..Shape::default() };
