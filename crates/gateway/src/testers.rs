@@ -130,7 +130,7 @@ impl Minute {
         let minute = now_us / 60_000_000;
         let next = |word: u64| match (word >> 32 == minute & 0xffff_ffff, word & 0xffff_ffff) {
             (true, count) if count >= u64::from(MAX_TESTER_TRACES_PER_MINUTE) => None,
-            (true, count) => Some(word - count + count + 1),
+            (true, _) => Some(word + 1),
             (false, _) => Some((minute & 0xffff_ffff) << 32 | 1),
         };
         self.0.fetch_update(Relaxed, Relaxed, next).is_ok()
