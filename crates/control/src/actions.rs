@@ -89,7 +89,7 @@ impl Outlets {
     }
 
     fn run_gate(&mut self, state: &State, base_dir: &Path, gate: GateName, run: u32) {
-        let around = self.around.now();
+        let around = self.around.now(state.table.key);
         let gating = self.gating.take().filter(|gating| gating.is_of(&state.rollout));
         let mut gating = gating.unwrap_or_else(|| Gating::of(state.rollout.clone()));
         gating.begin((gate, run), state, base_dir, around, &self.handle);

@@ -3,7 +3,8 @@
 use crate::accepting::Trials;
 use crate::actions::Outlets;
 use crate::erasing::{NoteError, Persons};
-use crate::gating::Around;
+use crate::gating::{Around, SeenDependencies};
+use crate::loading::CountsLoad;
 use crate::handle::{CommandError, Handle, Input, RolloutSummary, StartError};
 use crate::journal::{Extent, Journal, JournalError, OpenStore};
 use crate::looking::Refused;
@@ -49,6 +50,10 @@ pub struct Settings {
     pub witnesses: usize,
     /// The programs that may be run for a configuration.
     pub commands: Vec<PathBuf>,
+    /// Whom the environments called so far, for the dependencies gate.
+    pub dependencies: Option<SeenDependencies>,
+    /// What counts the spans of a load at the taps, for the load gate.
+    pub counts_load: Option<Arc<dyn CountsLoad>>,
     /// How long the entries of parts of the ledger that ended are kept, in milliseconds; none for ever.
     pub keep_entries_ms: Option<u64>,
 }
@@ -125,7 +130,13 @@ impl Controller {
             measuring: None,
             reading: None,
             gating: None,
-            around: Around { clock: clock.clone(), random: random.clone(), commands: settings.commands.clone() },
+            around: Around {
+                clock: clock.clone(),
+                random: random.clone(),
+                commands: settings.commands.clone(),
+                dependencies: settings.dependencies.clone(),
+                counts_load: settings.counts_load.clone(),
+            },
             prover,
             proving: None,
         };

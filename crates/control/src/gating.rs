@@ -5,11 +5,15 @@ use crate::handle::{Handle, Input};
 use crate::securing;
 use crate::{Clock, Random};
 use gates::drift::{Expected, SecretKey};
+use crate::loading::CountsLoad;
+use crate::{behaviour, loading};
 use gates::{Run, configuration, drift, probe, security};
-use model::{PerEnvironment, UnixMillis};
+use integrations::Dependencies;
+use model::{GateVerdict, PerEnvironment, RouteKey, UnixMillis};
 use rollout::plan::{ConfigSource, ExpectedDifference, GateName, Plan};
 use rollout::{GATE_LIMIT_MS, RolloutId, State};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -25,6 +29,31 @@ pub struct Surroundings {
     pub key: [u8; 32],
     /// The programs that may be run for a configuration.
     pub commands: Vec<PathBuf>,
+    /// The key of the rollout that asks; none of a run by itself.
+    pub route_key: Option<RouteKey>,
+    /// Whom the environments called so far, if anybody has looked.
+    pub dependencies: Option<SeenDependencies>,
+    /// What counts the spans of a load at the taps, if there are taps.
+    pub counts_load: Option<Arc<dyn CountsLoad>>,
+}
+
+/// Whom the environments called so far; nothing while no rollout is watched.
+pub type SeenDependencies = Arc<dyn Fn() -> Option<PerEnvironment<Dependencies>> + Send + Sync>;
+
+impl Surroundings {
+    /// By which the traces of a load are known.
+    pub(crate) fn load_key(&self) -> RouteKey {
+        let mut own = [0; 16];
+        own.copy_from_slice(&self.key[..16]);
+        self.route_key.unwrap_or(RouteKey(own))
+    }
+
+    /// Of what is random in a run.
+    pub(crate) fn seed(&self) -> u64 {
+        let mut seed = [0; 8];
+        seed.copy_from_slice(&self.key[16..24]);
+        u64::from_be_bytes(seed)
+    }
 }
 
 /// Where [`Surroundings`] come from.
@@ -32,15 +61,24 @@ pub(crate) struct Around {
     pub clock: Clock,
     pub random: Random,
     pub commands: Vec<PathBuf>,
+    pub dependencies: Option<SeenDependencies>,
+    pub counts_load: Option<Arc<dyn CountsLoad>>,
 }
 
 impl Around {
     /// Those of a run that begins now: each has a key of its own, so that nobody can try values against what it left.
-    pub(crate) fn now(&self) -> Surroundings {
+    pub(crate) fn now(&self, route_key: RouteKey) -> Surroundings {
         let mut key = [0; 32];
         key[..16].copy_from_slice(&(self.random)());
         key[16..].copy_from_slice(&(self.random)());
-        Surroundings { now: (self.clock)(), key, commands: self.commands.clone() }
+        Surroundings {
+            now: (self.clock)(),
+            key,
+            commands: self.commands.clone(),
+            route_key: Some(route_key),
+            dependencies: self.dependencies.clone(),
+            counts_load: self.counts_load.clone(),
+        }
     }
 }
 
@@ -50,7 +88,11 @@ pub async fn run_gate(gate: GateName, plan: &Plan, base_dir: &Path, around: Surr
         match gate {
             GateName::Probe => {
                 let upstreams = PerEnvironment::from_fn(|it| plan.environments[it].upstream.under(base_dir));
-                Run::without_evidence(probe::run(&upstreams).await)
+                let export = Run::without_evidence(probe::run(&upstreams).await);
+                match &plan.gates.probe {
+                    Some(probe) => both(export, behaviour::calls(probe, base_dir, &around).await),
+                    None => export,
+                }
             }
             GateName::Drift => drift::run(comparison(plan, base_dir, &around), &around.commands).await,
             GateName::Security => {
@@ -62,6 +104,10 @@ pub async fn run_gate(gate: GateName, plan: &Plan, base_dir: &Path, around: Surr
                 let answer = security::run(&targets, &demanded, around.now).await;
                 Run { result: answer.result, evidence: Some(answer.evidence.to_string().into_bytes()) }
             }
+            GateName::Tests => behaviour::tests(plan, base_dir, &around).await,
+            GateName::Migration => behaviour::migration(plan, base_dir, &around).await,
+            GateName::Dependencies => behaviour::dependencies(plan, &around),
+            GateName::Load => loading::load(plan, base_dir, &around).await,
             GateName::Acceptance => Run::error("testers sign off: `verdigris rollout accept`".to_owned()),
             // The state machine counts approvals itself and never asks for a run.
             GateName::Approval => Run::error("approvals are given by people: `verdigris approve`".to_owned()),
@@ -69,6 +115,20 @@ pub async fn run_gate(gate: GateName, plan: &Plan, base_dir: &Path, around: Surr
     };
     let given_up = |_| Run::error(format!("it did not end within {} s", LIMIT.as_secs()));
     tokio::time::timeout(LIMIT, running).await.unwrap_or_else(given_up)
+}
+
+/// Two answers as one: the worse verdict, and its reasons first.
+fn both(one: Run, other: Run) -> Run {
+    let rank = |run: &Run| match run.result.verdict {
+        GateVerdict::Fail => 0,
+        GateVerdict::Error => 1,
+        GateVerdict::Inconclusive => 2,
+        GateVerdict::Pass => 3,
+    };
+    let evidence = one.evidence.clone().or(other.evidence.clone());
+    let (mut first, then) = if rank(&one) <= rank(&other) { (one, other) } else { (other, one) };
+    first.result.reasons.extend(then.result.reasons);
+    Run { evidence, ..first }
 }
 
 /// What the drift gate of a plan compares.

@@ -17,6 +17,7 @@ mod answer;
 mod body;
 pub mod client;
 mod closing;
+mod counting;
 mod config;
 mod hand_over;
 mod listen;
@@ -39,6 +40,7 @@ mod testers;
 mod view;
 
 pub use answer::Outcome;
+pub use counting::LoadOut;
 pub use client::{ClientLimits, OtlpClient, UpstreamError, check_upstream};
 pub use config::{Config, Limits, Listen};
 pub use listen::{Addresses, BindError, PortRole, Socket};

@@ -1,5 +1,6 @@
 //! The life of a gateway: bind, serve, apply route tables, drain.
 
+use crate::counting::LoadOut;
 use crate::config::{Config, Limits};
 use crate::hand_over::Rollbacks;
 use crate::listen::{self, Addresses, BindError, Listener, Socket};
@@ -103,6 +104,8 @@ pub(crate) struct Shared {
     /// How many new traces of testers there were.
     pub(crate) testers_minute: Minute,
     pub(crate) counters: Counters,
+    /// What comes out of a load, while a gate sends one.
+    pub(crate) counting: ArcSwapOption<LoadOut>,
     clock: OnceLock<Clock>,
 }
 
@@ -161,6 +164,7 @@ impl Gateway {
             moving: Mutex::new(()),
             snapshot: ArcSwapOption::empty(),
             counters: Counters::default(),
+            counting: ArcSwapOption::empty(),
             clock: OnceLock::new(),
         };
         Ok(Bound { addresses, shared: Arc::new(shared) })

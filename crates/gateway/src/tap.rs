@@ -44,6 +44,11 @@ pub(crate) async fn deliver(
     };
     if matches!(outcome, Outcome::Acknowledged(_)) {
         counters.tapped(environment, spans);
+        if signal == Signal::Traces
+            && let Some(load) = running.shared.counting.load().as_deref()
+        {
+            load.count(environment, &message);
+        }
         running.views.send(counters, &shown, |message| View::Out { environment, message, at_us });
     }
     combine([(spans, outcome)])

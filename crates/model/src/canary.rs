@@ -200,15 +200,31 @@ pub struct Canary {
 }
 
 impl RouteKey {
-    /// The trace id of the canary with this beginning.
-    pub fn canary(&self, beginning: [u8; 8]) -> TraceId {
+    /// The trace id of the load that a gate sends, with this beginning.
+    pub fn load(&self, beginning: [u8; 8]) -> TraceId {
+        self.marked(b"load", beginning)
+    }
+
+    /// Whether a trace is of such a load. One trace of the traffic in 2^64 is taken for one.
+    pub fn is_load(&self, trace: TraceId) -> bool {
+        let mut beginning = [0; 8];
+        beginning.copy_from_slice(&trace.0[..8]);
+        self.load(beginning) == trace
+    }
+
+    fn marked(&self, label: &[u8], beginning: [u8; 8]) -> TraceId {
         let mut hasher = SipHasher13::new_with_key(&self.0);
-        hasher.write(b"canary");
+        hasher.write(label);
         hasher.write(&beginning);
         let mut id = [0; 16];
         id[..8].copy_from_slice(&beginning);
         id[8..].copy_from_slice(&hasher.finish().to_be_bytes());
         TraceId(id)
+    }
+
+    /// The trace id of the canary with this beginning.
+    pub fn canary(&self, beginning: [u8; 8]) -> TraceId {
+        self.marked(b"canary", beginning)
     }
 
     /// Whether a trace is a canary of this rollout. One trace of the traffic in 2^64 is taken for one.

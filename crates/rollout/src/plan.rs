@@ -11,9 +11,12 @@ mod endpoint;
 mod environments;
 mod error;
 mod gates;
+mod integration;
 mod leak;
+mod load;
 mod locate;
 mod metrics;
+mod migration;
 mod preview;
 mod problems;
 mod quantity;
@@ -23,6 +26,7 @@ mod redaction;
 mod security;
 mod sources;
 mod strategy;
+mod tests_gate;
 mod text_or;
 mod transformations;
 mod typed;
@@ -31,9 +35,13 @@ pub use acceptance::AcceptanceGate;
 pub use approval::{ApprovalGate, BreakGlass, Proofs};
 pub use canary::{CanaryPlan, OnLeak};
 pub use error::{PlanError, PlanErrors};
+pub use integration::{AgentPlan, DependenciesGate, ProbeGate, SpansOf};
 pub use leak::{LeakGuard, Tolerated};
+pub use load::{LoadGate, LoadSource};
+pub use migration::{DatabasePlan, DsnPlan, MigrationGate, QueryPlan, Reasoned, RelationPlan, SchemaPlan, TablePlan};
 pub use security::{ContextValue, DebugPort, SecurityException, SecurityGate, SecurityPolicy, Severity};
 pub use sources::{CommandSource, ConfigSource, GitSource, HttpSource};
+pub use tests_gate::{TestException, TestSource, TestsGate};
 pub use text_or::TextOr;
 pub use transformations::{AttributeChanges, SpanPart, TimeUnit, Transformations};
 
@@ -286,12 +294,29 @@ pub enum GateName {
     Security,
     /// Named testers accept the candidate after they tried it.
     Acceptance,
+    /// Green was tested, lately, and enough.
+    Tests,
+    /// Green's data is blue's.
+    Migration,
+    /// Green holds a multiple of the load, and is not slower than blue under it.
+    Load,
+    /// Green has called whom blue calls.
+    Dependencies,
 }
 
 impl GateName {
     /// All of them, in the order in which messages name them.
-    pub const ALL: [GateName; 5] =
-        [GateName::Drift, GateName::Approval, GateName::Probe, GateName::Security, GateName::Acceptance];
+    pub const ALL: [GateName; 9] = [
+        GateName::Drift,
+        GateName::Approval,
+        GateName::Probe,
+        GateName::Security,
+        GateName::Acceptance,
+        GateName::Tests,
+        GateName::Migration,
+        GateName::Load,
+        GateName::Dependencies,
+    ];
 
     /// As the plan writes it.
     pub fn name(self) -> &'static str {
@@ -301,6 +326,24 @@ impl GateName {
             GateName::Probe => "probe",
             GateName::Security => "security",
             GateName::Acceptance => "acceptance",
+            GateName::Tests => "tests",
+            GateName::Migration => "migration",
+            GateName::Load => "load",
+            GateName::Dependencies => "dependencies",
+        }
+    }
+
+    /// Whether a runner finds out; the others wait for people.
+    pub fn is_run(self) -> bool {
+        match self {
+            GateName::Approval | GateName::Acceptance => false,
+            GateName::Drift
+            | GateName::Probe
+            | GateName::Security
+            | GateName::Tests
+            | GateName::Migration
+            | GateName::Load
+            | GateName::Dependencies => true,
         }
     }
 }
@@ -327,6 +370,21 @@ pub struct Gates {
     /// The acceptance gate.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub acceptance: Option<AcceptanceGate>,
+    /// The tests gate.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tests: Option<TestsGate>,
+    /// The migration gate.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub migration: Option<MigrationGate>,
+    /// Calls of the probe gate, beside its empty export.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub probe: Option<ProbeGate>,
+    /// The dependencies gate.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dependencies: Option<DependenciesGate>,
+    /// The load gate.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub load: Option<LoadGate>,
 }
 
 /// What may differ between the two configurations.

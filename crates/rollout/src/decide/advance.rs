@@ -113,7 +113,15 @@ impl Decider {
         let now = self.now;
         let stage = match plan_step {
             PlanStep::Gate(GateName::Approval) => Stage::Approval,
-            PlanStep::Gate(gate @ (GateName::Drift | GateName::Probe | GateName::Security)) => {
+            PlanStep::Gate(
+                gate @ (GateName::Drift
+                | GateName::Probe
+                | GateName::Security
+                | GateName::Tests
+                | GateName::Migration
+                | GateName::Load
+                | GateName::Dependencies),
+            ) => {
                 self.state.phase = Phase::Progressing { step, stage: Stage::Approval, halt: None };
                 return self.request_gate(gate);
             }

@@ -1,7 +1,7 @@
 //! What is wrong with a plan, and where. Texts of the plan are shortened and made printable before they are quoted: a
 //! message goes to terminals and logs.
 
-use super::{GateName, MAX_PLAN_BYTES, MAX_PLAN_JSON_BYTES, locate};
+use super::{MAX_PLAN_BYTES, MAX_PLAN_JSON_BYTES, locate};
 use serde::Serialize;
 use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::{Error, MessageFormatter, UserMessageFormatter};
@@ -176,24 +176,7 @@ fn words(error: &Error) -> Words {
 }
 
 fn unknown_key_help(field: &str, expected: &[&str]) -> Option<String> {
-    // Only the section of gates has this key.
-    if expected.contains(&"approval") {
-        if field == GateName::Probe.name() {
-            return Some("the gate `probe` has nothing to configure".to_owned());
-        }
-        if let Some(later) = later_gate(field) {
-            return Some(later);
-        }
-    }
     nearest(field, expected.iter().copied()).map(|near| format!("did you mean `{near}`?"))
-}
-
-/// What to say of a gate that the design knows and this version has not.
-pub(super) fn later_gate(gate: &str) -> Option<String> {
-    let later = ["migration", "load", "tests"].contains(&gate);
-    later.then(|| {
-        format!("gate `{gate}` is not in this version; it has {}", GateName::ALL.map(GateName::name).join(", "))
-    })
 }
 
 fn budget(breach: &BudgetBreach) -> Words {

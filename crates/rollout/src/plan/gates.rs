@@ -4,7 +4,8 @@ use super::problems::{Place, Problems};
 use super::quantity::{DAY_MS, duration_ms, line, moment, prose, quantile, share, whole};
 use super::raw::{RawDriftGate, RawExpected, RawGates, RawGuards, RawLatency, Section};
 use super::{
-    DriftGate, DriftGuard, EnvironmentPlan, ExpectedDifference, Gates, Guards, acceptance, approval, leak, metrics, security,
+    DriftGate, DriftGuard, EnvironmentPlan, ExpectedDifference, Gates, Guards, acceptance, approval, integration, leak,
+    load, metrics, migration, security, tests_gate,
 };
 use judge::{BlindSpots, ErrorRate, Findings, Latency, SpanLoss};
 use model::PerEnvironment;
@@ -21,24 +22,39 @@ const MAX_EXPECTED_DIFFERENCES: usize = 200;
 pub(super) fn gates(problems: &mut Problems, parent: &Place, raw: &Section<RawGates>) -> Option<Gates> {
     let Some(section) = raw else { return Some(Gates::default()) };
     let (at, raw) = (parent.key("gates", section), &section.value);
-    let drift = match &raw.drift {
-        Some(section) => drift_gate(problems, &at.key("drift", section), &section.value).map(Some),
-        None => Some(None),
-    };
-    let approval = match &raw.approval {
-        Some(section) => approval::gate(problems, &at.key("approval", section), &section.value).map(Some),
-        None => Some(None),
-    };
-    let security = match &raw.security {
-        Some(section) => security::gate(problems, &at.key("security", section), &section.value).map(Some),
-        None => Some(None),
-    };
-    let acceptance = match &raw.acceptance {
-        Some(section) => acceptance::gate(problems, &at.key("acceptance", section), &section.value).map(Some),
-        None => Some(None),
-    };
-    let (Some(drift), Some(approval)) = (drift, approval) else { return None };
-    Some(Gates { drift, approval, security: security?, acceptance: acceptance? })
+    let drift = of(&at, "drift", &raw.drift, |at, raw| drift_gate(problems, at, raw));
+    let approval = of(&at, "approval", &raw.approval, |at, raw| approval::gate(problems, at, raw));
+    let security = of(&at, "security", &raw.security, |at, raw| security::gate(problems, at, raw));
+    let acceptance = of(&at, "acceptance", &raw.acceptance, |at, raw| acceptance::gate(problems, at, raw));
+    let tests = of(&at, "tests", &raw.tests, |at, raw| tests_gate::gate(problems, at, raw));
+    let migration = of(&at, "migration", &raw.migration, |at, raw| migration::gate(problems, at, raw));
+    let probe = of(&at, "probe", &raw.probe, |at, raw| integration::probe(problems, at, raw));
+    let dependencies =
+        of(&at, "dependencies", &raw.dependencies, |at, raw| integration::dependencies(problems, at, raw));
+    let load = of(&at, "load", &raw.load, |at, raw| load::gate(problems, at, raw));
+    let (drift, approval, security, acceptance) = (drift?, approval?, security?, acceptance?);
+    let (tests, migration, probe) = (tests?, migration?, probe?);
+    Some(Gates {
+        drift,
+        approval,
+        security,
+        acceptance,
+        tests,
+        migration,
+        probe,
+        dependencies: dependencies?,
+        load: load?,
+    })
+}
+
+/// The configuration of a gate; `None` inside where the plan has none.
+fn of<Raw, Gate>(
+    at: &Place,
+    name: &str,
+    raw: &Section<Raw>,
+    read: impl FnOnce(&Place, &Raw) -> Option<Gate>,
+) -> Option<Option<Gate>> {
+    raw.as_ref().map_or(Some(None), |section| read(&at.key(name, section), &section.value).map(Some))
 }
 
 fn drift_gate(problems: &mut Problems, at: &Place, raw: &RawDriftGate) -> Option<DriftGate> {

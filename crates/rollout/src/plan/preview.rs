@@ -2,6 +2,7 @@
 //! takes at the expected traffic, what rolls back, how long it lasts. A forecast decides nothing.
 
 mod acceptance;
+mod behaviour;
 mod canary;
 mod forecast;
 mod leak;
@@ -189,7 +190,15 @@ fn preview_step(plan: &Plan, forecast: &mut Forecast<'_>, index: usize, step: St
     let (shortest_ms, longest_ms) = match step {
         Step::Gate(GateName::Approval) | Step::Pause { for_ms: None } => (0, 0),
         Step::Gate(GateName::Acceptance) => (0, APPLY_LIMIT_MS),
-        Step::Gate(GateName::Drift | GateName::Probe | GateName::Security) => (0, GATE_LIMIT_MS),
+        Step::Gate(
+            GateName::Drift
+            | GateName::Probe
+            | GateName::Security
+            | GateName::Tests
+            | GateName::Migration
+            | GateName::Load
+            | GateName::Dependencies,
+        ) => (0, GATE_LIMIT_MS),
         Step::SetWeight { .. } => (0, APPLY_LIMIT_MS),
         Step::Mirror { for_ms } => (for_ms, for_ms + APPLY_LIMIT_MS),
         Step::Pause { for_ms: Some(ms) } => (ms, ms),
@@ -304,9 +313,12 @@ fn effects(plan: &Plan, forecast: &Forecast<'_>, step: Step) -> Vec<String> {
     let first = match step {
         Step::Gate(GateName::Drift) => drift_gate(plan),
         Step::Gate(GateName::Approval) => approval(plan),
-        Step::Gate(GateName::Probe) => "both environments must take an empty OTLP export".to_owned(),
+        Step::Gate(GateName::Probe) => behaviour::probe(plan),
         Step::Gate(GateName::Security) => security(plan),
         Step::Gate(GateName::Acceptance) => acceptance::effect(plan),
+        Step::Gate(gate @ (GateName::Tests | GateName::Migration | GateName::Load | GateName::Dependencies)) => {
+            behaviour::effect(plan, gate)
+        }
         Step::Mirror { .. } => mirror(plan),
         Step::SetWeight { weight: BasisPoints::ALL } => {
             format!("every new trace goes to green; traces in flight stay where they began ({pin})")
@@ -423,8 +435,8 @@ fn rolls_back(plan: &Plan) -> Vec<String> {
         }),
         plan.steps
             .iter()
-            .any(|step| matches!(step, Step::Gate(GateName::Drift | GateName::Probe | GateName::Security)))
-            .then(|| "a drift, probe or security gate that fails".to_owned()),
+              .any(|step| matches!(step, Step::Gate(gate) if gate.is_run()))
+            .then(|| "a gate that fails".to_owned()),
         Some("`verdigris rollout rollback`".to_owned()),
     ]
     .into_iter()

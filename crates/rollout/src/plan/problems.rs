@@ -146,3 +146,23 @@ impl Problems {
         }
     }
 }
+
+/// A list of so many entries at most, each read by itself.
+pub(super) fn list<Raw, T>(
+    problems: &mut Problems,
+    parent: &Place,
+    (key, most): (&str, usize),
+    raw: &super::raw::Section<Vec<Spanned<Raw>>>,
+    mut read: impl FnMut(&mut Problems, &Place, &Raw) -> Option<T>,
+) -> Option<Vec<T>> {
+    let Some(section) = raw else { return Some(Vec::new()) };
+    let at = parent.key(key, section);
+    if section.value.len() > most {
+        problems.refuse(&at, format!("{} entries", section.value.len()), format!("at most {most}"));
+        return None;
+    }
+    let entries = section.value.iter().enumerate();
+    let read = entries.map(|(index, raw)| read(problems, &at.item(index, raw), &raw.value));
+    // Every entry is read, so that each mistake is noted.
+    read.collect::<Vec<_>>().into_iter().collect()
+}

@@ -144,6 +144,95 @@ raw! {
         approval: Section<RawApprovalGate>,
         security: Section<RawSecurityGate>,
         acceptance: Section<RawAcceptanceGate>,
+        tests: Section<RawTestsGate>,
+        migration: Section<RawMigrationGate>,
+        probe: Section<RawProbeGate>,
+        dependencies: Section<RawDependenciesGate>,
+        load: Section<RawLoadGate>,
+    }
+    RawTestsGate {
+        at_least: Text,
+        max_age: Text,
+        max_skipped: Text,
+        built: Text,
+        like_blue: Text,
+        reports: Section<RawTestReports>,
+        properties: Section<Vec<Spanned<String>>>,
+        key_file: Text,
+        exceptions: Section<Vec<Spanned<RawTestException>>>,
+    }
+    RawTestReports { blue: Section<Vec<Spanned<RawTestSource>>>, green: Section<Vec<Spanned<RawTestSource>>> }
+    RawTestSource { files: Text, command: Section<Vec<Spanned<String>>> }
+    RawTestException { test: Text, reason: Text, expires: Text }
+    RawMigrationGate {
+        blue: Section<RawDatabase>,
+        green: Section<RawDatabase>,
+        tables: Section<Vec<Spanned<RawTable>>>,
+        queries: Section<Vec<Spanned<RawQueryCheck>>>,
+        schema: Section<RawSchemaCheck>,
+    }
+    RawDatabase { dsn_file: Text, dsn_variable: Text, tls: Section<RawTls> }
+    RawTable {
+        name: Text,
+        key: Section<Vec<Spanned<String>>>,
+        columns: Section<Vec<Spanned<String>>>,
+        left_out: Section<Vec<Spanned<RawLeftOut>>>,
+        filter: Text,
+        rows: Text,
+    }
+    RawLeftOut { column: Text, reason: Text }
+    RawQueryCheck { name: Text, sql: Text, green: Text }
+    RawSchemaCheck {
+        schemas: Section<Vec<Spanned<String>>>,
+        expected: Section<Vec<Spanned<RawSchemaDifference>>>,
+    }
+    RawSchemaDifference { path: Text, reason: Text }
+    RawProbeGate {
+        calls: Section<Vec<Spanned<RawCall>>>,
+        agents: Section<RawAgents>,
+        from_controller: Text,
+        slower_by: Text,
+        slower_by_at_least: Text,
+    }
+    RawCall {
+        name: Text,
+        http: Text,
+        tcp: Text,
+        tls: Text,
+        dns: Text,
+        grpc_health: Text,
+        status: Text,
+        method: Text,
+        server_name: Text,
+        min_validity: Text,
+        records: Text,
+        service: Text,
+        repetitions: Text,
+        timeout: Text,
+    }
+    RawAgents { blue: Section<RawAgent>, green: Section<RawAgent> }
+    RawAgent { url: Text, token_file: Text, tls: Section<RawTls> }
+    RawDependenciesGate {
+        at_least: Text,
+        more_errors: Text,
+        slower_by: Text,
+        slower_by_at_least: Text,
+        by: Text,
+        same: Section<BTreeMap<String, Spanned<String>>>,
+        exceptions: Section<Vec<Spanned<RawDependencyException>>>,
+    }
+    RawDependencyException { dependency: Text, reason: Text, expires: Text }
+    RawLoadGate {
+        peak: Text,
+        topology: Text,
+        recording: Text,
+        identity: Text,
+        multiple: Text,
+        r#for: Text,
+        warm_up: Text,
+        loss_at_most: Text,
+        quantile: Text,
+        slower_by: Text,
     }
     RawSecurityGate {
         at_least: Text,

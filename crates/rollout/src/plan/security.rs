@@ -1,6 +1,6 @@
 //! The security gate: from which severity on a vulnerability counts, what is tolerated until when, and own rules.
 
-use super::problems::{Place, Problems};
+use super::problems::{Place, Problems, list};
 use super::quantity::{MAX_PATH_CHARACTERS, line, moment, name, prose, whole};
 use super::raw::{RawDebugPort, RawException, RawPolicy, RawSecurityGate, Section};
 use super::typed::word;
@@ -148,25 +148,6 @@ pub(super) fn gate(problems: &mut Problems, at: &Place, raw: &RawSecurityGate) -
     let context = context(problems, at, &raw.context);
     let (Some(at_least), Some(exceptions), Some(policies)) = (at_least, exceptions, policies) else { return None };
     Some(SecurityGate { at_least, exceptions, policies, reports: reports?, ports: ports?, context: context? })
-}
-
-fn list<Raw, T>(
-    problems: &mut Problems,
-    parent: &Place,
-    (key, most): (&str, usize),
-    raw: &Section<Vec<Spanned<Raw>>>,
-    mut read: impl FnMut(&mut Problems, &Place, &Raw) -> Option<T>,
-) -> Option<Vec<T>> {
-    let Some(section) = raw else { return Some(Vec::new()) };
-    let at = parent.key(key, section);
-    if section.value.len() > most {
-        problems.refuse(&at, format!("{} entries", section.value.len()), format!("at most {most}"));
-        return None;
-    }
-    let entries = section.value.iter().enumerate();
-    let read = entries.map(|(index, raw)| read(problems, &at.item(index, raw), &raw.value));
-    // Every entry is read, so that each mistake is noted.
-    read.collect::<Vec<_>>().into_iter().collect()
 }
 
 fn exception(problems: &mut Problems, at: &Place, raw: &RawException) -> Option<SecurityException> {

@@ -1,10 +1,9 @@
 //! The steps, one by one and as a sequence: a weight only rises, evidence comes before a verdict on it, and the way
 //! ends at 100% with a watched way back.
 
-use super::error::{later_gate, one_of};
 use super::problems::{Expected, Place, Problems};
 use super::quantity::{STEP_MS, duration_ms};
-use super::raw::{RawAnalysisStep, RawFor, RawSpec, RawStep, Section};
+use super::raw::{RawAnalysisStep, RawFor, RawGates, RawSpec, RawStep, Section};
 use super::typed::word;
 use super::{GateName, MAX_STEPS, Step, acceptance};
 use model::BasisPoints;
@@ -81,9 +80,6 @@ fn step(problems: &mut Problems, at: &Place, raw: &RawStep) -> Option<Placed> {
 }
 
 fn gate_name(text: &str) -> Result<GateName, Expected> {
-    if let Some(later) = later_gate(text) {
-        return Err(format!("{}: {later}", one_of(&GateName::ALL.map(GateName::name))));
-    }
     word(text, &GateName::ALL.map(|gate| (gate.name(), gate)))
 }
 
@@ -147,8 +143,36 @@ fn order(problems: &mut Problems, steps: &[&Placed]) -> bool {
 /// A gate that needs a configuration has one.
 fn configured(problems: &mut Problems, spec: &RawSpec, steps: &[&Placed]) -> bool {
     let approval = spec.gates.as_ref().is_some_and(|gates| gates.value.approval.is_some());
+    let has = |is: fn(&RawGates) -> bool| spec.gates.as_ref().is_some_and(|gates| is(&gates.value));
+    let needs = [
+        (GateName::Tests, has(|gates| gates.tests.is_some()), "spec.gates.tests with atLeast and reports"),
+        (
+            GateName::Migration,
+            has(|gates| gates.migration.is_some()),
+            "spec.gates.migration with blue, green and tables",
+        ),
+        (GateName::Load, has(|gates| gates.load.is_some()), "spec.gates.load with peak, or recording and identity"),
+        (
+            GateName::Dependencies,
+            has(|gates| gates.dependencies.is_some()),
+            "spec.gates.dependencies, `dependencies: {}` at least",
+        ),
+    ];
+    let green = spec.environments.as_ref().and_then(|it| it.value.green.as_ref());
+    let artifact = green.is_some_and(|green| green.value.artifact.is_some());
     let mut held = true;
     for (at, step) in steps {
+        for (gate, configured, expected) in needs {
+            if *step == Step::Gate(gate) && !configured {
+                problems.refuse_because(at, "no such configuration", expected, "without it there is nothing to ask");
+                held = false;
+            }
+        }
+        if *step == Step::Gate(GateName::Tests) && !artifact {
+            let help = "tests are of one artifact, and it must be green's";
+            problems.refuse_because(at, "no artifact of green", "spec.environments.green.artifact", help);
+            held = false;
+        }
         if *step == Step::Gate(GateName::Approval) && !approval {
             let expected = "spec.gates.approval with role, count and expires";
             problems.refuse_because(at, "no such configuration", expected, "without it nobody could approve");

@@ -133,6 +133,11 @@ where
     Err(format!("{}{}", one_of(&names), near.unwrap_or_default()))
 }
 
+/// `true` or `false`.
+pub(super) fn yes_or_no(text: &str) -> Result<bool, Expected> {
+    word(text, &[("true", true), ("false", false)])
+}
+
 fn analysis(problems: &mut Problems, parent: &Place, raw: &Section<RawAnalysis>) -> Option<Analysis> {
     let default = Analysis {
         false_alarm: 0.001,

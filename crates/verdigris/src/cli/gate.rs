@@ -21,7 +21,7 @@ pub struct Gate {
 }
 
 fn gate_name(text: &str) -> Result<GateName, String> {
-    let runs = |gate: &GateName| !matches!(gate, GateName::Approval | GateName::Acceptance);
+    let runs = |gate: &GateName| gate.is_run();
     let names = || GateName::ALL.into_iter().filter(runs).map(GateName::name).collect::<Vec<_>>().join(", ");
     GateName::ALL
         .into_iter()

@@ -24,7 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("testing", &["model"]),
     ("integrations", &["model", "otlp"]),
     ("judge", &["model"]),
-    ("rollout", &["judge", "model", "redact"]),
+    ("rollout", &["integrations", "judge", "model", "redact"]),
     ("audit", &["judge", "ledger", "model", "rollout"]),
     ("store", &["ledger"]),
     ("keys", &["ledger", "store"]),
@@ -37,7 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "gates",
         &["backends", "drift", "integrations", "otlp", "model", "posture", "prometheus", "testing", "tls"],
     ),
-    ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model", "posture", "testing", "integrations"]),
+    ("control", &["rollout", "verify", "judge", "ledger", "store", "gates", "model", "posture", "testing", "integrations", "load", "migration", "postgres", "recording"]),
     ("web", &["control", "model"]),
     ("sim", PURE),
     (

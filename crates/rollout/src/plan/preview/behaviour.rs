@@ -1,0 +1,59 @@
+//! What a plan says of the gates for behaviour: tests, migration, load, dependencies, and the probe gate's calls.
+
+use crate::plan::{GateName, LoadSource, Plan};
+use model::ShortDuration;
+
+/// What the probe gate does.
+pub(super) fn probe(plan: &Plan) -> String {
+    let export = "both environments must take an empty OTLP export";
+    match &plan.gates.probe {
+        None => export.to_owned(),
+        Some(probe) => {
+            let from = match (&probe.agents.blue, &probe.agents.green) {
+                (Some(_), Some(_)) => "from inside of each",
+                _ if probe.from_controller => "from this server where there is no agent",
+                _ => "inconclusive where there is no agent",
+            };
+            let count = probe.calls.len();
+            format!("{export}, and be able to make {count} call{}, {from}", if count == 1 { "" } else { "s" })
+        }
+    }
+}
+
+/// What one of the others does.
+pub(super) fn effect(plan: &Plan, gate: GateName) -> String {
+    let gates = &plan.gates;
+    let words = match gate {
+        GateName::Tests => gates.tests.as_ref().map(|tests| {
+            let blue = if tests.like_blue { ", and none that passed for blue skipped or gone" } else { "" };
+            let age = tests.max_age_ms.map(|age| format!(" within {}", ShortDuration(age))).unwrap_or_default();
+            format!("{} tests of green's artifact must have passed{age}{blue}", tests.at_least)
+        }),
+        GateName::Migration => gates.migration.as_ref().map(|migration| {
+            let (tables, queries) = (migration.tables.len(), migration.queries.len());
+            let schema = if migration.schema.is_some() { ", and the schema" } else { "" };
+            format!(
+                "green's data must be blue's: {tables} table(s) row by row, {queries} quer{}{schema}",
+                if queries == 1 { "y" } else { "ies" }
+            )
+        }),
+        GateName::Load => gates.load.as_ref().map(|load| {
+            let what = match &load.source {
+                LoadSource::Synthetic { topology, peak_spans_per_s } => {
+                    format!("{} times {peak_spans_per_s} spans/s (synthetic, {topology})", load.multiple)
+                }
+                LoadSource::Recording { file, .. } => format!("{} copies of the recording {file}", load.multiple),
+            };
+            format!(
+                "both environments are sent {what} for {}: green must lose none, and not be slower",
+                ShortDuration(load.for_ms)
+            )
+        }),
+        GateName::Dependencies => gates.dependencies.as_ref().map(|dependencies| {
+            let least = dependencies.coverage.at_least;
+            format!("green must have called every external dependency that blue called {least} time(s) or more")
+        }),
+        GateName::Drift | GateName::Approval | GateName::Probe | GateName::Security | GateName::Acceptance => None,
+    };
+    words.unwrap_or_else(|| format!("the gate {gate} is not configured"))
+}
