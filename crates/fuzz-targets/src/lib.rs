@@ -1,5 +1,5 @@
 //! What `otlp`, `redact`, `prometheus`, `backends`, `drift`, the ledger's texts, approvals and what the security
-//! gate reads are held to by bytes from anybody. A target takes any bytes and panics where a
+//! and migration gates read are held to by bytes from anybody. A target takes any bytes and panics where a
 //! claim of their documentation does not hold; it never panics for another reason.
 //!
 //! Here, and not in `fuzz/`, so that two programs run the same targets: libFuzzer with the nightly compiler
@@ -16,6 +16,7 @@ mod grpc;
 mod gzip;
 pub mod hostile;
 mod json;
+mod migration;
 mod notes;
 mod parts;
 mod prometheus;
@@ -37,7 +38,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     Target { name: "split", run: split::run },
     Target { name: "hostile", run: hostile::run },
     Target { name: "spans", run: spans::run },
@@ -53,6 +54,7 @@ pub const TARGETS: [Target; 15] = [
     Target { name: "hello", run: security::hello },
     Target { name: "certificates", run: security::certificates },
     Target { name: "reports", run: security::reports },
+    Target { name: "migration", run: migration::run },
 ];
 
 /// Runs one by its name.

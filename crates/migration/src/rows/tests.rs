@@ -3,7 +3,7 @@
 use super::*;
 use crate::assessment::Findings;
 use crate::checks::TableName;
-use crate::key::Shower;
+use crate::key::{KeyClass, Shower};
 use crate::sql::{Canonical, Checksum, ColumnRead};
 use model::GateVerdict;
 use proptest::prelude::*;

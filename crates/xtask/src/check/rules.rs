@@ -36,7 +36,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("bench", &["drift", "judge", "ledger", "model", "otlp", "redact", "rollout", "store", "verify"]),
     (
         "fuzz-targets",
-        &["audit", "backends", "drift", "ledger", "model", "otlp", "posture", "prometheus", "redact", "rollout"],
+        &[
+            "audit",
+            "backends",
+            "drift",
+            "ledger",
+            "migration",
+            "model",
+            "otlp",
+            "posture",
+            "prometheus",
+            "redact",
+            "rollout",
+        ],
     ),
     (
         "verdigris",
