@@ -161,6 +161,7 @@ fn every_target_is_here_and_in_fuzz() {
             "hello",
             "hostile",
             "json",
+            "migration",
             "notes",
             "prometheus",
             "redact",
