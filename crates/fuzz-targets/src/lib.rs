@@ -1,5 +1,5 @@
 //! What `otlp`, `redact`, `prometheus`, `backends`, `drift`, the ledger's texts, approvals, recordings and what the gates of
-//! security, tests and integrations read are held to by bytes from anybody. A target takes any bytes and panics where a
+//! security, tests, integrations and migration read are held to by bytes from anybody. A target takes any bytes and panics where a
 //! claim of their documentation does not hold; it never panics for another reason.
 //!
 //! Here, and not in `fuzz/`, so that two programs run the same targets: libFuzzer with the nightly compiler
@@ -16,6 +16,7 @@ mod grpc;
 mod gzip;
 pub mod hostile;
 mod json;
+mod migration;
 mod notes;
 mod parts;
 mod prometheus;
@@ -39,7 +40,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 20] = [
     Target { name: "split", run: split::run },
     Target { name: "hostile", run: hostile::run },
     Target { name: "spans", run: spans::run },
@@ -59,6 +60,7 @@ pub const TARGETS: [Target; 19] = [
     Target { name: "tests", run: testing::tests },
     Target { name: "calls", run: testing::calls },
     Target { name: "dependencies", run: testing::dependencies },
+    Target { name: "migration", run: migration::run },
 ];
 
 /// Runs one by its name.

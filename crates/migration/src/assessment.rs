@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 /// Reasons that are given. What is left out is counted.
 const MAX_REASONS: usize = 32;
 
+/// Characters of a reason: the names of eight columns, and the words around them.
+const MAX_REASON_CHARACTERS: usize = 1_000;
 /// Entries of each list of the evidence: 1,000 definitions of some 300 bytes are 0.3 MB.
 const MAX_NOTED: usize = 1_000;
 
@@ -29,6 +31,12 @@ pub(crate) struct Findings {
     missing: Vec<String>,
     errors: Vec<String>,
     evidence: Map<String, Value>,
+}
+
+/// A name in a database may hold any character but NUL.
+fn printable(words: &str) -> String {
+    let shown = |character: char| if character.is_control() { ' ' } else { character };
+    words.chars().map(shown).take(MAX_REASON_CHARACTERS).collect()
 }
 
 /// What is told first.
@@ -95,7 +103,8 @@ impl Findings {
         };
         self.failed.sort_by_key(|(rank, _)| *rank);
         let failed = self.failed.into_iter().map(|(_, words)| words);
-        let mut reasons: Vec<_> = failed.chain(self.errors).chain(self.missing).collect();
+        let all = failed.chain(self.errors).chain(self.missing);
+        let mut reasons: Vec<_> = all.map(|words| printable(&words)).collect();
         if reasons.len() > MAX_REASONS {
             let more = reasons.len() - (MAX_REASONS - 1);
             reasons.truncate(MAX_REASONS - 1);

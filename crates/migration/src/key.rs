@@ -42,6 +42,15 @@ pub struct KeyColumn {
 }
 
 impl KeyColumn {
+    /// Whether the text can be a key of this column. What is not hidden, or stands in a statement bare, must be what it says.
+    pub(crate) fn takes(&self, text: &str) -> bool {
+        match &self.class {
+            KeyClass::Integer => is_integer(text),
+            KeyClass::Native { type_name } if type_name == "uuid" => is_uuid(text),
+            KeyClass::Native { .. } | KeyClass::Text | KeyClass::RowHash => !text.contains('\0'),
+        }
+    }
+
     fn is_shown(&self) -> bool {
         match &self.class {
             KeyClass::Integer => true,
@@ -88,4 +97,13 @@ impl Shower {
 /// Whether a text is a whole number that may stand in a statement bare.
 pub(crate) fn is_integer(text: &str) -> bool {
     text.parse::<i64>().is_ok_and(|number| number.to_string() == text)
+}
+
+/// As PostgreSQL writes one (RFC 9562, section 4).
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
 }

@@ -9,7 +9,7 @@ mod tests;
 
 use crate::checks::Rows;
 use crate::join::{Fetched, join};
-use crate::key::{Key, KeyClass, KeyColumn, is_integer};
+use crate::key::{Key, KeyColumn};
 use crate::question::{Answer, AnswerError, Question, count};
 use crate::range::{FANOUT, LEAF_ROWS, MAX_FETCHED_ROWS, MAX_FOLLOWED, MAX_SPLITS, MIN_SAMPLED_ROWS, Range};
 use crate::sql::TableRead;
@@ -276,10 +276,8 @@ impl RowsRun {
 }
 
 fn read_key(question: &Question, columns: &[KeyColumn], texts: &[&str]) -> Result<Key, AnswerError> {
-    // It goes into a statement bare.
-    let is_sound = |(column, text): (&KeyColumn, &&str)| column.class != KeyClass::Integer || is_integer(text);
-    if !columns.iter().zip(texts).all(is_sound) {
-        let found = "something else in the place of a whole number".into();
+    if !columns.iter().zip(texts).all(|(column, text)| column.takes(text)) {
+        let found = "something else in the place of a key".into();
         return Err(AnswerError { about: question.about(), found, expected: "keys of the column's type" });
     }
     Ok(Key(texts.iter().map(|text| (*text).to_owned()).collect()))

@@ -157,6 +157,11 @@ fn dependencies() {
 }
 
 #[test]
+fn answers_of_databases_are_bounded_and_printable() {
+    run_all("migration");
+}
+
+#[test]
 fn every_target_is_here_and_in_fuzz() {
     let targets: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
     assert_eq!(
@@ -173,6 +178,7 @@ fn every_target_is_here_and_in_fuzz() {
             "hello",
             "hostile",
             "json",
+            "migration",
             "notes",
             "prometheus",
             "redact",

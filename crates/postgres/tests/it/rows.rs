@@ -196,7 +196,7 @@ async fn a_key_that_became_wider_is_the_same_key() {
 #[tokio::test]
 async fn a_large_table_is_divided_by_a_sample_and_a_view_is_not() {
     let setup = "CREATE TABLE large (id bigint PRIMARY KEY, v text); CREATE VIEW seen AS SELECT * FROM large; \
-        INSERT INTO large SELECT g * g, 'v' || g FROM generate_series(1, 120000) g";
+        INSERT INTO large SELECT g * g, 'v' || g FROM generate_series(1, 120000::bigint) g";
     let pair = Pair::new(
         setup,
         "DELETE FROM large WHERE id = 60000::bigint * 60000; UPDATE large SET v = '' WHERE id = 14400000000",

@@ -52,6 +52,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "drift",
             "integrations",
             "ledger",
+            "migration",
             "model",
             "otlp",
             "posture",
