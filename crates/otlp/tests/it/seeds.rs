@@ -142,6 +142,11 @@ fn reports() {
 }
 
 #[test]
+fn recordings() {
+    run_all("recordings");
+}
+
+#[test]
 fn every_target_is_here_and_in_fuzz() {
     let targets: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
     assert_eq!(
@@ -158,6 +163,7 @@ fn every_target_is_here_and_in_fuzz() {
             "json",
             "notes",
             "prometheus",
+            "recordings",
             "redact",
             "reports",
             "spans",
