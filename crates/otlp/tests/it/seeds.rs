@@ -162,6 +162,11 @@ fn answers_of_databases_are_bounded_and_printable() {
 }
 
 #[test]
+fn recordings() {
+    run_all("recordings");
+}
+
+#[test]
 fn every_target_is_here_and_in_fuzz() {
     let targets: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
     assert_eq!(
@@ -181,6 +186,7 @@ fn every_target_is_here_and_in_fuzz() {
             "migration",
             "notes",
             "prometheus",
+            "recordings",
             "redact",
             "reports",
             "spans",
