@@ -1,11 +1,11 @@
 //! What the controller does once a decision is durable.
 
 use crate::configurations::{Reading, Sources};
-use crate::watching::Watching;
 use crate::gating::{Around, Gating};
 use crate::handle::Handle;
 use crate::measuring::Measuring;
 use crate::proving::{Order, Prover, Proving};
+use crate::watching::Watching;
 use model::RouteTable;
 use rollout::plan::GateName;
 use rollout::{Action, Landmarks, State};

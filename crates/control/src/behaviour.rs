@@ -36,11 +36,8 @@ pub(crate) async fn tests(plan: &Plan, base_dir: &Path, around: &Surroundings) -
         Ok(artifact) => artifact,
         Err(error) => return Run::error(format!("environments.green.artifact: {error}")),
     };
-    let exceptions = exceptions.into_iter().map(|it| testing::Exception {
-        test: it.test,
-        reason: it.reason,
-        expires: it.expires,
-    });
+    let exceptions =
+        exceptions.into_iter().map(|it| testing::Exception { test: it.test, reason: it.reason, expires: it.expires });
     let demand = Demand {
         artifact,
         built,
@@ -99,10 +96,7 @@ fn checks(gate: &MigrationGate) -> Checks {
     });
     let schema = gate.schema.as_ref().map(|schema| {
         let expected = |it: &Reasoned| ExpectedDifference { path: it.what.clone(), reason: it.reason.clone() };
-        SchemaCheck {
-            schemas: schema.schemas.clone(),
-            expected: schema.expected.iter().map(expected).collect(),
-        }
+        SchemaCheck { schemas: schema.schemas.clone(), expected: schema.expected.iter().map(expected).collect() }
     });
     Checks { tables: gate.tables.iter().map(table).collect(), queries: queries.collect(), schema }
 }
@@ -127,14 +121,17 @@ pub(crate) async fn calls(probe: &ProbeGate, base_dir: &Path, around: &Surroundi
         tls: ClientTls::default(),
     };
     let now = around.now;
-    integration::run(&agents, &demanded, &integration::stopwatch(), &(Arc::new(move || now) as integration::Clock)).await
+    integration::run(&agents, &demanded, &integration::stopwatch(), &(Arc::new(move || now) as integration::Clock))
+        .await
 }
 
 /// Has green called whom blue calls?
 pub(crate) fn dependencies(plan: &Plan, around: &Surroundings) -> Run {
     let Some(gate) = &plan.gates.dependencies else { return unconfigured("dependencies") };
     let Some(seen) = around.dependencies.as_ref().and_then(|seen| seen()) else {
-        return Run::inconclusive("whom the environments call is known while a rollout runs, from its traces".to_owned());
+        return Run::inconclusive(
+            "whom the environments call is known while a rollout runs, from its traces".to_owned(),
+        );
     };
     let PerEnvironment::<Dependencies> { blue, green } = &seen;
     let answer = cover(&gate.coverage, PerEnvironment { blue, green }, around.now);

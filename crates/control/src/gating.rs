@@ -2,11 +2,11 @@
 //! which is how `verdigris gate` asks.
 
 use crate::handle::{Handle, Input};
+use crate::loading::CountsLoad;
 use crate::securing;
 use crate::{Clock, Random};
-use gates::drift::{Expected, SecretKey};
-use crate::loading::CountsLoad;
 use crate::{behaviour, loading};
+use gates::drift::{Expected, SecretKey};
 use gates::{Run, configuration, drift, probe, security};
 use integrations::Dependencies;
 use model::{GateVerdict, PerEnvironment, RouteKey, UnixMillis};

@@ -30,16 +30,16 @@ pub use accepting::{MAX_TRIED_TRACES, SaidOff, TriedTrace};
 pub use approving::HandedIn;
 pub use controller::{Controller, OpenError, Outlook, Settings};
 pub use erasing::{Erasure, NoteError, Persons};
-pub use watching::{CountedMetric, Watching};
 pub use gating::{SeenDependencies, Surroundings, run_gate};
-pub use loading::CountsLoad;
 pub use handle::{CommandError, EraseError, Handle, Input, Offer, ReleaseError, RolloutSummary, StartError, TapsError};
 pub use journal::{Extent, Journal, JournalError, OpenStore, decode};
+pub use loading::CountsLoad;
 pub use looking::LookError;
 pub use proving::{Order, Prover};
 pub use rollout;
 pub use rotation::{RotateKeyError, key_change, rotate_key};
 pub use securing::{PolicyError, check_policies};
+pub use watching::{CountedMetric, Watching};
 
 use std::sync::Arc;
 

@@ -67,9 +67,7 @@ pub(crate) async fn load(plan: &Plan, base_dir: &Path, around: &Surroundings) ->
     };
     let present = match &gate.source {
         LoadSource::Synthetic { peak_spans_per_s, .. } => *peak_spans_per_s,
-        LoadSource::Recording { .. } => {
-            report.sustained_items_per_s(Environment::Blue) / f64::from(gate.multiple)
-        }
+        LoadSource::Recording { .. } => report.sustained_items_per_s(Environment::Blue) / f64::from(gate.multiple),
     };
     let demand = LoadDemand {
         loss_at_most: gate.loss_at_most,
@@ -85,9 +83,8 @@ pub(crate) async fn load(plan: &Plan, base_dir: &Path, around: &Surroundings) ->
 
 /// Waits until everything that was acknowledged came out of both, or nothing more comes.
 async fn settled(counting: &dyn CountsLoad, report: &load::Report) -> Out {
-    let taken = |environment: Environment| {
-        report.targets[environment].as_ref().map_or(0, |target| target.all.taken_items())
-    };
+    let taken =
+        |environment: Environment| report.targets[environment].as_ref().map_or(0, |target| target.all.taken_items());
     let deadline = tokio::time::Instant::now() + SETTLE_LIMIT;
     let (mut before, mut quiet) = (counting.spans(), 0);
     loop {
@@ -121,7 +118,8 @@ fn source(gate: &LoadGate, base_dir: &Path, around: &Surroundings) -> Result<(St
             let rate = peak_spans_per_s * f64::from(gate.multiple);
             let groups = Topology::preset(topology).and_then(|it| it.groups(&Shape::default(), GROUPS, seed));
             let groups = groups.map_err(|error| error.to_string())?;
-            let schedule = Schedule::constant(rate, gate.for_ms, Arrival::Poisson).map_err(|error| error.to_string())?;
+            let schedule =
+                Schedule::constant(rate, gate.for_ms, Arrival::Poisson).map_err(|error| error.to_string())?;
             let synthetic = Synthetic::new(groups, schedule, seed, around.now, ids);
             Ok((format!("{topology}, {rate} spans/s"), Source::Synthetic(Box::new(synthetic))))
         }
@@ -129,7 +127,8 @@ fn source(gate: &LoadGate, base_dir: &Path, around: &Surroundings) -> Result<(St
             let (path, identity_path) = (base_dir.join(file), base_dir.join(identity));
             let of_file = |error: std::io::Error| format!("{}: {error}", path.display());
             let mut identity = String::new();
-            let opened = File::open(&identity_path).and_then(|it| it.take(MAX_IDENTITY_BYTES).read_to_string(&mut identity));
+            let opened =
+                File::open(&identity_path).and_then(|it| it.take(MAX_IDENTITY_BYTES).read_to_string(&mut identity));
             opened.map_err(|error| format!("{}: {error}", identity_path.display()))?;
             let sealed = File::open(&path).map_err(of_file)?;
             let opened = recording::open(&identity, sealed).map_err(|error| format!("{}: {error}", path.display()))?;

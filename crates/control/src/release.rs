@@ -2,9 +2,9 @@
 //! not come to serve. Whatever it recorded is replayed then.
 
 use crate::controller::{Controller, SELF, started};
-use crate::watching::Watching;
 use crate::handle::{ReleaseError, TapsError};
 use crate::journal::JournalError;
+use crate::watching::Watching;
 use model::Environment;
 use rollout::{Body, Event};
 use std::collections::BTreeSet;

@@ -95,6 +95,8 @@ impl Bench {
             witnesses: 0,
             commands: Vec::new(),
             keep_entries_ms: self.keep_entries_ms,
+            dependencies: None,
+            counts_load: None,
         };
         let now = self.now.clone();
         let clock: crate::Clock = Arc::new(move || UnixMillis(now.load(Ordering::Relaxed)));

@@ -1,7 +1,7 @@
 //! What verification is told of the rollout that runs.
 
 use model::{Environment, PerEnvironment, RouteKey};
-use rollout::plan::{MetricFrom, StoreCheck, StoreQuery, Transformations};
+use rollout::plan::{MetricFrom, SpansOf, StoreCheck, StoreQuery, Transformations};
 use rollout::{RolloutId, State};
 use std::path::Path;
 
@@ -29,6 +29,8 @@ pub struct Watching {
     pub canary_every_ms: Option<u64>,
     /// Whether what comes out is searched for sensitive values.
     pub searches_leaks: bool,
+    /// Whether whom the environments call is counted: by what it is known whose a span is, and the environments' versions.
+    pub callees: Option<(SpansOf, PerEnvironment<String>)>,
     /// What each environment's pipeline is meant to change.
     pub transformations: PerEnvironment<Transformations>,
     /// Whether calls and operations of services are timed.
@@ -69,6 +71,12 @@ impl Watching {
             taken_back,
             canary_every_ms: state.plan.canary.map(|canary| canary.every_ms),
             searches_leaks: state.plan.guards.leaks.is_some(),
+            callees: state
+                .plan
+                .gates
+                .dependencies
+                .as_ref()
+                .map(|gate| (gate.by, PerEnvironment::from_fn(|it| state.plan.environments[it].version.clone()))),
             transformations: PerEnvironment::from_fn(|environment| {
                 state.plan.environments[environment].transformations.clone()
             }),

@@ -1,7 +1,7 @@
 //! The life of a gateway: bind, serve, apply route tables, drain.
 
-use crate::counting::LoadOut;
 use crate::config::{Config, Limits};
+use crate::counting::LoadOut;
 use crate::hand_over::Rollbacks;
 use crate::listen::{self, Addresses, BindError, Listener, Socket};
 use crate::mirror::Mirror;

@@ -255,13 +255,15 @@ impl Followed {
                 let valid = self.approvals.values().filter(|at| self.at.since_ms(**at) < gate.expires_ms).count();
                 assert!(valid >= gate.count as usize, "seed {seed}: {valid} approvals are too few");
             }
-            PlanStep::Gate(gate @ (GateName::Drift
+            PlanStep::Gate(
+                gate @ (GateName::Drift
                 | GateName::Probe
                 | GateName::Security
                 | GateName::Tests
                 | GateName::Migration
                 | GateName::Load
-                | GateName::Dependencies)) => {
+                | GateName::Dependencies),
+            ) => {
                 assert!(self.gate_passed, "seed {seed}: the {gate} gate was left by {:?}", self.event);
             }
             PlanStep::Gate(GateName::Acceptance) => {

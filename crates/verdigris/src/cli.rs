@@ -1,5 +1,6 @@
 //! The command line, as DESIGN.md has it.
 
+mod agent;
 mod approve;
 mod audit;
 mod drift;
@@ -11,6 +12,7 @@ mod trace;
 mod verify;
 mod witness;
 
+pub use agent::Agent;
 pub use approve::Approve;
 pub use audit::{Audit, BundleAt, Export, Selected};
 pub use drift::Drift;
@@ -58,6 +60,8 @@ pub enum Command {
     Plan(Plan),
     /// A gate of a plan by itself: needs neither rollout nor server.
     Gate(Gate),
+    /// Makes the calls of a probe gate inside of an environment, for a server that asks with its token.
+    Agent(Agent),
     /// What differs in meaning between two configurations: files or folders. Secrets are compared and never shown.
     Drift(Drift),
     /// Rollouts of a running server.

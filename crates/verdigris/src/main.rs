@@ -16,7 +16,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let default = match cli.command {
-        Command::Serve(_) | Command::Witness(_) => "info",
+        Command::Serve(_) | Command::Witness(_) | Command::Agent(_) => "info",
         Command::Demo(_)
         | Command::Plan(_)
         | Command::Gate(_)
@@ -54,6 +54,7 @@ fn run(cli: Cli) -> Result<Exit, Failed> {
     match cli.command {
         Command::Plan(command) => commands::plan::run(&command, cli.format),
         Command::Gate(command) => runtime()?.block_on(commands::gate::run(&command, cli.format)),
+        Command::Agent(command) => runtime()?.block_on(commands::agent::run(command)),
         Command::Redact(command) => commands::redact::run(&command, cli.format),
         Command::Drift(command) => runtime()?.block_on(commands::drift::run(&command, cli.format)),
         Command::Ledger(command) => runtime()?.block_on(commands::ledger::run(command, cli.format)),

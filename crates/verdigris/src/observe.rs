@@ -1,6 +1,7 @@
 //! From what passes the gateway to observations: a thread of its own, so that verification never blocks traffic
 //! (invariant 5). What comes out of an environment without a tap is read from its trace store ([`stores`]).
 
+mod callees;
 mod canaries;
 mod leaks;
 mod learning;
@@ -9,9 +10,11 @@ mod parity;
 mod stores;
 mod trying;
 
+pub use callees::SeenCallees;
 pub use learning::{Learning, Taught};
 
 use crate::clock;
+use callees::Callees;
 use canaries::Canaries;
 use control::{Handle, Input, Watching};
 use gateway::{Gateway, Outcome, Role, View, ViewShare};
@@ -75,7 +78,7 @@ pub fn spawn(
     views: mpsc::Receiver<View>,
     watching: watch::Receiver<Option<Watching>>,
     handle: Handle,
-    examples: Examples,
+    (examples, seen): (Examples, SeenCallees),
     (gateway, share): (Gateway, Arc<ViewShare>),
     alone: watch::Receiver<bool>,
     taught: Taught,
@@ -87,7 +90,7 @@ pub fn spawn(
     // Stores are asked where the traffic is served: this thread may wait for nobody.
     let asking = tokio::runtime::Handle::current();
     std::thread::Builder::new().name("verify".to_owned()).spawn(move || {
-        let (current, stores, canaries, leaks) = (None, None, None, None);
+        let (current, stores, canaries, leaks, callees) = (None, None, None, None, None);
         let lessons = Lessons::new(taught, max_rate);
         let observer = Observer {
             views,
@@ -101,6 +104,8 @@ pub fn spawn(
             stores,
             canaries,
             leaks,
+            callees,
+            seen,
             trying: Trying::default(),
             asking,
             max_rate,
@@ -127,6 +132,9 @@ struct Observer {
     canaries: Option<Canaries>,
     /// The search for sensitive values, if its plan has it.
     leaks: Option<Leaks>,
+    /// Whom its services call, if its plan asks.
+    callees: Option<Callees>,
+    seen: SeenCallees,
     /// What its testers had at green.
     trying: Trying,
     asking: tokio::runtime::Handle,
@@ -182,6 +190,8 @@ impl Observer {
             |watching: &Watching| Canaries::of(watching, &self.gateway, self.asking.clone(), clock::random::<8>);
         self.canaries = wanted.as_ref().and_then(canaries);
         self.leaks = wanted.as_ref().and_then(|watching| Leaks::of(watching, clock::random(), clock::now()));
+        let callees = |watching: &Watching| Callees::of(watching, &self.seen, clock::random(), clock::now());
+        self.callees = wanted.as_ref().and_then(callees);
         self.trying = Trying::default();
         self.current = wanted.map(|watching| {
             let config = Config {
@@ -210,13 +220,19 @@ impl Observer {
 
     fn take(&mut self, view: &View) {
         self.lessons.take(view);
-        let Some((_, verifier)) = &mut self.current else { return };
+        let Some((watching, verifier)) = &mut self.current else { return };
         let (stores, canaries, trying) = (&mut self.stores, &mut self.canaries, &mut self.trying);
         let read = match view {
             View::Sent { environment, role, message, handed_over_us, outcome, .. } => {
                 let (delivery, at_us) = (delivery(outcome), *handed_over_us);
                 let handed_over = HandedOver { environment: *environment, role: *role, delivery, at_us };
-                for_each_span(message, |span| handed_over.tell(verifier, stores.as_mut(), span))
+                let mut callees = self.callees.as_mut().filter(|_| *role == Role::Serving);
+                for_each_span(message, |span| {
+                    if let Some(callees) = &mut callees {
+                        callees.take(*environment, span, UnixMillis(at_us / 1_000));
+                    }
+                    handed_over.tell(verifier, stores.as_mut(), span);
+                })
             }
             View::Unanswered { environment, role, message, handed_over_us, .. } => {
                 let (role, delivery, at_us) = (*role, Delivery::Unanswered, *handed_over_us);
@@ -240,11 +256,14 @@ impl Observer {
             }
             View::Out { environment, message, at_us } => {
                 let mut canary_spans: Vec<(TraceId, SpanId)> = Vec::new();
+                let key = watching.route_key;
                 let read = for_each_span(message, |span| match canaries {
                     Some(canaries) if canaries.include(span.trace_id) => {
                         canary_spans.push((span.trace_id, span.span_id));
                     }
                     Some(_) | None if trying.include(span.trace_id) => {}
+                    // Nobody sent it through here: the load gate did, and the tap counts it.
+                    Some(_) | None if key.is_load(span.trace_id) => {}
                     Some(_) | None => verifier.out(*environment, *at_us, &fact(span)),
                 });
                 if let (Some(leaks), Ok(())) = (&mut self.leaks, &read) {
@@ -283,6 +302,9 @@ impl Observer {
         let observations = verifier.advance(now);
         let ceiling = verifier.ceiling().min(self.stores.as_ref().map_or(u64::MAX, Stores::ceiling));
         self.lessons.show(&self.share, Some(ceiling), clock::now());
+        if let Some(callees) = &mut self.callees {
+            callees.advance(clock::now());
+        }
         if let Some(canaries) = &mut self.canaries {
             for canary in canaries.advance(now, ceiling) {
                 let rollout = watching.rollout.clone();

@@ -2,7 +2,8 @@
 //! same system.
 
 use crate::clock;
-use crate::observe::{self, Examples, Learning, MAX_VIEWS};
+use crate::load_out::LoadAtTaps;
+use crate::observe::{self, Examples, Learning, MAX_VIEWS, SeenCallees};
 use crate::proving::{self, Trust};
 use crate::spools;
 use crate::witness::{Witnesses, Witnessing};
@@ -138,6 +139,8 @@ impl System {
         let witnesses: Vec<WitnessKey> = ground.witnesses.asked.iter().map(|asked| asked.key.clone()).collect();
         let noted = Examples::default();
         let examples = noted.clone();
+        let seen = SeenCallees::default();
+        let (callees, taps) = (seen.clone(), LoadAtTaps::of(ports.bound.gateway()));
         let settings = Settings {
             serving: ground.serving,
             taps: ports.taps.keys().cloned().collect(),
@@ -147,6 +150,8 @@ impl System {
             witnesses: witnesses.len(),
             commands: ground.commands,
             keep_entries_ms: ground.keep_entries_ms,
+            dependencies: Some(Arc::new(move || callees.get())),
+            counts_load: Some(Arc::new(taps)),
         };
         let surroundings = (
             Arc::new(clock::now) as control::Clock,
@@ -175,7 +180,7 @@ impl System {
         let share = Arc::new(ViewShare::default());
         let (learning, taught) = Learning::new(table.clone(), watching.clone(), inherited.gone.clone());
         let beside = (gateway.clone(), share.clone());
-        let verified = observe::spawn(views, watching, handle.clone(), noted, beside, inherited.gone, taught);
+        let verified = observe::spawn(views, watching, handle.clone(), (noted, seen), beside, inherited.gone, taught);
         let verified = verified.context("the verification thread")?;
         let controller = spawn_controller(controller)?;
         let verifier_key = opened.verifier_key.get().context("the ledger was opened, so its key is known")?.clone();

@@ -41,7 +41,9 @@ pub async fn run(command: &Gate, format: Format) -> Result<Exit, Failed> {
 /// What a run by hand needs: the time, a key of its own, and the programs that its user allows.
 pub fn surroundings(allow: &[PathBuf]) -> Result<Surroundings, Failed> {
     let commands = programs(allow.to_vec()).map_err(|error| Failed::usage(format!("--allow: {error}")))?;
-    Ok(Surroundings { now: clock::now(), key: clock::random(), commands })
+    // Whom the environments call and what comes out of them is known where a server sees it.
+    let (route_key, dependencies, counts_load) = (None, None, None);
+    Ok(Surroundings { now: clock::now(), key: clock::random(), commands, route_key, dependencies, counts_load })
 }
 
 /// As people read it.

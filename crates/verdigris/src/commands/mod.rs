@@ -1,5 +1,6 @@
 //! One module a command.
 
+pub mod agent;
 pub mod approve;
 pub mod audit;
 pub mod drift;

@@ -97,7 +97,7 @@ impl Leaks {
         let (key, ceiling) = (self.key, self.ceiling);
         let mut splitter = std::mem::take(&mut self.splitter);
         let scanned = splitter.scan(Signal::Traces, message, |unit| match unit {
-            Unit::Trace(trace) if key.mark(trace) <= ceiling && !key.is_canary(trace) => {
+            Unit::Trace(trace) if key.mark(trace) <= ceiling && !key.is_canary(trace) && !key.is_load(trace) => {
                 let next = (traces.len() as Part).saturating_add(1);
                 match traces.get(&trace) {
                     Some(part) => *part,

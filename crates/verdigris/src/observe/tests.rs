@@ -36,6 +36,7 @@ pub(super) fn watching(taken_back: u32) -> Option<Watching> {
         taken_back,
         canary_every_ms: None,
         searches_leaks: false,
+        callees: None,
         transformations: PerEnvironment::default(),
         times_services: false,
     })
@@ -72,6 +73,8 @@ async fn verification_begins_when_the_process_before_has_gone_and_anew_after_ano
         stores: None,
         canaries: None,
         leaks: None,
+        callees: None,
+        seen: SeenCallees::default(),
         trying: Trying::default(),
         asking: tokio::runtime::Handle::current(),
         max_rate: 1_000_000,

@@ -40,6 +40,7 @@ fn watching(canary_every_ms: Option<u64>) -> Watching {
         taken_back: 0,
         canary_every_ms,
         searches_leaks: false,
+        callees: None,
         times_services: false,
         transformations: PerEnvironment::default(),
     }

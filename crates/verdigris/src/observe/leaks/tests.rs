@@ -22,6 +22,7 @@ fn leaks() -> Leaks {
         taken_back: 0,
         canary_every_ms: None,
         searches_leaks: true,
+        callees: None,
         times_services: false,
         transformations: PerEnvironment::default(),
     };

@@ -82,6 +82,7 @@ impl Scene {
             counted: counted.to_vec(),
             canary_every_ms: None,
             searches_leaks: false,
+            callees: None,
             transformations: PerEnvironment::default(),
             taken_back: 0,
             times_services: false,
