@@ -9,6 +9,7 @@ mod accepting;
 mod approvals;
 mod audited;
 mod bad_input;
+mod behaviour;
 mod e2e;
 mod erasing;
 mod following;

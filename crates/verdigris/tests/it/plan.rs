@@ -33,6 +33,8 @@ pub(crate) struct Environment {
     pub(crate) transformations: Option<String>,
     /// A file or folder of its configuration.
     pub(crate) config: Option<String>,
+    /// Its artifact's digest.
+    pub(crate) artifact: Option<String>,
 }
 
 impl Environment {
@@ -44,6 +46,7 @@ impl Environment {
             query: None,
             transformations: None,
             config: None,
+            artifact: None,
         }
     }
 
@@ -51,9 +54,10 @@ impl Environment {
         let backend = self.backend.as_ref().map(|backend| format!(", backend: \"{backend}\"")).unwrap_or_default();
         let query = self.query.as_ref().map(|query| format!(", query: {{ {query} }}")).unwrap_or_default();
         let declared = self.transformations.as_ref().map(|it| format!(", transformations: {it}")).unwrap_or_default();
+        let artifact = self.artifact.as_ref().map(|it| format!(", artifact: \"{it}\"")).unwrap_or_default();
         let config = self.config.as_ref().map(|it| format!(", config: [{{ files: {it} }}]")).unwrap_or_default();
         format!(
-            "{{ version: \"{version}\", otlp: {{ grpc: \"{}\"{} }}{backend}{query}{declared}{config} }}",
+            "{{ version: \"{version}\"{artifact}, otlp: {{ grpc: \"{}\"{} }}{backend}{query}{declared}{config} }}",
             self.grpc, self.more
         )
     }
