@@ -7,6 +7,7 @@ use crate::mirror::Mirror;
 use crate::pins::{PinTable, PinTime};
 use crate::pool::EndpointState;
 use crate::ports::Accepting;
+use crate::record::Recorder;
 use crate::redacting::Redacting;
 use crate::share::ViewShare;
 use crate::spooling::{self, Spooling, Spools};
@@ -98,6 +99,8 @@ pub(crate) struct Shared {
     pub(crate) snapshot: ArcSwapOption<Snapshot>,
     pub(crate) pins: PinTable,
     pub(crate) counters: Counters,
+    /// While somebody records what is received.
+    pub(crate) recorder: ArcSwapOption<Recorder>,
     clock: OnceLock<Clock>,
 }
 
@@ -154,6 +157,7 @@ impl Gateway {
             moving: Mutex::new(()),
             snapshot: ArcSwapOption::empty(),
             counters: Counters::default(),
+            recorder: ArcSwapOption::empty(),
             clock: OnceLock::new(),
         };
         Ok(Bound { addresses, shared: Arc::new(shared) })

@@ -16,6 +16,7 @@ pub mod notify;
 pub mod observe;
 pub mod plot;
 pub mod proving;
+pub mod recorder;
 pub mod redaction_key;
 mod reload;
 pub mod serve;

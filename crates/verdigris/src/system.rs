@@ -4,6 +4,7 @@
 use crate::clock;
 use crate::observe::{self, Examples, Learning, MAX_VIEWS};
 use crate::proving::{self, Trust};
+use crate::recorder::Recorder;
 use crate::spools;
 use crate::witness::{Witnesses, Witnessing};
 use anyhow::Context;
@@ -93,6 +94,8 @@ pub struct System {
     pub handle: Handle,
     /// To have learned what a pipeline changes.
     pub learning: Learning,
+    /// To have recorded what the gateway receives.
+    pub recorder: Recorder,
     /// The gateway's counters.
     pub gateway: Gateway,
     /// What waits on the disk.
@@ -174,6 +177,8 @@ impl System {
         };
         let share = Arc::new(ViewShare::default());
         let (learning, taught) = Learning::new(table.clone(), watching.clone(), inherited.gone.clone());
+        let redaction_key = crate::redaction_key::open(&ground.data)?;
+        let recorder = Recorder::new(gateway.clone(), redaction_key.clone(), inherited.gone.clone());
         let beside = (gateway.clone(), share.clone());
         let verified = observe::spawn(views, watching, handle.clone(), noted, beside, inherited.gone, taught);
         let verified = verified.context("the verification thread")?;
@@ -190,7 +195,7 @@ impl System {
             share,
             spools: spools.clone(),
             warrant: Some(proving::warrant(trust.clone())),
-            redaction_key: crate::redaction_key::open(&ground.data)?,
+            redaction_key,
             clock: Arc::new(clock::now_us),
         };
         let serving = tokio::spawn(ports.bound.run(channels, async {
@@ -201,6 +206,7 @@ impl System {
         Ok(System {
             handle,
             learning,
+            recorder,
             gateway,
             spools,
             ledger_dir: opened.dir,

@@ -66,7 +66,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "verdigris",
         &[
             "model", "otlp", "verify", "judge", "rollout", "ledger", "store", "gateway", "gates", "control", "web",
-            "spool", "tls", "backends", "audit", "keys", "posture", "redact", "testing", "integrations",
+            "spool", "tls", "backends", "audit", "keys", "posture", "redact", "testing", "integrations", "load", "recording",
         ],
     ),
 ];
