@@ -152,9 +152,13 @@ pub(crate) async fn record(
     let lines = stream::unfold((prepared(&name), stops), async |(mut recorded, mut stops)| {
         let line = tokio::select! {
             biased;
-            line = recorded.lines.recv() => line?,
-            // The recording is closed in order, which takes a moment; the limit of the stop is for all of it.
-            _ = stops.wait_for(|stops| *stops) => {
+            line = recorded.lines.recv() => Some(line?),
+            _ = stops.wait_for(|stops| *stops) => None,
+        };
+        let line = match line {
+            Some(line) => line,
+            // It is closed in order, which takes a moment; the limit of the stop is for that as well.
+            None => {
                 recorded.end.notify_one();
                 recorded.lines.recv().await?
             }

@@ -42,7 +42,8 @@ async fn a_look_is_recorded_before_it_is_shown_and_a_refusal_once_a_minute() {
 async fn who_records_the_traffic_stands_in_the_ledger_first() {
     let bench = Bench { principals: vec![known("alice")], ..Bench::new() };
     let server = bench.serve();
-    let recording = || Recording { for_ms: 600_000, max_bytes: 1 << 30, redacted: false, recipient: "age1x".to_owned() };
+    let recording =
+        || Recording { for_ms: 600_000, max_bytes: 1 << 30, redacted: false, recipient: "age1x".to_owned() };
     server.handle.record(recording(), alice()).await.unwrap();
     let refused = server.handle.record(recording(), Principal::new("mallory", vec![])).await;
     assert!(matches!(refused, Err(LookError::Refused { by }) if by == "mallory"));

@@ -168,7 +168,15 @@ mod tests {
     fn ramps_and_steps_are_read_as_they_are_written() {
         check(ramp, "100/s..1000/s over 60s", Ok(&[(100.0, 1_000.0, 60_000)]));
         check(ramp, "1000/s .. 100/s over 1m", Ok(&[(1_000.0, 100.0, 60_000)]));
-        for odd in ["", "100/s", "100/s..200/s", "100..200 over 1m", "100/s..x over 1m", "1/s..2/s over 2h", "0/s..1/s over 1m"] {
+        for odd in [
+            "",
+            "100/s",
+            "100/s..200/s",
+            "100..200 over 1m",
+            "100/s..x over 1m",
+            "1/s..2/s over 2h",
+            "0/s..1/s over 1m",
+        ] {
             check(ramp, odd, Err("expected"));
         }
         let levels = [(500.0, 500.0, 10_000), (1_000.0, 1_000.0, 10_000), (1_500.0, 1_500.0, 10_000)];

@@ -26,7 +26,9 @@ pub async fn run(command: &Load, format: Format) -> Result<Exit, Failed> {
     let targets = targets(&plan, command)?;
     // What cannot be written is known before the run.
     let report_file = command.report.as_ref().map(|path| {
-        File::create(path).map(|file| (path, file)).map_err(|error| Failed::usage(format!("{}: {error}", path.display())))
+        File::create(path)
+            .map(|file| (path, file))
+            .map_err(|error| Failed::usage(format!("{}: {error}", path.display())))
     });
     let report_file = report_file.transpose()?;
     let started = clock::now();

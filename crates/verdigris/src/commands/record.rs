@@ -50,7 +50,7 @@ pub async fn run(command: &Record, format: Format) -> Result<Exit, Failed> {
     temporary.as_file().sync_all().with_context(|| format!("{}", file.display()))?;
     temporary.persist_noclobber(file).with_context(|| format!("{}: cannot get its name", file.display()))?;
     if let Err(why) = outcome {
-        let what = format!("{}: the recording was cut off, and what is there can be opened and sent", file.display());
+        let what = format!("{}: the recording was cut off; it holds what came until shortly before", file.display());
         return Err(Failed { exit: why.exit, error: why.error.context(what) });
     }
     let over = last.over.clone().unwrap_or_default();
@@ -109,7 +109,8 @@ async fn receive(api: &ApiClient, lines: &mut Lines, writing: &mut Writing, is_t
         };
         writing.take(line)?;
         if let Some(last) = writing.last.as_ref().filter(|_| is_terminal) {
-            let (requests, bytes, left) = (thousands(last.requests), mebibytes(last.bytes), ShortDuration(last.left_ms));
+            let (requests, bytes, left) =
+                (thousands(last.requests), mebibytes(last.bytes), ShortDuration(last.left_ms));
             show(&format!("{requests} requests, {bytes}; {} dropped; {left} left", thousands(last.dropped_requests)));
         }
     }
