@@ -100,15 +100,18 @@ fn targets(plan: &Plan, command: &Load) -> Result<Targets, Failed> {
     Targets::new(&allowed, asked).map_err(Failed::usage)
 }
 
-/// Which target said nothing at all, if one did not.
+/// Which target said nothing at all, or was not even asked, if one was not.
 fn unanswered(report: &Report) -> Option<String> {
     Environment::BOTH.into_iter().find_map(|environment| {
         let target = report.targets[environment].as_ref()?;
         let all = &target.all;
+        if all.due.requests == 0 {
+            return Some(format!("nothing was sent to {environment}: expected a higher rate, or a longer time"));
+        }
         let answers = all.acknowledged.requests + all.throttled.requests + all.refused.requests;
         let why = target.disconnection.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         let due = thousands(all.due.requests);
-        (answers == 0 && all.due.requests > 0).then(|| format!("{environment} answered none of {due} requests{why}"))
+        (answers == 0).then(|| format!("{environment} answered none of {due} requests{why}"))
     })
 }
 

@@ -80,7 +80,10 @@ fn ramps_steps_and_a_summary_in_words() {
             assert!(ran.stdout.contains(word), "{word}: {}", ran.stdout);
         }
     };
-    check(&["--ramp", "100/s..400/s over 2s"], &["100/s..400/s over 2s: open loop", "seed 1", "latency p99", "green"]);
+    check(
+        &["--ramp", "100/s..400/s over 2s"],
+        &["fanout:4, 100/s..400/s over 2s, seed 1: open loop", "latency p99", "green"],
+    );
     check(&["--step", "100/s..200/s by 100/s each 1s", "--warm-up", "1s"], &["open loop, 1 s of warm-up left out"]);
     check(&["--rate", "max", "--for", "1s"], &["closed loop, as fast as is taken"]);
 }

@@ -1,6 +1,6 @@
 //! What is sent: synthetic traces by a schedule, or a recording.
 
-use crate::cli::{Load, Rate};
+use crate::cli::{Load, Phases, Rate};
 use crate::clock;
 use crate::describe::{Failed, read_text};
 use ::load::{Arrival, Multiple, Replay, Schedule, Shape, Source, Synthetic};
@@ -15,6 +15,10 @@ use zeroize::Zeroizing;
 
 /// Groups of requests that are made once and sent in turn: 32 of 100 spans are some 3 MB.
 const GROUPS: usize = 32;
+/// Spans of a request at most, and requests a second at least where that allows: at less than 1,000 spans a second requests
+/// are smaller, so that every second has some.
+const MAX_SPANS: f64 = 100.0;
+const LEAST_REQUESTS_PER_S: f64 = 10.0;
 /// An identity file has three lines.
 const MAX_IDENTITY_BYTES: u64 = 64 << 10;
 
@@ -42,9 +46,21 @@ fn synthetic(command: &Load, started: UnixMillis) -> Result<Made, Failed> {
         (None, Rate::Max) => (Schedule::saturating(*for_ms), format!("as fast as is taken for {time}")),
     };
     let schedule = schedule.map_err(Failed::usage)?;
-    let groups = topology.topology.groups(&Shape::default(), GROUPS, *seed).map_err(Failed::usage)?;
+    let shape = Shape { spans_per_request: spans_per_request(command), ..Shape::default() };
+    let groups = topology.topology.groups(&shape, GROUPS, *seed).map_err(Failed::usage)?;
     let source = Synthetic::new(groups, schedule, *seed, started, Box::new(new_trace_id)).into();
     Ok(Made { name: format!("{}, {words}, seed {seed}", topology.text), source })
+}
+
+fn spans_per_request(command: &Load) -> usize {
+    let rates = |phases: &Phases| phases.phases.iter().map(|it| it.from_spans_per_s.max(it.to_spans_per_s)).collect();
+    let rates: Vec<f64> = match (command.ramp.as_ref().or(command.step.as_ref()), command.rate) {
+        (Some(phases), _) => rates(phases),
+        (None, Rate::Of(rate)) => vec![rate],
+        (None, Rate::Max) => Vec::new(),
+    };
+    let highest = rates.into_iter().reduce(f64::max).unwrap_or(f64::MAX);
+    (highest / LEAST_REQUESTS_PER_S).clamp(1.0, MAX_SPANS) as usize
 }
 
 fn replay(command: &Load, recording: &Path, identity: &Path, started: UnixMillis) -> Result<Made, Failed> {
