@@ -12,7 +12,7 @@ mod socket;
 pub use learning::{LEARN_FOR_MS, Learn, LearnError, LearnRequest};
 pub use problem::{PlanProblem, Problem};
 pub use recording::{
-    Prepared, RECORD_BYTES, RECORD_FOR_MS, Record, RecordError, RecordRequest, RecordedLine, RecordedLines,
+    Prepare, Prepared, RECORD_BYTES, RECORD_FOR_MS, Record, RecordError, RecordRequest, RecordedLine, RecordedLines,
 };
 pub use routes::{EraseRequest, StartRequest};
 pub use socket::{Hidden, ListenError, Listening};

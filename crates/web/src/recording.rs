@@ -69,11 +69,14 @@ pub struct RecordedLines {
 /// A recording that begins when it is called, for the principal of that name; dropped, it does not.
 pub type Prepared = Box<dyn FnOnce(&str) -> RecordedLines + Send>;
 
+/// Prepares a recording, or says why there is none.
+pub type Prepare = Arc<dyn Fn(&RecordRequest) -> Result<Prepared, RecordError> + Send + Sync>;
+
 /// What records.
 #[derive(Clone)]
 pub struct Record {
     /// Takes the place of the one who records, and prepares.
-    pub prepare: Arc<dyn Fn(&RecordRequest) -> Result<Prepared, RecordError> + Send + Sync>,
+    pub prepare: Prepare,
     /// Ends the recording that goes on in order; whether there is one.
     pub end: Arc<dyn Fn() -> bool + Send + Sync>,
 }

@@ -113,7 +113,8 @@ fn spans(text: &str) -> Result<f64, String> {
 }
 
 fn duration(text: &str) -> Result<u64, String> {
-    parse_duration_within(text.trim(), FOR_MS)
+    let text = text.trim();
+    parse_duration_within(text, FOR_MS).map_err(|expected| format!("found {text:?}, expected {expected}"))
 }
 
 fn ramp(text: &str) -> Result<Phases, String> {

@@ -158,3 +158,48 @@ impl Figures {
         lines
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use age::secrecy::ExposeSecret;
+    use recording::{Reader, open};
+
+    #[test]
+    fn lines_are_of_bounded_length_and_the_last_one_says_that_it_is_over() {
+        let figures = Figures { requests: 1, bytes: 2, dropped: 3, unreadable: 4 };
+        let check = |length: usize, expected: usize| {
+            let sealed: Vec<u8> = (0..length).map(|at| at as u8).collect();
+            let lines = figures.lines(&sealed, 7, Some("done"));
+            let bytes: Vec<u8> = lines.iter().flat_map(|line| BASE64_STANDARD.decode(&line.sealed).unwrap()).collect();
+            assert!(bytes == sealed && lines.len() == expected, "{length}");
+            let over: Vec<usize> = (0..expected).filter(|at| lines[*at].over.is_some()).collect();
+            assert_eq!(over, [expected - 1]);
+            assert!(lines.iter().all(|line| line.sealed.len() < 6 << 20 && line.dropped_requests == 3));
+        };
+        check(0, 1);
+        check(MAX_LINE_BYTES, 1);
+        check(2 * MAX_LINE_BYTES + 1, 3);
+    }
+
+    #[test]
+    fn a_recording_without_a_request_is_whole_and_says_what_was_dropped_and_how_it_is_redacted() {
+        let identity = age::x25519::Identity::generate();
+        let check = |keep_sensitive: bool| {
+            let (recipient, for_ms, max_bytes) = (identity.to_public().to_string(), 1_000, 1 << 20);
+            let request = RecordRequest { recipient, for_ms, max_bytes, keep_sensitive };
+            let mut work = Work::begin(&request, &Key([1; 32]), 1_790_000_000_000_000).unwrap();
+            work.take(Vec::new(), (2, 30));
+            let (sealed, figures) = work.finish().unwrap();
+            assert_eq!((figures.requests, figures.dropped), (0, 2));
+            let opened = open(identity.to_string().expose_secret(), &sealed[..]).unwrap();
+            let mut reader = Reader::new(opened).unwrap();
+            assert_eq!(reader.header().started, UnixMillis(1_790_000_000_000));
+            assert_eq!(reader.header().redaction.is_none(), keep_sensitive);
+            assert!(reader.next().is_none());
+            assert_eq!(reader.totals().map(|totals| (totals.dropped_frames, totals.dropped_bytes)), Some((2, 30)));
+        };
+        check(false);
+        check(true);
+    }
+}
