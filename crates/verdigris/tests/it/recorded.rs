@@ -65,8 +65,9 @@ impl Scene {
 
     fn identity_file(&self) -> PathBuf {
         let path = self.path("identity.txt");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).unwrap();
-        writeln!(file, "# a test's\n{}", self.identity.to_string().expose_secret()).unwrap();
+        let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
+        let written = opened.and_then(|mut file| writeln!(file, "# a\n{}", self.identity.to_string().expose_secret()));
+        written.expect("the folder is ours");
         path
     }
 
