@@ -44,6 +44,7 @@ pub(crate) fn started(records: &[(u64, Record)]) -> Option<(u64, &Start)> {
         | Body::ShardBegan(_)
         | Body::EntriesPruned { .. }
         | Body::EvidenceRead { .. }
+        | Body::TrafficRecorded { .. }
         | Body::AccessRefused { .. }
         | Body::PrincipalsRead { .. }
         | Body::Heartbeat

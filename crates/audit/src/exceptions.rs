@@ -148,6 +148,7 @@ fn of_record(index: u64, record: &Record) -> Option<Exception> {
         | Body::ShardBegan(_)
         | Body::EntriesPruned { .. }
         | Body::EvidenceRead { .. }
+        | Body::TrafficRecorded { .. }
         | Body::PrincipalsRead { .. }
         | Body::Heartbeat
         | Body::Reviewed { refused: None, .. }

@@ -85,7 +85,7 @@ impl Kind {
             Body::Reviewed { .. } | Body::ReviewOverdue { .. } => Kind::Emergency,
             Body::Started(_) => Kind::Start,
             Body::EvidenceKept { .. } | Body::EvidenceDeleted { .. } | Body::EntriesPruned { .. } => Kind::Evidence,
-            Body::EvidenceRead { .. } | Body::AccessRefused { .. } => Kind::Access,
+            Body::EvidenceRead { .. } | Body::TrafficRecorded { .. } | Body::AccessRefused { .. } => Kind::Access,
             Body::Happened(event) => Kind::of_event(event),
             Body::Decided(decision) => Kind::of_decision(decision),
         }

@@ -97,6 +97,7 @@ fn predicate(start: &Start, record: &Record) -> Option<(&'static str, Value)> {
         | Body::ShardBegan(_)
         | Body::EntriesPruned { .. }
         | Body::EvidenceRead { .. }
+        | Body::TrafficRecorded { .. }
         | Body::AccessRefused { .. }
         | Body::PrincipalsRead { .. }
         | Body::Heartbeat

@@ -251,6 +251,7 @@ impl Controller {
             Input::List { reply } => answer(reply, self.list()),
             Input::Principals { principals, persons } => self.change_principals(principals, persons),
             Input::Look { digest, by, reply } => answer(reply, self.look(&digest, &by)),
+            Input::Record { recording, by, reply } => answer(reply, self.record_traffic(recording, &by)),
             Input::Erase { subject, by, reply } => answer(reply, self.erase(&subject, &by)),
             Input::ClientsRefused { clients, from, reason } => self.note_clients_refused(clients, from, &reason),
             Input::Commands(commands) => self.outlets.around.commands = commands,

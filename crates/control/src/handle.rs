@@ -3,7 +3,7 @@
 use crate::accepting::{SaidOff, TriedTrace};
 use crate::approving::HandedIn;
 use crate::erasing::{Erasure, Persons};
-use crate::looking::LookError;
+use crate::looking::{LookError, Recording};
 use model::{
     BasisPoints, Canary, Environment, GateResult, LeakSearch, Measurement, Observation, PerEnvironment, Routed,
     UnixMillis,
@@ -187,6 +187,15 @@ pub enum Input {
         by: Principal,
         /// Where the answer goes.
         reply: oneshot::Sender<Result<Vec<u8>, LookError>>,
+    },
+    /// Somebody asks to have recorded what the gateway receives.
+    Record {
+        /// What would be recorded.
+        recording: Recording,
+        /// Who asks.
+        by: Principal,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<(), LookError>>,
     },
     /// Somebody asks to be forgotten, or somebody else for them.
     Erase {
@@ -510,6 +519,13 @@ impl Handle {
     pub async fn look(&self, digest: String, by: Principal) -> Result<Vec<u8>, LookError> {
         let (reply, answer) = oneshot::channel();
         self.tell(Input::Look { digest, by, reply }).await;
+        answer.await.unwrap_or(Err(LookError::Stopped))
+    }
+
+    /// Whether somebody may record what the gateway receives; that it is recorded stands in the ledger then.
+    pub async fn record(&self, recording: Recording, by: Principal) -> Result<(), LookError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Input::Record { recording, by, reply }).await;
         answer.await.unwrap_or(Err(LookError::Stopped))
     }
 

@@ -34,7 +34,7 @@ pub use gating::{SeenDependencies, Surroundings, run_gate};
 pub use handle::{CommandError, EraseError, Handle, Input, Offer, ReleaseError, RolloutSummary, StartError, TapsError};
 pub use journal::{Extent, Journal, JournalError, OpenStore, decode};
 pub use loading::CountsLoad;
-pub use looking::LookError;
+pub use looking::{LookError, Recording};
 pub use proving::{Order, Prover};
 pub use rollout;
 pub use rotation::{RotateKeyError, key_change, rotate_key};

@@ -1,4 +1,5 @@
-//! Looks at evidence: who looked stands in the ledger before there is something to be seen, and who was refused too.
+//! Looks at evidence and at the traffic itself: who looked stands in the ledger before there is something to be seen, and
+//! who was refused too.
 
 use crate::controller::{Controller, SELF};
 use crate::release::Held;
@@ -20,12 +21,26 @@ const MAX_REASON_CHARACTERS: usize = 300;
 /// When whom was refused last.
 pub(crate) type Refused = BTreeMap<String, UnixMillis>;
 
+/// What is recorded of the traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// For so long at most, in milliseconds.
+    pub for_ms: u64,
+    /// So many bytes at most.
+    pub max_bytes: u64,
+    /// Whether what is sensitive is replaced.
+    pub redacted: bool,
+    /// Who can open it: an age public key, which was checked.
+    pub recipient: String,
+}
+
 /// Why there is nothing to be seen.
 #[derive(Debug, thiserror::Error)]
 pub enum LookError {
     /// Not for this principal.
     #[error(
-        "{by} is not named in verdigris.yaml, and evidence is for whom `principals` names; the refusal is recorded"
+        "{by} is not named in verdigris.yaml, and what was seen of the traffic is for whom `principals` names; the refusal \
+         is recorded"
     )]
     Refused {
         /// Who asked.
@@ -59,17 +74,35 @@ impl Controller {
         if !is_evidence_digest(digest) {
             return Err(not_there());
         }
-        let named = &self.settings.principals;
-        if !named.is_empty() && !named.iter().any(|known| known.name == by.name) {
-            self.note_refusal(&format!("evidence {digest}"), by);
-            return Err(LookError::Refused { by: by.name.clone() });
-        }
+        self.admit(&format!("evidence {digest}"), by)?;
         let read = self.journal.evidence.read(digest).map_err(|error| LookError::Disk(with_causes(&error)))?;
         let blob = read.ok_or_else(not_there)?;
-        let body = Body::EvidenceRead { digest: digest.to_owned(), from: by.from.clone() };
-        let record = self.journal.number(None, (self.clock)(), [(by.name.clone(), body)]);
-        self.journal.append(&record, Reserve::Keep).map_err(|error| LookError::Ledger(error.to_string()))?;
+        self.note(Body::EvidenceRead { digest: digest.to_owned(), from: by.from.clone() }, by)?;
         Ok(blob)
+    }
+
+    /// That somebody has the traffic recorded from here on. The same principals may as look at evidence.
+    pub(crate) fn record_traffic(&mut self, recording: Recording, by: &Principal) -> Result<(), LookError> {
+        if self.held != Held::Open {
+            return Err(LookError::Ledger("another process has it".to_owned()));
+        }
+        self.admit("a recording of the traffic", by)?;
+        let Recording { for_ms, max_bytes, redacted, recipient } = recording;
+        self.note(Body::TrafficRecorded { for_ms, max_bytes, redacted, recipient, from: by.from.clone() }, by)
+    }
+
+    fn admit(&mut self, what: &str, by: &Principal) -> Result<(), LookError> {
+        let named = &self.settings.principals;
+        if !named.is_empty() && !named.iter().any(|known| known.name == by.name) {
+            self.note_refusal(what, by);
+            return Err(LookError::Refused { by: by.name.clone() });
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, body: Body, by: &Principal) -> Result<(), LookError> {
+        let record = self.journal.number(None, (self.clock)(), [(by.name.clone(), body)]);
+        self.journal.append(&record, Reserve::Keep).map_err(|error| LookError::Ledger(error.to_string()))
     }
 
     /// Attempts at the gateway's ports by clients that nobody let in. They have no names, so that one a minute of them all is

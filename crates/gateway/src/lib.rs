@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! listen → receive → route (pins, split) → hand_over → client → answer
-//!                      └→ mirror → hand_over    └→ view
+//!             └→ record └→ mirror → hand_over   └→ view
 //! listen → receive → tap → client (back end) → answer, view
 //! ```
 
@@ -28,6 +28,7 @@ mod pool;
 mod ports;
 mod pressure;
 mod receive;
+mod record;
 mod redacting;
 mod route;
 mod run;
@@ -49,6 +50,7 @@ pub use pins::{MAX_PIN_S, PinsError};
 pub use plant::Ground;
 pub use pool::EndpointState;
 pub use ports::NotMoved;
+pub use record::{MAX_WAITING, Received, Receiving};
 pub use run::{Bound, Channels, Clock, Event, Gateway, Stopped, Warrant};
 pub use share::ViewShare;
 pub use spooling::Spools;

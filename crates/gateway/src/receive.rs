@@ -56,6 +56,11 @@ pub(crate) async fn serve(running: Arc<Running>, port: Port, request: Request<In
     let mut held = Held::none(&running.shared.counters.bytes_in_flight);
     let answer = match receive(&running, head, request, &mut held).await {
         Ok(message) => {
+            if let Port::Gateway = port
+                && let Some(recorder) = &*shared.recorder.load()
+            {
+                recorder.offer(head.signal, head.dialect.is_grpc(), &message.message, (running.clock)());
+            }
             // A task of its own: a client that goes away stops waiting, but does not stop what it began.
             let unfinished = running.unfinished.clone();
             let forwarding = tokio::spawn(async move {

@@ -8,6 +8,7 @@ use crate::mirror::Mirror;
 use crate::pins::{PinTable, PinTime};
 use crate::pool::EndpointState;
 use crate::ports::Accepting;
+use crate::record::Recorder;
 use crate::redacting::Redacting;
 use crate::share::ViewShare;
 use crate::spooling::{self, Spooling, Spools};
@@ -106,6 +107,8 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     /// What comes out of a load, while a gate sends one.
     pub(crate) counting: ArcSwapOption<LoadOut>,
+    /// While somebody records what is received.
+    pub(crate) recorder: ArcSwapOption<Recorder>,
     clock: OnceLock<Clock>,
 }
 
@@ -165,6 +168,7 @@ impl Gateway {
             snapshot: ArcSwapOption::empty(),
             counters: Counters::default(),
             counting: ArcSwapOption::empty(),
+            recorder: ArcSwapOption::empty(),
             clock: OnceLock::new(),
         };
         Ok(Bound { addresses, shared: Arc::new(shared) })

@@ -9,6 +9,7 @@ use crate::tally::{Fate, Times};
 use bytes::Bytes;
 use model::{Environment, PerEnvironment};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -40,6 +41,7 @@ impl Prepared {
 pub(crate) struct Lanes {
     pub(crate) lanes: PerEnvironment<Option<(Arc<Lane>, mpsc::Sender<Queued>)>>,
     pub(crate) open: bool,
+    pub(crate) stopped: Arc<AtomicBool>,
 }
 
 /// Nobody takes requests any more.
@@ -98,6 +100,9 @@ impl Lanes {
 
     /// Waits for room: a closed loop.
     fn push(&self, prepared: Prepared) -> Result<(), Over> {
+        if self.stopped.load(Relaxed) {
+            return Err(Over);
+        }
         for (lane, sender, queued) in self.each(prepared) {
             lane.put(queued.body.len());
             sender.blocking_send(queued).map_err(|_| Over)?;
@@ -106,6 +111,9 @@ impl Lanes {
     }
 
     fn is_over(&self) -> bool {
+        if self.stopped.load(Relaxed) {
+            return true;
+        }
         let closed = |lane: &Option<(Arc<Lane>, mpsc::Sender<Queued>)>| {
             lane.as_ref().is_some_and(|(_, sender)| sender.is_closed())
         };
@@ -173,12 +181,12 @@ pub(crate) fn hand_over(
 /// Waits until then, in pieces, so that a run that is over is noticed.
 fn wait(lanes: &Lanes, due: Instant) -> Result<(), Over> {
     loop {
+        if lanes.is_over() {
+            return Err(Over);
+        }
         let left = due.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Ok(());
-        }
-        if lanes.is_over() {
-            return Err(Over);
         }
         thread::park_timeout(left.min(LOOK_EVERY));
     }
@@ -188,7 +196,7 @@ fn wait(lanes: &Lanes, due: Instant) -> Result<(), Over> {
 pub(crate) async fn by_timers(lanes: Lanes, mut maker: Maker, start: Instant) -> Option<String> {
     while let Some(prepared) = maker.next() {
         sleep_until(start + Duration::from_nanos(prepared.request.due_ns)).await;
-        if lanes.offer(prepared, now_ns(start)).is_err() {
+        if lanes.is_over() || lanes.offer(prepared, now_ns(start)).is_err() {
             break;
         }
     }

@@ -9,7 +9,7 @@ use crate::tally::{Counts, Fate, Sent, Tally, Times};
 use crate::targets::{Checked, Targets};
 use model::{Environment, PerEnvironment, Protocol, UnixMillis};
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Barrier, mpsc, watch};
@@ -54,6 +54,8 @@ pub struct Load {
     pub backlog: usize,
     /// How times are kept.
     pub pacing: Pacing,
+    /// Once it is true nothing more is handed over; what was is waited for, and the report is of that.
+    pub stopped: Arc<AtomicBool>,
 }
 
 /// How the times of requests are kept.
@@ -80,6 +82,7 @@ impl Load {
             warm_up_ms: 0,
             backlog: 10_000,
             pacing: Pacing::Threads,
+            stopped: Arc::default(),
         }
     }
 
@@ -180,7 +183,8 @@ impl Lane {
 }
 
 /// Sends all that is due, waits until each request is answered or given up, and says what became of it. Figures so far go
-/// to `progress`. Whoever drops the future ends it: connections close, threads end within 20 ms.
+/// to `progress`. [`Load::stopped`] ends it early, with a report; whoever drops the future ends it without one: connections
+/// close, threads end within 20 ms.
 ///
 /// Must be called within a tokio runtime with timers and I/O.
 pub async fn run(load: Load, progress: Option<watch::Sender<Progress>>) -> Result<Report, LoadError> {
@@ -194,7 +198,7 @@ pub async fn run(load: Load, progress: Option<watch::Sender<Progress>>) -> Resul
     let ready = Arc::new(Barrier::new(1 + at_once * count(&load.targets)));
     let (begin, begun) = watch::channel(None);
     let mut workers = JoinSet::new();
-    let mut lanes = Lanes { lanes: PerEnvironment::default(), open };
+    let mut lanes = Lanes { lanes: PerEnvironment::default(), open, stopped: Arc::clone(&load.stopped) };
     let mut shared: PerEnvironment<Option<Arc<Lane>>> = PerEnvironment::default();
     for environment in Environment::BOTH {
         let Some(checked) = &load.targets.each[environment] else { continue };
@@ -210,7 +214,7 @@ pub async fn run(load: Load, progress: Option<watch::Sender<Progress>>) -> Resul
     }
     let form = |environment| shared[environment].as_ref().map(|lane: &Arc<Lane>| lane.form.clone());
     let forms = PerEnvironment::from_fn(form);
-    let Load { name, source, targets, started, timeout_ms, warm_up_ms, pacing, .. } = load;
+    let Load { name, source, targets, started, timeout_ms, warm_up_ms, pacing, stopped, .. } = load;
     let maker = Maker { source, forms };
     let trouble = match pacing {
         Pacing::Threads => {
@@ -234,6 +238,7 @@ pub async fn run(load: Load, progress: Option<watch::Sender<Progress>>) -> Resul
             by_timers(lanes, maker, start).await
         }
     };
+    let trouble = trouble.or_else(|| stopped.load(Relaxed).then(|| "it was stopped before its end".to_owned()));
     drop(begin);
     while let Some(done) = workers.join_next().await {
         if let Err(error) = done

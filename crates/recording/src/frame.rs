@@ -60,7 +60,7 @@ pub struct Totals {
     pub body_bytes: u64,
     /// The largest offset, in microseconds.
     pub duration_us: u64,
-    /// Frames that were dropped because of the bounds.
+    /// Frames that were dropped because of the bounds, or before the writer got them.
     pub dropped_frames: u64,
     /// Bytes of their bodies.
     pub dropped_bytes: u64,

@@ -191,3 +191,13 @@ proptest! {
         prop_assert!(end.is_err());
     }
 }
+
+#[test]
+fn what_never_got_to_the_writer_stands_in_the_totals() {
+    let mut writer = Writer::new(Vec::new(), header(FREE)).unwrap();
+    writer.push(&frame(1, b"kept")).unwrap();
+    writer.count_dropped(2, 30);
+    let (bytes, totals) = writer.finish().unwrap();
+    assert_eq!((totals.frames, totals.dropped_frames, totals.dropped_bytes), (1, 2, 30));
+    assert_eq!(read(&bytes).1.unwrap(), totals);
+}

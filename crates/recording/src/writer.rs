@@ -76,6 +76,12 @@ impl<W: Write> Writer<W> {
         Ok(Pushed::Kept)
     }
 
+    /// Counts requests that came and never got here: there was no room for them, or they could not be redacted.
+    pub fn count_dropped(&mut self, frames: u64, bytes: u64) {
+        self.totals.dropped_frames += frames;
+        self.totals.dropped_bytes += bytes;
+    }
+
     /// Writes what is waiting for a full block: whoever records calls this about once a second, so that no more is lost
     /// when it is killed.
     pub fn flush(&mut self) -> io::Result<()> {

@@ -112,6 +112,20 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<String>,
     },
+    /// The server's own: somebody had what the gateway receives recorded.
+    TrafficRecorded {
+        /// For so long at most, in milliseconds.
+        for_ms: u64,
+        /// So many bytes at most.
+        max_bytes: u64,
+        /// Whether what is sensitive was replaced.
+        redacted: bool,
+        /// Who can open it: an age public key.
+        recipient: String,
+        /// From where.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+    },
     /// The server's own: whoever asked is not known, or may not. One a minute of each.
     AccessRefused {
         /// What was asked for.
@@ -164,6 +178,7 @@ impl Body {
             | Body::KeyRotated { .. }
             | Body::ShardBegan(_)
             | Body::EvidenceRead { .. }
+            | Body::TrafficRecorded { .. }
             | Body::AccessRefused { .. }
             | Body::EntriesPruned { .. } => None,
         }
@@ -357,6 +372,7 @@ impl Replay {
                 | Body::KeyRotated { .. }
                 | Body::EntriesPruned { .. }
                 | Body::EvidenceRead { .. }
+                | Body::TrafficRecorded { .. }
                 | Body::AccessRefused { .. }
                 | Body::Heartbeat,
                 _,

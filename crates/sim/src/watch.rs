@@ -80,6 +80,7 @@ impl Watch {
                 | Body::ShardBegan(_)
                 | Body::EntriesPruned { .. }
                 | Body::EvidenceRead { .. }
+                | Body::TrafficRecorded { .. }
                 | Body::AccessRefused { .. }
                 | Body::Started(_)
                 | Body::ServerStarted { .. }

@@ -50,6 +50,12 @@ impl ApiClient {
         self.request(Method::POST, path, serde_json::to_vec(body)?.into()).await
     }
 
+    /// Asks for an end.
+    pub async fn delete(&self, path: &str) -> Result<(), Failed> {
+        let (status, bytes) = self.answered(self.exchange(Method::DELETE, path, Bytes::new())).await?;
+        if status.is_success() { Ok(()) } else { Err(refused(status, &bytes)) }
+    }
+
     /// Asks for something that goes on, of which the server tells again and again.
     pub async fn follow(&self, path: &str, body: &impl Serialize) -> Result<Lines, Failed> {
         let body = serde_json::to_vec(body)?.into();

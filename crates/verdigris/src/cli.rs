@@ -7,6 +7,8 @@ mod drift;
 mod gate;
 mod judge;
 mod keys;
+mod load;
+mod record;
 mod redact;
 mod trace;
 mod verify;
@@ -19,6 +21,8 @@ pub use drift::Drift;
 pub use gate::Gate;
 pub use judge::{Axis, Effect, Judge, Replay, Simulate};
 pub use keys::{Key, KeyFile, RotateKey};
+pub use load::{Load, Phases, Rate, Shaped, To};
+pub use record::Record;
 pub use redact::{Redact, Scan};
 pub use trace::{Diff, Look, Show, Trace};
 pub use verify::{Learn, Verify, Watch, Which};
@@ -64,6 +68,10 @@ pub enum Command {
     Agent(Agent),
     /// What differs in meaning between two configurations: files or folders. Secrets are compared and never shown.
     Drift(Drift),
+    /// Load for the environments of a plan: synthetic traces, or a recording. Needs no server.
+    Load(Load),
+    /// Records what a running server's gateway receives, sealed, to be sent again by `load`.
+    Record(Record),
     /// Rollouts of a running server.
     #[command(subcommand)]
     Rollout(Rollout),

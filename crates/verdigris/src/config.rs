@@ -271,7 +271,7 @@ pub fn programs(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, String> {
 }
 
 /// `512MiB` or `8GiB`.
-fn size_within(text: &str, (least, most): (u64, u64), such_as: &str) -> Result<u64, String> {
+pub(crate) fn size_within(text: &str, (least, most): (u64, u64), such_as: &str) -> Result<u64, String> {
     let units = [("MiB", 1u64 << 20), ("GiB", 1 << 30)];
     let bytes = units.into_iter().find_map(|(unit, bytes)| {
         let number: u64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;

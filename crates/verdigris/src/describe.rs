@@ -20,6 +20,8 @@ pub enum Exit {
     Held = 4,
     /// A ledger or bundle that does not hold.
     NotVerified = 5,
+    /// Interrupted (Ctrl-C), as shells have it; what there was is told.
+    Interrupted = 130,
 }
 
 /// Why the program stops, and with which exit code.

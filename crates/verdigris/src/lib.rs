@@ -17,6 +17,7 @@ pub mod notify;
 mod observe;
 pub mod plot;
 pub mod proving;
+pub mod recorder;
 pub mod redaction_key;
 mod reload;
 pub mod serve;

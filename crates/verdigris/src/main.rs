@@ -22,6 +22,8 @@ fn main() -> ExitCode {
         | Command::Gate(_)
         | Command::Redact(_)
         | Command::Drift(_)
+        | Command::Load(_)
+        | Command::Record(_)
         | Command::Rollout(_)
         | Command::Approve(_)
         | Command::Ledger(_)
@@ -57,6 +59,8 @@ fn run(cli: Cli) -> Result<Exit, Failed> {
         Command::Agent(command) => runtime()?.block_on(commands::agent::run(command)),
         Command::Redact(command) => commands::redact::run(&command, cli.format),
         Command::Drift(command) => runtime()?.block_on(commands::drift::run(&command, cli.format)),
+        Command::Load(command) => runtime()?.block_on(commands::load::run(&command, cli.format)),
+        Command::Record(command) => runtime()?.block_on(commands::record::run(&command, cli.format)),
         Command::Ledger(command) => runtime()?.block_on(commands::ledger::run(command, cli.format)),
         Command::Audit(command) => commands::audit::run(&command, cli.format),
         Command::Judge(command) => commands::judge::run(command, cli.format),

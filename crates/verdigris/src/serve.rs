@@ -124,8 +124,9 @@ impl Server {
         let (named, watched) = watch::channel(config.principals.clone());
         let learning = system.learning.clone();
         let learn: web::Learn = Arc::new(move |request, by| learning.begin(request, &by));
-        let (handle, status) = (system.handle.clone(), status(&system));
-        let api = Api { handle, status, principals: principals(watched.clone()), signers: signers(watched), learn };
+        let (handle, status, record) = (system.handle.clone(), status(&system), system.recorder.api());
+        let api =
+            Api { handle, status, principals: principals(watched.clone()), signers: signers(watched), learn, record };
         let mut api = Answering { listening: Arc::new(listening), api, task: None };
         api.start();
         Server { file: command.config.clone(), config, system, api, named, door, lent: None }
@@ -319,6 +320,7 @@ fn address_json(addresses: &Addresses) -> Value {
 
 fn status(system: &System) -> web::Status {
     let (gateway, spools, learning) = (system.gateway.clone(), system.spools.clone(), system.learning.clone());
+    let recorder = system.recorder.clone();
     let (dir, key, witnessed) =
         (system.ledger_dir.clone(), system.verifier_key.to_string(), system.witnessing.status());
     Arc::new(move || {
@@ -330,6 +332,7 @@ fn status(system: &System) -> web::Status {
             "endpoints": endpoints_json(&gateway),
             "spool": spools_json(&spools),
             "learning": learning.status(),
+            "recording": recorder.status(),
         })
     })
 }

@@ -5,6 +5,7 @@ use crate::clock;
 use crate::load_out::LoadAtTaps;
 use crate::observe::{self, Examples, Learning, MAX_VIEWS, SeenCallees};
 use crate::proving::{self, Trust};
+use crate::recorder::Recorder;
 use crate::spools;
 use crate::witness::{Witnesses, Witnessing};
 use anyhow::Context;
@@ -94,6 +95,8 @@ pub struct System {
     pub handle: Handle,
     /// To have learned what a pipeline changes.
     pub learning: Learning,
+    /// To have recorded what the gateway receives.
+    pub recorder: Recorder,
     /// The gateway's counters.
     pub gateway: Gateway,
     /// What waits on the disk.
@@ -179,6 +182,8 @@ impl System {
         };
         let share = Arc::new(ViewShare::default());
         let (learning, taught) = Learning::new(table.clone(), watching.clone(), inherited.gone.clone());
+        let redaction_key = crate::redaction_key::open(&ground.data)?;
+        let recorder = Recorder::new(gateway.clone(), redaction_key.clone(), inherited.gone.clone());
         let beside = (gateway.clone(), share.clone());
         let verified = observe::spawn(views, watching, handle.clone(), (noted, seen), beside, inherited.gone, taught);
         let verified = verified.context("the verification thread")?;
@@ -195,7 +200,7 @@ impl System {
             share,
             spools: spools.clone(),
             warrant: Some(proving::warrant(trust.clone())),
-            redaction_key: crate::redaction_key::open(&ground.data)?,
+            redaction_key,
             clock: Arc::new(clock::now_us),
         };
         let serving = tokio::spawn(ports.bound.run(channels, async {
@@ -206,6 +211,7 @@ impl System {
         Ok(System {
             handle,
             learning,
+            recorder,
             gateway,
             spools,
             ledger_dir: opened.dir,

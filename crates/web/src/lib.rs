@@ -5,11 +5,15 @@
 
 mod learning;
 mod problem;
+mod recording;
 mod routes;
 mod socket;
 
 pub use learning::{LEARN_FOR_MS, Learn, LearnError, LearnRequest};
 pub use problem::{PlanProblem, Problem};
+pub use recording::{
+    Prepare, Prepared, RECORD_BYTES, RECORD_FOR_MS, Record, RecordError, RecordRequest, RecordedLine, RecordedLines,
+};
 pub use routes::{EraseRequest, SignOffRequest, StartRequest};
 pub use socket::{Hidden, ListenError, Listening};
 
@@ -43,6 +47,8 @@ pub struct Api {
     pub signers: Signers,
     /// What watches the traffic to learn from it.
     pub learn: Learn,
+    /// What records what the gateway receives.
+    pub record: Record,
 }
 
 /// The user at the other end, if the kernel says who it is.

@@ -2,6 +2,7 @@
 
 use crate::learning::{Stops, learn};
 use crate::problem::Problem;
+use crate::recording;
 use crate::{Api, Peer};
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRef, Path, State};
@@ -80,6 +81,7 @@ pub(crate) fn router(api: Api, stops: Stops) -> Router {
         .route("/v1/erasures", post(erase))
         .route("/v1/evidence/{digest}", get(evidence))
         .route("/v1/learning", post(learn))
+        .route("/v1/recording", post(recording::record).delete(recording::end))
         .fallback(async || Problem::new("unknown", StatusCode::NOT_FOUND, "there is nothing at this path"))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(Served { api, stops })

@@ -1,7 +1,7 @@
 //! Who looked at evidence stands in the ledger, and who was refused.
 
 use super::*;
-use crate::LookError;
+use crate::{LookError, Recording};
 
 fn known(name: &str) -> KnownPrincipal {
     let (roles, uids, keys) = (Vec::new(), Vec::new(), Vec::new());
@@ -36,4 +36,19 @@ async fn a_look_is_recorded_before_it_is_shown_and_a_refusal_once_a_minute() {
     let said = bodies(&bench);
     let count = |what: &str| said.iter().filter(|body| body.contains(what)).count();
     assert_eq!((count("EvidenceRead"), count("AccessRefused")), (1, 2), "{said:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_records_the_traffic_stands_in_the_ledger_first() {
+    let bench = Bench { principals: vec![known("alice")], ..Bench::new() };
+    let server = bench.serve();
+    let recording =
+        || Recording { for_ms: 600_000, max_bytes: 1 << 30, redacted: false, recipient: "age1x".to_owned() };
+    server.handle.record(recording(), alice()).await.unwrap();
+    let refused = server.handle.record(recording(), Principal::new("mallory", vec![])).await;
+    assert!(matches!(refused, Err(LookError::Refused { by }) if by == "mallory"));
+    server.stop().await;
+    let said = bodies(&bench);
+    let count = |what: &str| said.iter().filter(|body| body.contains(what)).count();
+    assert_eq!((count("TrafficRecorded"), count("AccessRefused")), (1, 1), "{said:?}");
 }

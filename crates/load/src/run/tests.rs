@@ -297,3 +297,19 @@ fn numbers_out_of_range_are_refused() {
         }
     });
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_stopped_waits_for_what_is_under_way_and_reports_it() {
+    let server = Server::start(takes, None);
+    let load = load(chain(100.0, 10_000), targets(Protocol::Grpc, [None, Some(&server)]));
+    let stopped = Arc::clone(&load.stopped);
+    tokio::spawn(async move {
+        sleep(3 * SECOND).await;
+        stopped.store(true, Relaxed);
+    });
+    let report = run(load, None).await.unwrap();
+    assert!(report.trouble.as_ref().is_some_and(|why| why.contains("stopped before its end")), "{:?}", report.trouble);
+    let green = report.targets.green.unwrap();
+    assert!((200..=300).contains(&green.all.due.requests), "{:?}", green.all);
+    assert_eq!(green.all.acknowledged, green.all.due);
+}

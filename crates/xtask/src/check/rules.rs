@@ -101,6 +101,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "redact",
             "testing",
             "integrations",
+            "load",
+            "recording",
         ],
     ),
 ];

@@ -23,6 +23,13 @@ pub(in crate::commands) fn words(body: &Body) -> String {
         }
         Body::KeyRotated { old, new } => format!("the ledger is signed by {new} from here on, before by {old}"),
         Body::EvidenceRead { digest, from } => format!("looked at {digest}{}", from_words(from.as_deref())),
+        Body::TrafficRecorded { for_ms, max_bytes, redacted, recipient, from } => format!(
+            "recorded what the gateway received, for {} and {} MiB at most, {}, for {recipient} to open{}",
+            ShortDuration(*for_ms),
+            max_bytes >> 20,
+            if *redacted { "without what is sensitive" } else { "with all that is sensitive" },
+            from_words(from.as_deref())
+        ),
         Body::AccessRefused { what, who, from } => {
             format!("{who} asked for {what}{} and was refused", from_words(from.as_deref()))
         }
