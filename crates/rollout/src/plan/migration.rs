@@ -150,7 +150,13 @@ pub(super) fn gate(problems: &mut Problems, at: &Place, raw: &RawMigrationGate) 
         problems.refuse(at, "nothing to compare", "`tables`, `queries` or `schema`");
         return None;
     }
-    Some(MigrationGate { databases: PerEnvironment { blue: blue?, green: green? }, tables, queries, schema })
+    let databases = PerEnvironment { blue: blue?, green: green? };
+    if databases.blue.dsn == databases.green.dsn {
+        let help = "a database that is compared with itself is always the same";
+        problems.refuse_because(at, "one DSN for both environments", "one for each", help);
+        return None;
+    }
+    Some(MigrationGate { databases, tables, queries, schema })
 }
 
 fn database_plan(problems: &mut Problems, at: &Place, raw: &RawDatabase) -> Option<DatabasePlan> {
