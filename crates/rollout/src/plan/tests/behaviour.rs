@@ -422,3 +422,38 @@ fn what_nothing_asks_for_is_said() {
     let by_version = with("dependencies: { by: version }");
     assert_eq!(notes(&[(GATES, &by_version), (FIRST_STEP, "      - gate: dependencies\n")]), [""; 0]);
 }
+
+/// The documentation's examples: their steps in the place of the drift gate's, their gates in the place of all gates.
+fn documented(page: &str) -> Vec<String> {
+    let blocks = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```").map(|(block, _)| block));
+    let examples = blocks.filter(|block| block.starts_with("spec:\n") && block.contains("  gates:\n"));
+    let plan = |block: &str| {
+        let (before, gates) = block.split_once("  gates:\n").unwrap();
+        let step: String = before.lines().filter(|line| line.contains("gate: ")).map(|line| format!("{line}\n")).collect();
+        let gates = format!("  gates:\n{gates}");
+        let start = super::EXAMPLE.find(GATES).unwrap();
+        let end = super::EXAMPLE.find("  guards:\n").unwrap();
+        // The guard and the steps need what they ask for; what is asked for late stands before the second weight.
+        let steps = super::EXAMPLE[..start].replace(FIRST_STEP, "").replace("      - gate: approval\n", "");
+        let steps = steps.replacen(LATER_STEP, &format!("{step}{LATER_STEP}"), 1);
+        let guards = super::EXAMPLE[end..].replace("    drift:       { every: 30s }\n", "");
+        format!("{steps}{gates}{guards}")
+    };
+    examples.map(plan).collect()
+}
+
+#[test]
+fn the_examples_of_the_documentation_are_plans() {
+    let pages = [
+        (include_str!("../../../../../docs/gates.md"), 9),
+        (include_str!("../../../../../docs/migration.md"), 1),
+        (include_str!("../../../../../docs/plan.md"), 4),
+    ];
+    for (page, least) in pages {
+        let examples = documented(page);
+        assert!(examples.len() >= least, "{} examples", examples.len());
+        for example in examples {
+            parse(&example).unwrap_or_else(|errors| panic!("{}\n{example}", errors.display("plan.yaml")));
+        }
+    }
+}
