@@ -37,6 +37,7 @@ pub struct Installed {
 
 /// Installs what is not there yet.
 pub fn run(workspace: &Workspace) -> Result<Installed> {
+    let postgres = postgres(workspace)?;
     environment(workspace, "requirements-legacy.txt", "legacy-venv", |_, _| Ok(()))?;
     let python = environment(workspace, "requirements.txt", "venv", link_rotel)?;
     let node = install_node(workspace, &python)?;
@@ -46,7 +47,6 @@ pub fn run(workspace: &Workspace) -> Result<Installed> {
         install_from_debian("openssh-client")?;
     }
     let debian = install_age_and_softhsm(workspace)?;
-    let postgres = postgres(workspace)?;
     Ok(Installed { python, node, prometheus, debian, postgres })
 }
 
@@ -193,7 +193,8 @@ pub fn postgres(workspace: &Workspace) -> Result<PathBuf> {
     if let Some(programs) = [system, &unpacked].into_iter().find(|programs| starts_postgres(programs)) {
         return Ok(programs.to_owned());
     }
-    let wanted = "the tests of crates/postgres need PostgreSQL 15: install it (on Debian: sudo apt-get install postgresql-15)";
+    let wanted =
+        "the tests of crates/postgres need PostgreSQL 15: install it (on Debian: sudo apt-get install postgresql-15)";
     if !Path::new("/usr/bin/apt-get").exists() {
         bail!(wanted);
     }

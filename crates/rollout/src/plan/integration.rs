@@ -125,7 +125,8 @@ fn agent(
     let clear_text = url.as_ref().is_some_and(|url| url.starts_with("http://"));
     let tls = client_tls(problems, &at, &raw.tls, clear_text);
     if clear_text && url.as_ref().is_some_and(|url| !is_on_this_machine(url)) {
-        let (expected, help) = ("an https:// URL, or one on this machine", "the agent's token could be read on the way");
+        let (expected, help) =
+            ("an https:// URL, or one on this machine", "the agent's token could be read on the way");
         problems.refuse_because(&at, "an http:// URL", expected, help);
         return None;
     }
@@ -223,8 +224,10 @@ pub(super) fn dependencies(problems: &mut Problems, at: &Place, raw: &RawDepende
                 (Ok(blue), Ok(green)) => {
                     same.insert(blue, green);
                 }
-                (Err(expected), _) | (_, Err(expected)) => {
-                    problems.refuse(&at.key(blue, green), super::error::quoted(&green.value), expected);
+                (found, _) => {
+                    let wrong = if found.is_err() { blue } else { &green.value };
+                    let wanted = "a dependency as reasons write it, such as http scheduling.hospital.example";
+                    problems.refuse(&at.key(blue, green), super::error::quoted(wrong), wanted);
                     return None;
                 }
             }

@@ -101,7 +101,12 @@ pub(super) fn gate(problems: &mut Problems, at: &Place, raw: &RawLoadGate) -> Op
     if for_ms.saturating_sub(warm_up_ms) < LEAST_COMPARED_MS {
         let expected = format!("{} at least", ShortDuration(LEAST_COMPARED_MS));
         let help = "latencies of a shorter time cannot be compared, so that it would never pass";
-        problems.refuse_because(at, format!("{} behind the `warmUp`", ShortDuration(for_ms.saturating_sub(warm_up_ms))), expected, help);
+        problems.refuse_because(
+            at,
+            format!("{} behind the `warmUp`", ShortDuration(for_ms.saturating_sub(warm_up_ms))),
+            expected,
+            help,
+        );
         return None;
     }
     let loss_at_most = BasisPoints::new((loss? * 10_000.0).round() as u16)?;

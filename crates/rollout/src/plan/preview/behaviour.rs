@@ -1,7 +1,7 @@
 //! What a plan says of the gates for behaviour: tests, migration, load, dependencies, and the probe gate's calls.
 
 use crate::plan::{GateName, LoadSource, Plan, SpansOf, Step};
-use model::ShortDuration;
+use model::{BasisPoints, ShortDuration};
 
 /// What the probe gate does.
 pub(super) fn probe(plan: &Plan) -> String {
@@ -41,14 +41,16 @@ pub(super) fn effect(plan: &Plan, gate: GateName) -> String {
         GateName::Load => gates.load.as_ref().map(|load| {
             let what = match &load.source {
                 LoadSource::Synthetic { topology, peak_spans_per_s } => {
-                    format!("{} times {peak_spans_per_s} spans/s (synthetic, {topology})", load.multiple)
+                    let length = ShortDuration(load.for_ms);
+                    format!("{} times {peak_spans_per_s} spans/s (synthetic, {topology}) for {length}", load.multiple)
                 }
                 LoadSource::Recording { file, .. } => format!("{} copies of the recording {file}", load.multiple),
             };
-            format!(
-                "both environments are sent {what} for {}: green must lose none, and not be slower",
-                ShortDuration(load.for_ms)
-            )
+            let lost = match load.loss_at_most {
+                BasisPoints::ZERO => "none".to_owned(),
+                most => format!("at most {most}"),
+            };
+            format!("both environments are sent {what}, which stays there: green must lose {lost}, and not be slower")
         }),
         GateName::Dependencies => gates.dependencies.as_ref().map(|dependencies| {
             let least = dependencies.coverage.at_least;

@@ -74,7 +74,9 @@ fn what_has_not_the_shape_of_a_plan() {
     );
     check(
         &[("    approval: {", "    probe: {}\n    approval: {")],
-        &["34:12: spec.gates.probe: found calls that cannot be made, expected 1 to 32 calls, each with a name of its own: 0 calls, expected 1 to 32"],
+        &[
+            "34:12: spec.gates.probe: found calls that cannot be made, expected 1 to 32 calls, each with a name of its own: 0 calls, expected 1 to 32",
+        ],
     );
 }
 
@@ -155,7 +157,7 @@ fn steps_that_are_no_watched_way_to_everything() {
     check(
         &[("gate: drift", "gate: drfit")],
         &[
-            "22:15: spec.strategy.steps[0].gate: found drfit, expected `drift`, `approval`, `probe`, `security` or `acceptance`: did you mean `drift`?",
+            "22:15: spec.strategy.steps[0].gate: found drfit, expected `drift`, `approval`, `probe`, `security`, `acceptance`, `tests`, `migration`, `load` or `dependencies`: did you mean `drift`?",
         ],
     );
     check(
