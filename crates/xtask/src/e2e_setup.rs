@@ -1,7 +1,7 @@
 //! `cargo xtask e2e-setup`: a virtual environment in `target/e2e/venv` with what e2e/requirements.txt pins, and Rotel's
 //! agent beside its Python; another one in `target/e2e/legacy-venv` with the old senders of e2e/requirements-legacy.txt; Node
 //! and what e2e/package-lock.json pins in `target/e2e/node`; Debian's Prometheus in `target/e2e/prometheus`, its age and SoftHSM in
-//! `target/e2e/debian`. Done once: stamps hold what was installed. Envoy, which
+//! `target/e2e/debian`, its PostgreSQL in `target/e2e/postgres`. Done once: stamps hold what was installed. Envoy, which
 //! benchmarks alone need and which is 107 MB, comes into the first one when they first run.
 
 use crate::process;
@@ -31,10 +31,13 @@ pub struct Installed {
     pub prometheus: PathBuf,
     /// The root of the files of Debian's age and SoftHSM.
     pub debian: PathBuf,
+    /// The folder of `postgres`, `initdb`, `pg_ctl` and `psql`.
+    pub postgres: PathBuf,
 }
 
 /// Installs what is not there yet.
 pub fn run(workspace: &Workspace) -> Result<Installed> {
+    let postgres = postgres(workspace)?;
     environment(workspace, "requirements-legacy.txt", "legacy-venv", |_, _| Ok(()))?;
     let python = environment(workspace, "requirements.txt", "venv", link_rotel)?;
     let node = install_node(workspace, &python)?;
@@ -44,7 +47,7 @@ pub fn run(workspace: &Workspace) -> Result<Installed> {
         install_from_debian("openssh-client")?;
     }
     let debian = install_age_and_softhsm(workspace)?;
-    Ok(Installed { python, node, prometheus, debian })
+    Ok(Installed { python, node, prometheus, debian, postgres })
 }
 
 /// Makes one environment, and `finish`es it (given its folder and its Python).
@@ -179,6 +182,62 @@ fn install_age_and_softhsm(workspace: &Workspace) -> Result<PathBuf> {
         bail!("{wanted}; what Debian's packages hold does not start by itself");
     }
     Ok(folder)
+}
+
+/// The folder of PostgreSQL's programs: the system's, or Debian's packages, only unpacked, for to install them starts a server
+/// of the system's. Alone, for the tests of `postgres` need nothing else of what is installed here.
+pub fn postgres(workspace: &Workspace) -> Result<PathBuf> {
+    let folder = workspace.target.join("e2e/postgres");
+    let system = Path::new("/usr/lib/postgresql/15/bin");
+    let unpacked = folder.join("usr/lib/postgresql/15/bin");
+    if let Some(programs) = [system, &unpacked].into_iter().find(|programs| starts_postgres(programs)) {
+        return Ok(programs.to_owned());
+    }
+    let wanted =
+        "the tests of crates/postgres need PostgreSQL 15: install it (on Debian: sudo apt-get install postgresql-15)";
+    if !Path::new("/usr/bin/apt-get").exists() {
+        bail!(wanted);
+    }
+    unpack_from_debian(&["postgresql-15", "postgresql-client-15"], &folder).context(wanted)?;
+    // It is loaded for dear queries if it is there, and needs LLVM's library (100 MB); without it the server does without.
+    let compiler = folder.join("usr/lib/postgresql/15/lib/llvmjit.so");
+    if compiler.exists() {
+        fs::remove_file(&compiler).with_context(|| format!("cannot remove {}", compiler.display()))?;
+    }
+    if !Path::new("/usr/share/zoneinfo/UTC").exists() {
+        install_from_debian("tzdata").context(wanted)?;
+    }
+    // What the programs are linked with and a small system has not; libraries start nothing.
+    for library in ["libpq5", "libxml2"] {
+        if !starts_postgres(&unpacked) {
+            install_from_debian(library).context(wanted)?;
+        }
+    }
+    if !starts_postgres(&unpacked) {
+        bail!("{wanted}; what Debian's packages hold does not start from {}", unpacked.display());
+    }
+    Ok(unpacked)
+}
+
+/// Whether all programs start as those who run them in the tests: PostgreSQL refuses root, who becomes somebody else there
+/// (`crates/postgres/tests/support`), and somebody else must be able to reach the folder.
+fn starts_postgres(programs: &Path) -> bool {
+    let id = |arguments: &[&str]| process::read(Command::new("id").args(arguments)).ok().map(|id| id.trim().to_owned());
+    let root = id(&["-u"]).is_some_and(|user| user == "0");
+    let known = |name: &&str| id(&["-u", name]).is_some();
+    let other = if root { ["postgres", "nobody"].into_iter().find(known) } else { None };
+    ["postgres", "initdb", "pg_ctl", "psql"].iter().all(|program| {
+        let program = programs.join(program);
+        let mut command = match other {
+            Some(name) => {
+                let mut command = Command::new("setpriv");
+                command.args(["--reuid", name, "--clear-groups"]).arg(&program);
+                command
+            }
+            None => Command::new(&program),
+        };
+        program.exists() && process::read(command.current_dir("/").arg("--version")).is_ok()
+    })
 }
 
 /// Downloads packages into a new folder and unpacks them there; nothing of the system's changes.

@@ -7,12 +7,16 @@ use crate::workspace::Workspace;
 use crate::{check, e2e_setup, process};
 use anyhow::{Context, Result, ensure};
 use std::env::consts::EXE_SUFFIX;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// The module of the end-to-end tests in crates/verdigris/tests/it. They need the release binary and real peers, so the
 /// first run of the tests leaves them out by this name; a test that needs those and is not in it fails there.
 const END_TO_END: &str = "e2e::";
+
+/// Where tests look for PostgreSQL's programs (`crates/postgres/tests/support`).
+const POSTGRES: &str = "VERDIGRIS_E2E_POSTGRES";
 
 /// Runs the steps. `fast` leaves out the release build and the end-to-end tests.
 pub fn run(workspace: &Workspace, fast: bool) -> Result<()> {
@@ -22,7 +26,12 @@ pub fn run(workspace: &Workspace, fast: bool) -> Result<()> {
         process::run(&mut cargo(workspace, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     })?;
     steps.run("rules", || check::run(workspace))?;
-    steps.run("tests", || process::run(&mut cargo(workspace, &["test", "--workspace", "--", "--skip", END_TO_END])))?;
+    let mut programs = PathBuf::new();
+    steps.run("PostgreSQL", || e2e_setup::postgres(workspace).map(|found| programs = found))?;
+    steps.run("tests", || {
+        let mut tests = cargo(workspace, &["test", "--workspace", "--", "--skip", END_TO_END]);
+        process::run(tests.env(POSTGRES, &programs))
+    })?;
     if !fast {
         steps
             .run("release build", || process::run(&mut cargo(workspace, &["build", "--release", "-p", "verdigris"])))?;
@@ -51,7 +60,7 @@ fn end_to_end_tests(workspace: &Workspace) -> Result<()> {
     let mut command = cargo(workspace, &chosen);
     command.env("VERDIGRIS_BIN", binary);
     command.env("VERDIGRIS_E2E_PYTHON", installed.python).env("VERDIGRIS_E2E_NODE", installed.node);
-    command.env("VERDIGRIS_E2E_DEBIAN", installed.debian);
+    command.env("VERDIGRIS_E2E_DEBIAN", installed.debian).env(POSTGRES, installed.postgres);
     process::run(command.env("VERDIGRIS_E2E_PROMETHEUS", installed.prometheus))
 }
 

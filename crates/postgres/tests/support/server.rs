@@ -179,10 +179,14 @@ impl Drop for Server {
 fn programs() -> PathBuf {
     let given = std::env::var_os("VERDIGRIS_E2E_POSTGRES").map(PathBuf::from);
     let given = given.iter().flat_map(|folder| [folder.join("bin"), folder.clone()]);
-    let places: Vec<PathBuf> = given.chain(["/usr/lib/postgresql/15/bin".into()]).collect();
+    // This test is TARGET/debug/deps/NAME, an example TARGET/debug/examples/NAME.
+    let own = std::env::current_exe().ok();
+    let target = own.as_deref().and_then(|own| own.ancestors().nth(3));
+    let unpacked = target.map(|target| target.join("e2e/postgres/usr/lib/postgresql/15/bin"));
+    let places: Vec<PathBuf> = given.chain(["/usr/lib/postgresql/15/bin".into()]).chain(unpacked).collect();
     places.iter().find(|folder| folder.join("initdb").exists()).cloned().unwrap_or_else(|| {
         panic!(
-            "no PostgreSQL 15 in {places:?}: run `apt-get install postgresql-15`, or set VERDIGRIS_E2E_POSTGRES to its folder"
+            "no PostgreSQL 15 in {places:?}: run `cargo xtask e2e-setup` or `apt-get install postgresql-15`, or set VERDIGRIS_E2E_POSTGRES to its folder"
         )
     })
 }

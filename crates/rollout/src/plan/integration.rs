@@ -2,6 +2,7 @@
 //! called.
 
 use super::endpoint::client_tls;
+use super::metrics::is_on_this_machine;
 use super::problems::{Expected, Place, Problems, list};
 use super::quantity::{MAX_PATH_CHARACTERS, duration_ms, line, moment, prose, share, url_with_path, whole};
 use super::raw::{RawAgent, RawCall, RawDependenciesGate, RawDependencyException, RawProbeGate, Section, Text};
@@ -93,7 +94,8 @@ pub(super) fn probe(problems: &mut Problems, at: &Place, raw: &RawProbeGate) -> 
     let calls = match Calls::new(calls?) {
         Ok(calls) => calls.iter().cloned().collect(),
         Err(error) => {
-            problems.refuse(at, "calls that cannot be made", error.to_string());
+            let expected = "1 to 32 calls, each with a name of its own";
+            problems.refuse_because(at, "calls that cannot be made", expected, error.to_string());
             return None;
         }
     };
@@ -122,6 +124,12 @@ fn agent(
     let token_file = problems.needed(&at, "tokenFile", &raw.token_file, "the file of the agent's token", read);
     let clear_text = url.as_ref().is_some_and(|url| url.starts_with("http://"));
     let tls = client_tls(problems, &at, &raw.tls, clear_text);
+    if clear_text && url.as_ref().is_some_and(|url| !is_on_this_machine(url)) {
+        let (expected, help) =
+            ("an https:// URL, or one on this machine", "the agent's token could be read on the way");
+        problems.refuse_because(&at, "an http:// URL", expected, help);
+        return None;
+    }
     Some(Some(AgentPlan { url: url?, token_file: token_file?, tls: tls? }))
 }
 
@@ -151,6 +159,18 @@ fn target(problems: &mut Problems, at: &Place, raw: &RawCall) -> Option<Target> 
         problems.refuse(at, format!("{} of them", named.len()), wanted);
         return None;
     };
+    let others = [
+        ("status", &raw.status, "http"),
+        ("method", &raw.method, "http"),
+        ("serverName", &raw.server_name, "tls"),
+        ("minValidity", &raw.min_validity, "tls"),
+        ("records", &raw.records, "dns"),
+        ("service", &raw.service, "grpcHealth"),
+    ];
+    if let Some((key, _, of)) = others.into_iter().find(|(_, text, of)| text.is_some() && *of != kind) {
+        problems.refuse(at, format!("`{key}` beside `{kind}`"), format!("`{key}` beside `{of}` alone"));
+        return None;
+    }
     let address = |text: &str| -> Result<Address, Expected> { text.parse().map_err(|_| "host:port".to_owned()) };
     match kind {
         "http" => {
@@ -204,8 +224,10 @@ pub(super) fn dependencies(problems: &mut Problems, at: &Place, raw: &RawDepende
                 (Ok(blue), Ok(green)) => {
                     same.insert(blue, green);
                 }
-                (Err(expected), _) | (_, Err(expected)) => {
-                    problems.refuse(&at.key(blue, green), super::error::quoted(&green.value), expected);
+                (found, _) => {
+                    let wrong = if found.is_err() { blue } else { &green.value };
+                    let wanted = "a dependency as reasons write it, such as http scheduling.hospital.example";
+                    problems.refuse(&at.key(blue, green), super::error::quoted(wrong), wanted);
                     return None;
                 }
             }

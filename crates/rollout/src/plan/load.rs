@@ -1,14 +1,18 @@
 //! The load gate: how many times the present peak green must hold.
 
-use super::problems::{Place, Problems};
+use super::problems::{Expected, Place, Problems};
 use super::quantity::{MAX_PATH_CHARACTERS, duration_ms, line, quantile, rate_per_s, share, whole};
 use super::raw::RawLoadGate;
 use super::typed::word;
-use model::BasisPoints;
+use model::{BasisPoints, ShortDuration};
 use serde::{Deserialize, Serialize};
 
 /// A gate has 120 s: what comes out late is waited for besides.
-const FOR_MS: (u64, u64) = (5_000, 75_000);
+const FOR_MS: (u64, u64) = (LEAST_COMPARED_MS, 75_000);
+/// `load` compares latencies of so many seconds at least, behind the warm-up.
+const LEAST_COMPARED_MS: u64 = 20_000;
+/// The quantiles that `load` compares.
+const QUANTILES: std::ops::RangeInclusive<f64> = 0.5..=0.999;
 /// The presets of `load`.
 const TOPOLOGIES: [(&str, &str); 3] = [("shop", "shop"), ("chain", "chain"), ("fanout", "fanout")];
 /// The same bound as `load`'s.
@@ -70,6 +74,10 @@ pub(super) fn gate(problems: &mut Problems, at: &Place, raw: &RawLoadGate) -> Op
             file.zip(identity).map(|(file, identity)| LoadSource::Recording { file, identity })
         }
         (None, Some(_)) => {
+            if raw.identity.is_some() {
+                problems.refuse(at, "`identity` without `recording`", "a `recording` that it opens, or none");
+                return None;
+            }
             let wanted = "the present peak in spans a second, such as 5000/s";
             let peak = problems.needed(at, "peak", &raw.peak, wanted, rate_per_s);
             let topology = problems.or(at, "topology", &raw.topology, "shop".to_owned(), |text| {
@@ -86,12 +94,19 @@ pub(super) fn gate(problems: &mut Problems, at: &Place, raw: &RawLoadGate) -> Op
     let multiple = problems.or(at, "multiple", &raw.multiple, 2, |text| whole(text, (1, MAX_COPIES)));
     let for_ms = problems.or(at, "for", &raw.r#for, 30_000, |text| duration_ms(text, FOR_MS));
     let warm_up = problems.or(at, "warmUp", &raw.warm_up, 3_000, |text| duration_ms(text, (0, 60_000)));
-    let loss = problems.or(at, "lossAtMost", &raw.loss_at_most, 0.0, |text| share(text, 100, "0.1%"));
-    let point = problems.or(at, "quantile", &raw.quantile, 0.99, quantile);
+    let loss = problems.or(at, "lossAtMost", &raw.loss_at_most, 0.0, allowed_loss);
+    let point = problems.or(at, "quantile", &raw.quantile, 0.99, compared_quantile);
     let slower = problems.or(at, "slowerBy", &raw.slower_by, 0.2, |text| share(text, 1_000, "20%"));
     let (for_ms, warm_up_ms) = (for_ms?, warm_up?);
-    if warm_up_ms >= for_ms {
-        problems.refuse(at, "a `warmUp` that is as long as `for`", "a shorter one");
+    if for_ms.saturating_sub(warm_up_ms) < LEAST_COMPARED_MS {
+        let expected = format!("{} at least", ShortDuration(LEAST_COMPARED_MS));
+        let help = "latencies of a shorter time cannot be compared, so that it would never pass";
+        problems.refuse_because(
+            at,
+            format!("{} behind the `warmUp`", ShortDuration(for_ms.saturating_sub(warm_up_ms))),
+            expected,
+            help,
+        );
         return None;
     }
     let loss_at_most = BasisPoints::new((loss? * 10_000.0).round() as u16)?;
@@ -104,4 +119,15 @@ pub(super) fn gate(problems: &mut Problems, at: &Place, raw: &RawLoadGate) -> Op
         quantile: point?,
         slower_by: slower?,
     })
+}
+
+/// In hundredths of a percent, which less would be rounded to nothing.
+fn allowed_loss(text: &str) -> Result<f64, Expected> {
+    let loss = share(text, 100, "0.1%")?;
+    if loss >= 0.000_1 { Ok(loss) } else { Err("at least 0.01%; without `lossAtMost` nothing may be lost".to_owned()) }
+}
+
+fn compared_quantile(text: &str) -> Result<f64, Expected> {
+    let compared = quantile(text).ok().filter(|point| QUANTILES.contains(point));
+    compared.ok_or_else(|| format!("a quantile from {} to {}", QUANTILES.start(), QUANTILES.end()))
 }

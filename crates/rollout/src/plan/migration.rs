@@ -3,7 +3,9 @@
 use super::endpoint::client_tls;
 use super::problems::{Expected, Place, Problems, list};
 use super::quantity::{MAX_PATH_CHARACTERS, line, prose, share};
-use super::raw::{RawDatabase, RawLeftOut, RawMigrationGate, RawQueryCheck, RawSchemaDifference, RawTable, Section};
+use super::raw::{
+    RawDatabase, RawLeftOut, RawMigrationGate, RawQueryCheck, RawSchemaDifference, RawTable, Section, Text,
+};
 use super::typed::word;
 use model::{ClientTls, Environment, PerEnvironment};
 use serde::{Deserialize, Serialize};
@@ -150,19 +152,20 @@ pub(super) fn gate(problems: &mut Problems, at: &Place, raw: &RawMigrationGate) 
         problems.refuse(at, "nothing to compare", "`tables`, `queries` or `schema`");
         return None;
     }
-    Some(MigrationGate { databases: PerEnvironment { blue: blue?, green: green? }, tables, queries, schema })
+    let databases = PerEnvironment { blue: blue?, green: green? };
+    if databases.blue.dsn == databases.green.dsn {
+        let help = "a database that is compared with itself is always the same";
+        problems.refuse_because(at, "one DSN for both environments", "one for each", help);
+        return None;
+    }
+    Some(MigrationGate { databases, tables, queries, schema })
 }
 
 fn database_plan(problems: &mut Problems, at: &Place, raw: &RawDatabase) -> Option<DatabasePlan> {
     let wanted = "either `dsnFile` or `dsnVariable`, for a password does not stand in a plan";
     let dsn = match (&raw.dsn_file, &raw.dsn_variable) {
-        (Some(_), None) => {
-            let read = |text: &str| line(text, MAX_PATH_CHARACTERS);
-            problems.needed(at, "dsnFile", &raw.dsn_file, wanted, read).map(DsnPlan::File)
-        }
-        (None, Some(_)) => {
-            problems.needed(at, "dsnVariable", &raw.dsn_variable, wanted, variable).map(DsnPlan::Variable)
-        }
+        (Some(_), None) => dsn_place(problems, at, ("dsnFile", &raw.dsn_file), file).map(DsnPlan::File),
+        (None, Some(_)) => dsn_place(problems, at, ("dsnVariable", &raw.dsn_variable), variable).map(DsnPlan::Variable),
         (Some(_), Some(_)) | (None, None) => {
             problems.refuse(at, "both or neither of `dsnFile` and `dsnVariable`", wanted);
             None
@@ -170,6 +173,24 @@ fn database_plan(problems: &mut Problems, at: &Place, raw: &RawDatabase) -> Opti
     };
     let tls = client_tls(problems, at, &raw.tls, false);
     Some(DatabasePlan { dsn: dsn?, tls: tls? })
+}
+
+/// Never says what was found: whoever mistakes the place for the DSN has written a password there.
+fn dsn_place(
+    problems: &mut Problems,
+    at: &Place,
+    (key, text): (&str, &Text),
+    read: impl FnOnce(&str) -> Result<String, Expected>,
+) -> Option<String> {
+    let text = text.as_ref()?;
+    let refused = |expected: Expected| problems.refuse(&at.key(key, text), "something else", expected);
+    read(&text.value).map_err(refused).ok()
+}
+
+fn file(text: &str) -> Result<String, Expected> {
+    let is_dsn = text.contains("://") || text.contains("password=") || text.contains("host=");
+    let path = if is_dsn { None } else { line(text, MAX_PATH_CHARACTERS).ok() };
+    path.ok_or_else(|| "the path of a file with a DSN, such as ./blue.dsn".to_owned())
 }
 
 fn variable(text: &str) -> Result<String, Expected> {

@@ -510,5 +510,6 @@ fn notes(plan: &Plan) -> Vec<String> {
     .chain(canary::note(plan))
     .chain(leak::note(plan))
     .chain(acceptance::note(plan))
+    .chain(behaviour::notes(plan))
     .collect()
 }

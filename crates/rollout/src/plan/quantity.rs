@@ -19,7 +19,7 @@ const MAX_URL_PATH_CHARACTERS: usize = 200;
 /// From a second up to a month: what a rollout may wait for.
 pub(super) const STEP_MS: (u64, u64) = (1_000, 30 * DAY_MS);
 /// Characters of `2027-01-31`.
-const DAY_CHARACTERS: usize = 10;
+pub(super) const DAY_CHARACTERS: usize = 10;
 /// One day in milliseconds.
 pub(super) const DAY_MS: u64 = 24 * 3_600_000;
 

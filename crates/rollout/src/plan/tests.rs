@@ -1,6 +1,7 @@
 //! What is accepted, and that it stays what it is: as JSON, as a digest, in a preview. What is refused has its own table.
 
 mod acceptance;
+mod behaviour;
 mod canary;
 mod endpoints;
 mod leak;

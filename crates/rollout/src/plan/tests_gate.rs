@@ -1,7 +1,7 @@
 //! The tests gate: which reports are read, and what green's tests must be.
 
 use super::problems::{Expected, Place, Problems, list};
-use super::quantity::{DAY_MS, MAX_PATH_CHARACTERS, duration_ms, line, moment, prose, whole};
+use super::quantity::{DAY_CHARACTERS, DAY_MS, MAX_PATH_CHARACTERS, duration_ms, line, moment, prose, whole};
 use super::raw::{RawTestException, RawTestSource, RawTestsGate};
 use super::typed::yes_or_no;
 use model::{Environment, PerEnvironment, UnixMillis};
@@ -76,7 +76,7 @@ pub(super) fn gate(problems: &mut Problems, at: &Place, raw: &RawTestsGate) -> O
     let read = |text: &str| duration_ms(text, (60_000, 366 * DAY_MS));
     let max_age = problems.optional(at, "maxAge", &raw.max_age, read);
     let skipped = problems.optional(at, "maxSkipped", &raw.max_skipped, |text| whole(text, (0, 10_000_000)));
-    let built = problems.optional(at, "built", &raw.built, moment);
+    let built = problems.optional(at, "built", &raw.built, built_at);
     let like_blue = problems.or(at, "likeBlue", &raw.like_blue, false, yes_or_no);
     let key = problems.optional(at, "keyFile", &raw.key_file, |text| line(text, MAX_PATH_CHARACTERS));
     let exceptions = list(problems, at, ("exceptions", MAX_EXCEPTIONS), &raw.exceptions, exception);
@@ -114,6 +114,12 @@ pub(super) fn gate(problems: &mut Problems, at: &Place, raw: &RawTestsGate) -> O
         key_file: key?,
         exceptions,
     })
+}
+
+/// A day has tests from before the build and from after it.
+fn built_at(text: &str) -> Result<UnixMillis, Expected> {
+    let moment = if text.len() == DAY_CHARACTERS { None } else { moment(text).ok() };
+    moment.ok_or_else(|| "a moment, such as 2026-11-30T18:00:00Z".to_owned())
 }
 
 fn source(problems: &mut Problems, at: &Place, raw: &RawTestSource) -> Option<TestSource> {

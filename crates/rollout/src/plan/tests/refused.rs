@@ -67,15 +67,15 @@ fn what_has_not_the_shape_of_a_plan() {
         &["9:12: found YAML that cannot be read (reference to unknown value), expected a plan in YAML"],
     );
     check(
-        &[("    approval: {", "    migration: {}\n    approval: {")],
+        &[("    approval: {", "    migrations: {}\n    approval: {")],
         &[
-            "34:5: spec.gates.migration: found the unknown key `migration`, expected `drift`, `approval`, `security` or `acceptance`: gate `migration` is not in this version; it has drift, approval, probe, security, acceptance",
+            "34:5: spec.gates.migrations: found the unknown key `migrations`, expected `drift`, `approval`, `security`, `acceptance`, `tests`, `migration`, `probe`, `dependencies` or `load`: did you mean `migration`?",
         ],
     );
     check(
         &[("    approval: {", "    probe: {}\n    approval: {")],
         &[
-            "34:5: spec.gates.probe: found the unknown key `probe`, expected `drift`, `approval`, `security` or `acceptance`: the gate `probe` has nothing to configure",
+            "34:12: spec.gates.probe: found calls that cannot be made, expected 1 to 32 calls, each with a name of its own: 0 calls, expected 1 to 32",
         ],
     );
 }
@@ -149,15 +149,15 @@ fn steps_that_are_no_watched_way_to_everything() {
         ],
     );
     check(
-        &[("gate: drift", "gate: migration")],
+        &[("gate: drift", "gate: migrations")],
         &[
-            "22:15: spec.strategy.steps[0].gate: found migration, expected `drift`, `approval`, `probe`, `security` or `acceptance`: gate `migration` is not in this version; it has drift, approval, probe, security, acceptance",
+            "22:15: spec.strategy.steps[0].gate: found migrations, expected `drift`, `approval`, `probe`, `security`, `acceptance`, `tests`, `migration`, `load` or `dependencies`: did you mean `migration`?",
         ],
     );
     check(
         &[("gate: drift", "gate: drfit")],
         &[
-            "22:15: spec.strategy.steps[0].gate: found drfit, expected `drift`, `approval`, `probe`, `security` or `acceptance`: did you mean `drift`?",
+            "22:15: spec.strategy.steps[0].gate: found drfit, expected `drift`, `approval`, `probe`, `security`, `acceptance`, `tests`, `migration`, `load` or `dependencies`: did you mean `drift`?",
         ],
     );
     check(
