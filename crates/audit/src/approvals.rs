@@ -54,7 +54,9 @@ pub enum ApprovalError {
         what: String,
     },
     /// The weight was raised without them.
-    #[error("entry {index} leaves the approval gate, and {found} of {needed} approvals counted then")]
+    #[error(
+        "entry {index} leaves the approval gate or the point of no return, and {found} of {needed} approvals counted then"
+    )]
     Missing {
         /// The record that the gate was left by.
         index: u64,
@@ -71,7 +73,15 @@ pub fn check(
     log: &VerifierKey,
     known: &KnownKeys,
 ) -> Result<Vec<ApprovalFound>, ApprovalError> {
-    let mut checking = Checking { log, known, start: None, submitted: None, counting: Vec::new(), found: Vec::new() };
+    let mut checking = Checking {
+        log,
+        known,
+        start: None,
+        submitted: None,
+        counting: Vec::new(),
+        of_point: Vec::new(),
+        found: Vec::new(),
+    };
     for (index, record) in records.iter().filter(|(_, record)| record.rollout.is_some()) {
         checking.take(*index, record)?;
     }
@@ -86,6 +96,8 @@ struct Checking<'r> {
     submitted: Option<(&'r Submission, UnixMillis)>,
     /// Those that count now: whose, until when, and whether they pass the gate alone.
     counting: Vec<(String, UnixMillis, bool)>,
+    /// Those of the point of no return that count now: whose, and until when.
+    of_point: Vec<(String, UnixMillis)>,
     found: Vec<ApprovalFound>,
 }
 
@@ -100,8 +112,13 @@ impl<'r> Checking<'r> {
                 };
             }
             Body::Decided(decision) => match &**decision {
-                Decision::Approved { by, expires_at, .. } => self.approved(index, by, *expires_at)?,
-                Decision::ApprovalsVoid { .. } => self.counting.clear(),
+                Decision::Approved { by, expires_at, of_point, .. } => {
+                    self.approved(index, by, *expires_at, *of_point)?;
+                }
+                Decision::ApprovalsVoid { .. } => {
+                    self.counting.clear();
+                    self.of_point.clear();
+                }
                 Decision::StepEntered { step, .. } => self.entered(index, *step, record.at)?,
                 _ => {}
             },
@@ -110,7 +127,7 @@ impl<'r> Checking<'r> {
         Ok(())
     }
 
-    fn approved(&mut self, index: u64, by: &str, expires_at: UnixMillis) -> Result<(), ApprovalError> {
+    fn approved(&mut self, index: u64, by: &str, expires_at: UnixMillis, of_point: bool) -> Result<(), ApprovalError> {
         let (Some(start), Some((submission, at))) = (self.start, self.submitted) else {
             return Err(ApprovalError::Nothing { index });
         };
@@ -119,7 +136,17 @@ impl<'r> Checking<'r> {
         let Some(signer) = submission.signer.as_ref().filter(|signer| signer.name == by) else {
             return wrong("it counts for somebody else than the server says signed it".to_owned());
         };
-        let Some(gate) = &start.plan.gates.approval else { return wrong("the plan asks for no approval".to_owned()) };
+        let asked = match of_point {
+            true => start.plan.point_of_no_return.as_ref().map(|point| (&point.role, point.expires_ms)),
+            false => start.plan.gates.approval.as_ref().map(|gate| (&gate.role, gate.expires_ms)),
+        };
+        let Some((role, expires_ms)) = asked else { return wrong("the plan asks for no approval".to_owned()) };
+        let point = start.plan.point_of_no_return.as_ref().filter(|_| of_point);
+        if statement.point_of_no_return.as_ref() != point.map(|point| &point.reason) {
+            return wrong(
+                "an approval of the gate is none of the point of no return, nor the other way round".to_owned(),
+            );
+        }
         if let Some(keys) = self.known.get(by).filter(|keys| !keys.contains(&key)) {
             return wrong(format!(
                 "{} signed it, which is none of the {} key(s) that are known",
@@ -138,11 +165,14 @@ impl<'r> Checking<'r> {
         if by == start.by.name || start.plan.authors.iter().any(|author| author == by) {
             return wrong("who wrote or started a plan cannot approve it".to_owned());
         }
-        if !signer.roles.contains(&gate.role) {
-            return wrong(format!("it is not from the role {}", gate.role));
+        if !signer.roles.contains(role) {
+            return wrong(format!("it is not from the role {role}"));
         }
-        if statement.expires_at != expires_at || expires_at <= at || expires_at > at.plus_ms(gate.expires_ms) {
+        if statement.expires_at != expires_at || expires_at <= at || expires_at > at.plus_ms(expires_ms) {
             return wrong("it was not valid when it was handed in".to_owned());
+        }
+        if of_point {
+            return self.approved_point(index, by, expires_at, at, key, statement);
         }
         self.counting.retain(|(_, until, _)| *until > at);
         if self.counting.iter().any(|(name, _, _)| name == by) {
@@ -150,11 +180,35 @@ impl<'r> Checking<'r> {
         }
         let alone = match &statement.act {
             Act::Approve => false,
-            Act::BreakGlass { .. } if gate.break_glass.is_some() => true,
+            Act::BreakGlass { .. } if start.plan.gates.approval.as_ref().is_some_and(|it| it.break_glass.is_some()) => {
+                true
+            }
             Act::BreakGlass { .. } => return wrong("the plan lets nobody break the glass".to_owned()),
             Act::Review => return wrong("what was signed is a review".to_owned()),
         };
         self.counting.push((by.to_owned(), expires_at, alone));
+        self.found.push(ApprovalFound { index, by: by.to_owned(), key, at, statement });
+        Ok(())
+    }
+
+    fn approved_point(
+        &mut self,
+        index: u64,
+        by: &str,
+        expires_at: UnixMillis,
+        at: UnixMillis,
+        key: PublicKey,
+        statement: Statement,
+    ) -> Result<(), ApprovalError> {
+        let wrong = |what: &str| Err(ApprovalError::Wrong { index, by: by.to_owned(), what: what.to_owned() });
+        if statement.act != Act::Approve {
+            return wrong("the point of no return is passed by approvals alone");
+        }
+        self.of_point.retain(|(_, until)| *until > at);
+        if self.of_point.iter().any(|(name, _)| name == by) {
+            return wrong("it is the second of the same principal");
+        }
+        self.of_point.push((by.to_owned(), expires_at));
         self.found.push(ApprovalFound { index, by: by.to_owned(), key, at, statement });
         Ok(())
     }
@@ -165,6 +219,11 @@ impl<'r> Checking<'r> {
         let Some(start) = self.start else { return Ok(()) };
         // Steps count from 1, so the one before has the index of this less two.
         let before = step.checked_sub(2).and_then(|before| start.plan.steps.get(before));
+        if let (Some(Step::PointOfNoReturn), Some(point)) = (before, &start.plan.point_of_no_return) {
+            let found = self.of_point.iter().filter(|(_, until)| *until > at).count();
+            let needed = usize::try_from(point.count).unwrap_or(usize::MAX);
+            return if found >= needed { Ok(()) } else { Err(ApprovalError::Missing { index, found, needed }) };
+        }
         let (Some(Step::Gate(GateName::Approval)), Some(gate)) = (before, &start.plan.gates.approval) else {
             return Ok(());
         };

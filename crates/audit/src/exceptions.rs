@@ -4,7 +4,7 @@
 use crate::bundle::{Bundle, EntryContent};
 use crate::verify::named_by;
 use model::{BlindSpotCount, Environment, ShortDuration, Subject, UnixMillis};
-use rollout::{Body, Decision, Event, GateVerdict, Record};
+use rollout::{Body, Command, Decision, Event, GateVerdict, Record};
 
 /// Of how many of one kind is told. A rollout is held or refused something a few times; this bounds the page.
 const MAX_TOLD: usize = 200;
@@ -27,6 +27,8 @@ pub(crate) struct Exception {
 pub(crate) enum ExceptionKind {
     /// One approval passed the gate alone.
     GlassBroken,
+    /// A rollback was not safe any more, and whoever went back all the same.
+    PastReturn,
     /// Approvals did not count any more.
     ApprovalsVoid,
     /// The rollout stood still.
@@ -64,6 +66,7 @@ impl ExceptionKind {
     pub fn name(self) -> &'static str {
         match self {
             ExceptionKind::GlassBroken => "glass broken",
+            ExceptionKind::PastReturn => "past return",
             ExceptionKind::ApprovalsVoid => "approvals void",
             ExceptionKind::Held => "held",
             ExceptionKind::Skipped => "skipped",
@@ -170,6 +173,10 @@ fn of_event(event: &Event) -> Option<(ExceptionKind, String)> {
             let words = format!("{gate}, run {run}: {verdict}: {}", result.reasons.join("; "));
             Some((ExceptionKind::GateNotPassed, words))
         }
+        Event::Commanded { command: Command::Rollback { reason, past_point_of_no_return: true }, by } => {
+            let words = format!("{} asked to roll back, past the point of no return or not: {reason}", by.name);
+            Some((ExceptionKind::PastReturn, words))
+        }
         Event::Restarted => Some((ExceptionKind::Restarted, "the program that decides was started again".to_owned())),
         Event::Tick
         | Event::Observed(_)
@@ -201,6 +208,10 @@ fn of_decision(decision: &Decision) -> Option<(ExceptionKind, String)> {
         }
         Decision::GlassBroken { by, reason, .. } => {
             Some((ExceptionKind::GlassBroken, format!("{by} passed the approval gate alone: {reason}")))
+        }
+        Decision::PointPassed { step, reason, of } => {
+            let words = format!("step {step} was passed, approved by {}: {reason}", of.join(", "));
+            Some((ExceptionKind::PastReturn, words))
         }
         Decision::ApprovalsVoid { because, of } => {
             Some((ExceptionKind::ApprovalsVoid, format!("those of {}: {because}", of.join(", "))))

@@ -117,7 +117,7 @@ impl Kind {
             | Decision::SourceAnswers { .. }
             | Decision::Held(_)
             | Decision::Extended { .. } => Kind::Hold,
-            Decision::Approved { .. } | Decision::ApprovalsVoid { .. } => Kind::Approval,
+            Decision::Approved { .. } | Decision::ApprovalsVoid { .. } | Decision::PointPassed { .. } => Kind::Approval,
             Decision::SignedOff { .. } => Kind::Acceptance,
             Decision::GlassBroken { .. } => Kind::Emergency,
             Decision::Refused { .. } => Kind::Refusal,
@@ -160,7 +160,9 @@ impl Kind {
             Kind::Start => &["started"],
             Kind::Step => &["decided.stepEntered", "happened.tick"],
             Kind::Gate => &["decided.gateRequested", "happened.gateFinished"],
-            Kind::Approval => &["happened.approvalSubmitted", "decided.approved", "decided.approvalsVoid"],
+            Kind::Approval => {
+                &["happened.approvalSubmitted", "decided.approved", "decided.approvalsVoid", "decided.pointPassed"]
+            }
             Kind::Acceptance => &["happened.signedOff", "decided.signedOff"],
             Kind::Refusal => &["decided.refused"],
             Kind::Shift => &["decided.shiftOrdered", "happened.applied", "decided.shiftObserved"],

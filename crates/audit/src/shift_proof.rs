@@ -5,13 +5,14 @@
 use ledger::{Checkpoint, LogProof, Note, ParseLogProofError, VerifierKey, VerifyLogProofError, WitnessKey};
 use model::{BasisPoints, Environment, RouteTable};
 use rollout::approval::{Act, SignatureError, Statement};
-use rollout::plan::{AcceptanceGate, ApprovalGate, GateName, Plan, Step};
+use rollout::plan::{AcceptanceGate, GateName, Plan, Step};
 use rollout::{Body, Decision, Event, KnownPrincipal, Record, Start};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Records that a proof shows: the start, the order, and an approval of each principal.
-pub const MAX_RECORDS: usize = 2 + rollout::MAX_PRINCIPALS;
+/// Records that a proof shows: the start, the order, and an approval of each principal, of the gate and of the point of no
+/// return.
+pub const MAX_RECORDS: usize = 2 + 2 * rollout::MAX_PRINCIPALS;
 /// Checkpoints under which they are: one of the log alone, or one of each witness.
 pub const MAX_CHECKPOINTS: usize = 15;
 /// Bytes of a proof as text. Records of at most 64 KiB are 5 MiB, and 15 proofs of each, of some kilobytes, are less.
@@ -242,8 +243,27 @@ fn approved<'r>(
     table: &RouteTable,
     trusted: &Trusted,
 ) -> Result<(), ShiftProofError> {
-    let Some(gate) = needed_before(&start.plan, table) else { return Ok(()) };
-    let records: Vec<&Record> = records.collect();
+    let Some(needed) = needed_before(&start.plan, table) else { return Ok(()) };
+    // One that is not even an approval is of the gate, and refused there.
+    let is_of_point = |record: &&Record| statement_of(record).is_some_and(|it| it.point_of_no_return.is_some());
+    let (of_point, of_gate): (Vec<&Record>, Vec<&Record>) = records.partition(is_of_point);
+    if let Some(asked) = &needed.gate {
+        enough(start, of_gate, asked, trusted)?;
+    }
+    match &needed.point {
+        Some(asked) => enough(start, of_point, asked, trusted),
+        None => Ok(()),
+    }
+}
+
+fn statement_of(record: &Record) -> Option<Statement> {
+    let Body::Happened(event) = &record.body else { return None };
+    let Event::ApprovalSubmitted(submission) = &**event else { return None };
+    Statement::from_text(&submission.signed.statement).ok()
+}
+
+/// Whether these approvals are as many as are asked for, and hold.
+fn enough(start: &Start, records: Vec<&Record>, gate: &Asked<'_>, trusted: &Trusted) -> Result<(), ShiftProofError> {
     let last = records.iter().map(|record| record.at).max();
     let mut approvers = BTreeSet::new();
     let mut configurations = None;
@@ -256,7 +276,7 @@ fn approved<'r>(
         if last.is_some_and(|last| statement.expires_at <= last) {
             return Err(ShiftProofError::Approvals(format!("the approval of {name} expired before there were enough")));
         }
-        alone |= matches!(statement.act, Act::BreakGlass { .. }) && gate.break_glass.is_some();
+        alone |= matches!(statement.act, Act::BreakGlass { .. }) && gate.break_glass;
         if !approvers.insert(name.clone()) {
             return Err(ShiftProofError::Approvals(format!("{name} approved twice")));
         }
@@ -273,8 +293,25 @@ fn approved<'r>(
     }
 }
 
-/// The approval gate, if it stands before the step that orders this weight; before a promotion any does.
-fn needed_before<'p>(plan: &'p Plan, table: &RouteTable) -> Option<&'p ApprovalGate> {
+/// What is asked of approvals of one kind.
+struct Asked<'p> {
+    role: &'p str,
+    count: u32,
+    expires_ms: u64,
+    break_glass: bool,
+    /// The point of no return's reason, which is signed; none for the gate.
+    point: Option<&'p str>,
+}
+
+/// The approvals that must come before a shift.
+struct Needed<'p> {
+    gate: Option<Asked<'p>>,
+    point: Option<Asked<'p>>,
+}
+
+/// The approval gate and the point of no return, if they stand before the step that orders this weight; before a promotion
+/// any does.
+fn needed_before<'p>(plan: &'p Plan, table: &RouteTable) -> Option<Needed<'p>> {
     let promotes = table.active == Environment::Green;
     // The first table of a rollout, by which the gateway learns of the candidate.
     if !promotes && table.weight == BasisPoints::ZERO && table.testers.is_none() {
@@ -289,14 +326,31 @@ fn needed_before<'p>(plan: &'p Plan, table: &RouteTable) -> Option<&'p ApprovalG
         (_, false) => place(&step),
     };
     let until = until.unwrap_or(plan.steps.len());
-    let asks = plan.steps[..until].iter().any(|step| matches!(step, Step::Gate(GateName::Approval)));
-    plan.gates.approval.as_ref().filter(|_| asks)
+    let asks = |wanted: Step| plan.steps[..until].contains(&wanted);
+    let gate = plan.gates.approval.as_ref().filter(|_| asks(Step::Gate(GateName::Approval)));
+    let point = plan.point_of_no_return.as_ref().filter(|_| asks(Step::PointOfNoReturn));
+    Some(Needed {
+        gate: gate.map(|gate| Asked {
+            role: &gate.role,
+            count: gate.count,
+            expires_ms: gate.expires_ms,
+            break_glass: gate.break_glass.is_some(),
+            point: None,
+        }),
+        point: point.map(|point| Asked {
+            role: &point.role,
+            count: point.count,
+            expires_ms: point.expires_ms,
+            break_glass: false,
+            point: Some(&point.reason),
+        }),
+    })
 }
 
 fn approval(
     start: &Start,
     record: &Record,
-    gate: &ApprovalGate,
+    gate: &Asked<'_>,
     trusted: &Trusted,
 ) -> Result<(Statement, String), ShiftProofError> {
     let wrong = |what: String| Err(ShiftProofError::Approvals(what));
@@ -313,6 +367,12 @@ fn approval(
     if !of_this {
         return wrong(format!("{} approved another rollout or plan", by.name));
     }
+    if statement.point_of_no_return.as_deref() != gate.point {
+        return wrong(format!("what {} approved is another point of no return, or the gate", by.name));
+    }
+    if gate.point.is_some() && statement.act != Act::Approve {
+        return wrong(format!("what {} signed does not pass a point of no return", by.name));
+    }
     if statement.act == Act::Review {
         return wrong(format!("what {} signed is no approval", by.name));
     }
@@ -322,7 +382,7 @@ fn approval(
     if by.name == start.by.name || start.plan.authors.contains(&by.name) {
         return wrong(format!("{} wrote or started the plan, and cannot approve it", by.name));
     }
-    match by.roles.contains(&gate.role) {
+    match by.roles.iter().any(|role| role == gate.role) {
         true => Ok((statement, by.name.clone())),
         false => wrong(format!("{} does not have the role {}", by.name, gate.role)),
     }

@@ -68,6 +68,7 @@ fn predicate(start: &Start, record: &Record) -> Option<(&'static str, Value)> {
             Decision::Judged { .. }
             | Decision::Approved { .. }
             | Decision::GlassBroken { .. }
+            | Decision::PointPassed { .. }
             | Decision::ApprovalsVoid { .. }
             | Decision::SignedOff { .. }
             | Decision::RollbackOrdered(_)

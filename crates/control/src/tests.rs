@@ -209,7 +209,8 @@ async fn a_rollback_is_durable_before_the_table_goes_out_and_ends_when_it_is_app
     let bench = Bench::new();
     let server = bench.serve();
     bench.shifted(&server).await;
-    let rolled_back = server.command(Command::Rollback { reason: "enough".into() }).await.unwrap();
+    let rolled_back =
+        server.command(Command::Rollback { reason: "enough".into(), past_point_of_no_return: false }).await.unwrap();
     assert_eq!(rolled_back.progress, Progress::RollingBack);
     assert_eq!(server.table.borrow().weight, BasisPoints::ZERO);
     server.kill().await;
@@ -383,7 +384,7 @@ async fn a_metric_is_asked_for_from_the_start_and_after_a_restart() {
     let (mut stream, _) = listener.accept().await.unwrap();
     stream.write_all(answer(&body).as_bytes()).await.unwrap();
     until(&server, |report| report.progress == Progress::Progressing).await;
-    server.command(Command::Rollback { reason: "enough".into() }).await.unwrap();
+    server.command(Command::Rollback { reason: "enough".into(), past_point_of_no_return: false }).await.unwrap();
     assert_eq!(server.apply().await.progress, Progress::RolledBack);
     server.stop().await;
 }
@@ -493,7 +494,7 @@ async fn a_ledger_that_is_released_can_be_opened_and_is_taken_back_with_what_was
 
     let other = bench.serve();
     other.apply().await;
-    other.command(Command::Rollback { reason: "enough".into() }).await.unwrap();
+    other.command(Command::Rollback { reason: "enough".into(), past_point_of_no_return: false }).await.unwrap();
     // Not before the other process has closed it.
     server.handle.tell(Input::TakeBack).await;
     bench.pass(1_000).await;
@@ -539,7 +540,10 @@ async fn without_room_nothing_is_promoted_and_a_rollback_is_recorded() {
     bench.pass(1_000).await;
     assert_eq!(server.table.borrow().weight, BasisPoints::new(1_000).unwrap(), "no record, no traffic");
     assert_eq!(server.watching.borrow().as_ref().unwrap().taken_back, 0);
-    server.command(Command::Rollback { reason: "the disk is full".into() }).await.unwrap();
+    server
+        .command(Command::Rollback { reason: "the disk is full".into(), past_point_of_no_return: false })
+        .await
+        .unwrap();
     assert_eq!(server.table.borrow().weight, BasisPoints::ZERO);
     assert_eq!(server.apply().await.progress, Progress::RolledBack);
     assert_eq!(bodies(&bench).len(), before, "readers of the files see it when there is room");
@@ -563,7 +567,7 @@ async fn taps_change_unless_traffic_comes_in_there() {
     server.start(PLAN).await.unwrap();
     let refused = server.handle.taps(taps(&["blue", "purple"])).await;
     assert!(matches!(refused, Err(TapsError::InUse { environment: Environment::Green, .. })));
-    server.command(Command::Rollback { reason: "enough".into() }).await.unwrap();
+    server.command(Command::Rollback { reason: "enough".into(), past_point_of_no_return: false }).await.unwrap();
     server.apply().await;
     server.handle.taps(taps(&["blue", "green", "purple"])).await.unwrap();
     let plan = PLAN.replace("24317\" }", "24317\" }, tap: purple");

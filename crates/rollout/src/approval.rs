@@ -49,6 +49,10 @@ pub struct Statement {
     pub checkpoint: LogHead,
     /// From then on it approves nothing.
     pub expires_at: UnixMillis,
+    /// The reason of the plan's point of no return, if it is that which is approved; none for the approval gate. An
+    /// approval of one is none of the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point_of_no_return: Option<String>,
 }
 
 /// Which statement.
@@ -191,11 +195,21 @@ pub enum SignatureError {
 }
 
 impl Statement {
-    /// What an approver of a rollout would sign now. `Err` with words where nothing can be approved.
+    /// What an approver of a rollout would sign now: of the point of no return while it waits there, else of the approval
+    /// gate. `Err` with words where nothing can be approved.
     pub fn of(state: &State, act: Act, checkpoint: LogHead, now: UnixMillis) -> Result<Statement, String> {
-        let Some(gate) = &state.plan.gates.approval else {
-            return Err("the plan asks for no approval: it has no gates.approval".to_owned());
+        let point = state.plan.point_of_no_return.as_ref().filter(|_| state.waits_at_point() && act == Act::Approve);
+        let expires_ms = match (point, &state.plan.gates.approval) {
+            (Some(point), _) => point.expires_ms,
+            (None, Some(gate)) => gate.expires_ms,
+            (None, None) if state.plan.point_of_no_return.is_some() => {
+                return Err("nothing is to be approved now: the plan has no gates.approval, and the rollout does not \
+                            wait at its point of no return"
+                    .to_owned());
+            }
+            (None, None) => return Err("the plan asks for no approval: it has no gates.approval".to_owned()),
         };
+        let point_of_no_return = point.map(|point| point.reason.clone());
         let Some(configurations) = &state.configurations else {
             return Err("the configurations are being read: try again in a moment".to_owned());
         };
@@ -208,7 +222,8 @@ impl Statement {
             configurations: digests(configurations)?,
             evidence: state.evidence.to_string(),
             checkpoint,
-            expires_at: now.plus_ms(gate.expires_ms),
+            expires_at: now.plus_ms(expires_ms),
+            point_of_no_return,
         })
     }
 

@@ -10,10 +10,12 @@ mod command;
 mod guard;
 mod leak;
 mod measured;
+mod point;
 
 pub(crate) use accept::acceptances_missing;
 pub use approve::{review, review_is_overdue};
 pub(crate) use measured::batch_of;
+pub(crate) use point::point_approvals_missing;
 
 use crate::canary::Canaries;
 use crate::configuration::Configuration;
@@ -99,6 +101,9 @@ pub fn start(start: &Start, now: UnixMillis) -> Step {
         evidence: EvidenceRoot::default(),
         approvals: Vec::new(),
         approved: false,
+        point_approvals: Vec::new(),
+        past_return: None,
+        gone_past: Vec::new(),
         void: None,
         glass: None,
         sign_offs: Vec::new(),
@@ -246,14 +251,20 @@ impl Decider {
             return false;
         }
         let (before, found) = (words(self.state.table.routed()), words(routed));
-        self.state.table.generation = ordered.max(generation);
-        self.roll_back(Cause {
+        let newest = ordered.max(generation);
+        let cause = Cause {
             guard: "unattributed".to_owned(),
             finding: format!("the gateway routes by generation {generation} ({found}), which no record orders"),
             example_trace: None,
             first_seen: None,
             reasons: vec![format!("the newest that was ordered is generation {ordered}: {before}")],
-        });
+        };
+        if self.state.past_return.is_some() {
+            self.order_again(newest, cause);
+        } else {
+            self.state.table.generation = newest;
+            self.order_rollback(cause);
+        }
         true
     }
 
@@ -283,6 +294,7 @@ impl Decider {
                     Stage::Gate { ended: Some(_), .. }
                     | Stage::Approval
                     | Stage::Acceptance
+                    | Stage::PointOfNoReturn
                     | Stage::Mirroring { .. }
                     | Stage::Analysing { .. }
                     | Stage::Pausing { .. }
@@ -308,8 +320,9 @@ impl Decider {
         self.state.table.generation
     }
 
-    /// Everything back to blue, at once: a rollback tears traces rather than leave them with the candidate.
-    fn roll_back(&mut self, cause: Cause) {
+    /// Everything back to blue, at once: a rollback tears traces rather than leave them with the candidate. Whatever
+    /// decides without a person asks `roll_back` instead.
+    fn order_rollback(&mut self, cause: Cause) {
         let generation = self.next_generation();
         let table = &mut self.state.table;
         table.active = Environment::Blue;
@@ -349,7 +362,13 @@ impl Decider {
         match self.plan_step(index) {
             Some(PlanStep::Analysis { at_most_ms }) => at_most_ms,
             Some(PlanStep::Bake { for_ms }) => for_ms,
-            Some(PlanStep::Gate(_) | PlanStep::Mirror { .. } | PlanStep::SetWeight { .. } | PlanStep::Pause { .. })
+            Some(
+                PlanStep::Gate(_)
+                | PlanStep::Mirror { .. }
+                | PlanStep::SetWeight { .. }
+                | PlanStep::Pause { .. }
+                | PlanStep::PointOfNoReturn,
+            )
             | None => 0,
         }
     }
@@ -370,7 +389,7 @@ impl Stage {
             | Stage::Analysing { until, .. }
             | Stage::Pausing { until: Some(until) }
             | Stage::Baking { until, .. } => *until = until.plus_ms(ms),
-            Stage::Approval | Stage::Acceptance | Stage::Pausing { until: None } => {}
+            Stage::Approval | Stage::Acceptance | Stage::PointOfNoReturn | Stage::Pausing { until: None } => {}
         }
     }
 }

@@ -72,6 +72,9 @@ pub enum Command {
     Rollback {
         /// Why, in the operator's words.
         reason: String,
+        /// Whether it is asked for although the point of no return is passed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        past_point_of_no_return: bool,
     },
 }
 
@@ -234,6 +237,11 @@ pub enum HoldReason {
         /// For how long, in milliseconds.
         for_ms: u64,
     },
+    /// Something would have rolled back, and a rollback is not safe any more.
+    PastReturn {
+        /// Why it would have.
+        cause: Cause,
+    },
     /// Blue differs from itself: nothing can be concluded from what is measured, for green or against it.
     MeasurementBroken {
         /// How the halves of blue differ, in the judge's words.
@@ -252,6 +260,9 @@ impl fmt::Display for HoldReason {
             HoldReason::SplitBroken { .. } => f.write_str("the traces are not divided as the weight says"),
             HoldReason::SourceFails { metric, .. } => write!(f, "the source of metric {metric} fails"),
             HoldReason::SourceSilent { for_ms } => write!(f, "verification was silent for {}", ShortDuration(*for_ms)),
+            HoldReason::PastReturn { cause } => {
+                write!(f, "would roll back, but the point of no return is passed: {}: {}", cause.guard, cause.finding)
+            }
             HoldReason::MeasurementBroken { .. } => f.write_str("the measurement is broken: blue differs from blue"),
         }
     }
@@ -259,11 +270,12 @@ impl fmt::Display for HoldReason {
 
 impl HoldReason {
     /// What it rests on, a line each: what is missing, why a gate could not tell, how traces were divided, why a source
-    /// fails, how blue differs from itself.
+    /// fails, how blue differs from itself, the numbers behind what would have rolled back.
     pub fn details(&self) -> &[String] {
         match self {
             HoldReason::Inconclusive { missing: details }
             | HoldReason::Gate { reasons: details, .. }
+            | HoldReason::PastReturn { cause: Cause { reasons: details, .. } }
             | HoldReason::MeasurementBroken { differences: details } => details,
             HoldReason::SplitBroken { reason } | HoldReason::SourceFails { reason, .. } => std::slice::from_ref(reason),
             HoldReason::ApprovalsVoid { .. } | HoldReason::NotApplied { .. } | HoldReason::SourceSilent { .. } => &[],
@@ -337,6 +349,18 @@ pub enum Decision {
         count: u32,
         /// How many are needed.
         needed: u32,
+        /// Whether it is of the point of no return, and not of the approval gate.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        of_point: bool,
+    },
+    /// The point of no return is passed: from now on nothing rolls back by itself.
+    PointPassed {
+        /// The step that it is, counted from 1.
+        step: usize,
+        /// Why a rollback is not safe any more, in the plan's words.
+        reason: String,
+        /// Whose approvals counted then.
+        of: Vec<String>,
     },
     /// One approval alone passes the gate, in an emergency.
     GlassBroken {

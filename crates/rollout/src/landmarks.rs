@@ -11,6 +11,8 @@ pub struct Landmarks {
     started: u64,
     submitted: Option<u64>,
     approvals: Vec<Landmark>,
+    /// Whether the point of no return is passed: what approved it counts from then on, whatever changes.
+    passed: bool,
     shifts: Vec<(u64, u64)>,
     /// The generation that was ordered last in a part of the ledger that ended, and its records.
     before: Option<(u64, ProofRecords)>,
@@ -34,6 +36,7 @@ struct Landmark {
     at: UnixMillis,
     expires_at: UnixMillis,
     index: u64,
+    of_point: bool,
 }
 
 impl Landmarks {
@@ -49,14 +52,20 @@ impl Landmarks {
                 self.submitted = matches!(**event, Event::ApprovalSubmitted(_)).then_some(index);
             }
             Body::Decided(decision) => match &**decision {
-                Decision::Approved { by, expires_at, .. } => {
+                Decision::Approved { by, expires_at, of_point, .. } => {
                     // A decision stands behind the input that it was made upon.
                     let Some(index) = self.submitted else { return };
                     let (by, at, expires_at) = (by.clone(), record.at, *expires_at);
-                    self.approvals.retain(|before| before.by != by && before.expires_at > at);
-                    self.approvals.push(Landmark { by, at, expires_at, index });
+                    let of_point = *of_point;
+                    self.approvals
+                        .retain(|before| before.of_point != of_point || before.by != by && before.expires_at > at);
+                    self.approvals.push(Landmark { by, at, expires_at, index, of_point });
                 }
-                Decision::ApprovalsVoid { .. } => self.approvals.clear(),
+                Decision::PointPassed { .. } => self.passed = true,
+                Decision::ApprovalsVoid { .. } => {
+                    let passed = self.passed;
+                    self.approvals.retain(|before| before.of_point && passed);
+                }
                 Decision::ShiftOrdered(shift) => self.shifts.push((shift.generation, index)),
                 _ => {}
             },

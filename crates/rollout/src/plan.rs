@@ -18,6 +18,7 @@ mod load;
 mod locate;
 mod metrics;
 mod migration;
+mod point;
 mod preview;
 mod problems;
 mod quantity;
@@ -26,6 +27,7 @@ mod raw;
 mod redaction;
 mod security;
 mod sources;
+mod step;
 mod strategy;
 mod tests_gate;
 mod text_or;
@@ -41,19 +43,20 @@ pub use integration::{AgentPlan, DependenciesGate, ProbeGate, SpansOf};
 pub use leak::{LeakGuard, Tolerated};
 pub use load::{LoadGate, LoadSource};
 pub use migration::{DatabasePlan, DsnPlan, MigrationGate, QueryPlan, Reasoned, RelationPlan, SchemaPlan, TablePlan};
+pub use point::PointOfNoReturn;
 pub use security::{ContextValue, DebugPort, SecurityException, SecurityGate, SecurityPolicy, Severity};
 pub use sources::{CommandSource, ConfigSource, GitSource, HttpSource};
+pub use step::Step;
 pub use tests_gate::{TestException, TestSource, TestsGate};
 pub use text_or::TextOr;
 pub use transformations::{AttributeChanges, SpanPart, TimeUnit, Transformations};
 
 pub use preview::{Detection, EnvironmentPreview, Evidence, Preview, Proof, StepPreview, preview};
 
-use model::{BasisPoints, ClientTls, Environment, PerEnvironment, ShortDuration, UnixMillis, Upstream};
+use model::{BasisPoints, ClientTls, Environment, PerEnvironment, UnixMillis, Upstream};
 use redact::Policy;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fmt;
 use std::path::Path;
 
 /// A plan is one page of YAML; 1 MiB is a thousand of them, and bounds what the parser may hold.
@@ -113,6 +116,9 @@ pub struct Plan {
     pub environments: PerEnvironment<EnvironmentPlan>,
     /// What happens, in order: 1 to [`MAX_STEPS`].
     pub steps: Vec<Step>,
+    /// What its [`Step::PointOfNoReturn`] asks for, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub point_of_no_return: Option<PointOfNoReturn>,
     /// How the gates are configured that the steps name.
     pub gates: Gates,
     /// What is watched all the time.
@@ -228,56 +234,6 @@ impl StoreApi {
             StoreApi::JaegerV2 => "jaegerV2",
             StoreApi::Tempo => "tempo",
             StoreApi::Zipkin => "zipkin",
-        }
-    }
-}
-
-/// One entry of the strategy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
-pub enum Step {
-    /// A check that runs once.
-    Gate(GateName),
-    /// The candidate gets a copy of everything; the active environment alone serves.
-    Mirror {
-        /// How long, in milliseconds, before the next step.
-        for_ms: u64,
-    },
-    /// A share of the traces goes to the candidate, from here on.
-    SetWeight {
-        /// More than in every step before.
-        weight: BasisPoints,
-    },
-    /// Waits until every guard is proved to hold, or one is proved broken.
-    Analysis {
-        /// How long at most, in milliseconds; then it is inconclusive.
-        at_most_ms: u64,
-    },
-    /// Waits.
-    Pause {
-        /// How long, in milliseconds; `None` until a person resumes.
-        for_ms: Option<u64>,
-    },
-    /// Watches the guards and waits.
-    Bake {
-        /// How long, in milliseconds.
-        for_ms: u64,
-    },
-}
-
-/// As the plan writes it: `setWeight 10%`.
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Step::Gate(gate) => write!(f, "gate {}", gate.name()),
-            Step::Mirror { for_ms } => write!(f, "mirror for {}", ShortDuration(*for_ms)),
-            Step::SetWeight { weight } => write!(f, "setWeight {weight}"),
-            Step::Analysis { at_most_ms } => {
-                write!(f, "analysis until conclusive, at most {}", ShortDuration(*at_most_ms))
-            }
-            Step::Pause { for_ms: Some(ms) } => write!(f, "pause for {}", ShortDuration(*ms)),
-            Step::Pause { for_ms: None } => f.write_str("pause until a person resumes"),
-            Step::Bake { for_ms } => write!(f, "bake for {}", ShortDuration(*for_ms)),
         }
     }
 }

@@ -205,8 +205,13 @@ impl Scene<'_> {
             Phase::Progressing { stage: Stage::Pausing { until: None }, halt: None, .. } => {
                 commanded(Command::Resume, "operator".to_owned(), Vec::new())
             }
-            Phase::Progressing { stage: Stage::Approval, halt: None, .. } if approvals_missing(state, self.now) > 0 => {
-                let role = self.plan.gates.approval.as_ref().map(|gate| gate.role.clone());
+            Phase::Progressing { stage: Stage::Approval | Stage::PointOfNoReturn, halt: None, .. }
+                if asked_approvals(state, self.now) > 0 =>
+            {
+                let role = match &self.plan.point_of_no_return {
+                    Some(point) if state.waits_at_point() => Some(point.role.clone()),
+                    _ => self.plan.gates.approval.as_ref().map(|gate| gate.role.clone()),
+                };
                 let by = Principal::new(format!("approver-{turn}"), role.into_iter().collect());
                 let read = PerEnvironment::from_fn(|_| Configuration::Undeclared);
                 Some(match state.configurations {
@@ -267,6 +272,14 @@ impl Scene<'_> {
     }
 }
 
+/// How many approvals are missing where it waits.
+fn asked_approvals(state: &State, now: UnixMillis) -> u32 {
+    match state.waits_at_point() {
+        true => crate::decide::point_approvals_missing(state, now),
+        false => approvals_missing(state, now),
+    }
+}
+
 fn ending(state: &State) -> Option<Ending> {
     match &state.phase {
         Phase::Ended { outcome: Outcome::Promoted, .. } => Some(Ending::Promoted),
@@ -289,6 +302,7 @@ fn halt_words(halt: &Halt) -> &'static str {
         Halt::Held { reason: HoldReason::SplitBroken { .. }, .. } => "splitBroken",
         Halt::Held { reason: HoldReason::SourceFails { .. }, .. } => "sourceFails",
         Halt::Held { reason: HoldReason::SourceSilent { .. }, .. } => "sourceSilent",
+        Halt::Held { reason: HoldReason::PastReturn { .. }, .. } => "pastReturn",
         Halt::Held { reason: HoldReason::MeasurementBroken { .. }, .. } => "measurementBroken",
     }
 }

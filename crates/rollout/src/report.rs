@@ -65,12 +65,19 @@ pub struct Report {
     pub cause: Option<Cause>,
     /// What was approved, and by whom; those that still count.
     pub approvals: Vec<Approval>,
+    /// Who approved the point of no return.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub point_approvals: Vec<Approval>,
+    /// The point of no return, once it is passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub past_return: Option<PastReturn>,
     /// The emergency in which one approval passed the gate.
     pub glass: Option<BrokenGlass>,
     /// What testers said last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sign_offs: Vec<SignedOff>,
-    /// What of this rollout is not as the rules have it, for everybody to see: a broken glass that nobody has reviewed.
+    /// What of this rollout everybody must see: a broken glass that nobody has reviewed, and while it is under way that it
+    /// cannot go back safely.
     pub exceptions: Vec<String>,
     /// When the rollback or the promotion was decided.
     pub decided_at: Option<UnixMillis>,
@@ -96,6 +103,16 @@ pub enum Progress {
     Promoted,
     /// Everything is back.
     RolledBack,
+}
+
+/// A point of no return that is passed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PastReturn {
+    /// Its step, counted from 1.
+    pub step: usize,
+    /// Why a rollback is not safe any more, in the plan's words.
+    pub reason: String,
 }
 
 /// One step of the plan.
@@ -158,6 +175,8 @@ pub fn report(state: &State, now: UnixMillis) -> Report {
         leaks: state.plan.guards.leaks.as_ref().map(|_| state.leaks.clone()),
         cause,
         approvals: state.approvals.clone(),
+        point_approvals: state.point_approvals.clone(),
+        past_return: past_return(state),
         glass: state.glass.clone(),
         sign_offs: state.sign_offs.clone(),
         exceptions: exceptions(state, now),
@@ -166,14 +185,27 @@ pub fn report(state: &State, now: UnixMillis) -> Report {
     }
 }
 
+fn past_return(state: &State) -> Option<PastReturn> {
+    let (step, point) = state.past_return.zip(state.plan.point_of_no_return.as_ref())?;
+    Some(PastReturn { step: step + 1, reason: point.reason.clone() })
+}
+
 fn exceptions(state: &State, now: UnixMillis) -> Vec<String> {
-    let Some(glass) = state.glass.as_ref().filter(|glass| glass.review.is_none()) else { return Vec::new() };
+    let under_way = matches!(state.phase, Phase::Progressing { .. } | Phase::Promoting { .. });
+    let past = past_return(state).filter(|_| under_way).map(|PastReturn { step, reason }| {
+        format!("PAST THE POINT OF NO RETURN since step {step}: {reason}; nothing rolls back by itself")
+    });
+    glass_exception(state, now).into_iter().chain(past).collect()
+}
+
+fn glass_exception(state: &State, now: UnixMillis) -> Option<String> {
+    let glass = state.glass.as_ref().filter(|glass| glass.review.is_none())?;
     let BrokenGlass { by, reason, review_until, .. } = glass;
     let due = match review_until.since_ms(now) {
         0 => format!("its review is overdue by {}", ShortDuration(now.since_ms(*review_until))),
         left => format!("somebody else must review it within {}", ShortDuration(left)),
     };
-    vec![format!("GLASS BROKEN by {by}: {reason}; {due}: `verdigris approve --review`")]
+    Some(format!("GLASS BROKEN by {by}: {reason}; {due}: `verdigris approve --review`"))
 }
 
 fn noise(state: &State) -> Option<NoiseAssessment> {
@@ -190,6 +222,7 @@ fn needs_person(state: &State) -> bool {
             | HoldReason::NotApplied { .. }
             | HoldReason::ApprovalsVoid { .. }
             | HoldReason::SplitBroken { .. }
+            | HoldReason::PastReturn { .. }
             | HoldReason::MeasurementBroken { .. } => true,
             HoldReason::SourceSilent { .. } | HoldReason::SourceFails { .. } => false,
         },
@@ -249,6 +282,9 @@ fn held(reason: &HoldReason, step: usize) -> Standing {
             "its answer; then it goes on by itself, or `verdigris rollout rollback`".to_owned()
         }
         HoldReason::SourceSilent { .. } => "an observation; then it goes on by itself".to_owned(),
+        HoldReason::PastReturn { .. } => "`verdigris rollout resume` (goes on in spite of it), or `rollback \
+             --past-the-point-of-no-return --reason WHY`"
+            .to_owned(),
         HoldReason::MeasurementBroken { .. } => {
             "the measurement to be mended, then `verdigris rollout resume` (compares anew); or `rollback`".to_owned()
         }
@@ -273,13 +309,9 @@ fn progressing(state: &State, step: usize, stage: &Stage, now: UnixMillis) -> St
         Stage::Gate { gate, until, .. } => (vec![format!("the {gate} gate to end")], Some(*until)),
         Stage::Approval => {
             let role = state.plan.gates.approval.as_ref().map_or("approver", |gate| gate.role.as_str());
-            let missing = approvals_missing(state, now);
-            let starter = state.started_by.name.as_str();
-            let mut others = vec![starter];
-            others.extend(state.plan.authors.iter().map(String::as_str).filter(|author| *author != starter));
-            let who = format!("{missing} more approval(s) by {role}s other than {}", others.join(", "));
-            (vec![format!("{who}: `verdigris approve`")], None)
+            (vec![format!("{}: `verdigris approve`", approvers(state, role, approvals_missing(state, now)))], None)
         }
+        Stage::PointOfNoReturn => (point_waits(state, now), None),
         Stage::Acceptance => (testers_accept(state, now), None),
         Stage::Mirroring { until } => (vec!["copies to be checked, until the time is over".to_owned()], Some(*until)),
         Stage::Analysing { until, batches, .. } => (analysis_waits(state, *batches), Some(*until)),
@@ -291,6 +323,23 @@ fn progressing(state: &State, step: usize, stage: &Stage, now: UnixMillis) -> St
         Stage::Baking { until, .. } => (vec!["the time to be over, without an alarm".to_owned()], Some(*until)),
     };
     (Progress::Progressing, headline, waits_for, until)
+}
+
+/// How many people must still approve, of which role, and who cannot.
+fn approvers(state: &State, role: &str, missing: u32) -> String {
+    let starter = state.started_by.name.as_str();
+    let mut others = vec![starter];
+    others.extend(state.plan.authors.iter().map(String::as_str).filter(|author| *author != starter));
+    format!("{missing} more approval(s) by {role}s other than {}", others.join(", "))
+}
+
+fn point_waits(state: &State, now: UnixMillis) -> Vec<String> {
+    let Some(point) = &state.plan.point_of_no_return else { return Vec::new() };
+    let who = approvers(state, &point.role, crate::decide::point_approvals_missing(state, now));
+    vec![
+        format!("{who}, of this very step: `verdigris approve`"),
+        format!("from here on a rollback is not safe: {}", point.reason),
+    ]
 }
 
 /// Who must still accept it, by what their traffic goes to green, and what they said that does not count.

@@ -83,6 +83,13 @@ pub struct State {
     pub approvals: Vec<Approval>,
     /// Whether the approval gate was passed.
     pub approved: bool,
+    /// Who approved the point of no return; at most as many as there are principals.
+    pub point_approvals: Vec<Approval>,
+    /// The step of the point of no return, once it is passed: index into the plan's steps. From then on nothing rolls back
+    /// by itself.
+    pub past_return: Option<usize>,
+    /// Guards that held the rollout past that point and after which a person resumed; each once.
+    pub gone_past: Vec<String>,
     /// Why what was approved is not what is there, if the gate was passed before.
     pub void: Option<String>,
     /// The emergency in which one approval passed the gate.
@@ -111,6 +118,12 @@ impl State {
             Phase::Ended { outcome, .. } => Some(outcome),
             Phase::Progressing { .. } | Phase::RollingBack { .. } | Phase::Promoting { .. } => None,
         }
+    }
+
+    /// Whether the present step waits for approvals of the point of no return, which those are not void for that came before.
+    pub fn waits_at_point(&self) -> bool {
+        let at = matches!(self.phase, Phase::Progressing { stage: Stage::PointOfNoReturn, .. });
+        at && self.void.is_none()
     }
 
     /// Whether the candidate has only copies: then blue is compared with itself.
@@ -273,6 +286,8 @@ pub enum Stage {
     Approval,
     /// Waits for testers, whose traffic goes to the candidate.
     Acceptance,
+    /// Waits for people to approve that a rollback is not safe from here on.
+    PointOfNoReturn,
     /// Copies go to the candidate.
     Mirroring {
         /// Until then.

@@ -7,6 +7,7 @@ mod evidence;
 mod leak;
 mod metrics;
 mod noise;
+mod point;
 mod replayed;
 mod script;
 

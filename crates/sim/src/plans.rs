@@ -25,6 +25,7 @@ const GUARDS: [&str; 5] = [
     "blindSpots: { atMost: 0 }",
     "findings: { worseThanActiveBy: 2% }",
 ];
+const POINT: &str = "pointOfNoReturn: { reason: the old schema is dropped, role: approver, count: 1, expires: 1m }";
 const DRIFT_GUARD: &str = "drift: { every: 5s }";
 
 impl Template {
@@ -77,11 +78,25 @@ impl Template {
         if accepted_before == Some("100%") {
             steps.push("gate: acceptance".to_owned());
         }
+        let looked = |steps: &[String]| {
+            let first = steps.iter().position(|step| step.starts_with("setWeight"));
+            first.is_some_and(|first| steps[first..].iter().any(|step| step.starts_with("analysis")))
+        };
+        // Before all of the traffic, or after the bake.
+        let point = random.pick(&[None, None, Some(true), Some(false)]);
+        let early = point == Some(true) && looked(&steps);
+        if early {
+            steps.push(POINT.to_owned());
+        }
         steps.push("setWeight: 100%".to_owned());
         if random.chance(0.2) {
             steps.push(analysis(random));
         }
         steps.push(format!("bake: {{ for: {}s }}", random.between(1, 4)));
+        if point.is_some() && !early {
+            steps.push(POINT.to_owned());
+            steps.push("bake: { for: 2s }".to_owned());
+        }
         if random.chance(0.1) {
             steps.push("pause: {}".to_owned());
         }

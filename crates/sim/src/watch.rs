@@ -39,6 +39,9 @@ struct Followed {
     gate_run: u32,
     gate_passed: bool,
     approvals: BTreeMap<String, UnixMillis>,
+    /// The same of the point of no return, and whether it is passed.
+    point_approvals: BTreeMap<String, UnixMillis>,
+    past_return: bool,
     acceptances: BTreeMap<String, UnixMillis>,
     paused: bool,
     promoting: bool,
@@ -137,7 +140,12 @@ impl Watch {
                 followed.failed = matches!(assessment.verdict, Verdict::Fail(_));
                 assert_eq!(evidence.is_some(), followed.passed || followed.failed, "seed {seed}: no evidence is named");
             }
-            Decision::Approved { by, .. } => followed.check_approval(seed, by),
+            Decision::Approved { by, of_point, .. } => followed.check_approval(seed, by, *of_point),
+            Decision::PointPassed { step, .. } => {
+                let at = followed.plan.steps.get(followed.step.wrapping_sub(1));
+                assert!(*step == followed.step && at == Some(&PlanStep::PointOfNoReturn), "seed {seed}: {decision:?}");
+                followed.past_return = true;
+            }
             Decision::GlassBroken { .. } | Decision::ApprovalsVoid { .. } => {
                 panic!("seed {seed}: {decision:?}: nobody breaks the glass here, and no plan names a configuration")
             }
@@ -231,6 +239,8 @@ impl Followed {
             gate_run: 0,
             gate_passed: false,
             approvals: BTreeMap::new(),
+            point_approvals: BTreeMap::new(),
+            past_return: false,
             acceptances: BTreeMap::new(),
             paused: false,
             promoting: false,
@@ -276,6 +286,13 @@ impl Followed {
                     "seed {seed}: no tester had a route"
                 );
             }
+            PlanStep::PointOfNoReturn => {
+                let point = self.plan.point_of_no_return.as_ref().expect("a plan with the step says what it asks for");
+                let valid = self.point_approvals.values().filter(|at| self.at.since_ms(**at) < point.expires_ms);
+                let valid = valid.count();
+                assert!(valid >= point.count as usize, "seed {seed}: {valid} approvals of the point are too few");
+                assert!(self.past_return, "seed {seed}: the point of no return was left and not passed");
+            }
             PlanStep::Pause { .. } => {}
         }
     }
@@ -307,22 +324,31 @@ impl Followed {
     }
 
     /// Who wrote a plan cannot approve it (invariant 10).
-    fn check_approval(&mut self, seed: u64, by: &str) {
+    fn check_approval(&mut self, seed: u64, by: &str, of_point: bool) {
         assert_ne!(by, self.author, "seed {seed}: the author approved");
         let Some(Event::ApprovalSubmitted(submission)) = &self.event else {
             panic!("seed {seed}: approved by {:?}", self.event)
         };
         let (statement, _) = submission.signed.open().expect("what approves is signed");
         let principal = submission.signer.as_ref().expect("what approves is somebody's");
-        let gate = self.plan.gates.approval.as_ref().expect("a plan that is approved asks for it");
-        assert!(principal.name == by && principal.roles.contains(&gate.role), "seed {seed}: {principal:?} approved");
+        let (gate, point) = (self.plan.gates.approval.as_ref(), self.plan.point_of_no_return.as_ref());
+        let role = if of_point { point.map(|point| &point.role) } else { gate.map(|gate| &gate.role) };
+        let role = role.expect("a plan that is approved asks for it");
+        assert_eq!(statement.point_of_no_return.is_some(), of_point, "seed {seed}: one is not the other");
+        assert!(principal.name == by && principal.roles.contains(role), "seed {seed}: {principal:?} approved");
         assert_eq!(statement.plan, self.plan.digest(), "seed {seed}: another plan was approved");
-        self.approvals.insert(by.to_owned(), self.at);
+        let counting = if of_point { &mut self.point_approvals } else { &mut self.approvals };
+        counting.insert(by.to_owned(), self.at);
     }
 
     /// Missing evidence and failing sources never roll back, unless the plan says so (invariant 4).
     fn check_rollback(&mut self, seed: u64, cause: &Cause) {
         assert!(!self.rolling_back, "seed {seed}: rolled back twice");
+        let asked_past = matches!(
+            self.event,
+            Some(Event::Commanded { command: Command::Rollback { past_point_of_no_return: true, .. }, .. })
+        );
+        assert!(!self.past_return || asked_past, "seed {seed}: {:?} rolled back past the point", self.event);
         let by_plan = self.plan.analysis.on_inconclusive == OnInconclusive::Rollback && cause.guard == "analysis";
         let explained = match &self.event {
             Some(Event::Observed(_)) => by_plan || self.failed,

@@ -255,8 +255,11 @@ pub enum Rollout {
         /// Which.
         named: Named,
         /// Why; it stands in the ledger.
-        #[arg(long, default_value = "no reason given")]
-        reason: String,
+        #[arg(long)]
+        reason: Option<String>,
+        /// Although the plan's point of no return is passed, so that it is not safe; needs a reason.
+        #[arg(long, requires = "reason")]
+        past_the_point_of_no_return: bool,
     },
     /// A named tester accepts green, after trying it out.
     Accept {

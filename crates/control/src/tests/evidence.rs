@@ -44,7 +44,7 @@ async fn observe(bench: &Bench, server: &Server, rollout: &RolloutId, batch: u64
 
 /// A rollout that has ended.
 async fn end(server: &Server) {
-    server.command(Command::Rollback { reason: "enough".into() }).await.unwrap();
+    server.command(Command::Rollback { reason: "enough".into(), past_point_of_no_return: false }).await.unwrap();
     server.apply().await;
 }
 

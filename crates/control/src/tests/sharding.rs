@@ -22,7 +22,7 @@ impl Bench {
     /// A rollout that was rolled back.
     async fn rolled_back(&self, server: &Server) -> Report {
         self.shifted(server).await;
-        server.command(Command::Rollback { reason: "enough".into() }).await.unwrap();
+        server.command(Command::Rollback { reason: "enough".into(), past_point_of_no_return: false }).await.unwrap();
         server.apply().await
     }
 }
@@ -70,7 +70,7 @@ async fn a_rollout_stands_in_one_part() {
     bench.shifted(&server).await;
     bench.pass(INTO_2024_MS).await;
     assert_eq!(bench.ended(), [0u16; 0], "it goes on where it began");
-    server.command(Command::Rollback { reason: "enough".into() }).await.unwrap();
+    server.command(Command::Rollback { reason: "enough".into(), past_point_of_no_return: false }).await.unwrap();
     server.apply().await;
     bench.pass(3_600_000).await;
     assert_eq!(bench.ended(), [2023]);

@@ -11,6 +11,7 @@ fn statement() -> Statement {
         evidence: crate::EvidenceRoot::default().to_string(),
         checkpoint: LogHead { size: 7, root: "cm9vdA==".into() },
         expires_at: UnixMillis(1_700_000_000_000),
+        point_of_no_return: None,
     }
 }
 

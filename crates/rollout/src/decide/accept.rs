@@ -50,7 +50,7 @@ impl Decider {
             (Says::Accept, Some(why)) => Err(why),
             (Says::Refuse, _) => {
                 let words = note.as_deref().map(note_words).unwrap_or_default();
-                self.roll_back(Cause {
+                self.roll_back_of_step(Cause {
                     guard: "acceptance".to_owned(),
                     finding: format!("{} refused it: {words}", by.name),
                     example_trace: tested.last,

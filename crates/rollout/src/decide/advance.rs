@@ -38,6 +38,9 @@ impl Decider {
                 Next::Advance => {
                     self.state.approved |=
                         matches!(self.state.phase, Phase::Progressing { stage: Stage::Approval, .. });
+                    if matches!(self.state.phase, Phase::Progressing { stage: Stage::PointOfNoReturn, .. }) {
+                        self.pass_point(step);
+                    }
                     self.enter(step + 1);
                 }
                 Next::Shift => self.order_weight(step),
@@ -81,6 +84,8 @@ impl Decider {
             Stage::Approval => Next::Wait,
             Stage::Acceptance if super::acceptances_missing(&self.state, self.now) == 0 => Next::Advance,
             Stage::Acceptance => Next::Wait,
+            Stage::PointOfNoReturn if super::point_approvals_missing(&self.state, self.now) == 0 => Next::Advance,
+            Stage::PointOfNoReturn => Next::Wait,
             Stage::Mirroring { until } if due(until) => Next::Advance,
             Stage::Mirroring { .. } => Next::Wait,
             Stage::Analysing { batches, until, extended, .. } => {
@@ -139,6 +144,7 @@ impl Decider {
                 Stage::Analysing { since: now, batches: 0, until: now.plus_ms(at_most_ms), extended: 0 }
             }
             PlanStep::Pause { for_ms } => Stage::Pausing { until: for_ms.map(|ms| now.plus_ms(ms)) },
+            PlanStep::PointOfNoReturn => Stage::PointOfNoReturn,
             PlanStep::Bake { for_ms } => Stage::Baking { until: now.plus_ms(for_ms), extended: 0 },
         };
         self.state.phase = Phase::Progressing { step, stage, halt: None };
@@ -189,13 +195,16 @@ impl Decider {
         }
         let progressing = matches!(self.state.phase, Phase::Progressing { .. });
         match result.verdict {
-            GateVerdict::Fail if progressing && (of_step || of_guard) => self.roll_back(Cause {
-                guard: gate.to_string(),
-                finding: result.reasons.first().cloned().unwrap_or_else(|| format!("the {gate} gate failed")),
-                example_trace: None,
-                first_seen: None,
-                reasons: result.reasons.clone(),
-            }),
+            GateVerdict::Fail if progressing && (of_step || of_guard) => {
+                let cause = Cause {
+                    guard: gate.to_string(),
+                    finding: result.reasons.first().cloned().unwrap_or_else(|| format!("the {gate} gate failed")),
+                    example_trace: None,
+                    first_seen: None,
+                    reasons: result.reasons.clone(),
+                };
+                if of_step { self.roll_back_of_step(cause) } else { self.roll_back(cause) }
+            }
             verdict if of_step => {
                 self.state.evidence = self.state.evidence.with_gate(gate, result);
                 if let Phase::Progressing { stage: Stage::Gate { ended, .. }, .. } = &mut self.state.phase {
@@ -247,7 +256,7 @@ impl Decider {
                 }
             }
             OnInconclusive::Extend | OnInconclusive::Hold => self.hold(HoldReason::Inconclusive { missing }),
-            OnInconclusive::Rollback => self.roll_back(Cause {
+            OnInconclusive::Rollback => self.roll_back_of_step(Cause {
                 guard: "analysis".to_owned(),
                 finding: "inconclusive, and the plan says to roll back then".to_owned(),
                 example_trace: None,

@@ -19,11 +19,23 @@ impl Decider {
             .map(|environment| environment.to_string())
             .collect();
         let progressing = matches!(self.state.phase, Phase::Progressing { .. });
-        if changed.is_empty() || !progressing || self.state.approvals.is_empty() {
+        let none = self.state.approvals.is_empty() && self.state.point_approvals.is_empty();
+        if changed.is_empty() || !progressing || none {
             return;
         }
         let because = format!("the configuration of {} changed after it was approved", changed.join(" and "));
-        let of = self.state.approvals.drain(..).map(|approval| approval.by).collect();
+        // The point of no return is passed or not: what was approved there cannot be approved again afterwards.
+        let waiting = self.state.past_return.is_none();
+        let of_point = if waiting { std::mem::take(&mut self.state.point_approvals) } else { Vec::new() };
+        let mut of: Vec<String> = self.state.approvals.drain(..).map(|approval| approval.by).collect();
+        for Approval { by, .. } in of_point {
+            if !of.contains(&by) {
+                of.push(by);
+            }
+        }
+        if of.is_empty() {
+            return;
+        }
         self.decisions.push(Decision::ApprovalsVoid { because: because.clone(), of });
         if self.state.approved {
             self.state.void = Some(because);
@@ -38,16 +50,16 @@ impl Decider {
     }
 
     fn approve(&mut self, submission: &Submission) -> Result<(), String> {
-        let Some(gate) = self.state.plan.gates.approval.clone() else {
-            return Err("the plan asks for no approval".to_owned());
-        };
         if !matches!(self.state.phase, Phase::Progressing { .. }) {
             return Err(self.no_longer());
         }
         let now = self.now;
-        let Checked { statement, key, by } = check(&self.state, submission, now)?;
-        if statement.expires_at > now.plus_ms(gate.expires_ms) {
+        let Checked { statement, key, by, asked } = check(&self.state, submission, now)?;
+        if statement.expires_at > now.plus_ms(asked.expires_ms) {
             return Err("it would hold longer than the plan lets an approval hold: ask for a new statement".to_owned());
+        }
+        if statement.point_of_no_return.is_some() {
+            return self.approve_point(&statement, &key, by, asked.count);
         }
         self.state.approvals.retain(|approval| approval.expires_at > now);
         if self.state.approvals.iter().any(|approval| approval.by == by.name) {
@@ -64,9 +76,39 @@ impl Decider {
         let expires_at = statement.expires_at;
         self.state.approvals.push(Approval { by: by.name.clone(), at: now, expires_at, breaks_glass });
         let count = u32::try_from(self.state.approvals.len()).unwrap_or(u32::MAX);
-        let (needed, key) = (gate.count, key.fingerprint());
-        self.decisions.push(Decision::Approved { by: by.name, key, expires_at, count, needed });
+        let (needed, key, of_point) = (asked.count, key.fingerprint(), false);
+        self.decisions.push(Decision::Approved { by: by.name, key, expires_at, count, needed, of_point });
         self.approved_again();
+        Ok(())
+    }
+
+    /// Counts an approval of the point of no return. It is given while the rollout waits there: whoever gives it has seen
+    /// what the steps before showed. There is no glass to break.
+    fn approve_point(
+        &mut self,
+        statement: &Statement,
+        key: &PublicKey,
+        by: Principal,
+        needed: u32,
+    ) -> Result<(), String> {
+        if statement.act != Act::Approve {
+            return Err(format!(
+                "the point of no return is passed by approvals alone, and it is {}",
+                statement.act.words()
+            ));
+        }
+        if !self.state.waits_at_point() {
+            return Err("the rollout does not wait at its point of no return".to_owned());
+        }
+        let (now, expires_at) = (self.now, statement.expires_at);
+        self.state.point_approvals.retain(|approval| approval.expires_at > now);
+        if self.state.point_approvals.iter().any(|approval| approval.by == by.name) {
+            return Err(format!("{} approved the point of no return already", by.name));
+        }
+        self.state.point_approvals.push(Approval { by: by.name.clone(), at: now, expires_at, breaks_glass: false });
+        let count = u32::try_from(self.state.point_approvals.len()).unwrap_or(u32::MAX);
+        let key = key.fingerprint();
+        self.decisions.push(Decision::Approved { by: by.name, key, expires_at, count, needed, of_point: true });
         Ok(())
     }
 
@@ -107,6 +149,28 @@ struct Checked {
     statement: Statement,
     key: PublicKey,
     by: Principal,
+    asked: Asked,
+}
+
+/// What the plan asks of the approvals of the gate, or of the point of no return.
+struct Asked {
+    role: String,
+    count: u32,
+    expires_ms: u64,
+}
+
+/// What is asked of this statement's kind; `Err` where the plan asks for none.
+fn asked(state: &State, statement: &Statement) -> Result<Asked, String> {
+    let (plan, asks_for_none) = (&state.plan, || "the plan asks for no approval".to_owned());
+    if let Some(reason) = &statement.point_of_no_return {
+        let point = plan.point_of_no_return.as_ref().ok_or_else(asks_for_none)?;
+        if *reason != point.reason {
+            return Err("it is signed for another point of no return than the plan's".to_owned());
+        }
+        return Ok(Asked { role: point.role.clone(), count: point.count, expires_ms: point.expires_ms });
+    }
+    let gate = plan.gates.approval.as_ref().ok_or_else(asks_for_none)?;
+    Ok(Asked { role: gate.role.clone(), count: gate.count, expires_ms: gate.expires_ms })
 }
 
 /// Whether somebody who may do so said what is the case, of this rollout, at this time.
@@ -117,8 +181,9 @@ fn check(state: &State, submission: &Submission, now: UnixMillis) -> Result<Chec
     };
     is_of(state, &statement)?;
     is_fresh(state, &statement, submission.checkpoint, now)?;
-    may(state, &by)?;
-    Ok(Checked { statement, key, by })
+    let asked = asked(state, &statement)?;
+    may(state, &by, &asked.role)?;
+    Ok(Checked { statement, key, by, asked })
 }
 
 fn is_of(state: &State, statement: &Statement) -> Result<(), String> {
@@ -155,16 +220,15 @@ fn is_fresh(state: &State, statement: &Statement, checkpoint: CheckpointCheck, n
     }
 }
 
-fn may(state: &State, by: &Principal) -> Result<(), String> {
-    let Some(gate) = &state.plan.gates.approval else { return Err("the plan asks for no approval".to_owned()) };
+fn may(state: &State, by: &Principal, role: &String) -> Result<(), String> {
     if by.name == state.started_by.name {
         return Err(format!("{} started this rollout, and who wrote a plan cannot approve it", by.name));
     }
     if state.plan.authors.contains(&by.name) {
         return Err(format!("{} is an author of the plan, and who wrote a plan cannot approve it", by.name));
     }
-    if !by.roles.contains(&gate.role) {
-        return Err(format!("{} does not have the role {}", by.name, gate.role));
+    if !by.roles.contains(role) {
+        return Err(format!("{} does not have the role {role}", by.name));
     }
     Ok(())
 }
@@ -173,6 +237,9 @@ fn may(state: &State, by: &Principal) -> Result<(), String> {
 /// nothing was changed.
 pub fn review(state: &mut State, submission: &Submission, now: UnixMillis) -> Result<(), String> {
     let Checked { statement, by, .. } = check(state, submission, now)?;
+    if statement.point_of_no_return.is_some() {
+        return Err("it is of the point of no return, and no review".to_owned());
+    }
     match statement.act {
         Act::Review => {}
         act @ (Act::Approve | Act::BreakGlass { .. }) => return Err(format!("it is {}, and no review", act.words())),

@@ -13,7 +13,9 @@ impl Decider {
             Command::Pause => self.pause(by),
             Command::Resume => self.resume(),
             Command::Promote => self.skip(),
-            Command::Rollback { reason } => self.rollback_by(by, reason),
+            Command::Rollback { reason, past_point_of_no_return } => {
+                self.rollback_by(by, reason, *past_point_of_no_return)
+            }
         };
         if let Err(reason) = refused {
             self.decisions.push(Decision::Refused { command: command.name().to_owned(), reason });
@@ -74,6 +76,7 @@ impl Decider {
             Some((HoldReason::ApprovalsVoid { .. }, _)) => {}
             // Refused above as long as the source fails.
             Some((HoldReason::SourceFails { .. }, _)) => {}
+            Some((HoldReason::PastReturn { cause }, _)) => self.go_past(step, &cause),
             Some((HoldReason::MeasurementBroken { .. }, since)) => self.measure_anew(step, now.since_ms(since)),
         }
         Ok(())
@@ -103,7 +106,7 @@ impl Decider {
         }
     }
 
-    fn wait_again(&mut self, step: usize) {
+    pub(super) fn wait_again(&mut self, step: usize) {
         let end = self.now.plus_ms(self.evidence_wait_ms(step));
         if let Phase::Progressing { stage: Stage::Analysing { until, .. } | Stage::Baking { until, .. }, .. } =
             &mut self.state.phase
@@ -148,6 +151,13 @@ impl Decider {
                 "the measurement is broken: promoting would be blind; resume when it is mended, or roll back".into()
             );
         }
+        if matches!(halt, Some(Halt::Held { reason: HoldReason::PastReturn { .. }, .. })) {
+            return Err(
+                "it would have rolled back: say by resume that it goes on in spite of that, or roll back with \
+                        --past-the-point-of-no-return"
+                    .into(),
+            );
+        }
         match stage {
             Stage::Mirroring { .. } | Stage::Analysing { .. } | Stage::Pausing { .. } | Stage::Baking { .. } => {
                 self.decisions.push(Decision::Skipped { step: step + 1 });
@@ -156,6 +166,7 @@ impl Decider {
             }
             Stage::Gate { gate, .. } => Err(format!("the {gate} gate cannot be skipped: mend it and resume")),
             Stage::Approval => Err("approvals cannot be skipped".to_owned()),
+            Stage::PointOfNoReturn => Err("the approvals of the point of no return cannot be skipped".to_owned()),
             Stage::Acceptance => Err("acceptances cannot be skipped".to_owned()),
             Stage::Shifting { .. } | Stage::Settling { .. } => {
                 Err("a shift is under way: ask again when it is applied".to_owned())
@@ -163,12 +174,24 @@ impl Decider {
         }
     }
 
-    fn rollback_by(&mut self, by: &Principal, reason: &str) -> Result<(), String> {
+    fn rollback_by(&mut self, by: &Principal, reason: &str, past_return: bool) -> Result<(), String> {
+        if past_return && reason.trim().is_empty() {
+            return Err("whoever goes back past the point of no return says why: add --reason".to_owned());
+        }
+        let passed = self.state.past_return.is_some();
         match self.state.phase {
+            Phase::Progressing { .. } | Phase::Promoting { .. } if passed && !past_return => {
+                let point = self.state.plan.point_of_no_return.as_ref().map_or("", |point| point.reason.as_str());
+                Err(format!(
+                    "the point of no return is passed ({point}), so a rollback is not safe: if it must be, say so by \
+                     --past-the-point-of-no-return and a --reason"
+                ))
+            }
             Phase::Progressing { .. } | Phase::Promoting { .. } => {
-                self.roll_back(Cause {
+                let past = if passed { ", past the point of no return" } else { "" };
+                self.order_rollback(Cause {
                     guard: "operator".to_owned(),
-                    finding: format!("{} asked for it: {reason}", by.name),
+                    finding: format!("{} asked for it{past}: {reason}", by.name),
                     example_trace: None,
                     first_seen: None,
                     reasons: Vec::new(),

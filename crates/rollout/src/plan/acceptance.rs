@@ -158,7 +158,12 @@ pub(super) fn stands_well(problems: &mut Problems, configured: bool, steps: &[&(
                     before = Some(at);
                 }
             }
-            Step::Gate(_) | Step::Mirror { .. } | Step::Analysis { .. } | Step::Pause { .. } | Step::Bake { .. } => {}
+            Step::Gate(_)
+            | Step::Mirror { .. }
+            | Step::Analysis { .. }
+            | Step::Pause { .. }
+            | Step::Bake { .. }
+            | Step::PointOfNoReturn => {}
         }
     }
     held

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
 /// Signatures that an approval gate may ask for; each is a record.
-const MAX_APPROVALS: u32 = 16;
+pub(super) const MAX_APPROVALS: u32 = 16;
+/// How long an approval may hold, in milliseconds: a minute to a month.
+pub(super) const EXPIRES_MS: (u64, u64) = (60_000, 30 * DAY_MS);
 /// People who wrote one plan.
 const MAX_AUTHORS: usize = 16;
 /// Characters of a principal's name.
@@ -52,7 +54,7 @@ pub(super) fn gate(problems: &mut Problems, at: &Place, raw: &RawApprovalGate) -
     let wanted = "how many people must approve, such as 2";
     let count = problems.needed(at, "count", &raw.count, wanted, |text| whole(text, (1, MAX_APPROVALS)));
     let wanted = "how long an approval holds, such as 4h";
-    let expires = problems.needed(at, "expires", &raw.expires, wanted, |text| duration_ms(text, (60_000, 30 * DAY_MS)));
+    let expires = problems.needed(at, "expires", &raw.expires, wanted, |text| duration_ms(text, EXPIRES_MS));
     let break_glass = match &raw.break_glass {
         None => Some(None),
         Some(section) => {

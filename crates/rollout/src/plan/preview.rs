@@ -7,6 +7,7 @@ mod canary;
 mod forecast;
 mod leak;
 mod outside;
+mod point;
 mod words;
 
 use super::redaction;
@@ -141,7 +142,12 @@ pub fn preview(plan: &Plan) -> Preview {
     let steps: Vec<StepPreview> =
         plan.steps.iter().enumerate().map(|(index, step)| preview_step(plan, &mut forecast, index, *step)).collect();
     let waits = |step: &&Step| {
-        matches!(step, Step::Gate(GateName::Approval | GateName::Acceptance) | Step::Pause { for_ms: None })
+        matches!(
+            step,
+            Step::Gate(GateName::Approval | GateName::Acceptance)
+                | Step::Pause { for_ms: None }
+                | Step::PointOfNoReturn
+        )
     };
     Preview {
         name: plan.name.clone(),
@@ -188,7 +194,7 @@ fn query(query: &StoreQuery) -> String {
 
 fn preview_step(plan: &Plan, forecast: &mut Forecast<'_>, index: usize, step: Step) -> StepPreview {
     let (shortest_ms, longest_ms) = match step {
-        Step::Gate(GateName::Approval) | Step::Pause { for_ms: None } => (0, 0),
+        Step::Gate(GateName::Approval) | Step::Pause { for_ms: None } | Step::PointOfNoReturn => (0, 0),
         Step::Gate(GateName::Acceptance) => (0, APPLY_LIMIT_MS),
         Step::Gate(
             GateName::Drift
@@ -208,7 +214,7 @@ fn preview_step(plan: &Plan, forecast: &mut Forecast<'_>, index: usize, step: St
     let effects = effects(plan, forecast, step);
     let mut warnings = Vec::new();
     let evidence = match step {
-        Step::Gate(_) | Step::Pause { for_ms: None } => None,
+        Step::Gate(_) | Step::Pause { for_ms: None } | Step::PointOfNoReturn => None,
         Step::SetWeight { weight } => {
             forecast.set_weight(weight);
             None
@@ -339,11 +345,12 @@ fn effects(plan: &Plan, forecast: &Forecast<'_>, step: Step) -> Vec<String> {
                 .to_owned()
         }
         Step::Bake { .. } => "the guards watch".to_owned(),
+        Step::PointOfNoReturn => point::effect(plan),
     };
     let traffic = match step {
         Step::Mirror { .. } => at(1.0, "copies/s to green"),
         Step::SetWeight { weight } => at(weight.share(), "traces/s to green"),
-        Step::Gate(_) | Step::Analysis { .. } | Step::Pause { .. } | Step::Bake { .. } => None,
+        Step::Gate(_) | Step::Analysis { .. } | Step::Pause { .. } | Step::Bake { .. } | Step::PointOfNoReturn => None,
     };
     [Some(first), traffic].into_iter().flatten().collect()
 }
@@ -511,5 +518,6 @@ fn notes(plan: &Plan) -> Vec<String> {
     .chain(leak::note(plan))
     .chain(acceptance::note(plan))
     .chain(behaviour::notes(plan))
+    .chain(point::note(plan))
     .collect()
 }

@@ -136,8 +136,10 @@ raw! {
         analysis: Section<RawAnalysisStep>,
         pause: Section<RawFor>,
         bake: Section<RawFor>,
+        point_of_no_return: Section<RawPoint>,
     }
     RawFor { r#for: Text }
+    RawPoint { reason: Text, role: Text, count: Text, expires: Text }
     RawAnalysisStep { until: Text, at_most: Text }
     RawGates {
         drift: Section<RawDriftGate>,

@@ -5,15 +5,19 @@ use super::problems::{Expected, Place, Problems};
 use super::quantity::{STEP_MS, duration_ms};
 use super::raw::{RawAnalysisStep, RawFor, RawGates, RawSpec, RawStep, Section};
 use super::typed::word;
-use super::{GateName, MAX_STEPS, Step, acceptance};
+use super::{GateName, MAX_STEPS, PointOfNoReturn, Step, acceptance, point};
 use model::BasisPoints;
 use serde_saphyr::Spanned;
 
 /// A step and where it stands.
 type Placed = (Place, Step);
 
-/// The steps, if they are a way from 0% to 100%.
-pub(super) fn steps(problems: &mut Problems, parent: &Place, spec: &RawSpec) -> Option<Vec<Step>> {
+/// The steps, if they are a way from 0% to 100%, and what the point of no return among them asks for.
+pub(super) fn steps(
+    problems: &mut Problems,
+    parent: &Place,
+    spec: &RawSpec,
+) -> Option<(Vec<Step>, Option<PointOfNoReturn>)> {
     let (at, strategy) = problems.section(parent, "strategy", &spec.strategy, "a strategy with `steps`")?;
     let (at, raw) = problems.section(&at, "steps", &strategy.steps, "a list of steps")?;
     if raw.is_empty() || raw.len() > MAX_STEPS {
@@ -23,16 +27,22 @@ pub(super) fn steps(problems: &mut Problems, parent: &Place, spec: &RawSpec) -> 
     let read: Vec<Option<Placed>> =
         raw.iter().enumerate().map(|(index, raw)| step(problems, &at.item(index, raw), &raw.value)).collect();
     let known: Vec<&Placed> = read.iter().flatten().collect();
-    let mut held = order(problems, &known) & configured(problems, spec, &known);
+    let mut held = order(problems, &known) & configured(problems, spec, &known) & point::stands_well(problems, &known);
     if known.len() == raw.len() {
         held &= ending(problems, &at, &known);
     }
     let steps: Vec<Step> = read.into_iter().map(|placed| placed.map(|(_, step)| step)).collect::<Option<_>>()?;
-    held.then_some(steps)
+    let points = raw.iter().enumerate().filter_map(|(index, raw)| {
+        let section = raw.value.point_of_no_return.as_ref()?;
+        Some(point::point(problems, &at.item(index, raw).key("pointOfNoReturn", section), &section.value))
+    });
+    // A second one is refused above, and read all the same.
+    let points: Vec<PointOfNoReturn> = points.collect::<Option<_>>()?;
+    held.then_some((steps, points.into_iter().next()))
 }
 
 fn step(problems: &mut Problems, at: &Place, raw: &RawStep) -> Option<Placed> {
-    let RawStep { gate, mirror, set_weight, analysis, pause, bake } = raw;
+    let RawStep { gate, mirror, set_weight, analysis, pause, bake, point_of_no_return } = raw;
     let named: Vec<&str> = [
         gate.as_ref().map(|_| "gate"),
         mirror.as_ref().map(|_| "mirror"),
@@ -40,13 +50,14 @@ fn step(problems: &mut Problems, at: &Place, raw: &RawStep) -> Option<Placed> {
         analysis.as_ref().map(|_| "analysis"),
         pause.as_ref().map(|_| "pause"),
         bake.as_ref().map(|_| "bake"),
+        point_of_no_return.as_ref().map(|_| "pointOfNoReturn"),
     ]
     .into_iter()
     .flatten()
     .collect();
     let [key] = named[..] else {
         let found = if named.is_empty() { "a step without a value".to_owned() } else { named.join(" and ") };
-        let expected = "exactly one of `gate`, `mirror`, `setWeight`, `analysis`, `pause` or `bake`";
+        let expected = "exactly one of `gate`, `mirror`, `setWeight`, `analysis`, `pause`, `bake` or `pointOfNoReturn`";
         problems.refuse_because(at, found, expected, "a pause until a person resumes is written `pause: {}`");
         return None;
     };
@@ -61,6 +72,9 @@ fn step(problems: &mut Problems, at: &Place, raw: &RawStep) -> Option<Placed> {
     }
     if let Some(section) = analysis {
         return Some((at.key(key, section), analysis_step(problems, &at.key(key, section), &section.value)?));
+    }
+    if let Some(section) = point_of_no_return {
+        return Some((at.key(key, section), Step::PointOfNoReturn));
     }
     let waits = |problems: &mut Problems, section: &Section<RawFor>| -> Option<(Place, Option<u64>)> {
         let (at, raw) = section.as_ref().map(|section| (at.key(key, section), &section.value))?;
@@ -105,9 +119,12 @@ fn order(problems: &mut Problems, steps: &[&Placed]) -> bool {
         .iter()
         .map(|(at, step)| match step {
             Step::SetWeight { weight } => Some((at.clone(), *weight)),
-            Step::Gate(_) | Step::Mirror { .. } | Step::Analysis { .. } | Step::Pause { .. } | Step::Bake { .. } => {
-                None
-            }
+            Step::Gate(_)
+            | Step::Mirror { .. }
+            | Step::Analysis { .. }
+            | Step::Pause { .. }
+            | Step::Bake { .. }
+            | Step::PointOfNoReturn => None,
         })
         .collect();
     let (mut mirrored, mut held) = (false, true);
@@ -134,7 +151,7 @@ fn order(problems: &mut Problems, steps: &[&Placed]) -> bool {
                 let help = "the candidate has no traffic yet, so there is nothing to look at";
                 refuse("no mirror and no weight before".to_owned(), "a mirror or setWeight first", help);
             }
-            Step::Analysis { .. } | Step::Bake { .. } | Step::Gate(_) | Step::Pause { .. } => {}
+            Step::Analysis { .. } | Step::Bake { .. } | Step::Gate(_) | Step::Pause { .. } | Step::PointOfNoReturn => {}
         }
     }
     held
@@ -187,7 +204,12 @@ fn configured(problems: &mut Problems, spec: &RawSpec, steps: &[&Placed]) -> boo
 fn ending(problems: &mut Problems, at: &Place, steps: &[&Placed]) -> bool {
     let last = steps.iter().enumerate().rev().find_map(|(index, (place, step))| match step {
         Step::SetWeight { weight } => Some((index, place, *weight)),
-        Step::Gate(_) | Step::Mirror { .. } | Step::Analysis { .. } | Step::Pause { .. } | Step::Bake { .. } => None,
+        Step::Gate(_)
+        | Step::Mirror { .. }
+        | Step::Analysis { .. }
+        | Step::Pause { .. }
+        | Step::Bake { .. }
+        | Step::PointOfNoReturn => None,
     });
     let Some((index, place, weight)) = last else {
         let help = "a rollout ends with the candidate serving everything, or with a rollback";

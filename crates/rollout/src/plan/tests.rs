@@ -199,7 +199,12 @@ fn holds(plan: &Plan) {
     assert!(!preview(plan).to_string().is_empty());
     let weights = plan.steps.iter().filter_map(|step| match step {
         Step::SetWeight { weight } => Some(*weight),
-        Step::Gate(_) | Step::Mirror { .. } | Step::Analysis { .. } | Step::Pause { .. } | Step::Bake { .. } => None,
+        Step::Gate(_)
+        | Step::Mirror { .. }
+        | Step::Analysis { .. }
+        | Step::Pause { .. }
+        | Step::Bake { .. }
+        | Step::PointOfNoReturn => None,
     });
     let weights: Vec<BasisPoints> = weights.collect();
     assert!(weights.is_sorted_by(|one, next| one < next), "{weights:?}");

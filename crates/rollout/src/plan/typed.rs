@@ -87,6 +87,7 @@ fn spec(problems: &mut Problems, at: &Place, raw: &RawSpec, metadata: Option<Met
     else {
         return None;
     };
+    let (steps, point_of_no_return) = steps;
     let (canary, proofs, redaction) = (canary?, proofs?, redaction?);
     query::fits(problems, at, raw, &environments, &verification, &guards.sources)?;
     let Metadata { name, change, reason, impact, authors } = metadata?;
@@ -100,6 +101,7 @@ fn spec(problems: &mut Problems, at: &Place, raw: &RawSpec, metadata: Option<Met
         subject,
         environments,
         steps,
+        point_of_no_return,
         gates,
         guards,
         analysis,

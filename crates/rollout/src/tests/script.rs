@@ -155,7 +155,12 @@ impl Run {
             "pause" => self.happen(command(Command::Pause)),
             "resume" => self.happen(command(Command::Resume)),
             "promote" => self.happen(command(Command::Promote)),
-            "rollback" => self.happen(command(Command::Rollback { reason: "because".into() })),
+            "rollback" => {
+                self.happen(command(Command::Rollback { reason: "because".into(), past_point_of_no_return: false }))
+            }
+            "rollback-past" => {
+                self.happen(command(Command::Rollback { reason: "it must be".into(), past_point_of_no_return: true }))
+            }
             "approve" => self.submit(by(rest), |_| {}),
             "approve-other" => self.submit(by(rest), |statement| statement.plan = "sha256:other".into()),
             "break-glass" => {
@@ -356,6 +361,7 @@ fn words(decision: &Decision) -> String {
         Decision::GateRequested { .. }
         | Decision::Approved { .. }
         | Decision::GlassBroken { .. }
+        | Decision::PointPassed { .. }
         | Decision::ApprovalsVoid { .. }
         | Decision::Paused
         | Decision::Resumed

@@ -25,7 +25,7 @@ impl World {
                 0..3 => Command::Pause,
                 3..5 => Command::Resume,
                 5..7 => Command::Promote,
-                7 => Command::Rollback { reason },
+                7 => Command::Rollback { reason, past_point_of_no_return: self.chaos.chance(0.5) },
                 _ => return self.approve(),
             };
             return self.command(command, true);
@@ -34,12 +34,13 @@ impl World {
         let (command, intervenes) = match (halt, stage) {
             (Some(Halt::Paused { .. }), _) => (Command::Resume, true),
             (Some(Halt::Held { .. }), _) if self.chaos.chance(0.1) => {
-                (Command::Rollback { reason: "held".to_owned() }, true)
+                let past_point_of_no_return = self.chaos.chance(0.5);
+                (Command::Rollback { reason: "held".to_owned(), past_point_of_no_return }, true)
             }
             (Some(Halt::Held { .. }), _) => (Command::Resume, true),
             (None, Stage::Pausing { until: None }) => (Command::Resume, false),
             (None, Stage::Acceptance) => return self.sign_off(),
-            (None, Stage::Approval) => {
+            (None, Stage::Approval | Stage::PointOfNoReturn) => {
                 if self.chaos.chance(0.3) {
                     self.approve();
                 }
@@ -114,7 +115,8 @@ fn green_alone() -> LeakSearch {
 pub(super) fn check_nothing_is_ordered_after(seed: u64, state: &State, now: UnixMillis) {
     let by = Principal::new("bob", vec!["approver".to_owned()]);
     let failed = GateResult { verdict: GateVerdict::Fail, reasons: Vec::new(), evidence: None };
-    let commands = [Command::Pause, Command::Resume, Command::Promote, Command::Rollback { reason: "late".to_owned() }];
+    let rollback = |past_point_of_no_return| Command::Rollback { reason: "late".to_owned(), past_point_of_no_return };
+    let commands = [Command::Pause, Command::Resume, Command::Promote, rollback(false), rollback(true)];
     let commanded = commands.into_iter().map(|command| Event::Commanded { command, by: by.clone() });
     let leak = Leak { secret: Secret::ALL[0], came_out_in: CanaryPlace::Name };
     let fates =
@@ -144,6 +146,7 @@ pub(super) fn check_nothing_is_ordered_after(seed: u64, state: &State, now: Unix
             | Decision::SourceAnswers { .. }
             | Decision::Approved { .. }
             | Decision::GlassBroken { .. }
+            | Decision::PointPassed { .. }
             | Decision::ApprovalsVoid { .. }
             | Decision::SignedOff { .. }
             | Decision::Refused { .. }

@@ -177,10 +177,14 @@ fn confirm(command: &Approve, act: &Act) -> Result<(), Failed> {
 
 /// Everything that a signature binds to, in the words of a person.
 fn statement_text(statement: &Statement) -> String {
-    let Statement { act, log, rollout, plan, configurations, evidence, checkpoint, expires_at, kind: _ } = statement;
+    let Statement { act, log, rollout, plan, configurations, evidence, checkpoint, .. } = statement;
+    let Statement { expires_at, point_of_no_return, kind: _, .. } = statement;
     let mut lines = vec![format!("{} of {}", act.words(), printable(&rollout.0))];
     if let Act::BreakGlass { reason } = act {
         lines.push(format!("  REASON         {}", printable(reason)));
+    }
+    if let Some(reason) = point_of_no_return {
+        lines.push(format!("  NO RETURN      from here on a rollback is not safe: {}", printable(reason)));
     }
     lines.push(format!("  plan           {plan}"));
     for environment in Environment::BOTH {

@@ -43,7 +43,10 @@ pub async fn run(command: Rollout, format: Format) -> Result<Exit, Failed> {
         Rollout::Pause { named } => command_of(&named, &Command::Pause, format).await,
         Rollout::Resume { named } => command_of(&named, &Command::Resume, format).await,
         Rollout::Promote { named } => command_of(&named, &Command::Promote, format).await,
-        Rollout::Rollback { named, reason } => command_of(&named, &Command::Rollback { reason }, format).await,
+        Rollout::Rollback { named, reason, past_the_point_of_no_return: past_point_of_no_return } => {
+            let reason = reason.unwrap_or_else(|| "no reason given".to_owned());
+            command_of(&named, &Command::Rollback { reason, past_point_of_no_return }, format).await
+        }
         Rollout::Accept { named, note } => sign_off(&named, Says::Accept, &note, format).await,
         Rollout::Refuse { named, note } => sign_off(&named, Says::Refuse, &note, format).await,
         Rollout::Approve(command) => super::approve::run(&command, format).await,

@@ -27,7 +27,7 @@ fn what_has_not_the_shape_of_a_plan() {
     check(
         &[("      - setWeight: 10%", "      - setweight: 10%")],
         &[
-            "27:9: spec.strategy.steps[5].setweight: found the unknown key `setweight`, expected `gate`, `mirror`, `setWeight`, `analysis`, `pause` or `bake`: did you mean `setWeight`?",
+            "27:9: spec.strategy.steps[5].setweight: found the unknown key `setweight`, expected `gate`, `mirror`, `setWeight`, `analysis`, `pause`, `bake` or `pointOfNoReturn`: did you mean `setWeight`?",
         ],
     );
     check(
@@ -169,13 +169,13 @@ fn steps_that_are_no_watched_way_to_everything() {
     check(
         &[("      - pause: {} ", "      - pause: ")],
         &[
-            "29:9: spec.strategy.steps[7]: found a step without a value, expected exactly one of `gate`, `mirror`, `setWeight`, `analysis`, `pause` or `bake`: a pause until a person resumes is written `pause: {}`",
+            "29:9: spec.strategy.steps[7]: found a step without a value, expected exactly one of `gate`, `mirror`, `setWeight`, `analysis`, `pause`, `bake` or `pointOfNoReturn`: a pause until a person resumes is written `pause: {}`",
         ],
     );
     check(
         &[("      - pause: {} ", "      - pause: {}\n        bake: { for: 1m } ")],
         &[
-            "29:9: spec.strategy.steps[7]: found pause and bake, expected exactly one of `gate`, `mirror`, `setWeight`, `analysis`, `pause` or `bake`: a pause until a person resumes is written `pause: {}`",
+            "29:9: spec.strategy.steps[7]: found pause and bake, expected exactly one of `gate`, `mirror`, `setWeight`, `analysis`, `pause`, `bake` or `pointOfNoReturn`: a pause until a person resumes is written `pause: {}`",
         ],
     );
     check(

@@ -181,8 +181,12 @@ fn decision_words(decision: &Decision) -> String {
         }
         Decision::SourceFails { metric, reason } => format!("the source of metric {metric} fails: {reason}"),
         Decision::SourceAnswers { metric } => format!("the source of metric {metric} answers again"),
-        Decision::Approved { by, key, expires_at, count, needed } => {
-            format!("approved by {by} ({key}) until {}: {count} of {needed}", timestamp(*expires_at))
+        Decision::Approved { by, key, expires_at, count, needed, of_point } => {
+            let what = if *of_point { "point of no return approved" } else { "approved" };
+            format!("{what} by {by} ({key}) until {}: {count} of {needed}", timestamp(*expires_at))
+        }
+        Decision::PointPassed { step, reason, of } => {
+            format!("POINT OF NO RETURN passed at step {step}, approved by {}: {reason}", of.join(", "))
         }
         Decision::GlassBroken { by, reason, review_until } => {
             format!("GLASS BROKEN by {by}: {reason}; to be reviewed until {}", timestamp(*review_until))
