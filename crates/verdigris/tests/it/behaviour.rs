@@ -178,7 +178,7 @@ fn loaded(green_most: u64) -> (Server, Collector, Collector, tempfile::TempDir, 
     let (at_blue, at_green) = (Environment::at(&blue.endpoint()), Environment::at(&green.endpoint()));
     let mut plan = Plan::of(at_blue, at_green, &["gate: load", "pause: {}", AFTER[0], AFTER[1]]);
     plan.canary = Some("off");
-    plan.gates = "{ load: { peak: 1000/s, multiple: 2, for: 6s, warmUp: 1s } }";
+    plan.gates = "{ load: { peak: 1000/s, multiple: 2, for: 25s, warmUp: 2s } }";
     (server, blue, green, folder, runtime, plan)
 }
 
