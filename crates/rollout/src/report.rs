@@ -291,7 +291,19 @@ fn held(reason: &HoldReason, step: usize) -> Standing {
     };
     let mut waits_for = reason.details().to_vec();
     waits_for.push(acts);
-    (Progress::Held, format!("held at step {}: {reason}", step + 1), waits_for, None)
+    // Of a gate the first line says why, as it does of a rollback.
+    let cause = match reason {
+        HoldReason::Gate { reasons, .. } => reasons.first().map(|cause| format!(": {cause}")).unwrap_or_default(),
+        HoldReason::Inconclusive { .. }
+        | HoldReason::ApprovalsVoid { .. }
+        | HoldReason::NotApplied { .. }
+        | HoldReason::SplitBroken { .. }
+        | HoldReason::SourceFails { .. }
+        | HoldReason::SourceSilent { .. }
+        | HoldReason::PastReturn { .. }
+        | HoldReason::MeasurementBroken { .. } => String::new(),
+    };
+    (Progress::Held, format!("held at step {}: {reason}{cause}", step + 1), waits_for, None)
 }
 
 fn progressing(state: &State, step: usize, stage: &Stage, now: UnixMillis) -> Standing {

@@ -267,5 +267,5 @@ fn an_external_api_that_is_slow_from_green_only_is_stopped() {
          slowerBy: 50%, slowerByAtLeast: 50ms }} }}"
     );
     stage.start(&gated(&stage, "gate: probe", gates)).expect(0);
-    stopped(&stage.server, "probe", &["probe", "scheduling", "slower"]);
+    stopped(&stage.server, "probe", &["probe", "scheduling", "slow from green alone"]);
 }
