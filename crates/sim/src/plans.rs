@@ -64,8 +64,8 @@ impl Template {
                 steps.push(analysis(random));
             }
         }
-        // In one plan of four testers accept, before the first weight or between two.
-        let accepted_before = (accepting > 0 && random.chance(0.4)).then(|| random.pick(&["1%", "5%", "25%", "100%"]));
+        // In one plan of eight testers accept, before the first weight or between two: most plans are for what goes wrong.
+        let accepted_before = (accepting > 0 && random.chance(0.2)).then(|| random.pick(&["1%", "5%", "25%", "100%"]));
         for weight in ["1%", "5%", "25%", "50%"] {
             if accepted_before == Some(weight) {
                 steps.push("gate: acceptance".to_owned());
@@ -82,8 +82,8 @@ impl Template {
             let first = steps.iter().position(|step| step.starts_with("setWeight"));
             first.is_some_and(|first| steps[first..].iter().any(|step| step.starts_with("analysis")))
         };
-        // Before all of the traffic, or after the bake.
-        let point = random.pick(&[None, None, Some(true), Some(false)]);
+        // In one plan of five, before all of the traffic, or after the bake: past it nothing rolls back by itself.
+        let point = random.chance(0.2).then(|| random.chance(0.5));
         let early = point == Some(true) && looked(&steps);
         if early {
             steps.push(POINT.to_owned());

@@ -68,7 +68,8 @@ impl Scenario {
             traces_per_s: match limit_ms {
                 240_000 => 20,
                 _ if random.chance(0.02) => 300,
-                _ => random.between(20, 30),
+                // Enough that a rollback meets traces under way.
+                _ => random.between(50, 70),
             },
             max_spans: if random.chance(0.05) { crate::traffic::MAX_SPANS } else { 3 },
             fault: any_fault(random),

@@ -24,8 +24,8 @@ impl World {
             let command = match self.chaos.between(0, 9) {
                 0..3 => Command::Pause,
                 3..5 => Command::Resume,
-                5..7 => Command::Promote,
-                7 => Command::Rollback { reason, past_point_of_no_return: self.chaos.chance(0.5) },
+                5 => Command::Promote,
+                6..8 => Command::Rollback { reason, past_point_of_no_return: self.chaos.chance(0.5) },
                 _ => return self.approve(),
             };
             return self.command(command, true);
