@@ -40,3 +40,21 @@ fn a_thread_that_died_is_an_error() {
     assert_eq!(worker.call(|()| panic!("a test's own panic")), Err::<(), _>(Silent::Ended));
     assert!(worker.call(|()| ()).is_err());
 }
+
+/// A process that ends must not take a module from under a session that is just closing.
+#[test]
+fn whoever_lets_go_of_it_waits_until_what_it_worked_on_is_let_go_of() {
+    struct Session(Arc<AtomicBool>);
+    impl Drop for Session {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+    for _ in 0..100 {
+        let closed = Arc::new(AtomicBool::new(false));
+        let worker = Worker::begin("test", Session(closed.clone()), Duration::from_secs(60)).unwrap();
+        worker.call(|_| ()).unwrap();
+        drop(worker);
+        assert!(closed.load(Ordering::Acquire));
+    }
+}
