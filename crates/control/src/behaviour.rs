@@ -61,7 +61,7 @@ pub(crate) async fn migration(plan: &Plan, base_dir: &Path, around: &Surrounding
     let Some(gate) = &plan.gates.migration else { return unconfigured("migration") };
     let databases = gate.databases.clone().map(|it| database(it, base_dir));
     let answer = postgres::run(&databases, &checks(gate), MIGRATION_LIMIT, around.key).await;
-    Run { result: answer.result, evidence: Some(answer.evidence.to_string().into_bytes()) }
+    Run::with_evidence(answer.result, &answer.evidence)
 }
 
 fn database(plan: DatabasePlan, base_dir: &Path) -> Database {
@@ -136,5 +136,5 @@ pub(crate) fn dependencies(plan: &Plan, around: &Surroundings) -> Run {
     let PerEnvironment::<Dependencies> { blue, green } = &seen;
     let answer = cover(&gate.coverage, PerEnvironment { blue, green }, around.now);
     let result = GateResult { verdict: answer.verdict, reasons: answer.reasons, evidence: None };
-    Run { result, evidence: Some(answer.evidence.to_string().into_bytes()) }
+    Run::with_evidence(result, &answer.evidence)
 }

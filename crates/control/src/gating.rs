@@ -102,7 +102,7 @@ pub async fn run_gate(gate: GateName, plan: &Plan, base_dir: &Path, around: Surr
                     Err(error) => return Run::error(error.to_string()),
                 };
                 let answer = security::run(&targets, &demanded, around.now).await;
-                Run { result: answer.result, evidence: Some(answer.evidence.to_string().into_bytes()) }
+                Run::with_evidence(answer.result, &answer.evidence)
             }
             GateName::Tests => behaviour::tests(plan, base_dir, &around).await,
             GateName::Migration => behaviour::migration(plan, base_dir, &around).await,

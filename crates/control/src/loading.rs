@@ -3,13 +3,11 @@
 use crate::gating::Surroundings;
 use gates::Run;
 use load::{
-    Arrival, Load, LoadDemand, Multiple, NewTraceId, Out, Replay, Schedule, Shape, Source, Synthetic, Target, Targets,
-    Topology, judge, run,
+    Arrival, Load, LoadDemand, Multiple, Out, Replay, Schedule, Shape, Source, Synthetic, Target, Targets, Topology,
+    judge, open, run, seeded,
 };
 use model::{Environment, GateResult, PerEnvironment, RouteKey};
 use rollout::plan::{LoadGate, LoadSource, Plan};
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +20,6 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// So many looks without anything new, and what has not come out is lost: 3 s.
 const QUIET_LOOKS: u32 = 12;
-/// An age identity is one line.
-const MAX_IDENTITY_BYTES: u64 = 16 * 1024;
 
 /// What counts at the taps.
 pub trait CountsLoad: Send + Sync {
@@ -78,7 +74,7 @@ pub(crate) async fn load(plan: &Plan, base_dir: &Path, around: &Surroundings) ->
     let judged = judge(&demand, &report, out);
     let evidence = serde_json::json!({ "demand": demand, "report": report, "out": out, "judged": judged });
     let result = GateResult { verdict: judged.verdict, reasons: judged.reasons, evidence: None };
-    Run { result, evidence: Some(evidence.to_string().into_bytes()) }
+    Run::with_evidence(result, &evidence)
 }
 
 /// Waits until everything that was acknowledged came out of both, or nothing more comes.
@@ -111,8 +107,9 @@ fn prepare(plan: &Plan, gate: &LoadGate, base_dir: &Path, around: &Surroundings)
 }
 
 fn source(gate: &LoadGate, base_dir: &Path, around: &Surroundings) -> Result<(String, Source), String> {
-    let ids = ids(around);
-    let seed = around.seed();
+    let (key, seed) = (around.load_key(), around.seed());
+    // By these the taps know the load.
+    let ids = seeded(seed, move |beginning| key.load(beginning));
     match &gate.source {
         LoadSource::Synthetic { topology, peak_spans_per_s } => {
             let rate = peak_spans_per_s * f64::from(gate.multiple);
@@ -124,31 +121,11 @@ fn source(gate: &LoadGate, base_dir: &Path, around: &Surroundings) -> Result<(St
             Ok((format!("{topology}, {rate} spans/s"), Source::Synthetic(Box::new(synthetic))))
         }
         LoadSource::Recording { file, identity } => {
-            let (path, identity_path) = (base_dir.join(file), base_dir.join(identity));
-            let of_file = |error: std::io::Error| format!("{}: {error}", path.display());
-            let mut identity = String::new();
-            let opened =
-                File::open(&identity_path).and_then(|it| it.take(MAX_IDENTITY_BYTES).read_to_string(&mut identity));
-            opened.map_err(|error| format!("{}: {error}", identity_path.display()))?;
-            let sealed = File::open(&path).map_err(of_file)?;
-            let opened = recording::open(&identity, sealed).map_err(|error| format!("{}: {error}", path.display()))?;
-            let reader = recording::Reader::new(opened).map_err(|error| format!("{}: {error}", path.display()))?;
+            let reader = open(&base_dir.join(file), &base_dir.join(identity)).map_err(|error| error.to_string())?;
             let multiple = Multiple { copies: gate.multiple, speed: 1.0, with_retries: false };
             let replay = Replay::new(reader, multiple, around.now, ids);
-            let replay = replay.map_err(|error| format!("{}: {error}", path.display()))?;
+            let replay = replay.map_err(|error| error.to_string())?;
             Ok((format!("{} copies of {file}", gate.multiple), Source::Replay(Box::new(replay))))
         }
     }
-}
-
-/// Trace ids by which the taps know the load. Their beginnings go through all 64 bits by SplitMix64 (Steele et al., 2014).
-fn ids(around: &Surroundings) -> NewTraceId {
-    let key = around.load_key();
-    let mut state = around.seed();
-    Box::new(move || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        key.load((mixed ^ (mixed >> 31)).to_be_bytes())
-    })
 }

@@ -98,7 +98,7 @@ pub async fn run(
     let outcomes = PerEnvironment { blue: &blue, green: &green };
     let answer = compare(&integrations::Question { calls, outcomes, slower, controller_is_meant });
     let result = GateResult { verdict: answer.verdict, reasons: answer.reasons, evidence: None };
-    Run { result, evidence: Some(answer.evidence.to_string().into_bytes()) }
+    Run::with_evidence(result, &answer.evidence)
 }
 
 async fn ask(agent: &AgentAddress, calls: &Calls) -> Result<Outcomes, AskError> {

@@ -1,6 +1,7 @@
 //! What a gate's runner comes back with.
 
 use model::{GateResult, GateVerdict};
+use serde_json::Value;
 
 /// A verdict with its reasons, and the bytes that it rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// What it rests on, without any secret.
+    pub fn with_evidence(result: GateResult, evidence: &Value) -> Run {
+        Run { result, evidence: Some(evidence.to_string().into_bytes()) }
+    }
+
     /// The reasons are all there is.
     pub fn without_evidence(result: GateResult) -> Run {
         Run { result, evidence: None }

@@ -118,7 +118,7 @@ pub async fn run(sources: &PerEnvironment<Vec<Source>>, tests: &Tests, allowed: 
     }
     reasons.extend(green.missing.iter().chain(blue.iter().flat_map(|found| &found.missing)).cloned());
     let result = GateResult { verdict, reasons, evidence: None };
-    Run { result, evidence: Some(decided.evidence.to_string().into_bytes()) }
+    Run::with_evidence(result, &decided.evidence)
 }
 
 async fn find(

@@ -12,6 +12,12 @@ use otlp::Signal;
 /// Makes trace ids that were never made before. A gate marks them, so that they are told from users' traces.
 pub type NewTraceId = Box<dyn FnMut() -> TraceId + Send>;
 
+/// Trace ids that are made of random beginnings: the same seed gives the same ones.
+pub fn seeded(seed: u64, id: impl Fn([u8; 8]) -> TraceId + Send + 'static) -> NewTraceId {
+    let mut random = Random(seed);
+    Box::new(move || id(random.next().to_be_bytes()))
+}
+
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {

@@ -50,7 +50,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "load",
             "migration",
             "postgres",
-            "recording",
         ],
     ),
     ("web", &["control", "model"]),

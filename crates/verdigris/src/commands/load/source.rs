@@ -2,16 +2,10 @@
 
 use crate::cli::{Load, Phases, Rate};
 use crate::clock;
-use crate::describe::{Failed, read_text};
+use crate::describe::Failed;
 use ::load::{Arrival, Multiple, Replay, Schedule, Shape, Source, Synthetic};
-use anyhow::Context;
 use model::{ShortDuration, TraceId, UnixMillis};
-use recording::Reader;
-use std::fs::File;
-use std::io::BufReader;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use zeroize::Zeroizing;
 
 /// Groups of requests that are made once and sent in turn: 32 of 100 spans are some 3 MB.
 const GROUPS: usize = 32;
@@ -19,8 +13,6 @@ const GROUPS: usize = 32;
 /// are smaller, so that every second has some.
 const MAX_SPANS: f64 = 100.0;
 const LEAST_REQUESTS_PER_S: f64 = 10.0;
-/// An identity file has three lines.
-const MAX_IDENTITY_BYTES: u64 = 64 << 10;
 
 /// A source, and what it is called in reports.
 pub(super) struct Made {
@@ -65,28 +57,11 @@ fn spans_per_request(command: &Load) -> usize {
 
 fn replay(command: &Load, recording: &Path, identity: &Path, started: UnixMillis) -> Result<Made, Failed> {
     let Load { copies, speed, .. } = command;
-    let shown = recording.display();
-    let refused = |error: &dyn std::fmt::Display| Failed::usage(format!("{shown}: {error}"));
-    let file = File::open(recording).map_err(|error| refused(&format!("cannot be read: {error}")))?;
-    let identity = read_identity(identity)?;
-    let opened = recording::open(&identity, BufReader::new(file)).map_err(|error| refused(&error))?;
-    let reader = Reader::new(opened).map_err(|error| refused(&error))?;
+    let reader = ::load::open(recording, identity).map_err(Failed::usage)?;
     let multiple = Multiple { copies: *copies, speed: *speed, ..Multiple::default() };
     let replay = Replay::new(reader, multiple, started, Box::new(new_trace_id)).map_err(Failed::usage)?;
     let file = recording.file_name().unwrap_or_default().display();
     Ok(Made { name: format!("{file}, {copies} at once, {speed} times its speed"), source: replay.into() })
-}
-
-/// An age identity, which nobody else can read.
-fn read_identity(path: &Path) -> Result<Zeroizing<String>, Failed> {
-    let shown = path.display();
-    let metadata = std::fs::metadata(path).with_context(|| format!("{shown}: cannot be read"));
-    let mode = metadata.map_err(|error| Failed::usage(format!("{error:#}")))?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        let what = format!("{shown}: may be read by others (mode {mode:03o}); expected 600: `chmod 600 {shown}`");
-        return Err(Failed::usage(what));
-    }
-    Ok(Zeroizing::new(read_text(path, MAX_IDENTITY_BYTES)?))
 }
 
 /// Never made before, so that two runs never share a trace.
