@@ -9,6 +9,7 @@ use crate::describe::{Exit, Failed, say};
 use crate::system::{Ground, Inherited, Ports, System};
 use crate::takeover::{Applicant, Door, Taking, Wire};
 use crate::{notify, reload, signing};
+use access::Role;
 use gateway::{Addresses, EndpointState, Gateway, Listen, PortRole, Socket, Spools, Stats};
 use keys::Keyring;
 use model::Environment;
@@ -20,9 +21,12 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use web::{Api, Listening};
+use web::{Api, Caller, Listening};
 
 type Named = Vec<KnownPrincipal>;
+
+/// What a person can be; the other roles are machines'.
+const PEOPLE: [Role; 5] = [Role::Viewer, Role::Author, Role::Approver, Role::Operator, Role::Auditor];
 
 /// Runs until it is told to stop.
 pub async fn run(command: &Serve, format: Format, passed: Passed) -> Result<Exit, Failed> {
@@ -406,14 +410,19 @@ pub fn stats_json(stats: &Stats) -> Value {
     })
 }
 
-/// One person is one principal: a user id that the configuration names is that name, every other is its number.
+/// One person is one principal: a user id that the configuration names is that name, every other is its number. Whoever
+/// runs the server and root may what every person may, for they can read its files and stop it; others what their roles say.
 fn principals(named: watch::Receiver<Named>) -> web::Principals {
+    let own = rustix::process::geteuid().as_raw();
     Arc::new(move |uid| {
         let from = Some(format!("unix socket, uid {uid}"));
-        match named.borrow().iter().find(|known| known.uids.contains(&uid)) {
+        let principal = match named.borrow().iter().find(|known| known.uids.contains(&uid)) {
             Some(known) => Principal { name: known.name.clone(), roles: known.roles.clone(), from },
             None => Principal { name: format!("uid:{uid}"), roles: Vec::new(), from },
-        }
+        };
+        let caller = Caller::named(principal);
+        let roles = if uid == own || uid == 0 { caller.roles.with(PEOPLE.into_iter().collect()) } else { caller.roles };
+        Caller { roles, ..caller }
     })
 }
 

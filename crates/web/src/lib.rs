@@ -3,18 +3,19 @@
 //! Who asks is the user at the other end of the socket, as the kernel says (SO_PEERCRED): a name that cannot be forged,
 //! and no secret to keep.
 
-mod learning;
-mod problem;
-mod recording;
-mod routes;
+mod api;
+mod caller;
+mod pages;
+mod site;
 mod socket;
 
-pub use learning::{LEARN_FOR_MS, Learn, LearnError, LearnRequest};
-pub use problem::{PlanProblem, Problem};
-pub use recording::{
+pub use api::learning::{LEARN_FOR_MS, Learn, LearnError, LearnRequest};
+pub use api::problem::{PlanProblem, Problem};
+pub use api::recording::{
     Prepare, Prepared, RECORD_BYTES, RECORD_FOR_MS, Record, RecordError, RecordRequest, RecordedLine, RecordedLines,
 };
-pub use routes::{EraseRequest, SignOffRequest, StartRequest};
+pub use api::{EraseRequest, SignOffRequest, StartRequest};
+pub use caller::{Caller, Refusal};
 pub use socket::{Hidden, ListenError, Listening};
 
 use axum::extract::connect_info::Connected;
@@ -28,8 +29,8 @@ use tokio::net::UnixListener;
 /// What a server says of itself, as JSON: addresses, ledger, counters.
 pub type Status = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 
-/// From a user id of the operating system to the one canonical principal that it is.
-pub type Principals = Arc<dyn Fn(u32) -> Principal + Send + Sync>;
+/// From a user id of the operating system to whoever that is, and what they may at the socket.
+pub type Principals = Arc<dyn Fn(u32) -> Caller + Send + Sync>;
 
 /// From a key that approves to the one canonical principal whose it is.
 pub type Signers = Arc<dyn Fn(&PublicKey) -> Option<Principal> + Send + Sync>;

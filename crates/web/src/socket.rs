@@ -1,7 +1,12 @@
 //! Where the API listens: a socket in the file system that nobody but its owner may open.
 
-use crate::learning::Stops;
-use crate::{Api, Peer, routes};
+use crate::api::learning::Stops;
+use crate::api::problem::Problem;
+use crate::{Api, Peer, Principals, site};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -116,7 +121,10 @@ impl Listening {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::UnixListener::from_std(listener)?;
         let (stopping, mut stopped) = watch::channel(false);
-        let service = routes::router(api, Stops(stopped.clone())).into_make_service_with_connect_info::<Peer>();
+        let principals = api.principals.clone();
+        let service = site::router(api, Stops(stopped.clone()))
+            .layer(middleware::from_fn_with_state(principals, admit))
+            .into_make_service_with_connect_info::<Peer>();
         let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
             stop.await;
             stopping.send_replace(true);
@@ -134,4 +142,19 @@ impl Listening {
     pub fn remove(&self) {
         let _ = std::fs::remove_file(&self.path);
     }
+}
+
+/// Whoever is at the other end of the socket, as the kernel says.
+async fn admit(
+    State(principals): State<Principals>,
+    ConnectInfo(Peer(uid)): ConnectInfo<Peer>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Some(uid) = uid else {
+        let detail = "the operating system does not say who is asking";
+        return Problem::new("unauthenticated", StatusCode::UNAUTHORIZED, detail).into_response();
+    };
+    request.extensions_mut().insert(principals(uid));
+    next.run(request).await
 }

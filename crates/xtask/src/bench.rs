@@ -9,8 +9,8 @@ mod load;
 mod redaction;
 pub mod running;
 
-use crate::process;
 use crate::workspace::Workspace;
+use crate::{e2e_setup, process};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use std::env::consts::EXE_SUFFIX;
@@ -59,6 +59,15 @@ pub enum Bench {
     /// Redaction of OTLP exports, and beside Presidio on a corpus of faker's values and of identifiers: speed, what is found, what
     /// should have stayed. A minute; the first time, 250 MB from PyPI
     Redact(redaction::Options),
+    /// Rows of PostgreSQL on each side compared, beside both tables copied out by `psql` and joined. Two minutes with ten million
+    Migration {
+        /// Rows on each side
+        #[arg(long, default_value_t = 10_000_000)]
+        rows: u64,
+    },
+    /// The load generator: spans a second beside `otlpbench gen`, what a pause of half a second of a server does to its
+    /// figures and to a closed loop's, and how near to the recorded times a replay is. Two minutes
+    Generator(Generator),
     /// STATISTICS.md's acceptance table again, with the judge's own forms: false alarms over 10,000 seeds, detections over
     /// 600, real traces in 1,000 random halves. About a quarter of an hour on two cores
     Judge(OnSeeds),
@@ -67,7 +76,6 @@ pub enum Bench {
     Verify(OnSeeds),
 }
 
-/// Runs one benchmark with release binaries of the tree as it stands.
 /// What runs on seeds, and on real traces.
 #[derive(Args)]
 pub struct OnSeeds {
@@ -88,6 +96,21 @@ pub struct OnSeeds {
     json: bool,
 }
 
+/// What of the load generator is measured.
+#[derive(Args)]
+pub struct Generator {
+    /// How long a turn takes
+    #[arg(long, default_value_t = 4.0, value_parser = seconds)]
+    secs: f64,
+    /// Turns
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// The folder of otlpbench's sources
+    #[arg(long, value_name = "DIR")]
+    otlpbench: Option<PathBuf>,
+}
+
+/// Runs one benchmark with release binaries of the tree as it stands.
 pub fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
     match bench {
         Bench::Split { secs, json } => {
@@ -117,8 +140,36 @@ pub fn run(workspace: &Workspace, bench: &Bench) -> Result<()> {
         }
         Bench::Gateway(options) => gateway::run(workspace, options),
         Bench::Redact(options) => redaction::run(workspace, options),
+        Bench::Migration { rows } => {
+            let build = ["build", "--release", "--quiet", "--package", "postgres", "--example", "compare"];
+            process::run_aside(process::cargo().current_dir(&workspace.root).args(build))?;
+            let mut command =
+                Command::new(workspace.target.join("release/examples").join(format!("compare{EXE_SUFFIX}")));
+            let programs = e2e_setup::postgres(workspace)?;
+            process::run(command.arg(rows.to_string()).env(e2e_setup::POSTGRES, programs))
+        }
+        Bench::Generator(options) => options.run(workspace),
         Bench::Judge(options) => options.run(workspace, "judge"),
         Bench::Verify(options) => options.run(workspace, "verify"),
+    }
+}
+
+impl Generator {
+    fn run(&self, workspace: &Workspace) -> Result<()> {
+        let sources = self.otlpbench.clone().unwrap_or_else(|| workspace.root.join("../shared/bench"));
+        let bench = release_binary(workspace, "bench")?;
+        let target = workspace.target.join("otlpbench");
+        let mut build = process::cargo();
+        build.args(["build", "--release", "--quiet", "--manifest-path"]).arg(sources.join("Cargo.toml"));
+        process::run_aside(build.arg("--target-dir").arg(&target))?;
+        let peer = target.join("release").join(format!("otlpbench{EXE_SUFFIX}"));
+        let (secs, rounds) = (self.secs.to_string(), self.rounds.to_string());
+        for what in ["limit", "pause", "arrival"] {
+            let mut command = Command::new(&bench);
+            command.args(["generator", what, "--secs", &secs, "--rounds", &rounds, "--otlpbench"]).arg(&peer);
+            process::run(&mut command)?;
+        }
+        Ok(())
     }
 }
 

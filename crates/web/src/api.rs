@@ -1,19 +1,23 @@
 //! What can be asked, and by whom.
 
-use crate::learning::{Stops, learn};
-use crate::problem::Problem;
-use crate::recording;
-use crate::{Api, Peer};
+pub(crate) mod learning;
+pub(crate) mod problem;
+pub(crate) mod recording;
+
+use crate::site::Served;
+use crate::{Api, Caller};
+use access::Action;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRef, Path, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use control::rollout::acceptance::{MAX_NOTE_BYTES, Says};
 use control::rollout::approval::{Act, MAX_SIGNATURE_BYTES, MAX_STATEMENT_BYTES, SignedStatement};
-use control::rollout::{Command, Principal, Report, RolloutId};
+use control::rollout::{Command, Report, RolloutId};
 use control::{Erasure, HandedIn, Offer, RolloutSummary, SaidOff};
+use problem::Problem;
 use serde::{Deserialize, Serialize};
 
 /// A plan is at most 1 MiB; as a JSON string it can be twice as long, and the rest is names.
@@ -50,26 +54,8 @@ pub struct EraseRequest {
     pub subject: String,
 }
 
-/// What every route may need.
-#[derive(Clone)]
-struct Served {
-    api: Api,
-    stops: Stops,
-}
-
-impl FromRef<Served> for Api {
-    fn from_ref(served: &Served) -> Api {
-        served.api.clone()
-    }
-}
-
-impl FromRef<Served> for Stops {
-    fn from_ref(served: &Served) -> Stops {
-        served.stops.clone()
-    }
-}
-
-pub(crate) fn router(api: Api, stops: Stops) -> Router {
+/// Everything below `/v1`.
+pub(crate) fn router() -> Router<Served> {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/rollouts", get(list).post(start))
@@ -80,33 +66,38 @@ pub(crate) fn router(api: Api, stops: Stops) -> Router {
         .route("/v1/approvals", post(approve))
         .route("/v1/erasures", post(erase))
         .route("/v1/evidence/{digest}", get(evidence))
-        .route("/v1/learning", post(learn))
+        .route("/v1/learning", post(learning::learn))
         .route("/v1/recording", post(recording::record).delete(recording::end))
-        .fallback(async || Problem::new("unknown", StatusCode::NOT_FOUND, "there is nothing at this path"))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(Served { api, stops })
 }
 
-async fn status(State(api): State<Api>) -> Json<serde_json::Value> {
-    Json((api.status)())
+async fn status(State(api): State<Api>, caller: Caller) -> Result<Json<serde_json::Value>, Problem> {
+    caller.to(Action::SeeServer)?;
+    Ok(Json((api.status)()))
 }
 
-async fn list(State(api): State<Api>) -> Json<Vec<RolloutSummary>> {
-    Json(api.handle.list().await)
+async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<Vec<RolloutSummary>>, Problem> {
+    caller.to(Action::SeeRollouts)?;
+    Ok(Json(api.handle.list().await))
 }
 
 async fn start(
     State(api): State<Api>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    caller: Caller,
     body: Result<Json<StartRequest>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Box<Report>>), Problem> {
-    let by = principal(&api, &peer)?;
+    let by = caller.to(Action::Start)?;
     let Json(request) = body.map_err(bad_request)?;
     let report = api.handle.start(request.plan, request.base_dir, by).await?;
     Ok((StatusCode::CREATED, Json(report)))
 }
 
-async fn report(State(api): State<Api>, Path(rollout): Path<String>) -> Result<Json<Box<Report>>, Problem> {
+async fn report(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(rollout): Path<String>,
+) -> Result<Json<Box<Report>>, Problem> {
+    caller.to(Action::SeeRollouts)?;
     let missing = || match named(&rollout) {
         Some(rollout) => Problem::new("unknown", StatusCode::NOT_FOUND, format!("there is no rollout {rollout}")),
         None => {
@@ -118,11 +109,11 @@ async fn report(State(api): State<Api>, Path(rollout): Path<String>) -> Result<J
 
 async fn command(
     State(api): State<Api>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    caller: Caller,
     Path(rollout): Path<String>,
     body: Result<Json<Command>, JsonRejection>,
 ) -> Result<Json<Box<Report>>, Problem> {
-    let by = principal(&api, &peer)?;
+    let by = caller.to(Action::Steer)?;
     let Json(command) = body.map_err(bad_request)?;
     Ok(Json(api.handle.command(named(&rollout), command, by).await?))
 }
@@ -130,11 +121,11 @@ async fn command(
 /// What there is to sign. Changes nothing.
 async fn statement(
     State(api): State<Api>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    caller: Caller,
     Path(rollout): Path<String>,
     body: Result<Json<Act>, JsonRejection>,
 ) -> Result<Json<Box<Offer>>, Problem> {
-    principal(&api, &peer)?;
+    caller.to(Action::SeeStatement)?;
     let Json(act) = body.map_err(bad_request)?;
     Ok(Json(api.handle.offer(named(&rollout), act).await?))
 }
@@ -142,10 +133,10 @@ async fn statement(
 /// Whoever carries it here: who approves is whoever signed it.
 async fn approve(
     State(api): State<Api>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    caller: Caller,
     body: Result<Json<SignedStatement>, JsonRejection>,
 ) -> Result<Json<Box<Report>>, Problem> {
-    let by = principal(&api, &peer)?;
+    let by = caller.to(Action::Approve)?;
     let Json(signed) = body.map_err(bad_request)?;
     if signed.statement.len() > MAX_STATEMENT_BYTES || signed.signature.len() > MAX_SIGNATURE_BYTES {
         let detail = "the statement or its signature is longer than any is";
@@ -158,11 +149,11 @@ async fn approve(
 /// The tester is whoever asks.
 async fn sign_off(
     State(api): State<Api>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    caller: Caller,
     Path(rollout): Path<String>,
     body: Result<Json<SignOffRequest>, JsonRejection>,
 ) -> Result<Json<Box<Report>>, Problem> {
-    let by = principal(&api, &peer)?;
+    let by = caller.to(Action::SignOff)?;
     let Json(SignOffRequest { says, note }) = body.map_err(bad_request)?;
     if note.as_ref().is_some_and(|note| note.len() > MAX_NOTE_BYTES) {
         let detail = format!("the note has more than {MAX_NOTE_BYTES} bytes");
@@ -173,10 +164,10 @@ async fn sign_off(
 
 async fn erase(
     State(api): State<Api>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    caller: Caller,
     body: Result<Json<EraseRequest>, JsonRejection>,
 ) -> Result<Json<Erasure>, Problem> {
-    let by = principal(&api, &peer)?;
+    let by = caller.to(Action::Erase)?;
     let Json(request) = body.map_err(bad_request)?;
     Ok(Json(api.handle.erase(request.subject, by).await?))
 }
@@ -184,23 +175,16 @@ async fn erase(
 /// A blob as it is kept. Who asked stands in the ledger before it goes out.
 async fn evidence(
     State(api): State<Api>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    caller: Caller,
     Path(digest): Path<String>,
 ) -> Result<([(HeaderName, &'static str); 1], Vec<u8>), Problem> {
-    let by = principal(&api, &peer)?;
+    let by = caller.to(Action::SeeExamples)?;
     let blob = api.handle.look(digest, by).await?;
     Ok(([(CONTENT_TYPE, "application/octet-stream")], blob))
 }
 
 fn named(rollout: &str) -> Option<RolloutId> {
     (rollout != LAST).then(|| RolloutId(rollout.to_owned()))
-}
-
-pub(crate) fn principal(api: &Api, peer: &Peer) -> Result<Principal, Problem> {
-    let uid = peer.0.ok_or_else(|| {
-        Problem::new("refused", StatusCode::FORBIDDEN, "the operating system does not say who is asking")
-    })?;
-    Ok((api.principals)(uid))
 }
 
 pub(crate) fn bad_request(rejection: JsonRejection) -> Problem {

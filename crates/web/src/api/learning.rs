@@ -1,12 +1,14 @@
 //! Learning what a pipeline changes: somebody asks for it, and hears what was learned so far until it is over or he goes
 //! away. Each line of the answer is a JSON value that holds all of it.
 
-use crate::problem::Problem;
-use crate::{Api, Peer, routes};
+use super::bad_request;
+use super::problem::Problem;
+use crate::{Api, Caller};
+use access::Action;
 use axum::Json;
 use axum::body::Body;
+use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{ConnectInfo, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use control::rollout::Principal;
@@ -138,11 +140,11 @@ impl From<LearnError> for Problem {
 pub(crate) async fn learn(
     State(api): State<Api>,
     State(Stops(stops)): State<Stops>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    caller: Caller,
     body: Result<Json<LearnRequest>, JsonRejection>,
 ) -> Result<Response, Problem> {
-    let by = routes::principal(&api, &peer)?;
-    let Json(request) = body.map_err(routes::bad_request)?;
+    let by = caller.to(Action::Learn)?;
+    let Json(request) = body.map_err(bad_request)?;
     request.check()?;
     let told = (api.learn)(request, by)?;
     let lines = stream::unfold((told, stops), async |(mut told, mut stops)| {

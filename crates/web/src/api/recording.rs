@@ -1,13 +1,15 @@
 //! Recording what the gateway receives: somebody asks for it, and gets the sealed recording as it grows, in lines of JSON. It
 //! ends when its time is over, when it is as large as it may become, when somebody ends it, and when he goes away.
 
-use crate::learning::Stops;
-use crate::problem::Problem;
-use crate::{Api, Peer, routes};
+use super::bad_request;
+use super::learning::Stops;
+use super::problem::Problem;
+use crate::{Api, Caller};
+use access::Action;
 use axum::Json;
 use axum::body::Body;
+use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{ConnectInfo, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use control::Recording;
@@ -142,11 +144,11 @@ impl From<RecordError> for Problem {
 pub(crate) async fn record(
     State(api): State<Api>,
     State(Stops(stops)): State<Stops>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    caller: Caller,
     body: Result<Json<RecordRequest>, JsonRejection>,
 ) -> Result<Response, Problem> {
-    let by = routes::principal(&api, &peer)?;
-    let Json(request) = body.map_err(routes::bad_request)?;
+    let by = caller.to(Action::Record)?;
+    let Json(request) = body.map_err(bad_request)?;
     request.check()?;
     let prepared = (api.record.prepare)(&request)?;
     let RecordRequest { recipient, for_ms, max_bytes, keep_sensitive } = request;
@@ -174,8 +176,8 @@ pub(crate) async fn record(
 }
 
 /// `DELETE /v1/recording`: it ends in order.
-pub(crate) async fn end(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<Peer>) -> Result<StatusCode, Problem> {
-    routes::principal(&api, &peer)?;
+pub(crate) async fn end(State(api): State<Api>, caller: Caller) -> Result<StatusCode, Problem> {
+    caller.to(Action::Record)?;
     if !(api.record.end)() {
         return Err(Problem::new("unknown", StatusCode::NOT_FOUND, "nobody records"));
     }
