@@ -1,16 +1,18 @@
 //! What the gates for behaviour ask for, in the words of their runners: tests, migration, calls, load, dependencies.
 
 use crate::gating::Surroundings;
+use crate::older_traces;
 use gates::testing::{Source, Tests};
 use gates::{Run, integration};
 use integrations::{Calls, Dependencies, cover};
-use migration::{Checks, ExpectedDifference, LeftOut, Query, Relation, Rows, SchemaCheck, Table};
-use model::{ClientTls, GateResult, PerEnvironment};
+use migration::{Assessment, Checks, ExpectedDifference, LeftOut, Query, Relation, Rows, SchemaCheck, Table};
+use model::{ClientTls, GateResult, GateVerdict, PerEnvironment};
 use postgres::Database;
 use rollout::plan::{
     AgentPlan, DatabasePlan, DsnPlan, MigrationGate, Plan, ProbeGate, Reasoned, RelationPlan, TablePlan, TestSource,
     TestsGate,
 };
+use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,9 +61,37 @@ pub(crate) async fn tests(plan: &Plan, base_dir: &Path, around: &Surroundings) -
 /// Is green's data blue's?
 pub(crate) async fn migration(plan: &Plan, base_dir: &Path, around: &Surroundings) -> Run {
     let Some(gate) = &plan.gates.migration else { return unconfigured("migration") };
-    let databases = gate.databases.clone().map(|it| database(it, base_dir));
-    let answer = postgres::run(&databases, &checks(gate), MIGRATION_LIMIT, around.key).await;
-    Run::with_evidence(answer.result, &answer.evidence)
+    let rows = async {
+        let databases = gate.databases.clone()?.map(|it| database(it, base_dir));
+        let answer = postgres::run(&databases, &checks(gate), MIGRATION_LIMIT, around.key).await;
+        Some((answer.result, answer.evidence))
+    };
+    let traces = async {
+        let demand = gate.older_traces.as_ref()?;
+        let Assessment { verdict, reasons, evidence } =
+            older_traces::run(demand, plan, base_dir, around, MIGRATION_LIMIT).await;
+        Some((GateResult { verdict, reasons, evidence: None }, evidence))
+    };
+    match tokio::join!(rows, traces) {
+        (Some((result, evidence)), None) | (None, Some((result, evidence))) => Run::with_evidence(result, &evidence),
+        (Some((rows, seen_rows)), Some((traces, seen_traces))) => {
+            Run::with_evidence(worse_first(rows, traces), &json!({ "rows": seen_rows, "traces": seen_traces }))
+        }
+        (None, None) => unconfigured("migration"),
+    }
+}
+
+/// Both as one: the verdict that weighs more, and its reasons first.
+fn worse_first(one: GateResult, other: GateResult) -> GateResult {
+    let weight = |result: &GateResult| match result.verdict {
+        GateVerdict::Fail => 3,
+        GateVerdict::Error => 2,
+        GateVerdict::Inconclusive => 1,
+        GateVerdict::Pass => 0,
+    };
+    let (mut first, second) = if weight(&other) > weight(&one) { (other, one) } else { (one, other) };
+    first.reasons.extend(second.reasons);
+    first
 }
 
 fn database(plan: DatabasePlan, base_dir: &Path) -> Database {
@@ -128,7 +158,8 @@ pub(crate) async fn calls(probe: &ProbeGate, base_dir: &Path, around: &Surroundi
 /// Has green called whom blue calls?
 pub(crate) fn dependencies(plan: &Plan, around: &Surroundings) -> Run {
     let Some(gate) = &plan.gates.dependencies else { return unconfigured("dependencies") };
-    let Some(seen) = around.dependencies.as_ref().and_then(|seen| seen()) else {
+    let seen = around.dependencies.as_ref().zip(around.route_key);
+    let Some(seen) = seen.and_then(|(seen, key)| seen(key)) else {
         return Run::inconclusive(
             "whom the environments call is known while a rollout runs, from its traces".to_owned(),
         );

@@ -37,8 +37,8 @@ pub struct Surroundings {
     pub counts_load: Option<Arc<dyn CountsLoad>>,
 }
 
-/// Whom the environments called so far; nothing while no rollout is watched.
-pub type SeenDependencies = Arc<dyn Fn() -> Option<PerEnvironment<Dependencies>> + Send + Sync>;
+/// Whom the environments called so far in the rollout of this key; nothing while it is not watched.
+pub type SeenDependencies = Arc<dyn Fn(RouteKey) -> Option<PerEnvironment<Dependencies>> + Send + Sync>;
 
 impl Surroundings {
     /// By which the traces of a load are known.

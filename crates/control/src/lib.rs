@@ -19,6 +19,7 @@ mod kept;
 mod loading;
 mod looking;
 mod measuring;
+mod older_traces;
 mod proving;
 mod release;
 mod rotation;

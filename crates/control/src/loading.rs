@@ -45,7 +45,10 @@ pub(crate) async fn load(plan: &Plan, base_dir: &Path, around: &Surroundings) ->
     let Some(gate) = &plan.gates.load else {
         return Run::error("the plan has no spec.gates.load".to_owned());
     };
-    let prepared = match prepare(plan, gate, base_dir, around) {
+    // A recording is read from the disk, which is nothing for a thread that others wait for.
+    let (owned, folder, key) = (plan.clone(), base_dir.to_owned(), around.clone());
+    let prepared = tokio::task::spawn_blocking(move || prepare(&owned, &folder, &key)).await;
+    let prepared = match prepared.unwrap_or_else(|failed| Err(format!("the load could not be prepared: {failed}"))) {
         Ok(prepared) => prepared,
         Err(error) => return Run::error(error),
     };
@@ -95,7 +98,8 @@ async fn settled(counting: &dyn CountsLoad, report: &load::Report) -> Out {
     }
 }
 
-fn prepare(plan: &Plan, gate: &LoadGate, base_dir: &Path, around: &Surroundings) -> Result<Load, String> {
+fn prepare(plan: &Plan, base_dir: &Path, around: &Surroundings) -> Result<Load, String> {
+    let gate = plan.gates.load.as_ref().ok_or("the plan has no spec.gates.load")?;
     let upstreams = PerEnvironment::from_fn(|it| plan.environments[it].upstream.under(base_dir));
     let allowed: Vec<&str> = Environment::BOTH.into_iter().flat_map(|it| upstreams[it].endpoints()).collect();
     let targets = upstreams.clone().map(|it| {

@@ -27,6 +27,8 @@ pub struct Watching {
     pub taken_back: u32,
     /// How often canaries are planted, in milliseconds; `None` if they are not.
     pub canary_every_ms: Option<u64>,
+    /// Whether a load may come out that the load gate sends and verification is not told of.
+    pub sends_load: bool,
     /// Whether what comes out is searched for sensitive values.
     pub searches_leaks: bool,
     /// Whether whom the environments call is counted: by what it is known whose a span is, and the environments' versions.
@@ -70,6 +72,7 @@ impl Watching {
             counted: counted.collect(),
             taken_back,
             canary_every_ms: state.plan.canary.map(|canary| canary.every_ms),
+            sends_load: state.plan.gates.load.is_some(),
             searches_leaks: state.plan.guards.leaks.is_some(),
             callees: state
                 .plan

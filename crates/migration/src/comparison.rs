@@ -231,6 +231,12 @@ impl Comparison {
                 self.findings.note("leftOut", json!({"column": column, "reason": left.reason}));
             }
         }
+        self.sequences = numbered(catalogs).into();
+        if self.sequences.len() > MAX_SEQUENCES {
+            let more = self.sequences.len() - MAX_SEQUENCES;
+            self.sequences.truncate(MAX_SEQUENCES);
+            self.findings.miss(format!("{more} more sequences were not looked at; name fewer schemas"));
+        }
         let Some(schema) = &self.checks.schema else { return };
         for name in &schema.schemas {
             if !Environment::BOTH.iter().any(|side| catalogs[*side].tables.keys().any(|table| table.schema == *name)) {
@@ -249,12 +255,6 @@ impl Comparison {
         }
         for path in unmet {
             self.findings.note("expectedButNotFound", json!(path));
-        }
-        self.sequences = numbered(catalogs).into();
-        if self.sequences.len() > MAX_SEQUENCES {
-            let more = self.sequences.len() - MAX_SEQUENCES;
-            self.sequences.truncate(MAX_SEQUENCES);
-            self.findings.miss(format!("{more} more sequences were not looked at; name fewer schemas"));
         }
     }
 }

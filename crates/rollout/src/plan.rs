@@ -42,7 +42,9 @@ pub use gate_name::GateName;
 pub use integration::{AgentPlan, DependenciesGate, ProbeGate, SpansOf};
 pub use leak::{LeakGuard, Tolerated};
 pub use load::{LoadGate, LoadSource};
-pub use migration::{DatabasePlan, DsnPlan, MigrationGate, QueryPlan, Reasoned, RelationPlan, SchemaPlan, TablePlan};
+pub use migration::{
+    DatabasePlan, DsnPlan, MigrationGate, OlderTracesPlan, QueryPlan, Reasoned, RelationPlan, SchemaPlan, TablePlan,
+};
 pub use point::PointOfNoReturn;
 pub use security::{ContextValue, DebugPort, SecurityException, SecurityGate, SecurityPolicy, Severity};
 pub use sources::{CommandSource, ConfigSource, GitSource, HttpSource};

@@ -263,7 +263,7 @@ impl Observer {
                     }
                     Some(_) | None if trying.include(span.trace_id) => {}
                     // Nobody sent it through here: the load gate did, and the tap counts it.
-                    Some(_) | None if key.is_load(span.trace_id) => {}
+                    Some(_) | None if watching.sends_load && key.is_load(span.trace_id) => {}
                     Some(_) | None => verifier.out(*environment, *at_us, &fact(span)),
                 });
                 if let (Some(leaks), Ok(())) = (&mut self.leaks, &read) {

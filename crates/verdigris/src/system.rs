@@ -153,7 +153,7 @@ impl System {
             witnesses: witnesses.len(),
             commands: ground.commands,
             keep_entries_ms: ground.keep_entries_ms,
-            dependencies: Some(Arc::new(move || callees.get())),
+            dependencies: Some(Arc::new(move |rollout| callees.get(rollout))),
             counts_load: Some(Arc::new(taps)),
         };
         let surroundings = (

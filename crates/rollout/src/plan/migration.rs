@@ -1,13 +1,15 @@
-//! The migration gate: which databases are compared, and by what.
+//! The migration gate: which databases are compared, and by what; which of blue's older traces green must have.
 
 use super::endpoint::client_tls;
 use super::problems::{Expected, Place, Problems, list};
-use super::quantity::{MAX_PATH_CHARACTERS, line, prose, share};
+use super::quantity::{MAX_PATH_CHARACTERS, duration_ms, line, prose, share};
 use super::raw::{
-    RawDatabase, RawLeftOut, RawMigrationGate, RawQueryCheck, RawSchemaDifference, RawTable, Section, Text,
+    RawDatabase, RawLeftOut, RawMigrationGate, RawOlderTraces, RawQueryCheck, RawSchemaDifference, RawTable, Section,
+    Text,
 };
+use super::strategy::weight;
 use super::typed::word;
-use model::{ClientTls, Environment, PerEnvironment};
+use model::{BasisPoints, ClientTls, Environment, PerEnvironment};
 use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
@@ -20,13 +22,23 @@ const MAX_NAME_CHARACTERS: usize = 200;
 /// Characters of a query or a condition, and of a reason.
 const MAX_SQL_CHARACTERS: usize = 8 * 1024;
 const MAX_REASON_CHARACTERS: usize = 500;
+/// Services whose older traces are searched for: with ten searches each, a store is asked 100 times.
+const MAX_SERVICES: usize = 10;
+/// Older traces that are asked for: `migration::traces` says what they are worth.
+const MAX_SAMPLE: u32 = 100;
+/// With fewer nothing is said, unless the plan says another number.
+const DEFAULT_LEAST: u32 = 20;
+/// An hour to what stores keep, a year; a week unless the plan says otherwise.
+const SINCE_MS: (u64, u64) = (3_600_000, 366 * 24 * 3_600_000);
+const DEFAULT_SINCE_MS: u64 = 7 * 24 * 3_600_000;
 
 /// What is compared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MigrationGate {
-    /// Where the data is.
-    pub databases: PerEnvironment<DatabasePlan>,
+    /// Where the data is; none where only older traces are looked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub databases: Option<PerEnvironment<DatabasePlan>>,
     /// Tables, row by row.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub tables: Vec<TablePlan>,
@@ -36,6 +48,25 @@ pub struct MigrationGate {
     /// The definitions.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub schema: Option<SchemaPlan>,
+    /// What green's trace store must have of blue's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub older_traces: Option<OlderTracesPlan>,
+}
+
+/// A sample of blue's older traces, which green's trace store must have too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OlderTracesPlan {
+    /// Whose traces are searched for: `service.name`.
+    pub services: Vec<String>,
+    /// How far back, in milliseconds.
+    pub since_ms: u64,
+    /// Traces that are asked for, at most.
+    pub sample: u32,
+    /// The least share of blue's that green must have whole.
+    pub at_least: BasisPoints,
+    /// With fewer traces of blue nothing is said.
+    pub least: u32,
 }
 
 /// Where a database is. The DSN holds a password, and never stands in a plan.
@@ -130,12 +161,6 @@ pub struct SchemaPlan {
 
 /// `gates.migration`.
 pub(super) fn gate(problems: &mut Problems, at: &Place, raw: &RawMigrationGate) -> Option<MigrationGate> {
-    let mut database = |environment: Environment, raw: &Section<RawDatabase>| {
-        let wanted = "where its database is, such as { dsnFile: ./blue.dsn }";
-        let (at, raw) = problems.section(at, environment.name(), raw, wanted)?;
-        database_plan(problems, &at, raw)
-    };
-    let (blue, green) = (database(Environment::Blue, &raw.blue), database(Environment::Green, &raw.green));
     let tables = list(problems, at, ("tables", MAX_TABLES), &raw.tables, table);
     let queries = list(problems, at, ("queries", MAX_QUERIES), &raw.queries, query);
     let schema = match &raw.schema {
@@ -147,18 +172,74 @@ pub(super) fn gate(problems: &mut Problems, at: &Place, raw: &RawMigrationGate) 
             schemas.zip(expected).map(|(schemas, expected)| Some(SchemaPlan { schemas, expected }))
         }
     };
-    let (tables, queries, schema) = (tables?, queries?, schema?);
-    if tables.is_empty() && queries.is_empty() && schema.is_none() {
-        problems.refuse(at, "nothing to compare", "`tables`, `queries` or `schema`");
+    let older = match &raw.older_traces {
+        None => Some(None),
+        Some(section) => older_traces(problems, &at.key("olderTraces", section), &section.value).map(Some),
+    };
+    let (tables, queries, schema, older_traces) = (tables?, queries?, schema?, older?);
+    let compares = !tables.is_empty() || !queries.is_empty() || schema.is_some();
+    if !compares && older_traces.is_none() {
+        problems.refuse(at, "nothing to compare", "`tables`, `queries`, `schema` or `olderTraces`");
         return None;
     }
+    if !compares
+        && let Some((key, section)) =
+            [("blue", &raw.blue), ("green", &raw.green)].into_iter().find_map(|(key, raw)| Some((key, raw.as_ref()?)))
+    {
+        let help = "`olderTraces` asks the trace stores that `environments` name";
+        problems.refuse_because(&at.key(key, section), "a database", "`tables`, `queries` or `schema` beside it", help);
+        return None;
+    }
+    let databases = if compares { Some(databases(problems, at, raw)?) } else { None };
+    Some(MigrationGate { databases, tables, queries, schema, older_traces })
+}
+
+fn databases(problems: &mut Problems, at: &Place, raw: &RawMigrationGate) -> Option<PerEnvironment<DatabasePlan>> {
+    let mut database = |environment: Environment, raw: &Section<RawDatabase>| {
+        let wanted = "where its database is, such as { dsnFile: ./blue.dsn }";
+        let (at, raw) = problems.section(at, environment.name(), raw, wanted)?;
+        database_plan(problems, &at, raw)
+    };
+    let (blue, green) = (database(Environment::Blue, &raw.blue), database(Environment::Green, &raw.green));
     let databases = PerEnvironment { blue: blue?, green: green? };
     if databases.blue.dsn == databases.green.dsn {
         let help = "a database that is compared with itself is always the same";
         problems.refuse_because(at, "one DSN for both environments", "one for each", help);
         return None;
     }
-    Some(MigrationGate { databases, tables, queries, schema })
+    Some(databases)
+}
+
+fn older_traces(problems: &mut Problems, at: &Place, raw: &RawOlderTraces) -> Option<OlderTracesPlan> {
+    let services = list(problems, at, ("services", MAX_SERVICES), &raw.services, |problems, at, raw: &String| {
+        let refused = |expected: Expected| problems.refuse(at, super::error::quoted(raw), expected);
+        line(raw, MAX_NAME_CHARACTERS).map_err(refused).ok()
+    });
+    let since = problems.or(at, "since", &raw.since, DEFAULT_SINCE_MS, |text| duration_ms(text, SINCE_MS));
+    let sample = problems.or(at, "sample", &raw.sample, MAX_SAMPLE, |text| count(text, (1, MAX_SAMPLE)));
+    let at_least = problems.or(at, "atLeast", &raw.at_least, BasisPoints::ALL, weight);
+    let least = problems.or(at, "least", &raw.least, DEFAULT_LEAST, |text| count(text, (1, MAX_SAMPLE)));
+    let services = services?;
+    if services.is_empty() {
+        problems.refuse(
+            &at.missing("services"),
+            "nothing",
+            "the services whose traces are searched for in blue, such as [checkout]",
+        );
+        return None;
+    }
+    let (sample, least) = (sample?, least?);
+    if least > sample {
+        problems.refuse(at, format!("`least: {least}` beside `sample: {sample}`"), "a sample of at least as many");
+        return None;
+    }
+    Some(OlderTracesPlan { services, since_ms: since?, sample, at_least: at_least?, least })
+}
+
+/// A number within bounds.
+fn count(text: &str, (least, most): (u32, u32)) -> Result<u32, Expected> {
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("a whole number from {least} to {most}"))
 }
 
 fn database_plan(problems: &mut Problems, at: &Place, raw: &RawDatabase) -> Option<DatabasePlan> {

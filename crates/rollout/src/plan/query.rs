@@ -119,6 +119,21 @@ pub(super) fn fits(
         problems.refuse_because(&place, "`stores` without `query` in both environments", expected, help);
         fits = None;
     }
+    let gates = raw.gates.as_ref().map(|gates| &gates.value);
+    let migration = gates.and_then(|gates| gates.migration.as_ref());
+    if let Some((migration, older)) = migration.and_then(|it| Some((it, it.value.older_traces.as_ref()?)))
+        && !both
+    {
+        let place = at.child("gates").key("migration", migration).key("olderTraces", older);
+        let expected = "`query` in both environments";
+        problems.refuse_because(
+            &place,
+            "`olderTraces` without `query` in both environments",
+            expected,
+            "there is nobody to ask",
+        );
+        fits = None;
+    }
     fits
 }
 

@@ -172,6 +172,14 @@ raw! {
         tables: Section<Vec<Spanned<RawTable>>>,
         queries: Section<Vec<Spanned<RawQueryCheck>>>,
         schema: Section<RawSchemaCheck>,
+        older_traces: Section<RawOlderTraces>,
+    }
+    RawOlderTraces {
+        services: Section<Vec<Spanned<String>>>,
+        since: Text,
+        sample: Text,
+        at_least: Text,
+        least: Text,
     }
     RawDatabase { dsn_file: Text, dsn_variable: Text, tls: Section<RawTls> }
     RawTable {

@@ -2,7 +2,7 @@
 
 use control::Watching;
 use integrations::{Dependencies, Window};
-use model::{Environment, PerEnvironment, UnixMillis};
+use model::{Environment, PerEnvironment, RouteKey, UnixMillis};
 use otlp::{SpanView, string_value};
 use rollout::plan::SpansOf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,23 +10,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// How often others are shown what was counted.
 const SHOWN_EVERY_MS: u64 = 1_000;
 
-/// What others see of it; nothing while no rollout is watched that asks.
+/// What others see of it, with the key of the rollout; nothing while none is watched that asks.
 #[derive(Clone, Default)]
-pub struct SeenCallees(Arc<Mutex<Option<PerEnvironment<Dependencies>>>>);
+pub struct SeenCallees(Arc<Mutex<Option<Seen>>>);
+
+type Seen = (RouteKey, PerEnvironment<Dependencies>);
 
 impl SeenCallees {
-    /// So far.
-    pub fn get(&self) -> Option<PerEnvironment<Dependencies>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// So far, in the rollout of this key.
+    pub fn get(&self, rollout: RouteKey) -> Option<PerEnvironment<Dependencies>> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.as_ref().filter(|(key, _)| *key == rollout).map(|(_, seen)| seen.clone())
     }
 
-    fn set(&self, seen: Option<PerEnvironment<Dependencies>>) {
+    fn set(&self, seen: Option<Seen>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 }
 
 /// Those of the rollout that is watched.
 pub(super) struct Callees {
+    rollout: RouteKey,
     by: SpansOf,
     versions: PerEnvironment<String>,
     windows: PerEnvironment<Window>,
@@ -45,6 +49,7 @@ impl Callees {
         // The requests of a trace come in within the time that its batch waits for them.
         let settle_ms = watching.linger_ms;
         let callees = Callees {
+            rollout: watching.route_key,
             by,
             versions,
             windows: PerEnvironment::from_fn(|_| Window::new(settle_ms, key)),
@@ -88,6 +93,6 @@ impl Callees {
     }
 
     fn show(&self) {
-        self.seen.set(Some(self.called.clone()));
+        self.seen.set(Some((self.rollout, self.called.clone())));
     }
 }

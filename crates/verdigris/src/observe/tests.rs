@@ -35,6 +35,7 @@ pub(super) fn watching(taken_back: u32) -> Option<Watching> {
         counted: Vec::new(),
         taken_back,
         canary_every_ms: None,
+        sends_load: true,
         searches_leaks: false,
         callees: None,
         transformations: PerEnvironment::default(),

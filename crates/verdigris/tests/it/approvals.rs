@@ -212,3 +212,59 @@ fn a_broken_glass_is_shown_everywhere_until_somebody_else_reviews_it() {
     assert!(shown.contains("the broken glass of e2e.1 was reviewed"), "{shown}");
     scene.stage.server.ledger_command(&["verify"]).expect(0);
 }
+
+#[test]
+fn past_the_point_of_no_return_only_a_person_goes_back() {
+    let scene = Scene::set();
+    let point = "pointOfNoReturn: { reason: the old schema is dropped, role: approver, count: 1, expires: 1h }";
+    let plan = scene.stage.plan(&[
+        "setWeight: 50%",
+        "bake: { for: 1s }",
+        point,
+        "pause: {}",
+        "setWeight: 100%",
+        "bake: { for: 1s }",
+    ]);
+    scene.stage.start(&plan).expect(0);
+    let bakes = |report: &Value| report["steps"][1]["current"] == true;
+    scene.stage.server.eventually_reports("the bake", seconds(120), bakes);
+    // Nothing is sent here, so that there is nothing to conclude: an operator goes on.
+    scene.stage.server.rollout(&["promote"]).expect(0);
+    let waits = scene
+        .stage
+        .server
+        .eventually_reports("the point of no return", seconds(60), |report| report["steps"][2]["current"] == true);
+    assert!(waits["pastReturn"].is_null() && waits["exceptions"] == Value::from(Vec::<Value>::new()), "{waits}");
+    scene.sign("dave", &[]).expect(1).says(&["does not have the role"]);
+    scene.sign("ada", &[]).expect(1).says(&["ada started this rollout"]);
+    scene.sign("bob", &[]).expect(0);
+    let past =
+        scene.stage.server.eventually_reports("it to be passed", seconds(60), |report| !report["pastReturn"].is_null());
+    assert_eq!(
+        (&past["pastReturn"]["step"], &past["pastReturn"]["reason"]),
+        (&Value::from(3), &Value::from("the old schema is dropped")),
+        "{past}"
+    );
+    let socket = scene.stage.server.socket().display().to_string();
+    for command in ["status", "list"] {
+        prints(
+            &run(&["rollout", command, "--socket", &socket]),
+            &["PAST THE POINT OF NO RETURN since step 3: the old schema is dropped"],
+        );
+    }
+
+    scene.stage.server.rollout(&["rollback", "--reason", "enough"]).expect(1).says(&["--past-the-point-of-no-return"]);
+    assert_eq!(scene.weight(), 5_000, "a refused rollback moves nothing");
+    scene.stage.server.rollout(&["rollback", "--reason", "enough", "--past-the-point-of-no-return"]).expect(0);
+    scene.stage.server.eventually_reports("the end", seconds(60), |report| report["progress"] == "rolledBack");
+
+    let bundle = scene.path("bundle.tar");
+    scene.stage.server.ledger_command(&["export", "e2e.1", "--out", &bundle]).expect(0);
+    let key = scene.stage.server.folder().join("data/ledger.key.pub").display().to_string();
+    let allowed = scene.path("allowed");
+    let verify = ["audit", "verify", &bundle, "--key", &key, "--approvers", &allowed, "--format", "json"];
+    std::fs::write(&allowed, format!("bob {}\n", key_of("bob").public())).expect("the folder is ours");
+    assert_eq!(run(&verify).expect(0).json()["approvals"], 1);
+    std::fs::write(&allowed, format!("carol {}\n", key_of("carol").public())).expect("the folder is ours");
+    run(&verify).expect(5).says(&["no key of this principal is known"]);
+}

@@ -1,6 +1,7 @@
 //! Pipelines that export to their back ends alone: what came out of them is read from their trace stores.
 
-use crate::plan::Environment;
+use crate::plan::{Environment, Plan};
+use crate::process::run;
 use crate::requests::post_protobuf;
 use crate::server::Config;
 use crate::stage::Stage;
@@ -77,4 +78,52 @@ fn a_candidate_whose_store_lacks_spans_is_rolled_back() {
         let kept = store.kept();
         assert!(kept.asked.iter().any(|path| path.contains("0707070707070707")), "it was asked for traces");
     }
+}
+
+#[test]
+fn a_back_end_that_lost_older_traces_fails_the_migration_gate() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads");
+    let stores =
+        runtime.block_on(async { [TraceStore::start(Api::Tempo).await, TraceStore::start(Api::Jaeger).await] });
+    let [blue, green] = &stores;
+    for trace in 1..=40 {
+        blue.keep(&request(trace));
+        green.keep(&request(trace));
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let environment = |name: &str, store: &TraceStore, port: u16| Environment {
+        query: Some(format!("{name}: \"{}\"", store.url())),
+        ..Environment::at(&format!("http://127.0.0.1:{port}"))
+    };
+    let steps = ["gate: migration", "setWeight: 100%", "bake: { for: 1s }"];
+    let mut plan = Plan::of(environment("tempo", blue, 9), environment("jaeger", green, 19), &steps);
+    (plan.horizon, plan.gates) = ("70s", "{ migration: { olderTraces: { services: [shop], since: 2h, sample: 30 } } }");
+    let path = plan.write(folder.path()).display().to_string();
+    let gate = |code: i32| run(&["gate", "migration", &path]).expect(code).stdout;
+
+    assert!(gate(0).starts_with("migration: pass\n"));
+    green.kept().loses = Some("SELECT");
+    for trace in 41..=80 {
+        blue.keep(&request(trace));
+        green.keep(&request(trace));
+    }
+    let partial = gate(3);
+    assert!(
+        partial.contains("of blue's older traces whole, expected 100.00 %; of ")
+            && partial.contains("it has fewer spans"),
+        "{partial}"
+    );
+    *green.kept() = Default::default();
+    let lost = gate(3);
+    assert!(
+        lost.contains("green can read 0 of 30 of blue's older traces whole")
+            && lost.contains("the first that it lost is"),
+        "{lost}"
+    );
+    green.kept().is_down = true;
+    let down = gate(1);
+    assert!(
+        down.starts_with("migration: error\n") && down.contains("green: 30 traces could not be asked for"),
+        "{down}"
+    );
 }

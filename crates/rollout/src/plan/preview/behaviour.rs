@@ -32,11 +32,18 @@ pub(super) fn effect(plan: &Plan, gate: GateName) -> String {
         GateName::Migration => gates.migration.as_ref().map(|migration| {
             let (tables, queries) = (migration.tables.len(), migration.queries.len());
             let schema = if migration.schema.is_some() { ", and the schema" } else { "" };
-            format!(
-                "green's data must be blue's: {tables} table{} row by row, {queries} quer{}{schema}",
-                if tables == 1 { "" } else { "s" },
-                if queries == 1 { "y" } else { "ies" }
-            )
+            let rows = migration.databases.as_ref().map(|_| {
+                format!(
+                    "green's data must be blue's: {tables} table{} row by row, {queries} quer{}{schema}",
+                    if tables == 1 { "" } else { "s" },
+                    if queries == 1 { "y" } else { "ies" }
+                )
+            });
+            let traces = migration.older_traces.as_ref().map(|older| {
+                let (at_least, since) = (older.at_least, ShortDuration(older.since_ms));
+                format!("green's store must have {at_least} of {} of blue's traces of the last {since}", older.sample)
+            });
+            rows.into_iter().chain(traces).collect::<Vec<_>>().join("; ")
         }),
         GateName::Load => gates.load.as_ref().map(|load| {
             let what = match &load.source {

@@ -101,9 +101,10 @@ fn tests_mean_what_they_say() {
 #[test]
 fn a_migration_means_what_it_says() {
     let gate = gates(MIGRATION).migration.unwrap();
-    assert_eq!(gate.databases.blue.dsn, DsnPlan::File("./blue.dsn".to_owned()));
-    assert_eq!(gate.databases.green.dsn, DsnPlan::Variable("GREEN_DSN".to_owned()));
-    assert_eq!(gate.databases.green.tls.ca.as_deref(), Some("ca.pem"));
+    let databases = gate.databases.unwrap();
+    assert_eq!(databases.blue.dsn, DsnPlan::File("./blue.dsn".to_owned()));
+    assert_eq!(databases.green.dsn, DsnPlan::Variable("GREEN_DSN".to_owned()));
+    assert_eq!(databases.green.tls.ca.as_deref(), Some("ca.pem"));
     let names: Vec<(&str, bool)> =
         gate.tables.iter().map(|table| (table.name.as_str(), table.green_may_have_more)).collect();
     assert_eq!(names, [("orders", false), ("sales.items", true), ("users", false)]);

@@ -39,6 +39,7 @@ fn watching(canary_every_ms: Option<u64>) -> Watching {
         counted: Vec::new(),
         taken_back: 0,
         canary_every_ms,
+        sends_load: true,
         searches_leaks: false,
         callees: None,
         times_services: false,

@@ -21,6 +21,7 @@ fn leaks() -> Leaks {
         counted: Vec::new(),
         taken_back: 0,
         canary_every_ms: None,
+        sends_load: true,
         searches_leaks: true,
         callees: None,
         times_services: false,

@@ -81,6 +81,7 @@ impl Scene {
             queries: PerEnvironment::from_fn(|environment| Some(query(environment))),
             counted: counted.to_vec(),
             canary_every_ms: None,
+            sends_load: true,
             searches_leaks: false,
             callees: None,
             transformations: PerEnvironment::default(),
