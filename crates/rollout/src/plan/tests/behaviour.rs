@@ -208,6 +208,10 @@ fn every_mistake_in_a_migration_is_named() {
         format!("migration: {{ {BOTH}, tables: [{{ name: t, rows: more }}, {{ key: [a] }}] }}"),
         format!("migration: {{ {BOTH}, queries: [{{ name: n, sql: SELECT 1, green: same }}] }}"),
         format!("migration: {{ {BOTH}, tables: [{{ name: t, leftOut: [{{ column: c }}] }}] }}"),
+        format!("migration: {{ {BOTH}, olderTraces: {{ services: [shop] }} }}"),
+        "migration: { olderTraces: { since: 5m, sample: 500 } }".to_owned(),
+        "migration: { olderTraces: { services: [shop], sample: 10 } }".to_owned(),
+        "migration: { olderTraces: { services: [shop] } }".to_owned(),
     ]));
 }
 
@@ -311,6 +315,34 @@ fn what_nothing_asks_for_is_said() {
     assert_eq!(notes(&[(GATES, &by_version), (FIRST_STEP, "      - gate: dependencies\n")]), [""; 0]);
 }
 
+/// Both environments have a trace store, and time enough to ask it.
+fn asks_stores(plan: &str) -> String {
+    let otlp = ["14317", "24317"].map(|port| format!("      otlp: {{ grpc: \"http://127.0.0.1:{port}\" }}\n"));
+    let with_store = |plan: String, otlp: &String| {
+        assert!(plan.contains(otlp), "{otlp:?} is not in {plan}");
+        let port = if otlp.contains("14317") { 13200 } else { 23200 };
+        plan.replace(otlp, &format!("{otlp}      query: {{ tempo: \"http://127.0.0.1:{port}\" }}\n"))
+    };
+    let plan = otlp.iter().fold(plan.to_owned(), with_store);
+    plan.replace("  guards:\n", "  verification: { horizon: 70s }\n  guards:\n")
+}
+
+#[test]
+fn older_traces_mean_what_they_say() {
+    let lines =
+        "migration: { olderTraces: { services: [shop, cart], since: 30d, sample: 50, atLeast: 99.5%, least: 10 } }";
+    let plan = parse(&asks_stores(&edited(&[(GATES, &with(lines))]))).unwrap();
+    let gate = plan.gates.migration.unwrap();
+    let older = gate.older_traces.unwrap();
+    assert_eq!(gate.databases, None);
+    assert_eq!((older.services.join(" "), older.since_ms), ("shop cart".to_owned(), 30 * 24 * 3_600_000));
+    assert_eq!((older.sample, older.at_least.get(), older.least), (50, 9_950, 10));
+    let short =
+        parse(&asks_stores(&edited(&[(GATES, &with("migration: { olderTraces: { services: [a] } }"))]))).unwrap();
+    let older = short.gates.migration.unwrap().older_traces.unwrap();
+    assert_eq!((older.since_ms, older.sample, older.at_least, older.least), (604_800_000, 100, BasisPoints::ALL, 20));
+}
+
 /// The documentation's examples: their steps in the place of the drift gate's, their gates in the place of all gates.
 fn documented(page: &str) -> Vec<String> {
     let blocks = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```").map(|(block, _)| block));
@@ -326,7 +358,9 @@ fn documented(page: &str) -> Vec<String> {
         let steps = super::EXAMPLE[..start].replace(FIRST_STEP, "").replace("      - gate: approval\n", "");
         let steps = steps.replacen(LATER_STEP, &format!("{step}{LATER_STEP}"), 1);
         let guards = super::EXAMPLE[end..].replace("    drift:       { every: 30s }\n", "");
-        format!("{steps}{gates}{guards}")
+        let plan = format!("{steps}{gates}{guards}");
+        // Who is asked for older traces is not the example's to show.
+        if gates.contains("olderTraces") { asks_stores(&plan) } else { plan }
     };
     examples.map(plan).collect()
 }
