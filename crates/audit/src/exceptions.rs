@@ -53,6 +53,8 @@ pub(crate) enum ExceptionKind {
     Restarted,
     /// Evidence that a record names is not here.
     MissingEvidence,
+    /// The traffic was recorded with all that is sensitive.
+    RecordedInClear,
     /// Something was destroyed because somebody asked for it.
     Erased,
     /// Records are hidden.
@@ -79,6 +81,7 @@ impl ExceptionKind {
             ExceptionKind::Torn => "torn",
             ExceptionKind::Restarted => "restarted",
             ExceptionKind::MissingEvidence => "missing evidence",
+            ExceptionKind::RecordedInClear => "recorded in clear",
             ExceptionKind::Erased => "erased",
             ExceptionKind::Hidden => "hidden",
             ExceptionKind::NotEnded => "not ended",
@@ -143,6 +146,13 @@ fn of_record(index: u64, record: &Record) -> Option<Exception> {
         Body::AccessRefused { what, who, .. } => {
             (ExceptionKind::Refused, format!("{who} asked for {what}, and is not known"))
         }
+        Body::TrafficRecorded { redacted: false, recipient, .. } => {
+            let by = &record.by;
+            let words = format!(
+                "{by} had the traffic recorded with all that is sensitive, for whoever has the identity of {recipient}"
+            );
+            (ExceptionKind::RecordedInClear, words)
+        }
         Body::Erased { subject, .. } => (ExceptionKind::Erased, format!("what was kept of {subject} was destroyed")),
         Body::ServerStarted { .. }
         | Body::ServerStopped
@@ -151,7 +161,7 @@ fn of_record(index: u64, record: &Record) -> Option<Exception> {
         | Body::ShardBegan(_)
         | Body::EntriesPruned { .. }
         | Body::EvidenceRead { .. }
-        | Body::TrafficRecorded { .. }
+        | Body::TrafficRecorded { redacted: true, .. }
         | Body::PrincipalsRead { .. }
         | Body::Heartbeat
         | Body::Reviewed { refused: None, .. }

@@ -2,7 +2,7 @@
 
 use super::endpoint::client_tls;
 use super::problems::{Expected, Place, Problems, list};
-use super::quantity::{MAX_PATH_CHARACTERS, duration_ms, line, prose, share};
+use super::quantity::{MAX_PATH_CHARACTERS, duration_ms, line, prose, share, whole};
 use super::raw::{
     RawDatabase, RawLeftOut, RawMigrationGate, RawOlderTraces, RawQueryCheck, RawSchemaDifference, RawTable, Section,
     Text,
@@ -216,9 +216,9 @@ fn older_traces(problems: &mut Problems, at: &Place, raw: &RawOlderTraces) -> Op
         line(raw, MAX_NAME_CHARACTERS).map_err(refused).ok()
     });
     let since = problems.or(at, "since", &raw.since, DEFAULT_SINCE_MS, |text| duration_ms(text, SINCE_MS));
-    let sample = problems.or(at, "sample", &raw.sample, MAX_SAMPLE, |text| count(text, (1, MAX_SAMPLE)));
+    let sample = problems.or(at, "sample", &raw.sample, MAX_SAMPLE, |text| whole(text, (1, MAX_SAMPLE)));
     let at_least = problems.or(at, "atLeast", &raw.at_least, BasisPoints::ALL, weight);
-    let least = problems.or(at, "least", &raw.least, DEFAULT_LEAST, |text| count(text, (1, MAX_SAMPLE)));
+    let least = problems.or(at, "least", &raw.least, DEFAULT_LEAST, |text| whole(text, (1, MAX_SAMPLE)));
     let services = services?;
     if services.is_empty() {
         problems.refuse(
@@ -234,12 +234,6 @@ fn older_traces(problems: &mut Problems, at: &Place, raw: &RawOlderTraces) -> Op
         return None;
     }
     Some(OlderTracesPlan { services, since_ms: since?, sample, at_least: at_least?, least })
-}
-
-/// A number within bounds.
-fn count(text: &str, (least, most): (u32, u32)) -> Result<u32, Expected> {
-    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
-    number.ok_or_else(|| format!("a whole number from {least} to {most}"))
 }
 
 fn database_plan(problems: &mut Problems, at: &Place, raw: &RawDatabase) -> Option<DatabasePlan> {

@@ -44,11 +44,11 @@ pub(super) fn quantile(text: &str) -> Result<f64, Expected> {
     quantile.ok_or_else(|| "a number between 0 and 1, both excluded, such as 0.99".to_owned())
 }
 
-/// Traces a second.
+/// So many a second.
 pub(super) fn rate_per_s(text: &str) -> Result<f64, Expected> {
     let rate = text.strip_suffix("/s").and_then(|number| decimal(number.trim_end(), 0));
     let rate = rate.filter(|rate| *rate > 0.0 && *rate <= 1e9);
-    rate.ok_or_else(|| "traces a second, above 0 and up to 1000000000/s, such as 500/s".to_owned())
+    rate.ok_or_else(|| "a rate above 0 and up to 1000000000/s, such as 500/s".to_owned())
 }
 
 /// A whole number between two bounds, both included.

@@ -1,7 +1,7 @@
 //! `verdigris record`: the server's traffic, sealed, and `verdigris load` that sends it again.
 
 use crate::process::{Process, run_within, verdigris};
-use crate::requests::post_protobuf;
+use crate::requests::{post_protobuf, post_signal};
 use crate::stage::Stage;
 use crate::wait::{eventually, seconds};
 use age::secrecy::ExposeSecret;
@@ -167,6 +167,42 @@ fn what_was_recorded_opens_by_the_identity_alone_has_no_card_numbers_and_is_sent
     fs::set_permissions(&identity, Permissions::from_mode(0o644)).unwrap();
     run(&[]).expect(2).says(&["may be read by others (mode 644)"]);
     run(&["--copies", "101"]).expect(2);
+}
+
+#[test]
+fn metrics_and_logs_are_recorded_as_well_and_what_came_as_json_is_protobuf() {
+    let scene = Scene::set();
+    let recording = scene.record("all.vdr", &[]);
+    let note = format!(r#"{{"key":"app.note","value":{{"stringValue":"paid with {CARD}"}}}}"#);
+    let log = format!(
+        r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"timeUnixNano":"1","body":{{"stringValue":"card {CARD}"}},"attributes":[{note}]}}]}}]}}]}}"#
+    );
+    let metric = format!(
+        r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"orders","gauge":{{"dataPoints":[{{"timeUnixNano":"1","asInt":"3","attributes":[{note}]}}]}}}}]}}]}}]}}"#
+    );
+    for (signal, body) in [(Signal::Logs, log), (Signal::Metrics, metric)] {
+        assert_eq!(post_signal(&scene.stage, signal, true, body.into_bytes()), 200, "{signal:?}");
+    }
+    assert_eq!(post_protobuf(&scene.stage, request(1)), 200);
+    scene.told("all to be recorded", |told| told["requests"] == 3);
+    recording.signal("INT");
+    recording.wait(seconds(60)).expect(0);
+    let frames = scene.frames("all.vdr");
+    let signals: Vec<Signal> = frames.iter().map(|frame| frame.signal).collect();
+    assert_eq!(signals, [Signal::Logs, Signal::Metrics, Signal::Traces]);
+    for frame in &frames {
+        assert!(!holds(&frame.body, CARD) && holds(&frame.body, "[payment-card]"), "{:?}", frame.signal);
+        assert!(!frame.body.starts_with(b"{"), "{:?} is protobuf", frame.signal);
+    }
+
+    let (before, plan) = (scene.stage.green.stats(), scene.stage.plan(STEPS).write(scene.stage.folder.path()));
+    let (plan, file) = (plan.display().to_string(), scene.path("all.vdr").display().to_string());
+    let identity = scene.identity_file().display().to_string();
+    let load = ["load", &plan, "--format", "json", "--recording", &file, "--identity", &identity, "--to", "green"];
+    let report = run_within(&load, seconds(120)).expect(0).json();
+    let all = &report["targets"]["green"]["all"];
+    assert_eq!((&all["acknowledged"]["requests"], &all["due"]), (&3.into(), &all["acknowledged"]), "{report}");
+    assert_eq!(scene.stage.green.stats().spans - before.spans, 2);
 }
 
 #[test]

@@ -53,9 +53,14 @@ fn address(stage: &Stage, grpc: bool) -> SocketAddr {
 
 /// Posts traces: over HTTP/2 to the gRPC port if the content type is gRPC's, over HTTP/1.1 to the other port if not.
 fn post(stage: &Stage, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+    post_of(Signal::Traces, stage, headers, body)
+}
+
+/// The same of any signal.
+fn post_of(signal: Signal, stage: &Stage, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
     let grpc = headers.contains(&GRPC);
     let address = address(stage, grpc);
-    let path = if grpc { Signal::Traces.grpc_path() } else { Signal::Traces.http_path() };
+    let path = if grpc { signal.grpc_path() } else { signal.http_path() };
     let exchange = async {
         let stream = tokio::net::TcpStream::connect(address).await.expect("the server listens");
         let mut request = Request::post(if grpc { format!("http://{address}{path}") } else { path.to_owned() });
@@ -88,6 +93,12 @@ fn post(stage: &Stage, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
 /// Posts traces as protobuf, and gives the HTTP status.
 pub(crate) fn post_protobuf(stage: &Stage, body: Vec<u8>) -> u16 {
     post(stage, &[PROTOBUF], body).0
+}
+
+/// Posts any signal as protobuf or as JSON, and gives the HTTP status.
+pub(crate) fn post_signal(stage: &Stage, signal: Signal, json: bool, body: Vec<u8>) -> u16 {
+    let kind = if json { ("content-type", "application/json") } else { PROTOBUF };
+    post_of(signal, stage, &[kind], body).0
 }
 
 /// The same with one header more.

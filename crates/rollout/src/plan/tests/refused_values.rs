@@ -264,7 +264,7 @@ fn numbers_out_of_range() {
     check(
         &[("  gates:", "  traffic: { expected: 500, errors: 5 }\n  gates:")],
         &[
-            "32:24: spec.traffic.expected: found 500, expected traces a second, above 0 and up to 1000000000/s, such as 500/s",
+            "32:24: spec.traffic.expected: found 500, expected a rate above 0 and up to 1000000000/s, such as 500/s",
             "32:37: spec.traffic.errors: found 5, expected a percentage above 0% and up to 100% with its sign, such as 0.1%",
         ],
     );
