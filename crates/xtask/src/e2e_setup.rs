@@ -1,7 +1,7 @@
 //! `cargo xtask e2e-setup`: a virtual environment in `target/e2e/venv` with what e2e/requirements.txt pins, and Rotel's
 //! agent beside its Python; another one in `target/e2e/legacy-venv` with the old senders of e2e/requirements-legacy.txt; Node
 //! and what e2e/package-lock.json pins in `target/e2e/node`; Debian's Prometheus in `target/e2e/prometheus`, its age and SoftHSM in
-//! `target/e2e/debian`, its PostgreSQL in `target/e2e/postgres`. Done once: stamps hold what was installed. Envoy, which
+//! `target/e2e/debian`, its PostgreSQL in `target/e2e/postgres`; its Chromium is installed. Done once: stamps hold what was installed. Envoy, which
 //! benchmarks alone need and which is 107 MB, comes into the first one when they first run.
 
 use crate::process;
@@ -50,6 +50,7 @@ pub fn run(workspace: &Workspace) -> Result<Installed> {
         install_from_debian("openssh-client")?;
     }
     let debian = install_age_and_softhsm(workspace)?;
+    install_chromium()?;
     Ok(Installed { python, node, prometheus, debian, postgres })
 }
 
@@ -185,6 +186,18 @@ fn install_age_and_softhsm(workspace: &Workspace) -> Result<PathBuf> {
         bail!("{wanted}; what Debian's packages hold does not start by itself");
     }
     Ok(folder)
+}
+
+/// Debian's Chromium with its driver, on the PATH: it needs some dozen of the system's libraries.
+fn install_chromium() -> Result<()> {
+    for (program, package) in [("chromium", "chromium"), ("chromedriver", "chromium-driver")] {
+        let starts = || process::read(Command::new(program).arg("--version"));
+        if starts().is_err() {
+            install_from_debian(package)?;
+            starts().with_context(|| format!("{program} does not start"))?;
+        }
+    }
+    Ok(())
 }
 
 /// The folder of PostgreSQL's programs: the system's, or Debian's packages, only unpacked, for to install them starts a server
