@@ -56,7 +56,7 @@ pub(super) fn canary(
     let default = CanaryPlan { every_ms: DEFAULT_EVERY_MS, on_leak: OnLeak::default() };
     let Some(section) = raw else { return Some((!stores).then_some(default)) };
     let at = parent.key("canary", section);
-    let keys = match &section.value {
+    let keys = match &*section.value {
         TextOr::Text(text) if text == "off" => return Some(None),
         TextOr::Text(text) => {
             problems.refuse(&at, text, "`off`, or keys, such as { every: 30s, onLeak: rollback }");

@@ -84,7 +84,7 @@ pub(super) fn backend(
 ) -> Option<Option<Endpoint>> {
     let Some(section) = raw else { return Some(None) };
     let at = parent.key("backend", section);
-    match &section.value {
+    match &*section.value {
         TextOr::Text(text) => match endpoint(text) {
             Ok(url) => Some(Some(Endpoint { at, url, transport: Transport::default() })),
             Err(expected) => {

@@ -170,7 +170,7 @@ fn latency_guard(problems: &mut Problems, at: &Place, raw: &RawLatency) -> Optio
 }
 
 /// A guard that is not there is not read; one that is there must be readable.
-fn guard<'a, T, G>(section: &'a Section<T>, read: impl FnOnce(&'a Spanned<T>) -> Option<G>) -> Option<Option<G>> {
+fn guard<'a, T, G>(section: &'a Section<T>, read: impl FnOnce(&'a Spanned<Box<T>>) -> Option<G>) -> Option<Option<G>> {
     section.as_ref().map_or(Some(None), |section| read(section).map(Some))
 }
 

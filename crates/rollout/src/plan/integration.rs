@@ -219,7 +219,7 @@ pub(super) fn dependencies(problems: &mut Problems, at: &Place, raw: &RawDepende
     let mut same = BTreeMap::new();
     if let Some(section) = &raw.same {
         let at = at.key("same", section);
-        for (blue, green) in &section.value {
+        for (blue, green) in &*section.value {
             match (dependency(blue), dependency(&green.value)) {
                 (Ok(blue), Ok(green)) => {
                     same.insert(blue, green);

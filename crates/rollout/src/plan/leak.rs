@@ -71,7 +71,7 @@ pub(super) fn leaks(
     let stores = environments.is_some_and(without_taps);
     let Some(section) = &raw.leaks else { return Some((!stores).then(LeakGuard::default)) };
     let at = guards.key("leaks", section);
-    let keys = match &section.value {
+    let keys = match &*section.value {
         TextOr::Text(text) if text == "off" => return Some(None),
         TextOr::Text(text) => {
             problems.refuse(&at, text, "`off`, or keys, such as { onLeak: rollback }");

@@ -137,7 +137,7 @@ fn queries(
 ) -> Option<PerEnvironment<String>> {
     let wanted = format!("a PromQL query with {PLACEHOLDER}, or one each for `blue` and `green`");
     let (at, raw) = problems.section(parent, key, raw, &wanted)?;
-    let both = match raw {
+    let both = match &**raw {
         TextOr::Text(text) => match query(text) {
             Ok(text) => PerEnvironment::from_fn(|environment| text.replace(PLACEHOLDER, environment.name())),
             Err(expected) => {

@@ -137,7 +137,7 @@ pub(super) fn fits(
     fits
 }
 
-fn raw_query(raw: &RawSpec, environment: Environment) -> Option<&serde_saphyr::Spanned<RawQuery>> {
+fn raw_query(raw: &RawSpec, environment: Environment) -> Option<&serde_saphyr::Spanned<Box<RawQuery>>> {
     let environments = &raw.environments.as_ref()?.value;
     let section = match environment {
         Environment::Blue => &environments.blue,

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 /// A scalar, as it is spelled.
 pub(super) type Text = Option<Spanned<String>>;
-/// A mapping or a list.
-pub(super) type Section<T> = Option<Spanned<T>>;
+/// A mapping or a list. Boxed: the whole plan by value, once for each function that reads a part, is more than a thread has of stack.
+pub(super) type Section<T> = Option<Spanned<Box<T>>>;
 
 /// Reads one YAML document.
 pub(super) fn read(yaml: &str) -> Result<Spanned<RawPlan>, Error> {

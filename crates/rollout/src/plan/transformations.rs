@@ -233,7 +233,7 @@ fn targets_are_compared(
     let Some(section) = &raw.renamed else { return true };
     let place = parent.key("renamed", section);
     let mut compared = true;
-    for (from, to) in &section.value {
+    for (from, to) in &*section.value {
         let list = match (changes.added.contains(&to.value), changes.removed.contains(&to.value)) {
             (true, _) => "added",
             (false, true) => "removed",
@@ -288,7 +288,7 @@ fn renamed(
         return None;
     }
     let (mut known, mut all) = (BTreeMap::new(), true);
-    for (from, to) in &section.value {
+    for (from, to) in &*section.value {
         let at = place.key(&quoted(from), to);
         match (key(from), key(&to.value)) {
             (Ok(from), Ok(to)) if from == to => {
