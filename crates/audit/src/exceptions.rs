@@ -153,6 +153,8 @@ fn of_record(index: u64, record: &Record) -> Option<Exception> {
         | Body::EvidenceRead { .. }
         | Body::TrafficRecorded { .. }
         | Body::PrincipalsRead { .. }
+        | Body::NotificationsRead { .. }
+        | Body::Notified { .. }
         | Body::Heartbeat
         | Body::Reviewed { refused: None, .. }
         | Body::EvidenceKept { .. }

@@ -94,6 +94,7 @@ impl Bench {
             persons: self.persons.clone(),
             witnesses: 0,
             commands: Vec::new(),
+            notifications: Vec::new(),
             keep_entries_ms: self.keep_entries_ms,
             dependencies: None,
             counts_load: None,
@@ -110,7 +111,7 @@ impl Bench {
             settings,
             (clock, Arc::new(|| [3; 16]), examples, prover),
         );
-        let (controller, Outlook { handle, table, watching, ledger: _ }) = opened.unwrap();
+        let (controller, Outlook { handle, table, watching, ledger: _, notices: _ }) = opened.unwrap();
         Server { handle, table, watching, task: tokio::spawn(controller.run()) }
     }
 

@@ -58,6 +58,7 @@ pub async fn run(command: &Demo, format: Format) -> Result<Exit, Failed> {
         commands: Vec::new(),
         keep_entries_ms: None,
         witnesses: Witnesses::default(),
+        notifications: Vec::new(),
         principals: Vec::new(),
         persons: Persons::new(),
     };
