@@ -40,7 +40,7 @@ pub fn draw(frame: &mut Frame<'_>, report: &Report, screen: &Screen) -> Ends {
     for (pane, place) in places.panes {
         ends[pane as usize] = draw_pane(frame, (pane, place), report, screen);
     }
-    frame.render_widget(Paragraph::new(footer(screen)), places.foot);
+    frame.render_widget(Paragraph::new(footer(screen, area.width)), places.foot);
     match screen.asking {
         Some(ask) => {
             let mut text: Vec<Line<'_>> = ask.will(report).into_iter().map(|it| Line::from(printable(&it))).collect();
@@ -114,14 +114,17 @@ fn draw_pane(frame: &mut Frame<'_>, (pane, place): (Pane, Rect), report: &Report
     let focused = screen.focus == pane;
     let room = usize::from(place.height.saturating_sub(BORDER));
     let mut lines = lines(pane, report, screen);
+    let mut current = current_step(report);
     // The head of a line of evidence says enough where all is seen at once; in a small window nothing may be out of reach.
     if focused || matches!(pane, Pane::Waits) {
-        lines = wrap(lines, place.width.saturating_sub(BORDER));
+        let width = place.width.saturating_sub(BORDER);
+        current = wrap(lines.iter().take(current).cloned().collect(), width).len();
+        lines = wrap(lines, width);
     }
     let end = lines.len().saturating_sub(room.max(1));
     let follows = match pane {
         Pane::Log => end,
-        Pane::Steps => (current_step(report) + 2).saturating_sub(room),
+        Pane::Steps => (current + 2).saturating_sub(room),
         Pane::Weights | Pane::Evidence | Pane::Findings | Pane::Waits => 0,
     };
     let first = screen.scrolled(pane).unwrap_or(follows).min(end);
@@ -200,8 +203,9 @@ fn tabs(screen: &Screen) -> Line<'_> {
     Pane::ALL[from..].iter().chain(&Pane::ALL[..from]).map(one).collect()
 }
 
-fn footer(screen: &Screen) -> Line<'_> {
+fn footer(screen: &Screen, width: u16) -> Line<'_> {
     let keys = match screen.controls {
+        true if width < 64 => " ? help  q quit  Tab pane  p r b",
         true => " ? help  q quit  Tab pane  p pause  r resume  b roll back",
         false => " ? help  q quit  Tab pane",
     };

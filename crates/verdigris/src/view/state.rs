@@ -98,8 +98,8 @@ pub struct Screen {
     /// Whether the rollout can be asked for something from here.
     pub controls: bool,
     /// Lines above the first that is shown; none where the pane follows what happens by itself.
-    scroll: [Option<usize>; Pane::ALL.len()],
-    ends: Ends,
+    pub(super) scroll: [Option<usize>; Pane::ALL.len()],
+    pub(super) ends: Ends,
 }
 
 impl Default for Screen {

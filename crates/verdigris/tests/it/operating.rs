@@ -105,8 +105,10 @@ fn a_doctor_sees_a_server_and_its_environment_come_and_go() {
     assert_eq!(levels("socket"), ["ok"]);
     assert_eq!(levels("ledger /"), ["ok"]);
     assert_eq!(levels("data folder"), ["ok"]);
-    let Stage { server, folder, .. } = stage;
+    let Stage { server, folder, runtime, blue, .. } = stage;
     server.stop();
+    // The environment ends with its tasks.
+    drop((blue, runtime));
     let config = folder.path().join("verdigris.yaml").display().to_string();
     let ran = run(&["doctor", "--config", &config]).expect(1);
     assert!(ran.stdout.contains("TROUBLE  serving") && ran.stdout.contains("         > "), "{}", ran.stdout);

@@ -60,8 +60,8 @@ fn a_narrow_or_tiny_window_is_still_drawn() {
     insta::assert_snapshot!(drawn("analysing", (40, 16)));
     let mut report = report("analysing");
     report.exceptions = vec!["GLASS BROKEN by bob".to_owned()];
-    for size in [(1, 1), (20, 5), (300, 3), (10, 100), (0, 0), (40, 2), (3, 40), (500, 200)] {
-        for pane in super::Pane::ALL {
+    for size in [(1, 1), (20, 5), (300, 3), (10, 100), (40, 2), (3, 40), (500, 200)] {
+        for pane in Pane::ALL {
             for (help, asking) in [(false, None), (true, None), (false, Some(Ask::RollBack))] {
                 let screen = Screen { focus: pane, help, asking, ..Screen::with_controls() };
                 drawn_with(&report, &screen, size);
@@ -73,7 +73,7 @@ fn a_narrow_or_tiny_window_is_still_drawn() {
 #[test]
 fn a_small_window_shows_one_pane_and_what_is_asked_with_both_answers() {
     let report = report("analysing");
-    for pane in super::Pane::ALL {
+    for pane in Pane::ALL {
         let screen = Screen { focus: pane, ..Screen::with_controls() };
         let drawn = drawn_with(&report, &screen, (40, 14));
         assert!(drawn.contains(pane.name()), "{drawn}");
