@@ -186,7 +186,15 @@ impl Kind {
             Kind::Key => &["keyRotated"],
             Kind::Erasure => &["erased"],
             Kind::Access => &["evidenceRead", "accessRefused"],
-            Kind::Server => &["serverStarted", "serverStopped", "heartbeat", "shardBegan", "happened.restarted"],
+            Kind::Server => &[
+                "serverStarted",
+                "serverStopped",
+                "heartbeat",
+                "shardBegan",
+                "notificationsRead",
+                "notified",
+                "happened.restarted",
+            ],
         }
     }
 

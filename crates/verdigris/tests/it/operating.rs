@@ -142,8 +142,8 @@ fn completions_and_man_pages_are_what_their_readers_take() {
 
 /// The keys reach the program as a terminal sends them, and what they ask for reaches the server.
 #[test]
-fn a_person_pauses_a_rollout_in_a_small_terminal_and_stops_looking() {
-    let stage = Stage::set();
+fn a_person_pauses_a_rollout_in_a_small_terminal_after_the_server_was_away() {
+    let mut stage = Stage::set();
     stage.start(&stage.plan(&["mirror: { for: 60s }", "setWeight: 100%", "bake: { for: 1s }"])).expect(0);
     let program = verdigris().get_program().to_string_lossy().into_owned();
     let watch =
@@ -164,6 +164,10 @@ fn a_person_pauses_a_rollout_in_a_small_terminal_and_stops_looking() {
         keys.write_all(key).and_then(|()| keys.flush()).expect("it reads");
     };
     shows("steps");
+    // The view outlives a server that goes away.
+    stage.server.kill();
+    shows("answer");
+    stage.server.kill_and_start();
     press(b"p");
     shows("pause?");
     press(b"y");
