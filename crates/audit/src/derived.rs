@@ -46,6 +46,8 @@ pub(crate) fn started(records: &[(u64, Record)]) -> Option<(u64, &Start)> {
         | Body::EvidenceRead { .. }
         | Body::TrafficRecorded { .. }
         | Body::AccessRefused { .. }
+        | Body::NotificationsRead { .. }
+        | Body::Notified { .. }
         | Body::PrincipalsRead { .. }
         | Body::Heartbeat
         | Body::Erased { .. }

@@ -163,6 +163,8 @@ fn of_record(index: u64, record: &Record) -> Option<Exception> {
         | Body::EvidenceRead { .. }
         | Body::TrafficRecorded { redacted: true, .. }
         | Body::PrincipalsRead { .. }
+        | Body::NotificationsRead { .. }
+        | Body::Notified { .. }
         | Body::Heartbeat
         | Body::Reviewed { refused: None, .. }
         | Body::EvidenceKept { .. }

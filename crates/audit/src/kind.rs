@@ -78,7 +78,12 @@ impl Kind {
     /// Of which kind a record is.
     pub fn of(record: &Record) -> Kind {
         match &record.body {
-            Body::ServerStarted { .. } | Body::ServerStopped | Body::Heartbeat | Body::ShardBegan(_) => Kind::Server,
+            Body::ServerStarted { .. }
+            | Body::ServerStopped
+            | Body::Heartbeat
+            | Body::NotificationsRead { .. }
+            | Body::Notified { .. }
+            | Body::ShardBegan(_) => Kind::Server,
             Body::PrincipalsRead { .. } => Kind::Principals,
             Body::KeyRotated { .. } => Kind::Key,
             Body::Erased { .. } => Kind::Erasure,
@@ -181,7 +186,15 @@ impl Kind {
             Kind::Key => &["keyRotated"],
             Kind::Erasure => &["erased"],
             Kind::Access => &["evidenceRead", "accessRefused"],
-            Kind::Server => &["serverStarted", "serverStopped", "heartbeat", "shardBegan", "happened.restarted"],
+            Kind::Server => &[
+                "serverStarted",
+                "serverStopped",
+                "heartbeat",
+                "shardBegan",
+                "notificationsRead",
+                "notified",
+                "happened.restarted",
+            ],
         }
     }
 

@@ -100,6 +100,8 @@ fn predicate(start: &Start, record: &Record) -> Option<(&'static str, Value)> {
         | Body::EvidenceRead { .. }
         | Body::TrafficRecorded { .. }
         | Body::AccessRefused { .. }
+        | Body::NotificationsRead { .. }
+        | Body::Notified { .. }
         | Body::PrincipalsRead { .. }
         | Body::Heartbeat
         | Body::Erased { .. }

@@ -14,9 +14,11 @@ use crate::securing::check_policies;
 use crate::watching::Watching;
 use crate::{Clock, Examples, Random};
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, UnixMillis, Upstream};
+use notices::Pending;
 use rollout::plan::Plan;
 use rollout::{
-    Body, Command, Decision, Event, KnownPrincipal, Outcome, Phase, Principal, Report, RolloutId, Start, State, report,
+    Body, Command, Decision, Event, KnownPrincipal, NotificationTarget, Outcome, Phase, Principal, Report, RolloutId,
+    Start, State, report,
 };
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -54,6 +56,8 @@ pub struct Settings {
     pub dependencies: Option<SeenDependencies>,
     /// What counts the spans of a load at the taps, for the load gate.
     pub counts_load: Option<Arc<dyn CountsLoad>>,
+    /// Who is notified of what, in the order of their names.
+    pub notifications: Vec<NotificationTarget>,
     /// How long the entries of parts of the ledger that ended are kept, in milliseconds; none for ever.
     pub keep_entries_ms: Option<u64>,
 }
@@ -68,6 +72,8 @@ pub struct Outlook {
     pub watching: watch::Receiver<Option<Watching>>,
     /// What the ledger has under a durable checkpoint.
     pub ledger: watch::Receiver<Extent>,
+    /// What is to be told and was not yet.
+    pub notices: watch::Receiver<Pending>,
 }
 
 /// Why the controller cannot begin.
@@ -96,6 +102,7 @@ pub struct Controller {
     pub(crate) trials: Trials,
     pub(crate) random: Random,
     pub(crate) examples: Examples,
+    pub(crate) notices: watch::Sender<Pending>,
     inputs: mpsc::Receiver<Input>,
     pub(crate) base_dir: PathBuf,
 }
@@ -117,6 +124,7 @@ impl Controller {
         // A server must be able to start on a full disk, for a rollback may be under way.
         journal.append(&started(&journal, clock()), Reserve::Use)?;
         journal.note_principals((&settings.principals, &settings.persons), &subjects, &random, clock())?;
+        journal.note_notifications(&settings.notifications, clock())?;
         let table = standing_table(&journal, &prover).unwrap_or_else(|| first_table(&settings, random()));
         let (sender, receiver) = watch::channel(Arc::new(table));
         let (handle, inputs) = Handle::new();
@@ -142,6 +150,7 @@ impl Controller {
         };
         let (held, taken_back) = (Held::Open, 0);
         let ledger = journal.extent();
+        let (notices, pending) = watch::channel(journal.outbox.pending());
         let (sweep_at, heartbeat_at) = (UnixMillis(0), clock().plus_ms(HEARTBEAT_EVERY_MS));
         let mut controller = Controller {
             journal,
@@ -157,6 +166,7 @@ impl Controller {
             trials: Trials::default(),
             random,
             examples,
+            notices,
             inputs,
             base_dir,
         };
@@ -164,7 +174,7 @@ impl Controller {
         if let Err(error) = controller.destroy(&persons, &blobs) {
             tracing::error!("what was erased is still there: {error}");
         }
-        Ok((controller, Outlook { handle, table: receiver, watching: watched, ledger }))
+        Ok((controller, Outlook { handle, table: receiver, watching: watched, ledger, notices: pending }))
     }
 
     /// Runs until it is told to stop. Blocks its thread while records become durable.
@@ -190,6 +200,7 @@ impl Controller {
                     self.happened(Event::Tick, SELF);
                 }
             }
+            self.tell_notices();
         }
         if self.held == Held::Open
             && let Err(error) = self.record_stop()
@@ -249,6 +260,8 @@ impl Controller {
                 answer(reply, state.map(|state| Box::new(self.told(state))));
             }
             Input::List { reply } => answer(reply, self.list()),
+            Input::Notifications(targets) => self.change_notifications(targets),
+            Input::Notified { id, tries, gave_up } => self.notified(&id, tries, gave_up),
             Input::Principals { principals, persons } => self.change_principals(principals, persons),
             Input::Look { digest, by, reply } => answer(reply, self.look(&digest, &by)),
             Input::Record { recording, by, reply } => answer(reply, self.record_traffic(recording, &by)),

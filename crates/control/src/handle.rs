@@ -10,7 +10,7 @@ use model::{
 };
 use rollout::approval::{Act, Statement};
 use rollout::plan::{GateName, Plan, PlanErrors};
-use rollout::{Command, Configuration, KnownPrincipal, Principal, Progress, Report, RolloutId};
+use rollout::{Command, Configuration, KnownPrincipal, NotificationTarget, Principal, Progress, Report, RolloutId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -171,6 +171,17 @@ pub enum Input {
     List {
         /// Where the answer goes.
         reply: oneshot::Sender<Vec<RolloutSummary>>,
+    },
+    /// The configuration has others notified from now on.
+    Notifications(Vec<NotificationTarget>),
+    /// A notification was delivered, or given up.
+    Notified {
+        /// Which.
+        id: String,
+        /// How often it was tried.
+        tries: u32,
+        /// Why it was given up, if it was.
+        gave_up: Option<String>,
     },
     /// The configuration names others from now on.
     Principals {

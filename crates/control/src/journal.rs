@@ -3,6 +3,7 @@
 use crate::kept::Kept;
 use ledger::Origin;
 use model::UnixMillis;
+use notices::Outbox;
 use rollout::{Body, Landmarks, Record, Replay, ReplayError, RolloutId};
 use std::collections::BTreeMap;
 use store::{Evidence, Reserve, Shards, Store};
@@ -43,6 +44,8 @@ pub struct Journal {
     /// When this part's first record was made.
     since: Option<UnixMillis>,
     pub(crate) kept: Kept,
+    /// What is to be told and was not yet.
+    pub(crate) outbox: Outbox,
     pub(crate) evidence: Evidence,
     extent: watch::Sender<Extent>,
 }
@@ -121,7 +124,7 @@ impl Journal {
         let past = replay_store(&store)?;
         let extent = watch::Sender::new(extent_of(&store));
         let origin = store.origin().clone();
-        let Past { replay, kept, began, landmarks, erased, since } = past;
+        let Past { replay, kept, outbox, began, landmarks, erased, since } = past;
         let mut journal = Journal {
             open,
             shards,
@@ -133,6 +136,7 @@ impl Journal {
             origin,
             since,
             kept,
+            outbox,
             evidence,
             extent,
         };
@@ -144,6 +148,11 @@ impl Journal {
     pub(crate) fn go_on(&mut self, store: Store) -> Result<(), JournalError> {
         let past = replay_store(&store)?;
         (self.replay, self.kept, self.began, self.landmarks) = (past.replay, past.kept, past.began, past.landmarks);
+        let before = std::mem::replace(&mut self.outbox, past.outbox);
+        if *store.origin() != self.origin {
+            // Another part of the ledger: what is not told yet stands in the one before.
+            self.outbox.inherit(before);
+        }
         (self.origin, self.since) = (store.origin().clone(), past.since);
         self.extent.send_replace(extent_of(&store));
         self.store = Some(store);
@@ -245,6 +254,7 @@ impl Journal {
             self.landmarks.take(index, record);
             self.replay.take(record).expect("the records were decided from this very state");
             self.kept.take(record);
+            self.outbox.take(record);
         }
         Ok(())
     }
@@ -285,6 +295,7 @@ impl Journal {
 pub(crate) struct Past {
     pub(crate) replay: Replay,
     kept: Kept,
+    outbox: Outbox,
     began: BTreeMap<RolloutId, u64>,
     landmarks: Landmarks,
     erased: (Vec<String>, Vec<String>),
@@ -302,7 +313,7 @@ fn note_beginning(began: &mut BTreeMap<RolloutId, u64>, index: u64, record: &Rec
 }
 
 pub(crate) fn replay_store(store: &Store) -> Result<Past, JournalError> {
-    let (mut replay, mut kept) = (Replay::default(), Kept::default());
+    let (mut replay, mut kept, mut outbox) = (Replay::default(), Kept::default(), Outbox::default());
     let (mut began, mut landmarks) = (BTreeMap::new(), Landmarks::default());
     let (mut erased, mut since) = ((Vec::new(), Vec::new()), None);
     for (index, entry) in (0..).zip(store.read(0..store.size())?) {
@@ -312,13 +323,14 @@ pub(crate) fn replay_store(store: &Store) -> Result<Past, JournalError> {
         since = since.or(Some(record.at));
         landmarks.take(index, &record);
         kept.take(&record);
+        outbox.take(&record);
         if let Body::Erased { persons, evidence, .. } = record.body {
             erased.0.extend(persons);
             erased.1.extend(evidence);
         }
     }
     match replay.unrecorded() {
-        0 => Ok(Past { replay, kept, began, landmarks, erased, since }),
+        0 => Ok(Past { replay, kept, outbox, began, landmarks, erased, since }),
         missing => Err(JournalError::Incomplete { missing }),
     }
 }

@@ -19,6 +19,7 @@ mod kept;
 mod loading;
 mod looking;
 mod measuring;
+mod notifying;
 mod older_traces;
 mod proving;
 mod release;

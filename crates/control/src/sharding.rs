@@ -92,7 +92,10 @@ impl Controller {
         match self.journal.begin_shard_of(now) {
             Ok(false) => {}
             // Each part names whom the configuration names.
-            Ok(true) => self.note_principals_again(),
+            Ok(true) => {
+                self.note_principals_again();
+                self.note_notifications_again();
+            }
             Err(error) => tracing::error!("the ledger goes on in the part of the year before: {}", with_causes(&error)),
         }
     }

@@ -10,7 +10,9 @@ use model::{
 use rollout::judge::Assessment;
 use rollout::judge::simulate::{Behaviour, Random, Traffic};
 use rollout::plan::GateName;
-use rollout::{Body, Command, Decision, Event, JudgeEvidence, KnownPrincipal, Principal, Progress, Report};
+use rollout::{
+    Body, Command, Decision, Event, JudgeEvidence, KnownPrincipal, NotificationTarget, Principal, Progress, Report,
+};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +23,7 @@ use tokio::task::JoinHandle;
 
 mod evidence;
 mod looking;
+mod notifying;
 mod rotation;
 mod sharding;
 
@@ -52,12 +55,14 @@ struct Bench {
     keep_entries_ms: Option<u64>,
     principals: Vec<KnownPrincipal>,
     persons: Persons,
+    notifications: Vec<NotificationTarget>,
 }
 
 struct Server {
     handle: Handle,
     table: watch::Receiver<Arc<RouteTable>>,
     watching: watch::Receiver<Option<Watching>>,
+    notices: watch::Receiver<notices::Pending>,
     task: JoinHandle<()>,
 }
 
@@ -66,7 +71,8 @@ impl Bench {
         let (root, now) = (tempfile::tempdir().unwrap(), Arc::new(AtomicU64::new(1_700_000_000_000)));
         let retention = Retention { keep_ms: 30 * 24 * 3_600_000, max_bytes: 1 << 30 };
         let (principals, persons) = (Vec::new(), Persons::default());
-        Bench { root, now, retention, example: None, keep_entries_ms: None, principals, persons }
+        let notifications = Vec::new();
+        Bench { root, now, retention, example: None, keep_entries_ms: None, principals, persons, notifications }
     }
 
     fn dir(&self) -> PathBuf {
@@ -94,6 +100,7 @@ impl Bench {
             persons: self.persons.clone(),
             witnesses: 0,
             commands: Vec::new(),
+            notifications: self.notifications.clone(),
             keep_entries_ms: self.keep_entries_ms,
             dependencies: None,
             counts_load: None,
@@ -110,8 +117,8 @@ impl Bench {
             settings,
             (clock, Arc::new(|| [3; 16]), examples, prover),
         );
-        let (controller, Outlook { handle, table, watching, ledger: _ }) = opened.unwrap();
-        Server { handle, table, watching, task: tokio::spawn(controller.run()) }
+        let (controller, Outlook { handle, table, watching, ledger: _, notices }) = opened.unwrap();
+        Server { handle, table, watching, notices, task: tokio::spawn(controller.run()) }
     }
 
     /// The clock goes on, and the controller looks at it: tokio's time is paused, and goes on when everybody waits.

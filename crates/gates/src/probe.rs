@@ -62,6 +62,11 @@ pub async fn run(upstreams: &PerEnvironment<Upstream>) -> GateResult {
     GateResult { verdict, reasons, evidence: None }
 }
 
+/// One environment alone, for whoever looks without a rollout: why it does not take an empty export, if it does not.
+pub async fn one(upstream: &Upstream) -> Result<(), String> {
+    probe(upstream).await.map_err(|error| error.to_string())
+}
+
 /// Every endpoint, one after the other; the first that does not answer is told.
 async fn probe(upstream: &Upstream) -> Result<(), ProbeError> {
     for endpoint in upstream.endpoints() {

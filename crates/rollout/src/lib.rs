@@ -39,7 +39,10 @@ pub use landmarks::{Landmarks, ProofRecords};
 pub use leak::{Found as FoundLeak, Leaks};
 pub use model::{GateResult, GateVerdict};
 pub use principal::{KnownPrincipal, MAX_NAME_CHARACTERS, MAX_OF_EACH, MAX_PRINCIPALS, Principal};
-pub use record::{Body, DeletedBecause, FindingName, MAX_DELETED, Record, Replay, ReplayError, replay};
+pub use record::{
+    Body, DeletedBecause, FindingName, MAX_DELETED, MAX_TARGETS, NotificationTarget, Record, Replay, ReplayError,
+    replay,
+};
 pub use report::{PastReturn, Progress, Report, StepReport, report};
 pub use shard::{ShardStart, may_end};
 pub use state::{Approval, BrokenGlass, Halt, MetricState, Phase, Review, Stage, State};

@@ -136,6 +136,26 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<String>,
     },
+    /// The server's own: who is told of what by its configuration, at the start and whenever that changed. What was decided
+    /// under it and is not [`Notified`](Body::Notified) is told after a restart.
+    NotificationsRead {
+        /// In the order of their names, at most [`MAX_TARGETS`].
+        targets: Vec<NotificationTarget>,
+    },
+    /// The server's own: a notification was delivered, or given up. Neither the text nor where it went is here.
+    Notified {
+        /// The notification: what its receiver was told as `webhook-id`.
+        id: String,
+        /// What happened: `rolledBack`.
+        event: String,
+        /// Which of `notifications` in `verdigris.yaml`.
+        to: String,
+        /// How often it was tried.
+        tries: u32,
+        /// Why it was given up, if it was not delivered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gave_up: Option<String>,
+    },
     /// The server's own, and entry 0 of a year's part of the ledger.
     ShardBegan(Box<ShardStart>),
     /// The server's own: the entries of a part that ended are removed, once this record is durable. Their hashes stay, and so
@@ -180,9 +200,24 @@ impl Body {
             | Body::EvidenceRead { .. }
             | Body::TrafficRecorded { .. }
             | Body::AccessRefused { .. }
+            | Body::NotificationsRead { .. }
+            | Body::Notified { .. }
             | Body::EntriesPruned { .. } => None,
         }
     }
+}
+
+/// Targets of notifications: 16 with all events and names of 64 bytes are 6 kB.
+pub const MAX_TARGETS: usize = 16;
+
+/// One of `notifications`: its name and what it is told of, but neither where it is nor what opens it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NotificationTarget {
+    /// Its name.
+    pub name: String,
+    /// The names of events, in their order.
+    pub on: Vec<String>,
 }
 
 /// Digests of an [`EvidenceDeleted`](Body::EvidenceDeleted): 500 of 74 bytes are 37 kB, a little more than half of what
@@ -374,6 +409,8 @@ impl Replay {
                 | Body::EvidenceRead { .. }
                 | Body::TrafficRecorded { .. }
                 | Body::AccessRefused { .. }
+                | Body::NotificationsRead { .. }
+                | Body::Notified { .. }
                 | Body::Heartbeat,
                 _,
             ) => return self.of_server(sequence),

@@ -85,6 +85,8 @@ impl Watch {
                 | Body::EvidenceRead { .. }
                 | Body::TrafficRecorded { .. }
                 | Body::AccessRefused { .. }
+                | Body::NotificationsRead { .. }
+                | Body::Notified { .. }
                 | Body::Started(_)
                 | Body::ServerStarted { .. }
                 | Body::PrincipalsRead { .. }

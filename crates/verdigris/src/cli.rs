@@ -8,6 +8,7 @@ mod gate;
 mod judge;
 mod keys;
 mod load;
+mod ops;
 mod record;
 mod redact;
 mod trace;
@@ -22,6 +23,7 @@ pub use gate::Gate;
 pub use judge::{Axis, Effect, Judge, Replay, Simulate};
 pub use keys::{Key, KeyFile, RotateKey};
 pub use load::{Load, Phases, Rate, Shaped, To};
+pub use ops::{ConfigAt, ConfigCommand, Man, Shell};
 pub use record::Record;
 pub use redact::{Redact, Scan};
 pub use trace::{Diff, Look, Show, Trace};
@@ -95,6 +97,18 @@ pub enum Command {
     /// Traces side by side: two files, or what was sent beside what came out.
     #[command(subcommand)]
     Trace(Trace),
+    /// The server's configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Looks at ports, disk, clock, certificates, endpoints and the ledger of a server, and says what to do. Changes nothing.
+    Doctor(ConfigAt),
+    /// Prints the completions of a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Writes man pages into a folder.
+    Man(Man),
     /// Cosigns another ledger's checkpoints (C2SP tlog-witness): a server, best on a machine of somebody else's.
     Witness(Witness),
 }

@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod keys;
+mod notifications;
 mod principals;
 mod witnesses;
 
@@ -9,6 +10,9 @@ use crate::describe::Failed;
 use crate::spools;
 use crate::witness::Witnesses;
 use ::keys::KeySource;
+pub(crate) use notifications::check_url;
+
+use crate::notifying::Target;
 use endpoint::{RawServerTls, RawServing};
 use gateway::{Listen, PortRole};
 use model::Upstream;
@@ -48,6 +52,8 @@ struct RawConfig {
     principals: Vec<principals::RawPrincipal>,
     #[serde(default)]
     gates: RawGates,
+    #[serde(default)]
+    notifications: Vec<notifications::RawNotification>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -181,6 +187,8 @@ pub struct Config {
     pub witnesses: Witnesses,
     /// Who is who, in the order of their names.
     pub principals: Vec<KnownPrincipal>,
+    /// Who is told of what, in the order of their names.
+    pub notifications: Vec<Target>,
     /// The programs that may be run for a configuration.
     pub commands: Vec<PathBuf>,
     /// Who they are, by their names.
@@ -254,6 +262,7 @@ fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
         socket: raw.socket.map_or_else(|| data.join("verdigris.sock"), |socket| folder.join(socket)),
         data,
         name: raw.name,
+        notifications: notifications::targets(raw.notifications, folder)?,
         commands: programs(raw.gates.commands).map_err(|error| format!("gates.commands: {error}"))?,
         persons: principals::persons(&raw.principals)?,
         principals: principals::principals(raw.principals)?,

@@ -8,7 +8,7 @@ use crate::clock;
 use crate::config::DEFAULT_RETENTION;
 use crate::describe::{Exit, Failed, say, say_as_is, thousands};
 use crate::system::{Ground, Inherited, KEY_FILE, PUBLIC_KEY_FILE, Ports, System};
-use crate::view::{Flow, View};
+use crate::view::{Flow, Screen, View};
 use crate::witness::Witnesses;
 use anyhow::{Context, anyhow};
 use cast::Cast;
@@ -58,6 +58,7 @@ pub async fn run(command: &Demo, format: Format) -> Result<Exit, Failed> {
         commands: Vec::new(),
         keep_entries_ms: None,
         witnesses: Witnesses::default(),
+        notifications: Vec::new(),
         principals: Vec::new(),
         persons: Persons::new(),
     };
@@ -91,7 +92,7 @@ struct Show<'s> {
 impl<'s> Show<'s> {
     fn new(command: &Demo, format: Format, system: &'s System, cast: &'s Cast) -> Show<'s> {
         let view = match format {
-            Format::Text => Some(View::open(command.plain)),
+            Format::Text => Some(View::open(command.plain, Screen::default())),
             Format::Json => None,
         };
         let crash = command.fault == crate::cli::Fault::Crash;

@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 use verdigris::activation::Passed;
-use verdigris::cli::{Cli, Command, Format};
+use verdigris::cli::{Cli, Command, ConfigCommand, Format};
 use verdigris::commands;
 use verdigris::describe::{Exit, Failed};
 
@@ -19,6 +19,10 @@ fn main() -> ExitCode {
         Command::Serve(_) | Command::Witness(_) | Command::Agent(_) => "info",
         Command::Demo(_)
         | Command::Plan(_)
+        | Command::Config(_)
+        | Command::Doctor(_)
+        | Command::Completions { .. }
+        | Command::Man(_)
         | Command::Gate(_)
         | Command::Redact(_)
         | Command::Drift(_)
@@ -72,6 +76,10 @@ fn run(cli: Cli) -> Result<Exit, Failed> {
             let passed = Passed::take()?;
             runtime()?.block_on(verdigris::serve::run(&command, cli.format, passed))
         }
+        Command::Config(ConfigCommand::Check(command)) => commands::config::run(&command, cli.format),
+        Command::Doctor(command) => runtime()?.block_on(commands::doctor::run(&command, cli.format)),
+        Command::Completions { shell } => commands::completions::run(shell),
+        Command::Man(command) => commands::completions::man(&command),
         Command::Witness(command) => runtime()?.block_on(verdigris::witness::run(&command, cli.format)),
         Command::Demo(command) => runtime()?.block_on(verdigris::demonstrate::run(&command, cli.format)),
     }

@@ -166,6 +166,7 @@ impl Server {
                 self.named.send_replace(config.principals.clone());
                 self.system.name(config.principals.clone(), config.persons.clone()).await;
                 self.system.allow(config.commands.clone()).await;
+                self.system.notify(config.notifications.clone()).await;
                 self.config = config;
                 tracing::info!("{} applies; listening: {}", self.file.display(), address_json(&addresses));
                 notify::ready("serving");
@@ -266,6 +267,7 @@ fn ground(config: &Config, keyring: Keyring) -> Ground {
         spool_bytes: config.spool_bytes,
         retention: config.retention,
         commands: config.commands.clone(),
+        notifications: config.notifications.clone(),
         keep_entries_ms: config.keep_entries_ms,
         witnesses: config.witnesses.clone(),
         principals: config.principals.clone(),

@@ -3,6 +3,7 @@
 
 use crate::clock;
 use crate::load_out::LoadAtTaps;
+use crate::notifying::{Notifying, Target};
 use crate::observe::{self, Examples, Learning, MAX_VIEWS, SeenCallees};
 use crate::proving::{self, Trust};
 use crate::recorder::Recorder;
@@ -68,6 +69,8 @@ pub struct Ground {
     pub witnesses: Witnesses,
     /// The programs that may be run for a configuration.
     pub commands: Vec<PathBuf>,
+    /// Who is told of what.
+    pub notifications: Vec<Target>,
     /// Whom the configuration names.
     pub principals: Vec<KnownPrincipal>,
     /// Who they are, by their names.
@@ -107,6 +110,7 @@ pub struct System {
     pub verifier_key: VerifierKey,
     /// The tasks that ask witnesses.
     pub witnessing: Witnessing,
+    notifying: Notifying,
     trust: Trust,
     /// What opening the ledger had to mend, in words.
     pub recovered: Option<String>,
@@ -152,6 +156,7 @@ impl System {
             persons: ground.persons,
             witnesses: witnesses.len(),
             commands: ground.commands,
+            notifications: ground.notifications.iter().map(Target::named).collect(),
             keep_entries_ms: ground.keep_entries_ms,
             dependencies: Some(Arc::new(move |rollout| callees.get(rollout))),
             counts_load: Some(Arc::new(taps)),
@@ -162,7 +167,7 @@ impl System {
             Arc::new(move |trace| examples.of(trace)) as control::Examples,
             proving::prover(&opened.dir, opened.verifier_key.clone(), witnesses.clone()),
         );
-        let (controller, Outlook { handle, table, watching, ledger }) = Controller::open(
+        let (controller, Outlook { handle, table, watching, ledger, notices: pending }) = Controller::open(
             (opened.open, Shards::of(&opened.dir)),
             (opened.evidence, opened.subjects),
             settings,
@@ -192,6 +197,7 @@ impl System {
         let trusted = Trusted { log: verifier_key.clone(), witnesses, principals: ground.principals };
         let trust: Trust = Arc::new(ArcSwap::from_pointee(trusted));
         let witnessing = Witnessing::start(ground.witnesses, &opened.dir, verifier_key.clone(), ledger).await?;
+        let notifying = Notifying::start(ground.notifications, pending, handle.clone(), notices::wait_ms);
         let (stop_gateway, stopping) = oneshot::channel();
         let channels = Channels {
             tables: table,
@@ -217,6 +223,7 @@ impl System {
             ledger_dir: opened.dir,
             verifier_key,
             witnessing,
+            notifying,
             trust,
             recovered: opened.recovered.get().cloned(),
             stop_gateway,
@@ -234,6 +241,13 @@ impl System {
         self.handle.tell(Input::Principals { principals, persons }).await;
     }
 
+    /// The configuration has others told from now on. Those first that send, so that nobody is given up as unknown.
+    pub async fn notify(&self, targets: Vec<Target>) {
+        let named = targets.iter().map(Target::named).collect();
+        self.notifying.change(targets);
+        self.handle.tell(Input::Notifications(named)).await;
+    }
+
     /// The configuration allows other programs from now on.
     pub async fn allow(&self, commands: Vec<PathBuf>) {
         self.handle.tell(Input::Commands(commands)).await;
@@ -243,6 +257,7 @@ impl System {
     pub async fn release(&self) -> anyhow::Result<Option<File>> {
         // From here on the other process asks.
         self.witnessing.stop().await;
+        self.notifying.stop();
         self.handle.release().await?;
         let gateway = self.gateway.clone();
         let written = tokio::task::spawn_blocking(move || -> std::io::Result<Option<File>> {
@@ -259,11 +274,13 @@ impl System {
     pub async fn take_back(&self) {
         self.handle.tell(Input::TakeBack).await;
         self.witnessing.go_on().await;
+        self.notifying.go_on();
     }
 
     /// Finishes the requests in flight, has everything judged and told that passed, then closes the ledger in order.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.witnessing.stop().await;
+        self.notifying.stop();
         let _ = self.stop_gateway.send(());
         if self.serving.await.context("the gateway")? == Stopped::TimedOut {
             tracing::warn!("some requests were still in flight when the gateway stopped; their senders will retry");

@@ -3,6 +3,9 @@
 pub mod agent;
 pub mod approve;
 pub mod audit;
+pub mod completions;
+pub mod config;
+pub mod doctor;
 pub mod drift;
 mod evidence;
 pub mod gate;

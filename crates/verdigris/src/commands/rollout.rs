@@ -1,23 +1,18 @@
 //! `verdigris rollout …`: asks a running server.
 
+mod watch;
+
 use super::plan::read_plan;
 use crate::api::ApiClient;
 use crate::cli::{Format, Named, Note, Rollout};
-use crate::clock;
 use crate::describe::{Exit, Failed, printable, read_text, say, say_as_is, timestamp};
-use crate::view::{Flow, View};
 use control::RolloutSummary;
 use model::ShortDuration;
 use rollout::acceptance::{MAX_NOTE_BYTES, Says, check_note};
 use rollout::{Command, GroupReport, InClear, Progress, Report};
 use std::path::Path;
-use std::time::Duration;
+use watch::follow;
 use web::{SignOffRequest, StartRequest};
-
-/// How often `watch` asks.
-const POLL: Duration = Duration::from_millis(200);
-/// How long `watch` waits for a server that went away, such as one that is restarted.
-const RECONNECT_LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs it.
 pub async fn run(command: Rollout, format: Format) -> Result<Exit, Failed> {
@@ -26,7 +21,7 @@ pub async fn run(command: Rollout, format: Format) -> Result<Exit, Failed> {
             let api = ApiClient::new(&server.socket);
             let report = start(&api, &plan).await?;
             if watch {
-                return follow(&api, &report.rollout.0, format, plain).await;
+                return follow(api, &report.rollout.0, format, plain).await;
             }
             show(&report, format)
         }
@@ -38,7 +33,7 @@ pub async fn run(command: Rollout, format: Format) -> Result<Exit, Failed> {
             Ok(exit)
         }
         Rollout::Watch { named, plain } => {
-            follow(&ApiClient::new(&named.server.socket), &named.rollout, format, plain).await
+            follow(ApiClient::new(&named.server.socket), &named.rollout, format, plain).await
         }
         Rollout::Pause { named } => command_of(&named, &Command::Pause, format).await,
         Rollout::Resume { named } => command_of(&named, &Command::Resume, format).await,
@@ -106,35 +101,6 @@ async fn list(api: &ApiClient, format: Format) -> Result<Exit, Failed> {
         }
     }
     Ok(Exit::Done)
-}
-
-/// Shows a rollout until it ends or stands still for good; the exit code says how.
-async fn follow(api: &ApiClient, rollout: &str, format: Format, plain: bool) -> Result<Exit, Failed> {
-    let mut view = match format {
-        Format::Text => Some(View::open(plain)),
-        Format::Json => None,
-    };
-    let mut unanswered = Duration::ZERO;
-    let report = loop {
-        match api.get::<Report>(&path(rollout)).await {
-            Ok(report) => {
-                unanswered = Duration::ZERO;
-                let flow = view.as_mut().map_or(Flow::GoOn, |view| view.show(&report, "q: stop looking", clock::now()));
-                let ended = matches!(report.progress, Progress::Promoted | Progress::RolledBack);
-                // Somebody at the terminal can act and go on looking; a script must be told.
-                let live = matches!(view, Some(View::Live(_)));
-                if ended || flow == Flow::Quit || (report.needs_person && !live) {
-                    break report;
-                }
-            }
-            Err(error) if error.exit == Exit::Other && unanswered < RECONNECT_LIMIT => unanswered += POLL,
-            Err(error) => return Err(error),
-        }
-        tokio::time::sleep(POLL).await;
-    };
-    drop(view);
-    show(&report, format)?;
-    Ok(exit(report.progress))
 }
 
 pub(super) fn path(rollout: &str) -> String {
@@ -237,7 +203,7 @@ pub fn status_text(report: &Report) -> String {
 }
 
 /// One group of findings, in a line.
-fn found_words(found: &GroupReport) -> String {
+pub(crate) fn found_words(found: &GroupReport) -> String {
     let GroupReport { group, share } = found;
     let key = group.key.as_ref().map_or(String::new(), |key| format!(" `{key}`"));
     let (green, blue) = (&share.green, &share.blue);

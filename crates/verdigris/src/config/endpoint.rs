@@ -44,7 +44,7 @@ struct RawEndpoint {
     compression: Compression,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct RawClientTls {
     #[serde(default)]

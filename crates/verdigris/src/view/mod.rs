@@ -1,11 +1,17 @@
 //! What a person sees of a rollout: a live view on a terminal, plain lines everywhere else.
 
+mod ask;
+mod panes;
 mod plain;
 mod screen;
+mod state;
 mod terminal;
+mod wrap;
 
+pub use ask::Ask;
 pub use plain::PlainView;
-pub use screen::{Screen, draw};
+pub use screen::draw;
+pub use state::{Action, Pane, Screen};
 pub use terminal::{Flow, Terminal};
 
 use crate::describe::say;
@@ -22,10 +28,10 @@ pub enum View {
 
 impl View {
     /// Live on a terminal, unless plain lines are asked for or `TERM` is dumb.
-    pub fn open(plain: bool) -> View {
+    pub fn open(plain: bool, screen: Screen) -> View {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         if !plain && !dumb && std::io::stdout().is_terminal() {
-            match Terminal::open() {
+            match Terminal::open(screen) {
                 Ok(terminal) => return View::Live(Box::new(terminal)),
                 Err(error) => tracing::debug!("no live view: {error}"),
             }

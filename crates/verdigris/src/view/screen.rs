@@ -1,67 +1,146 @@
-//! The live view, drawn from a report alone.
+//! The live view, drawn from a report and what the view remembers, in any size: beside each other where there is room,
+//! below each other in a narrow and high window, and one pane at a time in a small one.
 
-use crate::describe::{printable, thousands};
-use judge::GuardEvidence;
-use model::{BasisPoints, ShortDuration, UnixMillis};
+use super::panes::{bar, current_step, lines, title};
+use super::state::{Ends, Pane, Screen};
+use super::wrap::wrap;
+use crate::describe::{printable, thousands, time_of_day};
+use model::{BasisPoints, ShortDuration};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::{Color, Modifier, Style, Stylize};
+use ratatui::style::{Color, Style, Stylize};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Paragraph, Wrap};
+use ratatui::widgets::{Block, BorderType, Clear, Paragraph};
 use rollout::{Progress, Report};
 
-/// Cells of a bar of evidence.
-const BAR: usize = 12;
 /// Below this many columns the steps stand above the evidence instead of beside it.
 const NARROW: u16 = 100;
+/// Columns of the steps where they stand beside the evidence.
+const STEPS_WIDE: u16 = 48;
+/// Steps that are shown at once; more are scrolled.
+const MAX_STEPS: usize = 14;
+/// Rows of a border.
+const BORDER: u16 = 2;
+/// Below this many rows a pane is no use, with its border.
+const LEAST: u16 = 3;
+/// The heading's rows, where there is room.
+const HEAD: u16 = 3;
+/// Rows of what is waited for, with the border.
+const WAITS: u16 = 4;
 
-/// What is shown beside the report.
-#[derive(Default)]
-pub struct Screen {
-    /// What happened, the newest last.
-    pub log: Vec<String>,
-    /// A line of the surroundings' own.
-    pub note: String,
-    /// The time.
-    pub now: UnixMillis,
+/// Draws all of it. Gives how far each pane can be scrolled; a pane that is not drawn keeps 0.
+pub fn draw(frame: &mut Frame<'_>, report: &Report, screen: &Screen) -> Ends {
+    let area = frame.area();
+    let mut ends = Ends::default();
+    let places = places(area, report, screen);
+    frame.render_widget(Paragraph::new(heading(report, screen, places.head)), places.head);
+    if places.tabs.height > 0 {
+        frame.render_widget(Paragraph::new(tabs(screen)), places.tabs);
+    }
+    for (pane, place) in places.panes {
+        ends[pane as usize] = draw_pane(frame, (pane, place), report, screen);
+    }
+    frame.render_widget(Paragraph::new(footer(screen, area.width)), places.foot);
+    match screen.asking {
+        Some(ask) => {
+            let mut text: Vec<Line<'_>> = ask.will(report).into_iter().map(|it| Line::from(printable(&it))).collect();
+            text.push(Line::from(vec![
+                Span::from(format!("y: {}", ask.verb())).bold(),
+                Span::from("   Esc: leave it as it is"),
+            ]));
+            dialog(frame, &format!(" {}? ", ask.verb()), text, Color::Yellow);
+        }
+        None if screen.help => dialog(frame, " keys ", help(screen), Color::Cyan),
+        None => {}
+    }
+    ends
 }
 
-/// Draws all of it.
-pub fn draw(frame: &mut Frame<'_>, report: &Report, screen: &Screen) {
-    let area = frame.area();
-    let steps = u16::try_from(report.steps.len()).unwrap_or(u16::MAX).min(14) + 2;
-    let guards = report.assessment.as_ref().map_or(1, |a| a.guards.len() * 2 + 1);
-    let guards = guards
-        + usize::from(report.noise.is_some())
-        + usize::from(report.canaries.is_some())
-        + usize::from(report.leaks.is_some());
-    let guards = u16::try_from(guards).unwrap_or(12) + 2;
+/// Where everything stands.
+struct Places {
+    head: Rect,
+    tabs: Rect,
+    panes: Vec<(Pane, Rect)>,
+    foot: Rect,
+}
+
+fn places(area: Rect, report: &Report, screen: &Screen) -> Places {
+    let rows = |pane: Pane| u16::try_from(lines(pane, report, screen).len()).unwrap_or(u16::MAX);
+    let steps = rows(Pane::Steps).min(MAX_STEPS as u16) + BORDER;
+    let evidence = rows(Pane::Evidence).saturating_add(BORDER);
+    let findings = rows(Pane::Findings).clamp(1, 3) + BORDER;
+    let weights = 4;
     let narrow = area.width < NARROW;
-    let middle = if narrow { steps.saturating_add(guards) } else { steps.max(guards) };
-    let rows = Layout::vertical([
-        Constraint::Length(3),
-        Constraint::Length(middle),
-        Constraint::Length(4),
-        Constraint::Min(3),
-    ]);
-    let [head, body, waits, log] = rows.areas(area);
-    frame.render_widget(Paragraph::new(heading(report, screen)), head);
-    let (left, right) = if narrow {
-        let [above, below] = Layout::vertical([Constraint::Length(steps), Constraint::Min(3)]).areas(body);
-        (above, below)
+    let middle = if narrow {
+        steps.saturating_add(weights).saturating_add(evidence).saturating_add(findings)
     } else {
-        let [left, right] = Layout::horizontal([Constraint::Length(48), Constraint::Min(40)]).areas(body);
-        (left, right)
+        (steps + weights).max(evidence.saturating_add(findings))
     };
-    frame.render_widget(Paragraph::new(step_lines(report, left)).block(Block::bordered().title(" steps ")), left);
-    let evidence = Paragraph::new(evidence_lines(report));
-    frame.render_widget(evidence.block(Block::bordered().title(" evidence ")), right);
-    let waiting = Paragraph::new(waiting_lines(report)).wrap(Wrap { trim: true });
-    frame.render_widget(waiting.block(Block::bordered().title(waits_title(report))), waits);
-    let shown = usize::from(log.height.saturating_sub(2));
-    let newest = screen.log.iter().skip(screen.log.len().saturating_sub(shown));
-    let lines: Vec<Line<'_>> = newest.map(|line| Line::from(line.as_str())).collect();
-    frame.render_widget(Paragraph::new(lines).block(Block::bordered().title(" log ")), log);
+    let needed = HEAD.saturating_add(middle).saturating_add(WAITS + LEAST + 1);
+    if area.height < needed {
+        // One pane at a time: it has all the room that there is.
+        let head = if area.height >= 12 { HEAD } else { u16::from(area.height > 4) };
+        let tabs = u16::from(area.height > 5);
+        let rows = [Constraint::Length(head), Constraint::Length(tabs), Constraint::Min(0), Constraint::Length(1)];
+        let [head, tabs, pane, foot] = Layout::vertical(rows).areas(area);
+        return Places { head, tabs, panes: vec![(screen.focus, pane)], foot };
+    }
+    let rows = [
+        Constraint::Length(HEAD),
+        Constraint::Length(middle),
+        Constraint::Length(WAITS),
+        Constraint::Min(LEAST),
+        Constraint::Length(1),
+    ];
+    let [head, body, waits, log, foot] = Layout::vertical(rows).areas(area);
+    let mut panes = vec![(Pane::Waits, waits), (Pane::Log, log)];
+    if narrow {
+        let rows = [steps, weights, evidence, findings].map(Constraint::Length);
+        let stacked: [Rect; 4] = Layout::vertical(rows).areas(body);
+        panes.extend([Pane::Steps, Pane::Weights, Pane::Evidence, Pane::Findings].into_iter().zip(stacked));
+    } else {
+        let columns = [Constraint::Length(STEPS_WIDE), Constraint::Min(40)];
+        let [left, right] = Layout::horizontal(columns).areas(body);
+        let [above, below] = Layout::vertical([Constraint::Length(steps), Constraint::Min(LEAST)]).areas(left);
+        panes.extend([(Pane::Steps, above), (Pane::Weights, below)]);
+        let [above, below] = Layout::vertical([Constraint::Length(evidence), Constraint::Min(LEAST)]).areas(right);
+        panes.extend([(Pane::Evidence, above), (Pane::Findings, below)]);
+    }
+    Places { head, tabs: Rect::ZERO, panes, foot }
+}
+
+/// Gives the last line that can be the first one.
+fn draw_pane(frame: &mut Frame<'_>, (pane, place): (Pane, Rect), report: &Report, screen: &Screen) -> usize {
+    let focused = screen.focus == pane;
+    let room = usize::from(place.height.saturating_sub(BORDER));
+    let mut lines = lines(pane, report, screen);
+    let mut current = current_step(report);
+    // The head of a line of evidence says enough where all is seen at once; in a small window nothing may be out of reach.
+    if focused || matches!(pane, Pane::Waits) {
+        let width = place.width.saturating_sub(BORDER);
+        current = wrap(lines.iter().take(current).cloned().collect(), width).len();
+        lines = wrap(lines, width);
+    }
+    let end = lines.len().saturating_sub(room.max(1));
+    let follows = match pane {
+        Pane::Log => end,
+        Pane::Steps => (current + 2).saturating_sub(room),
+        Pane::Weights | Pane::Evidence | Pane::Findings | Pane::Waits => 0,
+    };
+    let first = screen.scrolled(pane).unwrap_or(follows).min(end);
+    let below = lines.len().saturating_sub(first + room);
+    let shown: Vec<Line<'_>> = lines.into_iter().skip(first).take(room).collect();
+    let mut block = Block::bordered().title(title(pane, report));
+    if focused {
+        block = block.border_type(BorderType::Thick);
+    }
+    if below > 0 || first > 0 {
+        let above = if first > 0 { format!("▲{first} ") } else { String::new() };
+        let below = if below > 0 { format!("▼{below} ") } else { String::new() };
+        block = block.title_bottom(Line::from(format!(" {above}{below}")).right_aligned());
+    }
+    frame.render_widget(Paragraph::new(shown).block(block), place);
+    end
 }
 
 fn colour(progress: Progress) -> Color {
@@ -73,17 +152,36 @@ fn colour(progress: Progress) -> Color {
     }
 }
 
-fn heading<'r>(report: &'r Report, screen: &'r Screen) -> Vec<Line<'r>> {
+fn heading<'r>(report: &'r Report, screen: &'r Screen, area: Rect) -> Vec<Line<'r>> {
     let until = report.ended_at.unwrap_or(screen.now);
     let running = ShortDuration(until.since_ms(report.started_at));
+    let state = Style::new().fg(colour(report.progress)).bold();
+    let observed = report.green_serves.map_or("not yet".to_owned(), |share| share.to_string());
+    let share = report.green_serves.unwrap_or(BasisPoints::ZERO).share();
+    let last = match (screen.silent_since, report.exceptions.first()) {
+        (Some(since), _) => {
+            let since = time_of_day(since);
+            Line::from(format!(" no answer since {since}; what is shown is from then")).fg(Color::Red).bold()
+        }
+        (None, Some(exception)) => Line::from(format!(" {}", printable(exception))).fg(Color::Red).bold(),
+        (None, None) => Line::from(format!(" {}", screen.note)).dim(),
+    };
+    if area.width < 64 || area.height < HEAD {
+        // What it does, where the traffic is, and what everybody must see.
+        let said = screen.silent_since.is_some() || !report.exceptions.is_empty();
+        let name = Line::from(vec![
+            Span::styled(printable(&report.headline), state),
+            Span::from(format!("  {}", report.rollout)).dim(),
+        ]);
+        let weight = Line::from(format!(" green {observed} of {}  {running}", report.weight_ordered));
+        return if said && area.height < HEAD { vec![last, name, weight] } else { vec![name, weight, last] };
+    }
     let title = Line::from(vec![
         Span::from(" verdigris ").bold().reversed(),
         Span::from(format!(" {}  ", report.rollout)).bold(),
-        Span::styled(printable(&report.headline), Style::new().fg(colour(report.progress)).bold()),
+        Span::styled(printable(&report.headline), state),
         Span::from(format!("  {running}")).dim(),
     ]);
-    let observed = report.green_serves.map_or("not yet".to_owned(), |share| share.to_string());
-    let share = report.green_serves.unwrap_or(BasisPoints::ZERO).share();
     let weight = Line::from(vec![
         Span::from(" green serves "),
         Span::from(bar(share, 20)).fg(Color::Green),
@@ -92,113 +190,62 @@ fn heading<'r>(report: &'r Report, screen: &'r Screen) -> Vec<Line<'r>> {
         Span::from(format!("   generation {}   {} observations", report.generation, thousands(report.observations)))
             .dim(),
     ]);
-    let last = match report.exceptions.first() {
-        Some(exception) => Line::from(format!(" {}", printable(exception))).fg(Color::Red).bold(),
-        None => Line::from(format!(" {}", screen.note)).dim(),
-    };
     vec![title, weight, last]
 }
 
-fn step_lines(report: &Report, area: Rect) -> Vec<Line<'_>> {
-    let room = usize::from(area.height.saturating_sub(2)).max(1);
-    let current = report.steps.iter().position(|step| step.current || step.failed).unwrap_or(0);
-    let first = (current + 2).saturating_sub(room).min(report.steps.len().saturating_sub(room));
-    let line = |(index, step): (usize, &rollout::StepReport)| {
-        let text = format!("{:>2} {}", index + 1, printable(&step.does));
-        match (step.done, step.current) {
-            _ if step.failed => Line::from(vec![Span::from(" ✘ ").fg(Color::Red), Span::from(text).bold()]),
-            (true, _) => Line::from(vec![Span::from(" ✔ ").fg(Color::Green), Span::from(text).dim()]),
-            (false, true) => Line::from(vec![Span::from(" ▶ ").fg(Color::Cyan), Span::from(text).bold()]),
-            (false, false) => Line::from(vec![Span::from("   "), Span::from(text)]),
-        }
+fn tabs(screen: &Screen) -> Line<'_> {
+    let one = |pane: &Pane| {
+        let name = Span::from(format!(" {} ", pane.name()));
+        if *pane == screen.focus { name.reversed() } else { name.dim() }
     };
-    report.steps.iter().enumerate().skip(first).take(room).map(line).collect()
+    // From the one in focus on, so that a narrow window shows it whatever it is.
+    let from = screen.focus as usize;
+    Pane::ALL[from..].iter().chain(&Pane::ALL[..from]).map(one).collect()
 }
 
-fn evidence_lines(report: &Report) -> Vec<Line<'_>> {
-    let mut lines = Vec::new();
-    match &report.assessment {
-        Some(assessment) => {
-            lines.push(Line::from(format!(" {:<11}{:<26}{}", "guard", "against green", "for green")).dim());
-            for guard in &assessment.guards {
-                lines.push(guard_line(guard));
-                lines.push(Line::from(format!("   {}", printable(&guard.words))).dim());
-            }
-        }
-        None if report.observations == 0 => lines.push(Line::from(" no batch of traces is closed yet").dim()),
-        None => lines.push(Line::from(" nothing is concluded about green").dim()),
-    }
-    if let Some(noise) = &report.noise {
-        let line = Line::from(format!(" {}", printable(&noise.words)));
-        lines.push(if noise.alarmed { line.fg(Color::Red).bold() } else { line.dim() });
-    }
-    if let Some(leaks) = &report.leaks {
-        lines.push(Line::from(format!(" leaks: {}", leaks.counts())).dim());
-    }
-    if let Some(canaries) = &report.canaries {
-        let leaks = canaries.in_clear.iter().filter(|secret| canaries.is_leak(secret)).count();
-        lines.push(match leaks {
-            0 => Line::from(format!(" canaries: {}", canaries.counts())).dim(),
-            _ => Line::from(format!(" canaries: {leaks} secret(s) that blue masks come out of green in clear"))
-                .fg(Color::Red)
-                .bold(),
-        });
-    }
-    lines
+fn footer(screen: &Screen, width: u16) -> Line<'_> {
+    let keys = match screen.controls {
+        true if width < 64 => " ? help  q quit  Tab pane  p r b",
+        true => " ? help  q quit  Tab pane  p pause  r resume  b roll back",
+        false => " ? help  q quit  Tab pane",
+    };
+    Line::from(keys).dim()
 }
 
-/// A bar is full where the evidence suffices. Evidence below 1 (a logarithm below 0) is an empty bar.
-fn guard_line(guard: &GuardEvidence) -> Line<'_> {
-    let against = (guard.log_against / guard.log_threshold_against).clamp(0.0, 1.0);
-    let mut spans = vec![
-        Span::from(format!(" {:<11}", guard.name())).bold(),
-        Span::from(bar(against, BAR)).fg(if guard.alarmed { Color::Red } else { Color::Yellow }),
-        Span::from(format!(" {:>5.1}/{:<4.1}  ", guard.log_against.max(-99.0), guard.log_threshold_against)),
+fn help(screen: &Screen) -> Vec<Line<'_>> {
+    let mut keys = vec![
+        ("Tab, ← →", "the next pane, the one before"),
+        ("↑ ↓, PgUp PgDn", "scroll it"),
+        ("Home, End", "its beginning, its end"),
+        ("Esc", "follow what happens again"),
     ];
-    match guard.log_for {
-        Some(log_for) => {
-            let share = (log_for / guard.log_threshold_for).clamp(0.0, 1.0);
-            spans.push(Span::from(bar(share, BAR)).fg(Color::Green));
-            spans.push(Span::from(format!(" {:>5.1}/{:<4.1}", log_for.max(-99.0), guard.log_threshold_for)));
-            if guard.proved {
-                spans.push(Span::styled(" ✔", Style::new().fg(Color::Green).add_modifier(Modifier::BOLD)));
-            }
-        }
-        None => spans.push(Span::from("watched").dim()),
+    if screen.controls {
+        keys.extend([
+            ("p", "pause: stop advancing, guards go on"),
+            ("r", "resume after a pause or a hold"),
+            ("b", "roll back, at once"),
+            ("", "each asks before it does anything"),
+        ]);
     }
-    Line::from(spans)
+    keys.push(("q, Ctrl-C", "stop looking; the rollout goes on"));
+    keys.into_iter()
+        .map(|(key, does)| Line::from(vec![Span::from(format!("{key:<15}")).bold(), Span::from(does)]))
+        .collect()
 }
 
-fn bar(share: f64, cells: usize) -> String {
-    let eighths = (share * cells as f64 * 8.0).round() as usize;
-    let (full, rest) = (eighths / 8, eighths % 8);
-    let partial = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
-    let mut text = "█".repeat(full.min(cells));
-    if rest > 0 && full < cells {
-        text.push(partial[rest - 1]);
-    }
-    let used = text.chars().count();
-    text.extend(std::iter::repeat_n('·', cells.saturating_sub(used)));
-    text
-}
-
-fn waits_title(report: &Report) -> String {
-    match report.time_left_ms {
-        _ if report.cause.is_some() => " because ".to_owned(),
-        Some(left) => format!(" waits for (at most {}) ", ShortDuration(left)),
-        None => " waits for ".to_owned(),
-    }
-}
-
-fn waiting_lines(report: &Report) -> Vec<Line<'_>> {
-    match &report.cause {
-        Some(cause) => {
-            let example = cause.example_trace.map(|trace| format!("for example trace {trace}"));
-            let because = cause.reasons.first().map(|reason| printable(reason));
-            because.into_iter().chain(example).map(Line::from).collect()
-        }
-        None => report.waits_for.iter().map(|what| Line::from(printable(what))).collect(),
-    }
+/// In the middle, over everything else.
+fn dialog(frame: &mut Frame<'_>, title: &str, text: Vec<Line<'_>>, colour: Color) {
+    let area = frame.area();
+    let width = area.width.min(64);
+    let text = wrap(text, width.saturating_sub(BORDER));
+    let rows = u16::try_from(text.len()).unwrap_or(u16::MAX).saturating_add(BORDER).min(area.height);
+    let place = Rect { x: (area.width - width) / 2, y: (area.height - rows) / 2, width, height: rows };
+    // In a window that is too low, what confirms must be seen: the last line.
+    let surplus = text.len().saturating_sub(usize::from(rows.saturating_sub(BORDER)));
+    let text: Vec<Line<'_>> = text.into_iter().skip(surplus).collect();
+    frame.render_widget(Clear, place);
+    let block = Block::bordered().border_type(BorderType::Thick).border_style(colour).title(title.to_owned());
+    frame.render_widget(Paragraph::new(text).block(block), place);
 }
 
 #[cfg(test)]

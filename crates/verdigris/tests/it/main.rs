@@ -19,6 +19,7 @@ mod ledger_files;
 mod lessons;
 mod load;
 mod loading;
+mod operating;
 mod operators;
 mod plan;
 mod process;

@@ -5,7 +5,10 @@ use judge::Verdict;
 use model::{CanaryFate, Environment, Measurement, ShortDuration};
 use rollout::acceptance::{Says, note_words};
 use rollout::approval::Submission;
-use rollout::{Body, Configuration, Decision, DeletedBecause, Event, FindingName, KnownPrincipal, Outcome, Shift};
+use rollout::{
+    Body, Configuration, Decision, DeletedBecause, Event, FindingName, KnownPrincipal, NotificationTarget, Outcome,
+    Shift,
+};
 
 /// A record in words.
 pub(in crate::commands) fn words(body: &Body) -> String {
@@ -30,6 +33,17 @@ pub(in crate::commands) fn words(body: &Body) -> String {
             if *redacted { "without what is sensitive" } else { "with all that is sensitive" },
             from_words(from.as_deref())
         ),
+        Body::NotificationsRead { targets } if targets.is_empty() => "nobody is notified".to_owned(),
+        Body::NotificationsRead { targets } => {
+            let one = |target: &NotificationTarget| format!("{} of {}", target.name, target.on.join(", "));
+            format!("notified are: {}", targets.iter().map(one).collect::<Vec<_>>().join("; "))
+        }
+        Body::Notified { id, event, to, tries, gave_up: None } => {
+            format!("{to} was notified of {event} ({id}, {tries} tries)")
+        }
+        Body::Notified { id, event, to, tries, gave_up: Some(why) } => {
+            format!("{to} was NOT notified of {event}, given up after {tries} tries: {why} ({id})")
+        }
         Body::AccessRefused { what, who, from } => {
             format!("{who} asked for {what}{} and was refused", from_words(from.as_deref()))
         }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::view::ask::Ask;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use rollout::Report;
@@ -16,11 +17,17 @@ fn drawn(name: &str, size: (u16, u16)) -> String {
 }
 
 fn drawn_of(report: &Report, (width, height): (u16, u16)) -> String {
-    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     let log = vec!["12:00:01 step 1 of 8: gate probe".to_owned(), "12:00:02 step 2 of 8: mirror for 8s".to_owned()];
     let now = report.started_at.plus_ms(21_000);
-    let screen = Screen { log, note: "shop: 3,141 traces, 35,897 spans acknowledged".to_owned(), now };
-    terminal.draw(|frame| draw(frame, report, &screen)).unwrap();
+    let note = "shop: 3,141 traces, 35,897 spans acknowledged".to_owned();
+    let mut screen = Screen { log, note, now, ..Screen::with_controls() };
+    screen.answered(report);
+    drawn_with(report, &screen, (width, height))
+}
+
+fn drawn_with(report: &Report, screen: &Screen, (width, height): (u16, u16)) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| _ = draw(frame, report, screen)).unwrap();
     terminal.backend().to_string()
 }
 
@@ -50,9 +57,51 @@ fn a_broken_glass_is_shown_above_everything() {
 #[test]
 fn a_narrow_or_tiny_window_is_still_drawn() {
     insta::assert_snapshot!(drawn("analysing", (72, 48)));
-    for size in [(1, 1), (20, 5), (300, 3), (10, 100)] {
-        drawn("analysing", size);
+    insta::assert_snapshot!(drawn("analysing", (40, 16)));
+    let mut report = report("analysing");
+    report.exceptions = vec!["GLASS BROKEN by bob".to_owned()];
+    for size in [(1, 1), (20, 5), (300, 3), (10, 100), (40, 2), (3, 40), (500, 200)] {
+        for pane in Pane::ALL {
+            for (help, asking) in [(false, None), (true, None), (false, Some(Ask::RollBack))] {
+                let screen = Screen { focus: pane, help, asking, ..Screen::with_controls() };
+                drawn_with(&report, &screen, size);
+            }
+        }
     }
+}
+
+#[test]
+fn a_small_window_shows_one_pane_and_what_is_asked_with_both_answers() {
+    let report = report("analysing");
+    for pane in Pane::ALL {
+        let screen = Screen { focus: pane, ..Screen::with_controls() };
+        let drawn = drawn_with(&report, &screen, (40, 14));
+        assert!(drawn.contains(pane.name()), "{drawn}");
+    }
+    let asking = Screen { asking: Some(Ask::RollBack), ..Screen::with_controls() };
+    insta::assert_snapshot!(drawn_with(&report, &asking, (40, 14)));
+    for height in 4..20 {
+        let drawn = drawn_with(&report, &asking, (40, height));
+        assert!(drawn.contains("y: roll back") && drawn.contains("Esc"), "{drawn}");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_seen_in_every_size() {
+    let report = report("analysing");
+    let mut screen = Screen { now: report.started_at, ..Screen::with_controls() };
+    screen.silent("no server answers");
+    for size in [(120, 40), (40, 14), (40, 8)] {
+        let drawn = drawn_with(&report, &screen, size);
+        assert!(drawn.contains("no answer since"), "{drawn}");
+    }
+}
+
+#[test]
+fn the_keys_are_explained() {
+    let report = report("analysing");
+    let screen = Screen { help: true, ..Screen::with_controls() };
+    insta::assert_snapshot!(drawn_with(&report, &screen, (80, 24)));
 }
 
 #[test]

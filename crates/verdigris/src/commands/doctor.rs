@@ -1,0 +1,64 @@
+//! `verdigris doctor`: everything around a server that can be looked at without changing anything, all of it at once.
+
+use crate::cli::{ConfigAt, Format};
+use crate::config::Config;
+use crate::describe::{Exit, Failed, say};
+use crate::health::{self, Finding, Level};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// For one check that asks the disk; a file system that hangs must not hang this.
+const DISK_LIMIT: Duration = Duration::from_secs(10);
+
+/// A check of files: its name, and what it does.
+type Check = (&'static str, fn(&Config) -> Vec<Finding>);
+
+const CHECKS: [Check; 6] = [
+    ("ports", health::ports),
+    ("data folder", health::data_folder),
+    ("disk", health::disk),
+    ("clock", |_| health::clock()),
+    ("ledger", health::ledger),
+    ("files", health::files),
+];
+
+/// Runs it: exit code 0 if all is well, 4 with warnings alone, 1 with trouble, 2 if the configuration cannot be read.
+pub async fn run(command: &ConfigAt, format: Format) -> Result<Exit, Failed> {
+    let config = Arc::new(Config::read(&command.config)?);
+    let reaching = tokio::spawn({
+        let config = Arc::clone(&config);
+        async move { health::reach(&config).await }
+    });
+    let looking = CHECKS.map(|(name, check)| {
+        let config = Arc::clone(&config);
+        (name, tokio::task::spawn_blocking(move || check(&config)))
+    });
+    let mut findings = vec![Finding::ok(format!("configuration {}", command.config.display()), "can be read")];
+    for (name, task) in looking {
+        match timeout(DISK_LIMIT, task).await {
+            Ok(Ok(found)) => findings.extend(found),
+            Ok(Err(_)) => {
+                findings.push(Finding::trouble(name, "this check failed itself", "report it, with standard error"))
+            }
+            Err(_) => {
+                let says = format!("did not come to an end within {} s", DISK_LIMIT.as_secs());
+                findings.push(Finding::trouble(name, says, "look at the file system: something hangs"));
+            }
+        }
+    }
+    findings.extend(reaching.await.unwrap_or_default());
+    health::print(&findings, json!({ "config": command.config }), format);
+    let worst = health::worst(&findings);
+    if format == Format::Text {
+        let count = |level| findings.iter().filter(|finding| finding.level == level).count();
+        let (ok, warnings, trouble) = (count(Level::Ok), count(Level::Warning), count(Level::Trouble));
+        say(format_args!("{ok} ok, {warnings} warning(s), {trouble} trouble"));
+    }
+    Ok(match worst {
+        Level::Ok => Exit::Done,
+        Level::Warning => Exit::Held,
+        Level::Trouble => Exit::Other,
+    })
+}
