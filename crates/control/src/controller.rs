@@ -248,6 +248,10 @@ impl Controller {
                 let state = self.find(rollout.as_ref());
                 answer(reply, state.map(|state| Box::new(self.told(state))));
             }
+            Input::Plan { rollout, reply } => {
+                answer(reply, self.find(rollout.as_ref()).map(|state| Box::new(state.plan.clone())));
+            }
+            Input::IsOpen { reply } => answer(reply, self.journal.store().is_some()),
             Input::List { reply } => answer(reply, self.list()),
             Input::Principals { principals, persons } => self.change_principals(principals, persons),
             Input::Look { digest, by, reply } => answer(reply, self.look(&digest, &by)),

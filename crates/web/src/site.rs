@@ -5,7 +5,7 @@ use crate::api::problem::Problem;
 use crate::{Api, api, pages};
 use axum::Router;
 use axum::extract::FromRef;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 
 /// What every route may need.
 #[derive(Clone)]
@@ -28,8 +28,15 @@ impl FromRef<Served> for Stops {
 
 /// Every route. Each takes a [`Caller`](crate::Caller), which the door has put into the request, and asks it for one action.
 pub(crate) fn router(api: Api, stops: Stops) -> Router {
-    api::router()
+    api::router(api.answers.clone())
         .merge(pages::router())
         .fallback(async || Problem::new("unknown", StatusCode::NOT_FOUND, "there is nothing at this path"))
+        .method_not_allowed_fallback(wrong_method)
         .with_state(Served { api, stops })
+}
+
+/// The router adds `Allow`.
+async fn wrong_method(method: Method) -> Problem {
+    let detail = format!("{method} is nothing that this path takes: `allow` says what is");
+    Problem::new("bad-request", StatusCode::METHOD_NOT_ALLOWED, detail)
 }
