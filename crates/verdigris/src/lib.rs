@@ -7,6 +7,7 @@ pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod commands;
+pub mod condition;
 pub mod config;
 pub mod demo;
 pub mod demonstrate;

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::describe::{Exit, Failed, say};
 use crate::system::{Ground, Inherited, Ports, System};
 use crate::takeover::{Applicant, Door, Taking, Wire};
-use crate::{notify, reload, signing};
+use crate::{condition, notify, reload, signing};
 use access::Role;
 use gateway::{Addresses, EndpointState, Gateway, Listen, PortRole, Socket, Spools, Stats};
 use keys::Keyring;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use web::{Api, Caller, Listening};
+use web::{Answers, Api, Caller, Listening};
 
 type Named = Vec<KnownPrincipal>;
 
@@ -129,8 +129,16 @@ impl Server {
         let learning = system.learning.clone();
         let learn: web::Learn = Arc::new(move |request, by| learning.begin(request, &by));
         let (handle, status, record) = (system.handle.clone(), status(&system), system.recorder.api());
-        let api =
-            Api { handle, status, principals: principals(watched.clone()), signers: signers(watched), learn, record };
+        let api = Api {
+            handle,
+            status,
+            principals: principals(watched.clone()),
+            signers: signers(watched),
+            learn,
+            record,
+            condition: condition::of(&system),
+            answers: Answers::default(),
+        };
         let mut api = Answering { listening: Arc::new(listening), api, task: None };
         api.start();
         Server { file: command.config.clone(), config, system, api, named, door, lent: None }

@@ -11,7 +11,7 @@ use crate::witness::{Witnesses, Witnessing};
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use audit::shift_proof::Trusted;
-use control::{Controller, Handle, Input, OpenStore, Outlook, Persons, Settings};
+use control::{Controller, Extent, Handle, Input, OpenStore, Outlook, Persons, Settings};
 use gateway::{
     Addresses, Bound, Channels, Event, Gateway, Listen, RefusedClient, Socket, Spools, Stats, Stopped, ViewShare,
 };
@@ -107,6 +107,8 @@ pub struct System {
     pub verifier_key: VerifierKey,
     /// The tasks that ask witnesses.
     pub witnessing: Witnessing,
+    /// What the ledger has under a durable checkpoint.
+    pub ledger: watch::Receiver<Extent>,
     trust: Trust,
     /// What opening the ledger had to mend, in words.
     pub recovered: Option<String>,
@@ -191,7 +193,8 @@ impl System {
         let verifier_key = opened.verifier_key.get().context("the ledger was opened, so its key is known")?.clone();
         let trusted = Trusted { log: verifier_key.clone(), witnesses, principals: ground.principals };
         let trust: Trust = Arc::new(ArcSwap::from_pointee(trusted));
-        let witnessing = Witnessing::start(ground.witnesses, &opened.dir, verifier_key.clone(), ledger).await?;
+        let witnessing =
+            Witnessing::start(ground.witnesses, &opened.dir, verifier_key.clone(), ledger.clone()).await?;
         let (stop_gateway, stopping) = oneshot::channel();
         let channels = Channels {
             tables: table,
@@ -217,6 +220,7 @@ impl System {
             ledger_dir: opened.dir,
             verifier_key,
             witnessing,
+            ledger,
             trust,
             recovered: opened.recovered.get().cloned(),
             stop_gateway,

@@ -280,7 +280,7 @@ impl Operation {
                 "description": "The same key with the same request gives the same answer for a day, as long as the server \
                                 runs, and nothing is done twice. Another request under it is refused (422), and one while \
                                 the first is under way (409).",
-                "schema": { "type": "string", "pattern": "^[!#-~]{1,255}$" },
+                "schema": { "type": "string", "pattern": "^[!-~]{1,255}$" },
             }));
         }
         parameters
