@@ -10,7 +10,7 @@ use super::openapi::{Keyed, operation};
 use super::problem::Problem;
 use crate::Caller;
 use axum::body::{Body, to_bytes};
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -155,8 +155,7 @@ pub(crate) async fn once(State(answers): State<Answers>, request: Request, next:
 }
 
 async fn asked_once(answers: Answers, request: Request, next: Next) -> Result<Response, Problem> {
-    let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let operation = path.and_then(|path| operation(request.method().as_str(), &path));
+    let operation = operation(request.method().as_str(), request.uri().path());
     let (Some(operation), Some(caller)) = (operation, request.extensions().get::<Caller>().cloned()) else {
         return Ok(next.run(request).await);
     };

@@ -189,9 +189,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     get("/readyz", "readyz", None, "The ledger is open and the gateway serves.", Answer::Text("text/plain"), &[503]),
 ];
 
-/// The operation of a method and a path as the router has it.
+/// The operation of a request, by its method and path.
 pub(crate) fn operation(method: &str, path: &str) -> Option<&'static Operation> {
-    OPERATIONS.iter().find(|operation| operation.method == method && operation.path == path)
+    let is_at = |operation: &&Operation| {
+        let (wanted, found) = (operation.path.split('/'), path.split('/'));
+        wanted.clone().count() == found.clone().count()
+            && wanted.zip(found).all(|(wanted, found)| wanted == found || wanted.starts_with('{'))
+    };
+    OPERATIONS.iter().filter(|operation| operation.method == method).find(is_at)
 }
 
 /// `GET /v1/openapi.json`.
