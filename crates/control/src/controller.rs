@@ -12,7 +12,7 @@ use crate::proving::{Order, Prover};
 use crate::release::Held;
 use crate::securing::check_policies;
 use crate::watching::Watching;
-use crate::{Clock, Examples, Random};
+use crate::{Clock, Examples, OWN_SPANS, Random};
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, UnixMillis, Upstream};
 use rollout::plan::Plan;
 use rollout::{
@@ -279,6 +279,10 @@ impl Controller {
             return None;
         }
         let rollout = state.rollout.clone();
+        // A decision: what it takes to have it durable, and to act.
+        let decided = next.decisions.len();
+        let span = (decided > 0).then(|| tracing::info_span!(target: OWN_SPANS, "decision", rollout = %rollout, decided));
+        let _in_span = span.as_ref().map(tracing::Span::enter);
         let examples = match &event {
             Event::Observed(observation) => self.journal.kept().wanted(&observation.findings),
             _ => Vec::new(),
