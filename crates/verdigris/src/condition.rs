@@ -2,6 +2,7 @@
 //! witnesses say of themselves. Nothing is counted here.
 
 use crate::clock;
+use crate::telemetry;
 use crate::system::System;
 use control::Extent;
 use gateway::{EndpointState, EnvironmentStats, Gateway, Spools, Stats};
@@ -25,6 +26,11 @@ pub fn of(system: &System) -> Condition {
             families.extend(of_ledger(&ledger));
             families.extend(of_witnesses(&witnessed(), clock::now().0));
             families.extend(of_process(started_ms));
+            families.push(Family::counter(
+                "verdigris_telemetry_dropped",
+                "Our own spans and log records that were not taken.",
+                one(telemetry::dropped()),
+            ));
             families
         }),
         unready: Arc::new(move || match serving.stats().generation {

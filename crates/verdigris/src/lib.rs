@@ -26,5 +26,6 @@ pub mod signing;
 pub mod spools;
 pub mod system;
 pub mod takeover;
+pub mod telemetry;
 pub mod view;
 pub mod witness;

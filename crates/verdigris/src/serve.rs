@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::describe::{Exit, Failed, say};
 use crate::system::{Ground, Inherited, Ports, System};
 use crate::takeover::{Applicant, Door, Taking, Wire};
-use crate::{condition, notify, reload, signing};
+use crate::{condition, notify, reload, signing, telemetry};
 use access::Role;
 use gateway::{Addresses, EndpointState, Gateway, Listen, PortRole, Socket, Spools, Stats};
 use keys::Keyring;
@@ -16,6 +16,7 @@ use model::Environment;
 use rollout::{KnownPrincipal, Principal};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -45,6 +46,11 @@ pub async fn run(command: &Serve, format: Format, passed: Passed) -> Result<Exit
     } else {
         Server::start(command, config, keyring, sockets).await?
     };
+    if let Some(endpoint) = server.config.telemetry.clone() {
+        // The ports that are bound, for a configuration can leave their choice to the system.
+        endpoint.check_resolved(&own_ports(&server.system.gateway.addresses())).await.map_err(Failed::usage)?;
+        telemetry::start(endpoint);
+    }
     announce(&server.system, server.api.listening.path(), format);
     notify::ready("serving");
     server.run(signals).await
@@ -313,6 +319,11 @@ fn announce(system: &System, socket: &Path, format: Format) {
             }
         }
     }
+}
+
+fn own_ports(addresses: &Addresses) -> Vec<SocketAddr> {
+    let pairs = std::iter::once(&addresses.gateway).chain(addresses.taps.values());
+    pairs.flat_map(|listen| [listen.grpc, listen.http]).chain(addresses.fixed.values().copied()).collect()
 }
 
 /// Who can read what comes to a pair of ports, and who can send.
