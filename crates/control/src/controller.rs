@@ -12,7 +12,7 @@ use crate::proving::{Order, Prover};
 use crate::release::Held;
 use crate::securing::check_policies;
 use crate::watching::Watching;
-use crate::{Clock, Examples, Random};
+use crate::{Clock, Examples, OWN_SPANS, Random};
 use model::{BasisPoints, Environment, PerEnvironment, Pins, RouteKey, RouteTable, UnixMillis, Upstream};
 use notices::Pending;
 use rollout::plan::Plan;
@@ -259,6 +259,10 @@ impl Controller {
                 let state = self.find(rollout.as_ref());
                 answer(reply, state.map(|state| Box::new(self.told(state))));
             }
+            Input::Plan { rollout, reply } => {
+                answer(reply, self.find(rollout.as_ref()).map(|state| Box::new(state.plan.clone())));
+            }
+            Input::IsOpen { reply } => answer(reply, self.journal.store().is_some()),
             Input::List { reply } => answer(reply, self.list()),
             Input::Notifications(targets) => self.change_notifications(targets),
             Input::Notified { id, tries, gave_up } => self.notified(&id, tries, gave_up),
@@ -288,6 +292,11 @@ impl Controller {
             return None;
         }
         let rollout = state.rollout.clone();
+        // A decision: what it takes to have it durable, and to act.
+        let decided = next.decisions.len();
+        let span =
+            (decided > 0).then(|| tracing::info_span!(target: OWN_SPANS, "decision", rollout = %rollout, decided));
+        let _in_span = span.as_ref().map(tracing::Span::enter);
         let examples = match &event {
             Event::Observed(observation) => self.journal.kept().wanted(&observation.findings),
             _ => Vec::new(),

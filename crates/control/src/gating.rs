@@ -1,6 +1,7 @@
 //! Runs gates: each within its time, and none longer than the rollout that asked for it. By itself a run needs neither,
 //! which is how `verdigris gate` asks.
 
+use crate::OWN_SPANS;
 use crate::handle::{Handle, Input};
 use crate::loading::CountsLoad;
 use crate::securing;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 /// The runner's own answer comes before the state machine gives the run up, which is the reason that says more.
 const LIMIT: Duration = Duration::from_millis(GATE_LIMIT_MS - 5_000);
@@ -216,9 +218,11 @@ impl Gating {
         let (plan, base_dir) = (state.plan.clone(), base_dir.to_owned());
         let (handle, rollout) = (handle.clone(), self.rollout.clone());
         while self.runs.try_join_next().is_some() {}
-        self.runs.spawn(async move {
+        let span = tracing::info_span!(target: OWN_SPANS, "gate", %gate, run, rollout = %rollout);
+        let running = async move {
             let Run { result, evidence } = run_gate(gate, &plan, &base_dir, around).await;
             handle.tell(Input::GateFinished { rollout, gate, run, result, evidence }).await;
-        });
+        };
+        self.runs.spawn(running.instrument(span));
     }
 }

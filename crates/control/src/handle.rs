@@ -167,6 +167,18 @@ pub enum Input {
         /// Where the answer goes.
         reply: oneshot::Sender<Option<Box<Report>>>,
     },
+    /// Somebody asks which plan a rollout follows.
+    Plan {
+        /// Which; the last one if it is not said.
+        rollout: Option<RolloutId>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Option<Box<Plan>>>,
+    },
+    /// Somebody asks whether the ledger is open.
+    IsOpen {
+        /// Where the answer goes.
+        reply: oneshot::Sender<bool>,
+    },
     /// Somebody asks which rollouts there are.
     List {
         /// Where the answer goes.
@@ -481,6 +493,20 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.tell(Input::Report { rollout, reply }).await;
         answer.await.ok().flatten()
+    }
+
+    /// The plan that a rollout follows, the last one if none is named.
+    pub async fn plan(&self, rollout: Option<RolloutId>) -> Option<Box<Plan>> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Input::Plan { rollout, reply }).await;
+        answer.await.ok().flatten()
+    }
+
+    /// Whether the controller answers, and has the ledger open.
+    pub async fn is_deciding(&self) -> bool {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Input::IsOpen { reply }).await;
+        answer.await.unwrap_or(false)
     }
 
     /// Tells which taps the gateway is about to have. Refused if the table that applies needs another one.

@@ -45,6 +45,10 @@ pub use watching::{CountedMetric, Watching};
 
 use std::sync::Arc;
 
+/// The target of spans that tell of our own work: gate runs, decisions, and whatever asks for them. They carry names and
+/// numbers of ours, and nothing of the traffic.
+pub const OWN_SPANS: &str = "verdigris::own";
+
 /// The time, from whoever made the controller: milliseconds since the Unix epoch.
 pub type Clock = Arc<dyn Fn() -> model::UnixMillis + Send + Sync>;
 

@@ -8,6 +8,7 @@ mod witnesses;
 
 use crate::describe::Failed;
 use crate::spools;
+use crate::telemetry::Endpoint;
 use crate::witness::Witnesses;
 use ::keys::KeySource;
 pub(crate) use notifications::check_url;
@@ -54,6 +55,16 @@ struct RawConfig {
     gates: RawGates,
     #[serde(default)]
     notifications: Vec<notifications::RawNotification>,
+    #[serde(default)]
+    telemetry: RawTelemetry,
+}
+
+/// Our own traces and logs.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RawTelemetry {
+    #[serde(default)]
+    otlp: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -197,6 +208,8 @@ pub struct Config {
     pub key: KeySource,
     /// Where the one is that is to follow it, if the file says so.
     pub next_key: Option<KeySource>,
+    /// Where our own traces and logs go, if anywhere; as it was at the start.
+    pub telemetry: Option<Endpoint>,
 }
 
 impl Config {
@@ -246,9 +259,12 @@ fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
         }
     };
     let (key, next_key) = raw.ledger.keys(folder, &data)?;
+    let telemetry = raw.telemetry.otlp.as_deref().map(Endpoint::parse).transpose();
+    let telemetry = telemetry.map_err(|error| format!("telemetry.otlp: {error}"))?;
     let RawGateway { grpc, http, zipkin, jaeger_grpc, jaeger_http, tls } = raw.listen;
     let fixed = [("zipkin", zipkin), ("jaegerGrpc", jaeger_grpc), ("jaegerHttp", jaeger_http)];
-    Ok(Config {
+    let config = Config {
+        telemetry,
         spool_bytes,
         retention: raw.evidence.retention()?,
         keep_entries_ms: raw.ledger.keep_entries_ms()?,
@@ -266,7 +282,12 @@ fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
         commands: programs(raw.gates.commands).map_err(|error| format!("gates.commands: {error}"))?,
         persons: principals::persons(&raw.principals)?,
         principals: principals::principals(raw.principals)?,
-    })
+    };
+    if let Some(endpoint) = &config.telemetry {
+        let ours: Vec<SocketAddr> = config.ports().into_iter().map(|(_, address)| address).collect();
+        endpoint.check(&ours)?;
+    }
+    Ok(config)
 }
 
 /// Programs by their whole paths, so that no search path says which one runs.

@@ -1,14 +1,19 @@
 //! Reads the command line, runs the command, and ends with its exit code.
 
 use clap::Parser;
+use control::OWN_SPANS;
 use mimalloc::MiMalloc;
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 use verdigris::activation::Passed;
 use verdigris::cli::{Cli, Command, ConfigCommand, Format};
 use verdigris::commands;
 use verdigris::describe::{Exit, Failed};
+use verdigris::telemetry::OwnLayer;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -37,12 +42,15 @@ fn main() -> ExitCode {
         | Command::Verify(_) => "error",
     };
     let filter = EnvFilter::try_from_env("VERDIGRIS_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    // What people read has no spans in it: those are for a collector, if there is one.
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
-        .init();
+        .with_filter(filter_fn(|metadata| !metadata.is_span() || metadata.target() != OWN_SPANS))
+        .with_filter(filter);
+    let own = OwnLayer.with_filter(LevelFilter::INFO);
+    tracing_subscriber::registry().with(lines).with(own).init();
     let format = cli.format;
     match run(cli) {
         Ok(exit) => ExitCode::from(exit as u8),

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::describe::{Exit, Failed, say};
 use crate::system::{Ground, Inherited, Ports, System};
 use crate::takeover::{Applicant, Door, Taking, Wire};
-use crate::{notify, reload, signing};
+use crate::{condition, notify, reload, signing, telemetry};
 use access::Role;
 use gateway::{Addresses, EndpointState, Gateway, Listen, PortRole, Socket, Spools, Stats};
 use keys::Keyring;
@@ -16,12 +16,13 @@ use model::Environment;
 use rollout::{KnownPrincipal, Principal};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use web::{Api, Caller, Listening};
+use web::{Answers, Api, Caller, Listening};
 
 type Named = Vec<KnownPrincipal>;
 
@@ -45,6 +46,11 @@ pub async fn run(command: &Serve, format: Format, passed: Passed) -> Result<Exit
     } else {
         Server::start(command, config, keyring, sockets).await?
     };
+    if let Some(endpoint) = server.config.telemetry.clone() {
+        // The ports that are bound, for a configuration can leave their choice to the system.
+        endpoint.check_resolved(&own_ports(&server.system.gateway.addresses())).await.map_err(Failed::usage)?;
+        telemetry::start(endpoint);
+    }
     announce(&server.system, server.api.listening.path(), format);
     notify::ready("serving");
     server.run(signals).await
@@ -129,8 +135,16 @@ impl Server {
         let learning = system.learning.clone();
         let learn: web::Learn = Arc::new(move |request, by| learning.begin(request, &by));
         let (handle, status, record) = (system.handle.clone(), status(&system), system.recorder.api());
-        let api =
-            Api { handle, status, principals: principals(watched.clone()), signers: signers(watched), learn, record };
+        let api = Api {
+            handle,
+            status,
+            principals: principals(watched.clone()),
+            signers: signers(watched),
+            learn,
+            record,
+            condition: condition::of(&system),
+            answers: Answers::default(),
+        };
         let mut api = Answering { listening: Arc::new(listening), api, task: None };
         api.start();
         Server { file: command.config.clone(), config, system, api, named, door, lent: None }
@@ -307,6 +321,11 @@ fn announce(system: &System, socket: &Path, format: Format) {
             }
         }
     }
+}
+
+fn own_ports(addresses: &Addresses) -> Vec<SocketAddr> {
+    let pairs = std::iter::once(&addresses.gateway).chain(addresses.taps.values());
+    pairs.flat_map(|listen| [listen.grpc, listen.http]).chain(addresses.fixed.values().copied()).collect()
 }
 
 /// Who can read what comes to a pair of ports, and who can send.

@@ -12,7 +12,7 @@ use crate::witness::{Witnesses, Witnessing};
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use audit::shift_proof::Trusted;
-use control::{Controller, Handle, Input, OpenStore, Outlook, Persons, Settings};
+use control::{Controller, Extent, Handle, Input, OpenStore, Outlook, Persons, Settings};
 use gateway::{
     Addresses, Bound, Channels, Event, Gateway, Listen, RefusedClient, Socket, Spools, Stats, Stopped, ViewShare,
 };
@@ -111,6 +111,8 @@ pub struct System {
     /// The tasks that ask witnesses.
     pub witnessing: Witnessing,
     notifying: Notifying,
+    /// What the ledger has under a durable checkpoint.
+    pub ledger: watch::Receiver<Extent>,
     trust: Trust,
     /// What opening the ledger had to mend, in words.
     pub recovered: Option<String>,
@@ -196,8 +198,8 @@ impl System {
         let verifier_key = opened.verifier_key.get().context("the ledger was opened, so its key is known")?.clone();
         let trusted = Trusted { log: verifier_key.clone(), witnesses, principals: ground.principals };
         let trust: Trust = Arc::new(ArcSwap::from_pointee(trusted));
-        let witnessing = Witnessing::start(ground.witnesses, &opened.dir, verifier_key.clone(), ledger).await?;
         let notifying = Notifying::start(ground.notifications, pending, handle.clone(), notices::wait_ms);
+        let witnessing = Witnessing::start(ground.witnesses, &opened.dir, verifier_key.clone(), ledger.clone()).await?;
         let (stop_gateway, stopping) = oneshot::channel();
         let channels = Channels {
             tables: table,
@@ -224,6 +226,7 @@ impl System {
             verifier_key,
             witnessing,
             notifying,
+            ledger,
             trust,
             recovered: opened.recovered.get().cloned(),
             stop_gateway,

@@ -1,18 +1,26 @@
 //! What can be asked, and by whom.
 
+pub(crate) mod body;
+pub(crate) mod health;
+pub(crate) mod idempotency;
 pub(crate) mod learning;
+pub(crate) mod metrics;
+pub(crate) mod openapi;
+pub(crate) mod plans;
 pub(crate) mod problem;
 pub(crate) mod recording;
+#[cfg(test)]
+mod tests;
 
 use crate::site::Served;
 use crate::{Api, Caller};
 use access::Action;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, StatusCode};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Json, Router, middleware};
+use body::{Body, Named};
 use control::rollout::acceptance::{MAX_NOTE_BYTES, Says};
 use control::rollout::approval::{Act, MAX_SIGNATURE_BYTES, MAX_STATEMENT_BYTES, SignedStatement};
 use control::rollout::{Command, Report, RolloutId};
@@ -21,7 +29,7 @@ use problem::Problem;
 use serde::{Deserialize, Serialize};
 
 /// A plan is at most 1 MiB; as a JSON string it can be twice as long, and the rest is names.
-const MAX_BODY_BYTES: usize = 2 * 1024 * 1024 + 16 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 2 * 1024 * 1024 + 16 * 1024;
 /// In the place of a rollout's name: the one that started last.
 const LAST: &str = "last";
 
@@ -54,20 +62,27 @@ pub struct EraseRequest {
     pub subject: String,
 }
 
-/// Everything below `/v1`.
-pub(crate) fn router() -> Router<Served> {
+/// Everything for programs. What there is stands in `openapi::OPERATIONS` too, which a test compares with this.
+pub(crate) fn router(answers: idempotency::Answers) -> Router<Served> {
     Router::new()
+        .route("/v1/openapi.json", get(openapi::document))
         .route("/v1/status", get(status))
         .route("/v1/rollouts", get(list).post(start))
         .route("/v1/rollouts/{rollout}", get(report))
+        .route("/v1/rollouts/{rollout}/plan", get(plans::plan))
         .route("/v1/rollouts/{rollout}/commands", post(command))
         .route("/v1/rollouts/{rollout}/statement", post(statement))
         .route("/v1/rollouts/{rollout}/sign-offs", post(sign_off))
+        .route("/v1/plans/check", post(plans::check))
         .route("/v1/approvals", post(approve))
         .route("/v1/erasures", post(erase))
         .route("/v1/evidence/{digest}", get(evidence))
         .route("/v1/learning", post(learning::learn))
         .route("/v1/recording", post(recording::record).delete(recording::end))
+        .route("/metrics", get(metrics::metrics))
+        .route("/healthz", get(health::lives))
+        .route("/readyz", get(health::ready))
+        .layer(middleware::from_fn_with_state(answers, idempotency::once))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
 }
 
@@ -84,10 +99,10 @@ async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<Vec<Rollout
 async fn start(
     State(api): State<Api>,
     caller: Caller,
-    body: Result<Json<StartRequest>, JsonRejection>,
+    body: Result<Body<StartRequest>, Problem>,
 ) -> Result<(StatusCode, Json<Box<Report>>), Problem> {
     let by = caller.to(Action::Start)?;
-    let Json(request) = body.map_err(bad_request)?;
+    let Body(request) = body?;
     let report = api.handle.start(request.plan, request.base_dir, by).await?;
     Ok((StatusCode::CREATED, Json(report)))
 }
@@ -95,26 +110,22 @@ async fn start(
 async fn report(
     State(api): State<Api>,
     caller: Caller,
-    Path(rollout): Path<String>,
+    rollout: Result<Named, Problem>,
 ) -> Result<Json<Box<Report>>, Problem> {
     caller.to(Action::SeeRollouts)?;
-    let missing = || match named(&rollout) {
-        Some(rollout) => Problem::new("unknown", StatusCode::NOT_FOUND, format!("there is no rollout {rollout}")),
-        None => {
-            Problem::new("unknown", StatusCode::NOT_FOUND, "there is no rollout yet: `verdigris rollout start PLAN`")
-        }
-    };
-    api.handle.report(named(&rollout)).await.map(Json).ok_or_else(missing)
+    let Named(rollout) = rollout?;
+    api.handle.report(named(&rollout)).await.map(Json).ok_or_else(|| no_rollout(&rollout))
 }
 
 async fn command(
     State(api): State<Api>,
     caller: Caller,
-    Path(rollout): Path<String>,
-    body: Result<Json<Command>, JsonRejection>,
+    rollout: Result<Named, Problem>,
+    body: Result<Body<Command>, Problem>,
 ) -> Result<Json<Box<Report>>, Problem> {
     let by = caller.to(Action::Steer)?;
-    let Json(command) = body.map_err(bad_request)?;
+    let Named(rollout) = rollout?;
+    let Body(command) = body?;
     Ok(Json(api.handle.command(named(&rollout), command, by).await?))
 }
 
@@ -122,11 +133,12 @@ async fn command(
 async fn statement(
     State(api): State<Api>,
     caller: Caller,
-    Path(rollout): Path<String>,
-    body: Result<Json<Act>, JsonRejection>,
+    rollout: Result<Named, Problem>,
+    body: Result<Body<Act>, Problem>,
 ) -> Result<Json<Box<Offer>>, Problem> {
     caller.to(Action::SeeStatement)?;
-    let Json(act) = body.map_err(bad_request)?;
+    let Named(rollout) = rollout?;
+    let Body(act) = body?;
     Ok(Json(api.handle.offer(named(&rollout), act).await?))
 }
 
@@ -134,10 +146,10 @@ async fn statement(
 async fn approve(
     State(api): State<Api>,
     caller: Caller,
-    body: Result<Json<SignedStatement>, JsonRejection>,
+    body: Result<Body<SignedStatement>, Problem>,
 ) -> Result<Json<Box<Report>>, Problem> {
     let by = caller.to(Action::Approve)?;
-    let Json(signed) = body.map_err(bad_request)?;
+    let Body(signed) = body?;
     if signed.statement.len() > MAX_STATEMENT_BYTES || signed.signature.len() > MAX_SIGNATURE_BYTES {
         let detail = "the statement or its signature is longer than any is";
         return Err(Problem::new("bad-request", StatusCode::PAYLOAD_TOO_LARGE, detail));
@@ -150,11 +162,12 @@ async fn approve(
 async fn sign_off(
     State(api): State<Api>,
     caller: Caller,
-    Path(rollout): Path<String>,
-    body: Result<Json<SignOffRequest>, JsonRejection>,
+    rollout: Result<Named, Problem>,
+    body: Result<Body<SignOffRequest>, Problem>,
 ) -> Result<Json<Box<Report>>, Problem> {
     let by = caller.to(Action::SignOff)?;
-    let Json(SignOffRequest { says, note }) = body.map_err(bad_request)?;
+    let Named(rollout) = rollout?;
+    let Body(SignOffRequest { says, note }) = body?;
     if note.as_ref().is_some_and(|note| note.len() > MAX_NOTE_BYTES) {
         let detail = format!("the note has more than {MAX_NOTE_BYTES} bytes");
         return Err(Problem::new("bad-request", StatusCode::PAYLOAD_TOO_LARGE, detail));
@@ -165,10 +178,10 @@ async fn sign_off(
 async fn erase(
     State(api): State<Api>,
     caller: Caller,
-    body: Result<Json<EraseRequest>, JsonRejection>,
+    body: Result<Body<EraseRequest>, Problem>,
 ) -> Result<Json<Erasure>, Problem> {
     let by = caller.to(Action::Erase)?;
-    let Json(request) = body.map_err(bad_request)?;
+    let Body(request) = body?;
     Ok(Json(api.handle.erase(request.subject, by).await?))
 }
 
@@ -176,9 +189,10 @@ async fn erase(
 async fn evidence(
     State(api): State<Api>,
     caller: Caller,
-    Path(digest): Path<String>,
+    digest: Result<Named, Problem>,
 ) -> Result<([(HeaderName, &'static str); 1], Vec<u8>), Problem> {
     let by = caller.to(Action::SeeExamples)?;
+    let Named(digest) = digest?;
     let blob = api.handle.look(digest, by).await?;
     Ok(([(CONTENT_TYPE, "application/octet-stream")], blob))
 }
@@ -187,6 +201,11 @@ fn named(rollout: &str) -> Option<RolloutId> {
     (rollout != LAST).then(|| RolloutId(rollout.to_owned()))
 }
 
-pub(crate) fn bad_request(rejection: JsonRejection) -> Problem {
-    Problem::new("bad-request", rejection.status(), rejection.body_text())
+pub(crate) fn no_rollout(name: &str) -> Problem {
+    match named(name) {
+        Some(rollout) => Problem::new("unknown", StatusCode::NOT_FOUND, format!("there is no rollout {rollout}")),
+        None => {
+            Problem::new("unknown", StatusCode::NOT_FOUND, "there is no rollout yet: `verdigris rollout start PLAN`")
+        }
+    }
 }

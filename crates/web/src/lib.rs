@@ -5,17 +5,21 @@
 
 mod api;
 mod caller;
+mod condition;
 mod pages;
 mod site;
 mod socket;
 
+pub use api::idempotency::Answers;
 pub use api::learning::{LEARN_FOR_MS, Learn, LearnError, LearnRequest};
+pub use api::plans::CheckRequest;
 pub use api::problem::{PlanProblem, Problem};
 pub use api::recording::{
     Prepare, Prepared, RECORD_BYTES, RECORD_FOR_MS, Record, RecordError, RecordRequest, RecordedLine, RecordedLines,
 };
 pub use api::{EraseRequest, SignOffRequest, StartRequest};
 pub use caller::{Caller, Refusal};
+pub use condition::{Condition, Exemplar, Family, Kind, Sample};
 pub use socket::{Hidden, ListenError, Listening};
 
 use axum::extract::connect_info::Connected;
@@ -50,6 +54,10 @@ pub struct Api {
     pub learn: Learn,
     /// What records what the gateway receives.
     pub record: Record,
+    /// What is measured of the server, and whether it serves.
+    pub condition: Condition,
+    /// What was answered to requests with an `Idempotency-Key`, by whichever door they came.
+    pub answers: Answers,
 }
 
 /// The user at the other end, if the kernel says who it is.

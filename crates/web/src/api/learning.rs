@@ -1,14 +1,12 @@
 //! Learning what a pipeline changes: somebody asks for it, and hears what was learned so far until it is over or he goes
 //! away. Each line of the answer is a JSON value that holds all of it.
 
-use super::bad_request;
+use super::body::Body;
 use super::problem::Problem;
 use crate::{Api, Caller};
 use access::Action;
-use axum::Json;
-use axum::body::Body;
+use axum::body::Body as Answer;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use control::rollout::Principal;
@@ -141,10 +139,10 @@ pub(crate) async fn learn(
     State(api): State<Api>,
     State(Stops(stops)): State<Stops>,
     caller: Caller,
-    body: Result<Json<LearnRequest>, JsonRejection>,
+    body: Result<Body<LearnRequest>, Problem>,
 ) -> Result<Response, Problem> {
     let by = caller.to(Action::Learn)?;
-    let Json(request) = body.map_err(bad_request)?;
+    let Body(request) = body?;
     request.check()?;
     let told = (api.learn)(request, by)?;
     let lines = stream::unfold((told, stops), async |(mut told, mut stops)| {
@@ -156,7 +154,7 @@ pub(crate) async fn learn(
         let line = format!("{}\n", *told.borrow_and_update());
         Some((Ok::<_, Infallible>(line), (told, stops)))
     });
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Answer::from_stream(lines)).into_response())
 }
 
 /// Says when the server stops: an answer that goes on would hold it up.

@@ -1,15 +1,13 @@
 //! Recording what the gateway receives: somebody asks for it, and gets the sealed recording as it grows, in lines of JSON. It
 //! ends when its time is over, when it is as large as it may become, when somebody ends it, and when he goes away.
 
-use super::bad_request;
+use super::body::Body;
 use super::learning::Stops;
 use super::problem::Problem;
 use crate::{Api, Caller};
 use access::Action;
-use axum::Json;
-use axum::body::Body;
+use axum::body::Body as Answer;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use control::Recording;
@@ -145,10 +143,10 @@ pub(crate) async fn record(
     State(api): State<Api>,
     State(Stops(stops)): State<Stops>,
     caller: Caller,
-    body: Result<Json<RecordRequest>, JsonRejection>,
+    body: Result<Body<RecordRequest>, Problem>,
 ) -> Result<Response, Problem> {
     let by = caller.to(Action::Record)?;
-    let Json(request) = body.map_err(bad_request)?;
+    let Body(request) = body?;
     request.check()?;
     let prepared = (api.record.prepare)(&request)?;
     let RecordRequest { recipient, for_ms, max_bytes, keep_sensitive } = request;
@@ -172,7 +170,7 @@ pub(crate) async fn record(
         text.push('\n');
         Some((Ok::<_, Infallible>(text), (recorded, stops)))
     });
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Answer::from_stream(lines)).into_response())
 }
 
 /// `DELETE /v1/recording`: it ends in order.

@@ -1,6 +1,7 @@
 //! What takes real peers or minutes of traffic. `cargo xtask test --fast` leaves this module out by its name.
 
 mod activation;
+mod api;
 mod audits;
 mod conformance;
 mod demo;

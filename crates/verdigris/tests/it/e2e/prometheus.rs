@@ -4,6 +4,7 @@ use super::peers::ReservedPort;
 use crate::process::{Process, root};
 use crate::wait::{eventually, seconds};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -27,6 +28,45 @@ fn program() -> PathBuf {
     let places = [root().join("target/e2e/prometheus/usr/bin/prometheus"), PathBuf::from("/usr/bin/prometheus")];
     let found = places.into_iter().find(|place| place.exists());
     found.expect("Prometheus is not installed: run `cargo xtask e2e-setup`, or name one in VERDIGRIS_E2E_PROMETHEUS")
+}
+
+/// Its tool, which comes with it.
+pub(crate) fn promtool() -> PathBuf {
+    program().with_file_name("promtool")
+}
+
+/// A Prometheus that scrapes `/metrics` of a server.
+pub(crate) struct Scraping {
+    port: ReservedPort,
+    _process: Process,
+    _folder: tempfile::TempDir,
+}
+
+impl Scraping {
+    /// With a token in a file, as a server's port needs it; its socket does not look at that.
+    pub(crate) fn start(server: SocketAddr) -> Scraping {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let config = format!(
+            "global: {{ scrape_interval: 500ms, scrape_timeout: 500ms }}\n\
+             rule_files: [\"{}\"]\n\
+             scrape_configs: [{{ job_name: verdigris, authorization: {{ credentials_file: token }}, \
+             static_configs: [{{ targets: [\"{server}\"] }}] }}]\n",
+            root().join("contrib/prometheus/alerts.yaml").display()
+        );
+        std::fs::write(folder.path().join("prometheus.yml"), config).expect("the folder is ours");
+        std::fs::write(folder.path().join("token"), "scrapes").expect("the folder is ours");
+        let port = ReservedPort::any();
+        let process = run(folder.path(), port.address);
+        Scraping { port, _process: process, _folder: folder }
+    }
+
+    /// The names of all metrics that it knows.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        let answer = get(self.port.address, "/api/v1/label/__name__/values").unwrap_or_default();
+        let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
+        let names = answer["data"].as_array().map(Vec::as_slice).unwrap_or_default();
+        names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+    }
 }
 
 /// A Prometheus with a folder of its own, which scrapes one exporter.
