@@ -130,7 +130,7 @@ impl Server {
         let learn: web::Learn = Arc::new(move |request, by| learning.begin(request, &by));
         let (handle, status, record) = (system.handle.clone(), status(&system), system.recorder.api());
         let api =
-            Api { handle, status, principals: principals(watched.clone()), signers: signers(watched), learn, record };
+            Api { handle, status, principals: principals(watched.clone()), signers: signers(watched.clone()), known: known(watched), learn, record };
         let mut api = Answering { listening: Arc::new(listening), api, task: None };
         api.start();
         Server { file: command.config.clone(), config, system, api, named, door, lent: None }
@@ -423,6 +423,11 @@ fn principals(named: watch::Receiver<Named>) -> web::Principals {
         let caller = Caller::named(principal);
         if uid == own || uid == 0 { caller.also(PEOPLE) } else { caller }
     })
+}
+
+/// Everybody, as the configuration has them now.
+fn known(named: watch::Receiver<Named>) -> web::Known {
+    Arc::new(move || named.borrow().clone())
 }
 
 /// And so is whoever signs with one of its keys.

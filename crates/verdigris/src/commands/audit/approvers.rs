@@ -44,7 +44,8 @@ pub(super) fn read(path: &Path) -> Result<KnownKeys, Failed> {
 }
 
 fn is_key_type(word: &str) -> bool {
-    word.starts_with("ssh-")
+    word == rollout::approval::PASSKEY_TYPE
+        || word.starts_with("ssh-")
         || word.starts_with("sk-ssh-")
         || word.starts_with("ecdsa-")
         || word.starts_with("sk-ecdsa-")
