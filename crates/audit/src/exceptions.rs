@@ -240,16 +240,18 @@ fn of_decision(decision: &Decision) -> Option<(ExceptionKind, String)> {
 
 /// Where a passkey counts its signatures and the count did not rise from one that held to the next (W3C Web Authentication,
 /// section 6.1.1). It refuses nothing, for an authenticator may have been reset; keys that devices share do not count.
-fn counts(records: &[(u64, Record)]) -> Vec<Exception> {
-    let (mut last, mut found) = (BTreeMap::<String, u32>::new(), Vec::new());
+pub(crate) fn counts(records: &[(u64, Record)]) -> Vec<Exception> {
+    let (mut last, mut found) = (BTreeMap::<String, (u32, &str)>::new(), Vec::new());
     for (index, record) in records {
         let Body::Happened(event) = &record.body else { continue };
         let Event::ApprovalSubmitted(submission) = &**event else { continue };
         let Ok((_, key)) = submission.signed.open() else { continue };
         let assertion = key.passkey().and_then(|_| Assertion::from_text(&submission.signed.signature).ok());
         let Some(count) = assertion.and_then(|assertion| assertion.sign_count()) else { continue };
-        let before = last.insert(key.to_string(), count);
-        if let Some(before) = before.filter(|before| count <= *before) {
+        // What was handed in twice was signed once.
+        let signature = submission.signed.signature.as_str();
+        let before = last.insert(key.to_string(), (count, signature));
+        if let Some((before, _)) = before.filter(|(before, other)| count <= *before && *other != signature) {
             let whose = submission.signer.as_ref().map_or("nobody who is known", |signer| signer.name.as_str());
             let words = format!(
                 "the passkey {} of {whose} counted {before} signatures, and then {count}: it was reset, or there is a copy",

@@ -108,3 +108,47 @@ fn drawn(caller: &Caller, known: &[KnownPrincipal]) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pages::approvals::tests::{PASSKEY, api, caller};
+    use control::Handle;
+
+    fn made() -> Made {
+        let mut words = PASSKEY.split(' ').skip(1).map(str::to_owned);
+        let mut word = || words.next().unwrap();
+        Made { credential_id: word(), key: word(), rp_id: word(), origin: word() }
+    }
+
+    async fn check(change: impl FnOnce(&mut Made), expected: Result<&str, &str>) {
+        let mut made = made();
+        change(&mut made);
+        let found = line(caller("bob", "viewer"), Ok(Json(made))).await;
+        match (found, expected) {
+            (Ok(Json(found)), Ok(expected)) => assert_eq!(found.line, expected),
+            (Err(problem), Err(words)) => assert!(problem.detail.contains(words), "{problem:?}"),
+            (found, expected) => panic!("{:?}, expected {expected:?}", found.map(|Json(found)| found.line)),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_browser_made_becomes_a_line() {
+        check(|_| {}, Ok(PASSKEY)).await;
+        check(|made| made.key = "AAAA".into(), Err("SubjectPublicKeyInfo")).await;
+        check(|made| made.key.push('='), Err("key is not base64url")).await;
+        check(|made| made.rp_id = "127.0.0.1".into(), Err("no IP address")).await;
+        check(|made| made.origin = "http://verdigris.example".into(), Err("the origin")).await;
+        check(|made| made.credential_id.clear(), Err("0 bytes")).await;
+    }
+
+    #[tokio::test]
+    async fn the_page_shows_ones_own_and_nobody_elses() {
+        let api = api(Handle::new().0);
+        let of = async |name| page(State(api.clone()), caller(name, "viewer")).await.unwrap().into_string();
+        assert!(of("bob").await.contains("at http://localhost:4321"));
+        assert!(of("carol").await.contains("None."));
+        let nobody = line(caller("gateway", "gateway"), Ok(Json(made()))).await;
+        assert_eq!(nobody.map(|_| ()).unwrap_err().status, 403);
+    }
+}

@@ -74,6 +74,20 @@ mod tests {
     }
 
     #[test]
+    fn a_passkey_is_named_by_its_line() {
+        // An Ed25519 key (RFC 8410): of the seed 0x07 32 times.
+        let key = "webauthn AQEBAQEBAQEBAQEBAQEBAQ MCowBQYDK2VwAyEA6kpsY-KcUgq-9VB7Ey7F-ZVHdq6-vnuSQh7qaRS0iRs \
+                   verdigris.example https://verdigris.example";
+        let known = read_lines(&format!("bob namespaces=\"approval@verdigris.dev\" {key} bob's phone\nada {KEY}\n"))
+            .unwrap_or_else(|failed| panic!("{failed}"));
+        let bob = known["bob"].first().and_then(PublicKey::passkey).expect("a passkey");
+        assert_eq!((bob.rp_id(), bob.origin()), ("verdigris.example", "https://verdigris.example"));
+        let failed = read_lines("bob webauthn AQEB AAAA localhost http://localhost").err();
+        let failed = failed.map(|failed| failed.to_string()).unwrap_or_default();
+        assert!(failed.contains(":1: the key is no SubjectPublicKeyInfo"), "{failed}");
+    }
+
+    #[test]
     fn what_would_not_be_held_to_is_refused_with_its_line() {
         for (text, words) in [
             (format!("ada valid-before=\"20200101\" {KEY}"), ":1: found \"valid-before="),
