@@ -4,7 +4,9 @@
 use crate::bundle::{Bundle, EntryContent};
 use crate::verify::named_by;
 use model::{BlindSpotCount, Environment, ShortDuration, Subject, UnixMillis};
+use rollout::approval::Assertion;
 use rollout::{Body, Command, Decision, Event, GateVerdict, Record};
+use std::collections::BTreeMap;
 
 /// Of how many of one kind is told. A rollout is held or refused something a few times; this bounds the page.
 const MAX_TOLD: usize = 200;
@@ -29,6 +31,8 @@ pub(crate) enum ExceptionKind {
     GlassBroken,
     /// A rollback was not safe any more, and whoever went back all the same.
     PastReturn,
+    /// A passkey's count of signatures did not rise: somebody may have a copy of it.
+    CountFell,
     /// Approvals did not count any more.
     ApprovalsVoid,
     /// The rollout stood still.
@@ -69,6 +73,7 @@ impl ExceptionKind {
         match self {
             ExceptionKind::GlassBroken => "glass broken",
             ExceptionKind::PastReturn => "past return",
+            ExceptionKind::CountFell => "passkey count",
             ExceptionKind::ApprovalsVoid => "approvals void",
             ExceptionKind::Held => "held",
             ExceptionKind::Skipped => "skipped",
@@ -93,6 +98,7 @@ impl ExceptionKind {
 pub(crate) fn exceptions(bundle: &Bundle, records: &[(u64, Record)]) -> Vec<Exception> {
     let mut found: Vec<Exception> = records.iter().filter_map(|(index, record)| of_record(*index, record)).collect();
     found.extend(measured(records));
+    found.extend(counts(records));
     for (index, record) in records {
         if let Some(digest) = named_by(record).filter(|digest| !bundle.evidence.contains_key(*digest)) {
             let words = format!("sha256:{digest} is not in the bundle: deleted, or left out");
@@ -242,6 +248,31 @@ fn of_decision(decision: &Decision) -> Option<(ExceptionKind, String)> {
         | Decision::PromotionOrdered
         | Decision::Ended(_) => None,
     }
+}
+
+/// Where a passkey counts its signatures and the count did not rise from one that held to the next (W3C Web Authentication,
+/// section 6.1.1). It refuses nothing, for an authenticator may have been reset; keys that devices share do not count.
+pub(crate) fn counts(records: &[(u64, Record)]) -> Vec<Exception> {
+    let (mut last, mut found) = (BTreeMap::<String, (u32, &str)>::new(), Vec::new());
+    for (index, record) in records {
+        let Body::Happened(event) = &record.body else { continue };
+        let Event::ApprovalSubmitted(submission) = &**event else { continue };
+        let Ok((_, key)) = submission.signed.open() else { continue };
+        let assertion = key.passkey().and_then(|_| Assertion::from_text(&submission.signed.signature).ok());
+        let Some(count) = assertion.and_then(|assertion| assertion.sign_count()) else { continue };
+        // What was handed in twice was signed once.
+        let signature = submission.signed.signature.as_str();
+        let before = last.insert(key.to_string(), (count, signature));
+        if let Some((before, _)) = before.filter(|(before, other)| count <= *before && *other != signature) {
+            let whose = submission.signer.as_ref().map_or("nobody who is known", |signer| signer.name.as_str());
+            let words = format!(
+                "the passkey {} of {whose} counted {before} signatures, and then {count}: it was reset, or there is a copy",
+                key.fingerprint()
+            );
+            found.push(told(ExceptionKind::CountFell, *index, record, words));
+        }
+    }
+    found
 }
 
 /// What observations and gateways say over the whole rollout.

@@ -2,7 +2,7 @@
 //! holds is of what was read, and nothing that is no proof raises a weight.
 
 use audit::shift_proof::ShiftProof;
-use rollout::approval::{MAX_SIGNATURE_BYTES, MAX_STATEMENT_BYTES, PublicKey, SignedStatement, Statement};
+use rollout::approval::{Assertion, MAX_SIGNATURE_BYTES, MAX_STATEMENT_BYTES, PublicKey, SignedStatement, Statement};
 
 /// The target: a statement and a signature with a NUL between them; each of them also by itself.
 pub(crate) fn run(bytes: &[u8]) {
@@ -20,6 +20,12 @@ pub(crate) fn run(bytes: &[u8]) {
     }
     if let Ok(key) = PublicKey::from_line(text) {
         assert!(text.trim().starts_with(&key.to_string()), "the line without its comment");
+    }
+    if signature.len() <= MAX_SIGNATURE_BYTES
+        && let Ok(assertion) = Assertion::from_text(signature)
+    {
+        assert_eq!(assertion.to_text(), signature, "what was read is written as it was");
+        let _ = assertion.sign_count();
     }
     if let Ok(proof) = ShiftProof::from_text(text) {
         assert_eq!(ShiftProof::from_text(&proof.to_text()).ok(), Some(proof), "what was read can be written");

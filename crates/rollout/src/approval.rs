@@ -3,11 +3,16 @@
 //! The statement is canonical JSON (RFC 8785) that names everything which the approval depends on: another plan, another
 //! configuration or another rollout makes other bytes. It is signed as OpenSSH signs files (PROTOCOL.sshsig,
 //! `ssh-keygen -Y sign`), with a key of the approver's own, so that it can be made on a machine that reaches no server, by
-//! a key in an agent or on a token.
+//! a key in an agent or on a token; or by a passkey in a browser (WebAuthn), whose challenge is the statement's digest.
 
 mod key;
+mod passkey;
 
 pub use key::{ApproverKey, ApproverKeyError, PublicKey, PublicKeyError};
+pub use passkey::{
+    Assertion, AssertionError, AssertionType, CHALLENGE_PREFIX, MAX_CREDENTIAL_BYTES, PASSKEY_TYPE, Passkey,
+    PasskeyError, challenge, challenge_text,
+};
 
 use crate::configuration::digests;
 use crate::event::RolloutId;
@@ -21,7 +26,7 @@ use ssh_key::{LineEnding, SshSig};
 pub const NAMESPACE: &str = "approval@verdigris.dev";
 /// A statement is two kilobytes, its longest reason included.
 pub const MAX_STATEMENT_BYTES: usize = 8 * 1024;
-/// A signature by an Ed25519 key is 300 bytes, armored.
+/// A signature by an Ed25519 key is 300 bytes, armored; an assertion by a passkey about 900, and at most 2,500.
 pub const MAX_SIGNATURE_BYTES: usize = 4 * 1024;
 /// Characters of the reason for a broken glass.
 pub const MAX_REASON_CHARACTERS: usize = 500;
@@ -105,7 +110,7 @@ pub struct LogHead {
 pub struct SignedStatement {
     /// The bytes that were signed.
     pub statement: String,
-    /// `-----BEGIN SSH SIGNATURE-----` and so on (PROTOCOL.sshsig, "Armored format").
+    /// `-----BEGIN SSH SIGNATURE-----` and so on (PROTOCOL.sshsig, "Armored format"), or an [`Assertion`] as canonical JSON.
     pub signature: String,
 }
 
@@ -175,6 +180,9 @@ pub enum SignatureError {
     /// Not a signature at all.
     #[error("it is no signature as `ssh-keygen -Y sign` makes them: {0}")]
     Shape(#[source] ssh_key::Error),
+    /// By a passkey, and it does not hold.
+    #[error(transparent)]
+    Assertion(#[from] AssertionError),
     /// Written otherwise than OpenSSH does.
     #[error("the signature is not in the form in which `ssh-keygen -Y sign` writes it: hand it in unchanged")]
     Form,
@@ -257,6 +265,10 @@ impl SignedStatement {
         let statement = Statement::from_text(&self.statement)?;
         if self.signature.len() > MAX_SIGNATURE_BYTES {
             return Err(SignatureError::TooLong { found: self.signature.len() });
+        }
+        if self.signature.starts_with('{') {
+            let passkey = Assertion::from_text(&self.signature)?.verify(&self.statement)?;
+            return Ok((statement, passkey.into()));
         }
         let signature = SshSig::from_pem(&self.signature).map_err(SignatureError::Shape)?;
         let key = PublicKey::of(signature.public_key().clone())?;

@@ -38,7 +38,7 @@ pub use judge;
 pub use landmarks::{Landmarks, ProofRecords};
 pub use leak::{Found as FoundLeak, Leaks};
 pub use model::{GateResult, GateVerdict};
-pub use principal::{KnownPrincipal, MAX_NAME_CHARACTERS, MAX_OF_EACH, MAX_PRINCIPALS, Principal};
+pub use principal::{KnownPrincipal, MAX_KEYS_CHARACTERS, MAX_NAME_CHARACTERS, MAX_OF_EACH, MAX_PRINCIPALS, Principal};
 pub use record::{
     Body, DeletedBecause, FindingName, MAX_DELETED, MAX_TARGETS, NotificationTarget, Record, Replay, ReplayError,
     replay,

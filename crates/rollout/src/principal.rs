@@ -48,5 +48,7 @@ pub struct KnownPrincipal {
 pub const MAX_PRINCIPALS: usize = 64;
 /// Roles, user ids and keys of one, each.
 pub const MAX_OF_EACH: usize = 4;
+/// Characters of all keys together: 256 of Ed25519, on tokens too, or 140 passkeys of 230 characters.
+pub const MAX_KEYS_CHARACTERS: usize = 32 * 1024;
 /// Characters of a name or a role.
 pub const MAX_NAME_CHARACTERS: usize = 64;

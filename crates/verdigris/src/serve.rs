@@ -139,7 +139,8 @@ impl Server {
             handle,
             status,
             principals: principals(watched.clone()),
-            signers: signers(watched),
+            signers: signers(watched.clone()),
+            known: known(watched),
             learn,
             record,
             condition: condition::of(&system),
@@ -442,9 +443,13 @@ fn principals(named: watch::Receiver<Named>) -> web::Principals {
             None => Principal { name: format!("uid:{uid}"), roles: Vec::new(), from },
         };
         let caller = Caller::named(principal);
-        let roles = if uid == own || uid == 0 { caller.roles.with(PEOPLE.into_iter().collect()) } else { caller.roles };
-        Caller { roles, ..caller }
+        if uid == own || uid == 0 { caller.also(PEOPLE) } else { caller }
     })
+}
+
+/// Everybody, as the configuration has them now.
+fn known(named: watch::Receiver<Named>) -> web::Known {
+    Arc::new(move || named.borrow().clone())
 }
 
 /// And so is whoever signs with one of its keys.

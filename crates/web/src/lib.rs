@@ -6,6 +6,8 @@
 mod api;
 mod caller;
 mod condition;
+#[cfg(test)]
+mod fixture;
 mod pages;
 mod site;
 mod socket;
@@ -25,8 +27,8 @@ pub use socket::{Hidden, ListenError, Listening};
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
 use control::Handle;
-use control::rollout::Principal;
 use control::rollout::approval::PublicKey;
+use control::rollout::{KnownPrincipal, Principal};
 use std::sync::Arc;
 use tokio::net::UnixListener;
 
@@ -39,6 +41,9 @@ pub type Principals = Arc<dyn Fn(u32) -> Caller + Send + Sync>;
 /// From a key that approves to the one canonical principal whose it is.
 pub type Signers = Arc<dyn Fn(&PublicKey) -> Option<Principal> + Send + Sync>;
 
+/// Everybody whom the configuration names, in the order of their names.
+pub type Known = Arc<dyn Fn() -> Vec<KnownPrincipal> + Send + Sync>;
+
 /// Everything that a request may need.
 #[derive(Clone)]
 pub struct Api {
@@ -50,6 +55,8 @@ pub struct Api {
     pub principals: Principals,
     /// Whose key is whose.
     pub signers: Signers,
+    /// Who may approve, and with which passkeys.
+    pub known: Known,
     /// What watches the traffic to learn from it.
     pub learn: Learn,
     /// What records what the gateway receives.

@@ -114,8 +114,12 @@ impl Scene {
     }
 
     pub(crate) fn approve(&mut self, who: &str, change: impl FnOnce(&mut Statement)) {
-        let signer = Some(Principal::new(who, vec!["approver".into()]));
         let signed = self.signed(who, change);
+        self.hand_in(who, signed);
+    }
+
+    pub(crate) fn hand_in(&mut self, who: &str, signed: SignedStatement) {
+        let signer = Some(Principal::new(who, vec!["approver".into()]));
         let submission = Submission { signed, signer, checkpoint: CheckpointCheck::Holds };
         self.happen(Event::ApprovalSubmitted(Box::new(submission)));
     }

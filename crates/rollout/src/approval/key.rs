@@ -1,7 +1,11 @@
-//! Approvers' keys, in the text forms of OpenSSH.
+//! Approvers' keys, in the text forms of OpenSSH, or passkeys.
 
+use super::passkey::{PASSKEY_TYPE, Passkey, PasskeyError};
 use super::{NAMESPACE, SignedStatement, Statement};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use ssh_key::private::Ed25519Keypair;
 use ssh_key::public::KeyData;
 use ssh_key::{HashAlg, LineEnding, PrivateKey, SshSig};
@@ -10,12 +14,18 @@ use std::fmt;
 /// Characters of a public key's line; one of Ed25519 has 80 and a comment.
 const MAX_LINE_CHARACTERS: usize = 2_000;
 
-/// A public key that approves: Ed25519 (RFC 8709), or Ed25519 on a FIDO token (PROTOCOL.u2f). Written as OpenSSH does,
-/// without the comment, so that one key is one text.
+/// A public key that approves: Ed25519 (RFC 8709), Ed25519 on a FIDO token (PROTOCOL.u2f), both written as OpenSSH does, or a
+/// passkey. Without the comment, so that one key is one text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PublicKey {
-    data: KeyData,
+    form: Form,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Form {
+    OpenSsh(KeyData),
+    Passkey(Passkey),
 }
 
 /// A line that is no such key.
@@ -24,6 +34,9 @@ pub enum PublicKeyError {
     /// Not in OpenSSH's form.
     #[error("not a public key as OpenSSH writes them (`ssh-ed25519 AAAA…`): {0}")]
     Shape(#[source] ssh_key::Error),
+    /// It begins as a passkey, and is none.
+    #[error(transparent)]
+    Passkey(#[from] PasskeyError),
     /// Too long to be one.
     #[error("a public key of {found} characters, at most {MAX_LINE_CHARACTERS} are expected")]
     TooLong {
@@ -43,34 +56,64 @@ pub enum PublicKeyError {
 impl PublicKey {
     pub(super) fn of(data: KeyData) -> Result<PublicKey, PublicKeyError> {
         match data {
-            KeyData::Ed25519(_) | KeyData::SkEd25519(_) => Ok(PublicKey { data }),
+            KeyData::Ed25519(_) | KeyData::SkEd25519(_) => Ok(PublicKey { form: Form::OpenSsh(data) }),
             other => Err(PublicKeyError::Algorithm { found: other.algorithm().to_string() }),
         }
     }
 
-    /// As a line of `authorized_keys` or a `.pub` file has it; the comment is left out.
+    /// As a line of `authorized_keys` or a `.pub` file has it, or a passkey's; the comment is left out.
     pub fn from_line(line: &str) -> Result<PublicKey, PublicKeyError> {
         if line.len() > MAX_LINE_CHARACTERS {
             return Err(PublicKeyError::TooLong { found: line.len() });
+        }
+        if line.trim().split(' ').next() == Some(PASSKEY_TYPE) {
+            return Ok(Passkey::from_line(line.trim())?.into());
         }
         let key = ssh_key::PublicKey::from_openssh(line.trim()).map_err(PublicKeyError::Shape)?;
         PublicKey::of(key.key_data().clone())
     }
 
-    /// `SHA256:…`, as `ssh-keygen -l` prints it.
+    /// `SHA256:…`, as `ssh-keygen -l` prints it; of a passkey, that of its whole line, which says at which site it approves.
     pub fn fingerprint(&self) -> String {
-        self.data.fingerprint(HashAlg::Sha256).to_string()
+        match &self.form {
+            Form::OpenSsh(data) => data.fingerprint(HashAlg::Sha256).to_string(),
+            Form::Passkey(passkey) => {
+                format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(passkey.to_string())))
+            }
+        }
+    }
+
+    /// The passkey, if it is one.
+    pub fn passkey(&self) -> Option<&Passkey> {
+        match &self.form {
+            Form::OpenSsh(_) => None,
+            Form::Passkey(passkey) => Some(passkey),
+        }
     }
 
     pub(super) fn verifies(&self, signature: &SshSig, message: &[u8]) -> bool {
-        ssh_key::PublicKey::from(self.data.clone()).verify(NAMESPACE, message, signature).is_ok()
+        match &self.form {
+            Form::OpenSsh(data) => ssh_key::PublicKey::from(data.clone()).verify(NAMESPACE, message, signature).is_ok(),
+            Form::Passkey(_) => false,
+        }
     }
 }
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = ssh_key::PublicKey::from(self.data.clone()).to_openssh();
-        f.write_str(&line.expect("a key that was read can be written"))
+        match &self.form {
+            Form::OpenSsh(data) => {
+                let line = ssh_key::PublicKey::from(data.clone()).to_openssh();
+                f.write_str(&line.expect("a key that was read can be written"))
+            }
+            Form::Passkey(passkey) => passkey.fmt(f),
+        }
+    }
+}
+
+impl From<Passkey> for PublicKey {
+    fn from(passkey: Passkey) -> PublicKey {
+        PublicKey { form: Form::Passkey(passkey) }
     }
 }
 
@@ -112,8 +155,8 @@ impl ApproverKey {
     pub fn from_openssh(text: &str) -> Result<ApproverKey, ApproverKeyError> {
         let key = PrivateKey::from_openssh(text).map_err(ApproverKeyError::Shape)?;
         let public = PublicKey::of(key.public_key().key_data().clone())?;
-        match (key.is_encrypted(), &public.data) {
-            (false, KeyData::Ed25519(_)) => Ok(ApproverKey(key)),
+        match (key.is_encrypted(), &public.form) {
+            (false, Form::OpenSsh(KeyData::Ed25519(_))) => Ok(ApproverKey(key)),
             _ => Err(ApproverKeyError::Protected),
         }
     }
@@ -131,7 +174,7 @@ impl ApproverKey {
 
     /// The public half.
     pub fn public(&self) -> PublicKey {
-        PublicKey { data: self.0.public_key().key_data().clone() }
+        PublicKey { form: Form::OpenSsh(self.0.public_key().key_data().clone()) }
     }
 
     /// Signs a statement as `ssh-keygen -Y sign -n approval@verdigris.dev` does.

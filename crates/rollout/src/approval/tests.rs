@@ -1,6 +1,6 @@
 use super::*;
 
-fn statement() -> Statement {
+pub(super) fn statement() -> Statement {
     Statement {
         kind: StatementType::V1,
         act: Act::Approve,

@@ -2,7 +2,7 @@
 
 use control::Persons;
 use rollout::approval::PublicKey;
-use rollout::{KnownPrincipal, MAX_NAME_CHARACTERS, MAX_OF_EACH, MAX_PRINCIPALS};
+use rollout::{KnownPrincipal, MAX_KEYS_CHARACTERS, MAX_NAME_CHARACTERS, MAX_OF_EACH, MAX_PRINCIPALS};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use store::MAX_SUBJECT_BYTES;
@@ -49,6 +49,10 @@ pub(super) fn principals(raw: Vec<RawPrincipal>) -> Result<Vec<KnownPrincipal>, 
     unique("name", read.iter().map(|it| (&it.name, it.name.clone())))?;
     unique("uids", read.iter().flat_map(|it| it.uids.iter().map(move |uid| (&it.name, uid.to_string()))))?;
     unique("keys", read.iter().flat_map(|it| it.keys.iter().map(move |key| (&it.name, key.to_string()))))?;
+    let all = read.iter().flat_map(|it: &KnownPrincipal| &it.keys).map(|key| key.to_string().len()).sum::<usize>();
+    if all > MAX_KEYS_CHARACTERS {
+        return Err(format!("principals: keys: found {all} characters in all, expected {MAX_KEYS_CHARACTERS} at most"));
+    }
     read.sort();
     Ok(read)
 }
@@ -82,7 +86,8 @@ impl RawPrincipal {
             return Err(format!("{what}: found {found}, expected {MAX_OF_EACH} at most"));
         }
         let key = |(at, line): (usize, &String)| {
-            PublicKey::from_line(line).map_err(|error| format!("keys[{at}]: {error}; expected ssh-ed25519 AAAA…"))
+            PublicKey::from_line(line)
+                .map_err(|error| format!("keys[{at}]: {error}; expected ssh-ed25519 AAAA… or webauthn …"))
         };
         let keys = self.keys.iter().enumerate().map(key).collect::<Result<_, _>>()?;
         Ok(KnownPrincipal { name: self.name, roles: self.roles, uids: self.uids, keys, person: None })

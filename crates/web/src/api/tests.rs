@@ -2,12 +2,12 @@
 
 use super::learning::Stops;
 use super::openapi::{OPERATIONS, openapi};
-use crate::{Answers, Api, Caller, Condition, Record, RecordError, site};
+use crate::{Api, Caller, Condition, site};
 use axum::extract::Request;
 use axum::middleware::{self, Next};
 use control::rollout::Principal;
 use control::{CommandError, Handle, Input};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -70,16 +70,7 @@ impl Scene {
             }
         });
         let (stops, stopped) = watch::channel(false);
-        let api = Api {
-            handle,
-            status: Arc::new(|| json!({})),
-            principals: Arc::new(|_| Caller::named(principal("nobody", &[]))),
-            signers: Arc::new(|_| None),
-            learn: Arc::new(|_, _| Err(crate::LearnError::Busy)),
-            record: Record { prepare: Arc::new(|_| Err(RecordError::Busy)), end: Arc::new(|| false) },
-            condition,
-            answers: Answers::default(),
-        };
+        let api = Api { condition, ..Api::fixture(handle) };
         let router = site::router(api, Stops(stopped)).layer(middleware::from_fn(admit));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");

@@ -44,7 +44,8 @@ pub(super) fn read(path: &Path) -> Result<KnownKeys, Failed> {
 }
 
 fn is_key_type(word: &str) -> bool {
-    word.starts_with("ssh-")
+    word == rollout::approval::PASSKEY_TYPE
+        || word.starts_with("ssh-")
         || word.starts_with("sk-ssh-")
         || word.starts_with("ecdsa-")
         || word.starts_with("sk-ecdsa-")
@@ -70,6 +71,20 @@ mod tests {
         let known = read_lines(&text).unwrap_or_else(|failed| panic!("{failed}"));
         assert_eq!(known.keys().collect::<Vec<_>>(), ["ada", "bob", "grace"]);
         assert_eq!(known["ada"], known["bob"]);
+    }
+
+    #[test]
+    fn a_passkey_is_named_by_its_line() {
+        // An Ed25519 key (RFC 8410): of the seed 0x07 32 times.
+        let key = "webauthn AQEBAQEBAQEBAQEBAQEBAQ MCowBQYDK2VwAyEA6kpsY-KcUgq-9VB7Ey7F-ZVHdq6-vnuSQh7qaRS0iRs \
+                   verdigris.example https://verdigris.example";
+        let known = read_lines(&format!("bob namespaces=\"approval@verdigris.dev\" {key} bob's phone\nada {KEY}\n"))
+            .unwrap_or_else(|failed| panic!("{failed}"));
+        let bob = known["bob"].first().and_then(PublicKey::passkey).expect("a passkey");
+        assert_eq!((bob.rp_id(), bob.origin()), ("verdigris.example", "https://verdigris.example"));
+        let failed = read_lines("bob webauthn AQEB AAAA localhost http://localhost").err();
+        let failed = failed.map(|failed| failed.to_string()).unwrap_or_default();
+        assert!(failed.contains(":1: the key is no SubjectPublicKeyInfo"), "{failed}");
     }
 
     #[test]

@@ -150,7 +150,13 @@ fn configuration_words(configuration: &Configuration) -> &str {
 fn submission_words(submission: &Submission) -> String {
     let signer = submission.signer.as_ref().map_or("nobody who is known", |signer| signer.name.as_str());
     match submission.signed.open() {
-        Ok((statement, key)) => format!("{}, signed by {signer} ({})", statement.act.words(), key.fingerprint()),
+        Ok((statement, key)) => {
+            let by = format!("{}, signed by {signer} ({}", statement.act.words(), key.fingerprint());
+            match key.passkey() {
+                Some(passkey) => format!("{by}, a passkey at {})", passkey.origin()),
+                None => by + ")",
+            }
+        }
         Err(error) => format!("a statement that does not hold: {error}"),
     }
 }
