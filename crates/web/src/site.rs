@@ -2,10 +2,17 @@
 
 use crate::api::learning::Stops;
 use crate::api::problem::Problem;
-use crate::{Api, api, pages};
+use crate::{Api, Caller, Refusal, api, pages};
 use axum::Router;
-use axum::extract::FromRef;
+use axum::extract::{FromRef, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use control::{Handle, Input};
+
+/// Paths, and beginnings of paths, for which nobody need be known: what is the same for everybody and says nothing of the
+/// server's work. Every other route asks its caller for an action.
+const PUBLIC: [&str; 5] = ["/sign-in", "/healthz", "/readyz", "/favicon.ico", "/assets/"];
 
 /// What every route may need.
 #[derive(Clone)]
@@ -28,8 +35,37 @@ impl FromRef<Served> for Stops {
 
 /// Every route. Each takes a [`Caller`](crate::Caller), which the door has put into the request, and asks it for one action.
 pub(crate) fn router(api: Api, stops: Stops) -> Router {
-    api::router()
+    let handle = api.handle.clone();
+    let routes = api::router()
         .merge(pages::router())
         .fallback(async || Problem::new("unknown", StatusCode::NOT_FOUND, "there is nothing at this path"))
-        .with_state(Served { api, stops })
+        .with_state(Served { api, stops });
+    watched(routes, handle)
+}
+
+/// Routes that answer nobody whom they did not ask for an action.
+pub(crate) fn watched(routes: Router, handle: Handle) -> Router {
+    routes.layer(middleware::from_fn_with_state(handle, watch))
+}
+
+/// Whether nobody need be known.
+pub(crate) fn is_public(path: &str) -> bool {
+    PUBLIC.iter().any(|public| if public.ends_with('/') { path.starts_with(public) } else { path == *public })
+}
+
+/// Has refusals recorded, and lets nothing out of a route that asked nobody for an action: a route that forgets to ask must
+/// not be one that everybody may use.
+async fn watch(State(handle): State<Handle>, request: Request, next: Next) -> Response {
+    let caller = request.extensions().get::<Caller>().cloned();
+    let is_public = is_public(request.uri().path());
+    let response = next.run(request).await;
+    if let Some(Refusal { by, action }) = response.extensions().get::<Refusal>().cloned() {
+        handle.tell(Input::AccessRefused { what: action.words().to_owned(), by }).await;
+    }
+    let went_well = response.status().is_success() || response.status().is_redirection();
+    if went_well && !is_public && caller.is_none_or(|caller| caller.asked().is_none()) {
+        let detail = "this route asked for no action, so that nothing of it is shown: a fault of the program";
+        return Problem::new("unavailable", StatusCode::INTERNAL_SERVER_ERROR, detail).into_response();
+    }
+    response
 }
