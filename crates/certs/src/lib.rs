@@ -2,7 +2,8 @@
 //! leaves the machine, and nothing that is released depends on it.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
 };
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -59,9 +60,23 @@ impl Authority {
         self.sign(&[name], Validity::Long, ExtendedKeyUsagePurpose::ClientAuth)
     }
 
+    /// A client's certificate with this common name and these URIs.
+    pub fn named(&self, common_name: &str, uris: &[&str], validity: Validity) -> Identity {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        let uri = |uri: &&str| SanType::URI((*uri).try_into().expect("a URI of a test is ASCII"));
+        params.subject_alt_names = uris.iter().map(uri).collect();
+        self.finish(params, validity, ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
     fn sign(&self, names: &[&str], validity: Validity, purpose: ExtendedKeyUsagePurpose) -> Identity {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut params = CertificateParams::new(names).expect("the names are DNS names or IP addresses");
+        let params = CertificateParams::new(names).expect("the names are DNS names or IP addresses");
+        self.finish(params, validity, purpose)
+    }
+
+    fn finish(&self, mut params: CertificateParams, validity: Validity, purpose: ExtendedKeyUsagePurpose) -> Identity {
         params.insert_extended_key_usage(purpose);
         params.use_authority_key_identifier_extension = true;
         if validity == Validity::Over {

@@ -271,6 +271,8 @@ impl Controller {
             Input::Record { recording, by, reply } => answer(reply, self.record_traffic(recording, &by)),
             Input::Erase { subject, by, reply } => answer(reply, self.erase(&subject, &by)),
             Input::ClientsRefused { clients, from, reason } => self.note_clients_refused(clients, from, &reason),
+            Input::AccessRefused { what, by } => self.note_access_refused(&what, &by),
+            Input::CallersRefused { what, from } => self.note_callers_refused(&what, from),
             Input::Commands(commands) => self.outlets.around.commands = commands,
             Input::Taps { taps, reply } => answer(reply, self.change_taps(taps)),
             Input::Release { reply } => answer(reply, self.release()),

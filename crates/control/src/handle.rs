@@ -65,6 +65,20 @@ pub enum Input {
         /// Why that one.
         reason: String,
     },
+    /// Somebody who is known was refused something.
+    AccessRefused {
+        /// What, in words.
+        what: String,
+        /// Who.
+        by: Principal,
+    },
+    /// Callers whom nobody knows were refused at the web port.
+    CallersRefused {
+        /// How many of which kind, in words; nothing of what they showed.
+        what: String,
+        /// From where the last one came.
+        from: Option<String>,
+    },
     /// Other programs may be run for a configuration from now on.
     Commands(Vec<PathBuf>),
     /// A metric's source was asked.

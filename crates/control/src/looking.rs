@@ -8,18 +8,21 @@ use rollout::{Body, Principal};
 use std::collections::BTreeMap;
 use store::{Reserve, is_evidence_digest};
 
-/// Of one principal's refusals one a minute is recorded, so that nobody fills the ledger with them.
+/// Of one principal's refusals of one kind one a minute is recorded, so that nobody fills the ledger with them.
 const REFUSALS_EVERY_MS: u64 = 60_000;
-/// Principals whose last refusal is remembered; when there are more, all are forgotten.
-const MAX_REFUSED: usize = 64;
+/// Principals and kinds whose last refusal is remembered; when there are more, all are forgotten.
+const MAX_REFUSED: usize = 256;
 
 /// What stands in the place of the name of a client without a certificate that counts.
 const UNKNOWN_CLIENT: &str = "a client without a certificate that is let in";
 /// Characters of the reason that are recorded.
 const MAX_REASON_CHARACTERS: usize = 300;
 
-/// When whom was refused last.
-pub(crate) type Refused = BTreeMap<String, UnixMillis>;
+/// What stands in the place of the name of a caller whom nobody knows.
+const UNKNOWN_CALLER: &str = "a caller whom nobody knows";
+
+/// When whom was refused what last, and how often since.
+pub(crate) type Refused = BTreeMap<(String, &'static str, String), (UnixMillis, u64)>;
 
 /// What is recorded of the traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +97,7 @@ impl Controller {
     fn admit(&mut self, what: &str, by: &Principal) -> Result<(), LookError> {
         let named = &self.settings.principals;
         if !named.is_empty() && !named.iter().any(|known| known.name == by.name) {
-            self.note_refusal(what, by);
+            self.note_refusal(("evidence", ""), what, by);
             return Err(LookError::Refused { by: by.name.clone() });
         }
         Ok(())
@@ -113,23 +116,49 @@ impl Controller {
         }
         let reason: String = reason.chars().take(MAX_REASON_CHARACTERS).collect();
         let what = format!("OTLP ({clients} refused since the start; the last: {reason})");
-        self.note_refusal(&what, &Principal { from, ..Principal::new(UNKNOWN_CLIENT, Vec::new()) });
+        self.note_refusal(("clients", ""), &what, &unnamed(UNKNOWN_CLIENT, from));
     }
 
-    fn note_refusal(&mut self, what: &str, by: &Principal) {
-        let now = (self.clock)();
-        if self.refused.get(&by.name).is_some_and(|last| now < last.plus_ms(REFUSALS_EVERY_MS)) {
+    /// What a principal asked for and may not, by their roles.
+    pub(crate) fn note_access_refused(&mut self, what: &str, by: &Principal) {
+        self.note_refusal(("action", what), what, by);
+    }
+
+    /// What the web port refused before it knew anybody; it tells that once a minute.
+    pub(crate) fn note_callers_refused(&mut self, what: &str, from: Option<String>) {
+        let what: String = what.chars().take(MAX_REASON_CHARACTERS).collect();
+        self.note_refusal(("callers", ""), &what, &unnamed(UNKNOWN_CALLER, from));
+    }
+
+    fn note_refusal(&mut self, (kind, which): (&'static str, &str), what: &str, by: &Principal) {
+        if self.held != Held::Open {
             return;
+        }
+        let now = (self.clock)();
+        let key = (by.name.clone(), kind, which.to_owned());
+        let mut since = 0;
+        if let Some((last, more)) = self.refused.get_mut(&key) {
+            if now < last.plus_ms(REFUSALS_EVERY_MS) {
+                *more += 1;
+                return;
+            }
+            since = *more;
         }
         if self.refused.len() >= MAX_REFUSED {
             self.refused.clear();
         }
-        self.refused.insert(by.name.clone(), now);
+        self.refused.insert(key, (now, 0));
+        let again = if since > 0 { format!(" ({since} more times since the last record)") } else { String::new() };
+        let what = format!("{what}{again}");
         tracing::warn!(by = %by.name, what, "access was refused");
-        let body = Body::AccessRefused { what: what.to_owned(), who: by.name.clone(), from: by.from.clone() };
+        let body = Body::AccessRefused { what, who: by.name.clone(), from: by.from.clone() };
         let record = self.journal.number(None, now, [(SELF.to_owned(), body)]);
         if let Err(error) = self.journal.append(&record, Reserve::Keep) {
             tracing::error!("that access was refused is not in the ledger: {error}");
         }
     }
+}
+
+fn unnamed(name: &str, from: Option<String>) -> Principal {
+    Principal { from, ..Principal::new(name, Vec::new()) }
 }

@@ -7,6 +7,7 @@ use crate::closing::{Closing, Until};
 use crate::config::{Config, Listen};
 use crate::receive;
 use crate::run::Running;
+use crate::senders::Sender;
 use crate::stats::add;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -384,6 +385,7 @@ async fn connection(
         return;
     }
     let shared = Arc::clone(&running.shared);
+    let from = stream.peer_addr().ok().map(|peer| peer.ip());
     let mut closing = Closing::new(stop, Duration::from_millis(shared.limits.idle_grace_ms));
     let header_timeout = Duration::from_millis(shared.limits.header_timeout_ms);
     match secure {
@@ -393,32 +395,33 @@ async fn connection(
                 () = closing.due(Until::Idle) => return,
             };
             let Ok(Ok(http2)) = spoken else { return };
-            serve(running, port, stream, http2, closing).await;
+            serve(running, (port, Sender { from, certificate: None }), stream, http2, closing).await;
         }
         Some(secure) => {
             let opened = tokio::select! {
                 opened = secure.accept(stream, header_timeout, &shared.counters) => opened,
                 () = closing.due(Until::Idle) => return,
             };
-            let Some(Opened { stream, http2 }) = opened else { return };
-            serve(running, port, stream, http2, closing).await;
+            let Some(Opened { stream, http2, certificate }) = opened else { return };
+            serve(running, (port, Sender { from, certificate }), stream, http2, closing).await;
         }
     }
 }
 
 async fn serve(
     running: Arc<Running>,
-    port: Port,
+    (port, sender): (Port, Sender),
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     http2: bool,
     mut closing: Closing,
 ) {
     let header_timeout = Duration::from_millis(running.shared.limits.header_timeout_ms);
-    let requests = closing.requests();
+    let (requests, sender) = (closing.requests(), Arc::new(sender));
     let service = service_fn(move |request| {
         let (running, port, request_under_way) = (Arc::clone(&running), port.clone(), requests.begin());
+        let sender = Arc::clone(&sender);
         async move {
-            let response = receive::serve(running, port, request).await;
+            let response = receive::serve(running, port, &sender, request).await;
             drop(request_under_way);
             Ok::<_, Infallible>(response)
         }

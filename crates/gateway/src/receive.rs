@@ -8,6 +8,7 @@ use crate::config::Limits;
 use crate::listen::Port;
 use crate::route::{self, overloaded};
 use crate::run::Running;
+use crate::senders::{NotAdmitted, Sender};
 use crate::stats::{Held, add};
 use crate::tap;
 use bytes::{Bytes, BytesMut};
@@ -40,7 +41,12 @@ const FIRST_RESERVE_BYTES: usize = 1 << 20;
 const MAX_DISCARDED_BYTES: usize = 64 << 20;
 
 /// Answers one request.
-pub(crate) async fn serve(running: Arc<Running>, port: Port, request: Request<Incoming>) -> Response<Frames> {
+pub(crate) async fn serve(
+    running: Arc<Running>,
+    port: Port,
+    sender: &Sender,
+    request: Request<Incoming>,
+) -> Response<Frames> {
     let old_senders = matches!(port, Port::Gateway);
     let head = match Head::read(&request, old_senders) {
         Ok(head) => head,
@@ -51,6 +57,13 @@ pub(crate) async fn serve(running: Arc<Running>, port: Port, request: Request<In
     };
     if let Dialect::Legacy(_) = head.dialect {
         add(&running.shared.counters.legacy_requests, 1);
+    }
+    let admitted = running.shared.senders.load().check(&port, sender, request.headers());
+    if let Err(not_admitted) = admitted {
+        let counters = &running.shared.counters;
+        add(&counters.requests_refused, 1);
+        counters.not_let_in(sender.from, not_admitted.reason(&port));
+        return response(head.dialect, head.signal, not_let_in(&running.shared.limits, not_admitted, request).await);
     }
     let shared = Arc::clone(&running.shared);
     let mut held = Held::none(&running.shared.counters.bytes_in_flight);
@@ -84,6 +97,19 @@ pub(crate) async fn serve(running: Arc<Running>, port: Port, request: Request<In
         shared.counters.not_told(format, partial);
     }
     response(head.dialect, head.signal, answer)
+}
+
+/// A sender that may not send. Over HTTP/1.1 it gets to read that, as others that are refused do.
+async fn not_let_in(limits: &Limits, why: NotAdmitted, request: Request<Incoming>) -> Answer {
+    if request.version() != Version::HTTP_2 {
+        let deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
+        discard(&mut request.into_body(), deadline, limits).await;
+    }
+    let (status, code) = match why {
+        NotAdmitted::Unknown => (StatusCode::UNAUTHORIZED, code::UNAUTHENTICATED),
+        NotAdmitted::NotListed => (StatusCode::FORBIDDEN, code::PERMISSION_DENIED),
+    };
+    Answer::refused(status, code, why.words())
 }
 
 /// What a request's head says.

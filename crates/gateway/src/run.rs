@@ -10,6 +10,7 @@ use crate::pool::EndpointState;
 use crate::ports::Accepting;
 use crate::record::Recorder;
 use crate::redacting::Redacting;
+use crate::senders::Senders;
 use crate::share::ViewShare;
 use crate::spooling::{self, Spooling, Spools};
 use crate::stats::{Counters, RefusedClient, Stats};
@@ -109,6 +110,8 @@ pub(crate) struct Shared {
     pub(crate) counting: ArcSwapOption<LoadOut>,
     /// While somebody records what is received.
     pub(crate) recorder: ArcSwapOption<Recorder>,
+    /// Who may send where.
+    pub(crate) senders: ArcSwap<Senders>,
     clock: OnceLock<Clock>,
 }
 
@@ -169,6 +172,7 @@ impl Gateway {
             counters: Counters::default(),
             counting: ArcSwapOption::empty(),
             recorder: ArcSwapOption::empty(),
+            senders: ArcSwap::default(),
             clock: OnceLock::new(),
         };
         Ok(Bound { addresses, shared: Arc::new(shared) })
@@ -185,7 +189,12 @@ impl Gateway {
         stats
     }
 
-    /// The client that was refused last, because of its certificate.
+    /// From the next request on these may send, and nobody else where there is a list.
+    pub fn let_in(&self, senders: Senders) {
+        self.shared.senders.store(Arc::new(senders));
+    }
+
+    /// The client that was refused last, because of its certificate or because it is not on a port's list.
     pub fn last_refused(&self) -> Option<RefusedClient> {
         self.shared.counters.last_refused()
     }

@@ -7,6 +7,7 @@
 mod client;
 mod files;
 mod inspect;
+mod names;
 mod server;
 mod stream;
 mod words;
@@ -14,8 +15,9 @@ mod words;
 pub use client::{Client, ConnectError, NameError};
 pub use files::FileError;
 pub use inspect::TrustError;
+pub use names::Names;
 pub use rustls::pki_types::CertificateDer;
-pub use server::{AcceptError, Look, Server, ServerFiles};
+pub use server::{AcceptError, ClientCertificates, Look, Server, ServerFiles};
 pub use stream::ClientStream;
 pub use tokio_rustls::server::TlsStream as ServerStream;
 pub use words::words;

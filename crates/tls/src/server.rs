@@ -33,9 +33,20 @@ pub enum Look {
     Kept(FileError),
 }
 
+/// What a port with authorities for clients does with a client that shows no certificate. One that shows a wrong one is
+/// never let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// Does not let it in.
+    Demanded,
+    /// Lets it in: whoever asks it something finds out in another way who it is.
+    Asked,
+}
+
 /// One port's TLS, as its files were when they were last good.
 pub struct Server {
     files: ServerFiles,
+    certificates: ClientCertificates,
     config: ArcSwap<ServerConfig>,
     /// Of the files that `config` was made from, or that were refused since then. Held during a look, so that two looks
     /// cannot install in the wrong order.
@@ -62,9 +73,14 @@ struct Seen {
 impl Server {
     /// Reads the files. Blocking.
     pub fn open(files: ServerFiles) -> Result<Server, FileError> {
+        Server::open_with(files, ClientCertificates::Demanded)
+    }
+
+    /// Reads the files. Blocking.
+    pub fn open_with(files: ServerFiles, certificates: ClientCertificates) -> Result<Server, FileError> {
         let contents = read(&files)?;
-        let config = ArcSwap::from_pointee(config(&contents)?);
-        Ok(Server { files, config, seen: Mutex::new(Seen { digest: contents.digest, refused: None }) })
+        let config = ArcSwap::from_pointee(config(&contents, certificates)?);
+        Ok(Server { files, certificates, config, seen: Mutex::new(Seen { digest: contents.digest, refused: None }) })
     }
 
     /// Looks at the files again, and takes what is in them if it changed and can be used. What is wrong is given once,
@@ -75,7 +91,7 @@ impl Server {
             if contents.digest == seen.digest {
                 return Ok(false);
             }
-            self.config.store(Arc::new(config(&contents)?));
+            self.config.store(Arc::new(config(&contents, self.certificates)?));
             seen.digest = contents.digest;
             Ok(true)
         });
@@ -117,14 +133,18 @@ fn read(files: &ServerFiles) -> Result<Contents, FileError> {
     Contents::read(Some((&files.cert, &files.key)), files.client_ca.as_deref())
 }
 
-fn config(contents: &Contents) -> Result<ServerConfig, FileError> {
+fn config(contents: &Contents, certificates: ClientCertificates) -> Result<ServerConfig, FileError> {
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .expect("the provider has suites for TLS 1.2 and 1.3");
     let builder = match &contents.authorities {
         Some((path, bytes)) => {
             let roots = Arc::new(roots(path, bytes)?);
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider()).build();
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
+            let verifier = match certificates {
+                ClientCertificates::Demanded => verifier.build(),
+                ClientCertificates::Asked => verifier.allow_unauthenticated().build(),
+            };
             let refused = |source| FileError::Verifier { path: path.clone(), source };
             builder.with_client_cert_verifier(verifier.map_err(refused)?)
         }

@@ -4,6 +4,8 @@ mod endpoint;
 mod keys;
 mod notifications;
 mod principals;
+mod senders;
+mod web;
 mod witnesses;
 
 use crate::describe::Failed;
@@ -24,6 +26,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use store::Retention;
+
+pub use principals::Identified;
+pub use senders::{Admitted, Sending};
+pub use web::Web;
 
 /// A configuration is a page; more than this is another file.
 const MAX_CONFIG_BYTES: u64 = 256 * 1024;
@@ -57,6 +63,8 @@ struct RawConfig {
     notifications: Vec<notifications::RawNotification>,
     #[serde(default)]
     telemetry: RawTelemetry,
+    #[serde(default)]
+    web: web::RawWeb,
 }
 
 /// Our own traces and logs.
@@ -132,6 +140,10 @@ struct RawListen {
     http: SocketAddr,
     #[serde(default)]
     tls: Option<RawServerTls>,
+    #[serde(default)]
+    clients: Vec<String>,
+    #[serde(default)]
+    tokens: Vec<PathBuf>,
 }
 
 /// The gateway's two ports, and those that old senders cannot change.
@@ -148,15 +160,20 @@ struct RawGateway {
     jaeger_http: Option<SocketAddr>,
     #[serde(default)]
     tls: Option<RawServerTls>,
+    #[serde(default)]
+    clients: Vec<String>,
+    #[serde(default)]
+    tokens: Vec<PathBuf>,
 }
 
 fn loopback(grpc: u16, http: u16) -> RawListen {
-    RawListen { grpc: ([127, 0, 0, 1], grpc).into(), http: ([127, 0, 0, 1], http).into(), tls: None }
+    let address = |port| ([127, 0, 0, 1], port).into();
+    RawListen { grpc: address(grpc), http: address(http), tls: None, clients: Vec::new(), tokens: Vec::new() }
 }
 
 fn gateway_listen() -> RawGateway {
-    let RawListen { grpc, http, tls } = loopback(4317, 4318);
-    RawGateway { grpc, http, zipkin: None, jaeger_grpc: None, jaeger_http: None, tls }
+    let RawListen { grpc, http, tls, clients, tokens } = loopback(4317, 4318);
+    RawGateway { grpc, http, zipkin: None, jaeger_grpc: None, jaeger_http: None, tls, clients, tokens }
 }
 
 fn tap_listens() -> BTreeMap<String, RawListen> {
@@ -204,6 +221,12 @@ pub struct Config {
     pub commands: Vec<PathBuf>,
     /// Who they are, by their names.
     pub persons: control::Persons,
+    /// Who may send to the gateway and to taps.
+    pub sending: Sending,
+    /// What else they come by, at the web port.
+    pub identities: Identified,
+    /// Where the pages and the API are; none if they are at the socket alone.
+    pub web: Option<Web>,
     /// Where the key is that signs them.
     pub key: KeySource,
     /// Where the one is that is to follow it, if the file says so.
@@ -261,7 +284,9 @@ fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
     let (key, next_key) = raw.ledger.keys(folder, &data)?;
     let telemetry = raw.telemetry.otlp.as_deref().map(Endpoint::parse).transpose();
     let telemetry = telemetry.map_err(|error| format!("telemetry.otlp: {error}"))?;
-    let RawGateway { grpc, http, zipkin, jaeger_grpc, jaeger_http, tls } = raw.listen;
+    let identities = principals::identities(&raw.principals)?;
+    let sending = sending((&raw.listen, &raw.taps), (folder, &identities))?;
+    let RawGateway { grpc, http, zipkin, jaeger_grpc, jaeger_http, tls, .. } = raw.listen;
     let fixed = [("zipkin", zipkin), ("jaegerGrpc", jaeger_grpc), ("jaegerHttp", jaeger_http)];
     let config = Config {
         telemetry,
@@ -281,6 +306,9 @@ fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
         notifications: notifications::targets(raw.notifications, folder)?,
         commands: programs(raw.gates.commands).map_err(|error| format!("gates.commands: {error}"))?,
         persons: principals::persons(&raw.principals)?,
+        identities,
+        sending,
+        web: raw.web.read(folder)?,
         principals: principals::principals(raw.principals)?,
     };
     if let Some(endpoint) = &config.telemetry {
@@ -288,6 +316,20 @@ fn parse(raw: RawConfig, folder: &Path) -> Result<Config, String> {
         endpoint.check(&ours)?;
     }
     Ok(config)
+}
+
+fn sending(
+    (listen, taps): (&RawGateway, &BTreeMap<String, RawListen>),
+    around: (&Path, &Identified),
+) -> Result<Sending, String> {
+    let verified = |tls: &Option<RawServerTls>| tls.as_ref().is_some_and(RawServerTls::verifies);
+    let RawGateway { tls, clients, tokens, .. } = listen;
+    let gateway = Admitted::read(clients, tokens, verified(tls), around).map_err(|error| format!("listen.{error}"))?;
+    let tap = |(name, listen): (&String, &RawListen)| {
+        let admitted = Admitted::read(&listen.clients, &listen.tokens, verified(&listen.tls), around);
+        Ok((name.clone(), admitted.map_err(|error| format!("taps.{name}.{error}"))?))
+    };
+    Ok(Sending { gateway, taps: taps.iter().map(tap).collect::<Result<_, String>>()? })
 }
 
 /// Programs by their whole paths, so that no search path says which one runs.

@@ -18,11 +18,16 @@ pub async fn reload(
     let after = Config::read(path).map_err(|failed| failed.error)?;
     check(before, &after).with_context(|| path.display().to_string())?;
     let (listen, taps) = (after.listen.clone(), after.taps.clone());
+    // Read before anything moves: a token that cannot be read refuses the whole.
+    let sending = after.sending.clone();
+    let senders = tokio::task::spawn_blocking(move || sending.senders()).await?;
+    let senders = senders.with_context(|| path.display().to_string())?;
     let consent = controller.taps(taps.keys().cloned().collect());
     let addresses = gateway.listen(listen, after.fixed.clone(), taps, consent).await.map_err(|error| match error {
         NotMoved::Bind(error) => anyhow!(error),
         NotMoved::Refused(error) => anyhow!("{}: taps: {error}", path.display()),
     })?;
+    gateway.let_in(senders);
     Ok((after, addresses))
 }
 
@@ -46,6 +51,7 @@ fn check(before: &Config, after: &Config) -> anyhow::Result<()> {
             config.keep_entries_ms.map_or_else(String::new, |ms| format!(", entries kept {}", ShortDuration(ms)));
         format!("[{asked}]{quorum}, signed with {}{next}{kept}", config.key)
     };
+    let web = |config: &Config| config.web.as_ref().map_or_else(|| "none".to_owned(), |web| format!("{web:?}"));
     for (key, before, after) in [
         ("data", path(&before.data), path(&after.data)),
         ("socket", path(&before.socket), path(&after.socket)),
@@ -54,6 +60,7 @@ fn check(before: &Config, after: &Config) -> anyhow::Result<()> {
         ("spool", spool(before), spool(after)),
         ("evidence", evidence(before), evidence(after)),
         ("ledger", ledger(before), ledger(after)),
+        ("web", web(before), web(after)),
     ] {
         if before != after {
             bail!(

@@ -1,23 +1,25 @@
 //! `verdigris serve`: everything in one process, until SIGTERM or SIGINT, or until another process takes over.
 
+mod door;
 mod exposure;
 
 use crate::activation::Passed;
 use crate::cli::{Format, Serve};
-use crate::config::Config;
+use crate::config::{Config, Identified};
 use crate::describe::{Exit, Failed, say};
 use crate::system::{Ground, Inherited, Ports, System};
 use crate::takeover::{Applicant, Door, Taking, Wire};
 use crate::{condition, notify, reload, signing, telemetry};
 use access::Role;
-use gateway::{Addresses, EndpointState, Gateway, Listen, PortRole, Socket, Spools, Stats};
+use door::WebPort;
+use gateway::{Addresses, EndpointState, Gateway, Listen, PortRole, Senders, Socket, Spools, Stats};
 use keys::Keyring;
 use model::Environment;
 use rollout::{KnownPrincipal, Principal};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -51,7 +53,7 @@ pub async fn run(command: &Serve, format: Format, passed: Passed) -> Result<Exit
         endpoint.check_resolved(&own_ports(&server.system.gateway.addresses())).await.map_err(Failed::usage)?;
         telemetry::start(endpoint);
     }
-    announce(&server.system, server.api.listening.path(), format);
+    announce(&server, format);
     notify::ready("serving");
     server.run(signals).await
 }
@@ -70,6 +72,7 @@ struct Server {
     system: System,
     api: Answering,
     named: watch::Sender<Named>,
+    identified: watch::Sender<Identified>,
     door: Door,
     /// The process that has the ledger, if this one has not.
     lent: Option<Applicant>,
@@ -87,11 +90,16 @@ impl Server {
     async fn start(command: &Serve, config: Config, keyring: Keyring, sockets: Vec<Socket>) -> Result<Server, Failed> {
         let (listen, taps) = (config.listen.clone(), config.taps.clone());
         let ports = Ports::bind(listen, config.fixed.clone(), taps, sockets).await?;
+        ports.let_in(senders(&config).await?);
+        let mut web = WebPort::bind(&config).await?;
         // Opening the ledger locks it, so nobody else's socket is in the folder from here on.
         let system = System::start(ports, ground(&config, keyring), Inherited::nothing()).await?;
         let listening = Listening::on(&config.socket).await?;
         let door = Door::open(&config.data)?;
-        Ok(Server::new(command, config, system, listening, door))
+        if let Some(web) = &mut web {
+            web.read(&config.data)?;
+        }
+        Ok(Server::new(command, config, system, (listening, web), door))
     }
 
     /// In the place of a server that runs. If this fails at any point, that one goes on.
@@ -106,6 +114,7 @@ impl Server {
         sockets.extend(taking.ports.drain(..).filter(|port| !given.contains(&port.role)));
         let (listen, taps) = (config.listen.clone(), config.taps.clone());
         let ports = Ports::bind(listen, config.fixed.clone(), taps, sockets).await?;
+        ports.let_in(senders(&config).await?);
         let passed = taking.api(&config.socket);
         let keeps_api = passed.is_some();
         let listening = match passed {
@@ -114,6 +123,11 @@ impl Server {
         };
         let door = Door::prepare(&config.data)?;
         let pins = taking.release(keeps_api).await?;
+        // The process before has stopped its API by now, and with it this port.
+        let mut web = WebPort::bind_after(&config).await?;
+        if let Some(web) = &mut web {
+            web.read(&config.data)?;
+        }
         let (gone, watched) = watch::channel(false);
         let system = System::start(ports, ground(&config, keyring), Inherited { pins, gone: watched }).await?;
         let predecessor = match taking.serve().await {
@@ -127,11 +141,21 @@ impl Server {
             predecessor.gone().await;
             gone.send_replace(true);
         });
-        Ok(Server::new(command, config, system, listening, door.show()))
+        Ok(Server::new(command, config, system, (listening, web), door.show()))
     }
 
-    fn new(command: &Serve, config: Config, system: System, listening: Listening, door: Door) -> Server {
+    fn new(
+        command: &Serve,
+        config: Config,
+        system: System,
+        (listening, mut web): (Listening, Option<WebPort>),
+        door: Door,
+    ) -> Server {
         let (named, watched) = watch::channel(config.principals.clone());
+        let (identified, identities) = watch::channel(config.identities.clone());
+        if let Some(web) = &mut web {
+            web.open(watched.clone(), identities);
+        }
         let learning = system.learning.clone();
         let learn: web::Learn = Arc::new(move |request, by| learning.begin(request, &by));
         let (handle, status, record) = (system.handle.clone(), status(&system), system.recorder.api());
@@ -146,9 +170,9 @@ impl Server {
             condition: condition::of(&system),
             answers: Answers::default(),
         };
-        let mut api = Answering { listening: Arc::new(listening), api, task: None };
+        let mut api = Answering { listening: Arc::new(listening), api, task: None, web };
         api.start();
-        Server { file: command.config.clone(), config, system, api, named, door, lent: None }
+        Server { file: command.config.clone(), config, system, api, named, identified, door, lent: None }
     }
 
     async fn run(mut self, signals: Signals) -> Result<Exit, Failed> {
@@ -179,6 +203,7 @@ impl Server {
         match reload::reload(&self.file, &self.config, gateway, controller).await {
             Ok((config, addresses)) => {
                 self.named.send_replace(config.principals.clone());
+                self.identified.send_replace(config.identities.clone());
                 self.system.name(config.principals.clone(), config.persons.clone()).await;
                 self.system.allow(config.commands.clone()).await;
                 self.system.notify(config.notifications.clone()).await;
@@ -249,6 +274,8 @@ struct Answering {
     listening: Arc<Listening>,
     api: Api,
     task: Option<(watch::Sender<bool>, JoinHandle<()>)>,
+    /// The port beside the socket: it stops and starts with it.
+    web: Option<WebPort>,
 }
 
 impl Answering {
@@ -264,14 +291,28 @@ impl Answering {
             }
         });
         self.task = Some((stop, task));
+        if let Some(web) = &mut self.web {
+            web.start(self.api.clone());
+        }
     }
 
     async fn stop(&mut self) {
         if let Some((stop, task)) = self.task.take() {
             stop.send_replace(true);
-            let _ = task.await;
+            let web = async {
+                if let Some(web) = &mut self.web {
+                    web.stop().await;
+                }
+            };
+            let (_, ()) = tokio::join!(task, web);
         }
     }
+}
+
+/// Who may send, with the tokens that are in their files.
+async fn senders(config: &Config) -> Result<Senders, Failed> {
+    let sending = config.sending.clone();
+    Ok(tokio::task::spawn_blocking(move || sending.senders()).await??)
 }
 
 fn ground(config: &Config, keyring: Keyring) -> Ground {
@@ -290,14 +331,17 @@ fn ground(config: &Config, keyring: Keyring) -> Ground {
     }
 }
 
-fn announce(system: &System, socket: &Path, format: Format) {
-    let addresses = system.gateway.addresses();
+fn announce(server: &Server, format: Format) {
+    let Server { system, api: Answering { listening, web, .. }, config, .. } = server;
+    let (addresses, socket) = (system.gateway.addresses(), listening.path());
+    let token = web.as_ref().and_then(|web| web.token_path(&config.data));
     match format {
         Format::Json => say(format_args!(
             "{}",
             json!({
                 "listening": address_json(&addresses),
                 "socket": socket,
+                "web": web.as_ref().map(|web| json!({ "url": web.url(), "operatorToken": token })),
                 "ledger": { "dir": system.ledger_dir, "verifierKey": system.verifier_key.to_string() },
                 "recovered": system.recovered,
             })
@@ -315,6 +359,12 @@ fn announce(system: &System, socket: &Path, format: Format) {
                 say(format_args!("  tap {name:<6} OTLP/gRPC {}   OTLP/HTTP {}", tap.grpc, tap.http));
             }
             say(format_args!("  api        {}", socket.display()));
+            if let Some(web) = web {
+                say(format_args!("  web        {}", web.url()));
+            }
+            if let Some(token) = &token {
+                say(format_args!("  sign in    with the token in {}", token.display()));
+            }
             say(format_args!("  ledger     {}", system.ledger_dir.display()));
             say(format_args!("  verify it  {}", system.verifier_key));
             if let Some(recovered) = &system.recovered {

@@ -14,7 +14,8 @@ use arc_swap::ArcSwap;
 use audit::shift_proof::Trusted;
 use control::{Controller, Extent, Handle, Input, OpenStore, Outlook, Persons, Settings};
 use gateway::{
-    Addresses, Bound, Channels, Event, Gateway, Listen, RefusedClient, Socket, Spools, Stats, Stopped, ViewShare,
+    Addresses, Bound, Channels, Event, Gateway, Listen, RefusedClient, Senders, Socket, Spools, Stats, Stopped,
+    ViewShare,
 };
 use keys::{Keyring, Settled};
 use ledger::{VerifierKey, WitnessKey};
@@ -133,6 +134,11 @@ impl Ports {
     ) -> anyhow::Result<Ports> {
         let config = gateway::Config { listen, fixed, taps: taps.clone(), limits: gateway::Limits::default() };
         Ok(Ports { bound: Gateway::bind_with(config, there).await?, taps })
+    }
+
+    /// Who may send, from the first request on.
+    pub fn let_in(&self, senders: Senders) {
+        self.bound.gateway().let_in(senders);
     }
 
     /// The real ports.

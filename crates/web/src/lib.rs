@@ -1,14 +1,18 @@
-//! The HTTP API, on a Unix socket that only its owner may open.
+//! The HTTP API and the pages, behind two doors: a Unix socket that only its owner may open, and a port.
 //!
-//! Who asks is the user at the other end of the socket, as the kernel says (SO_PEERCRED): a name that cannot be forged,
-//! and no secret to keep.
+//! At the socket, who asks is the user at the other end, as the kernel says (SO_PEERCRED): a name that cannot be forged,
+//! and no secret to keep. At the port it is whoever shows a token, a session's cookie or a certificate. Behind both stand
+//! the same routes, and each asks its caller for one action of `access`. Clock and randomness are given.
 
 mod api;
 mod caller;
 mod condition;
+mod door;
 #[cfg(test)]
 mod fixture;
 mod pages;
+mod port;
+mod session;
 mod site;
 mod socket;
 
@@ -22,6 +26,10 @@ pub use api::recording::{
 pub use api::{EraseRequest, SignOffRequest, StartRequest};
 pub use caller::{Caller, Refusal};
 pub use condition::{Condition, Exemplar, Family, Kind, Sample};
+pub use door::{
+    Alg, Doorway, Identities, Identity, KeysAt, KeysError, Oidc, Pinned, Secrets, token_digest, token_text,
+};
+pub use port::{Port, PortError};
 pub use socket::{Hidden, ListenError, Listening};
 
 use axum::extract::connect_info::Connected;

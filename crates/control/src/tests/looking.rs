@@ -52,3 +52,33 @@ async fn who_records_the_traffic_stands_in_the_ledger_first() {
     let count = |what: &str| said.iter().filter(|body| body.contains(what)).count();
     assert_eq!((count("TrafficRecorded"), count("AccessRefused")), (1, 1), "{said:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_principal_may_not_is_recorded_once_a_minute_for_each_action() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    let refuse = async |what: &str| {
+        let by = Principal::new("mallory", vec!["viewer".to_owned()]);
+        server.handle.tell(Input::AccessRefused { what: what.to_owned(), by }).await;
+        // An answer says that everything before it was heard.
+        server.handle.list().await;
+    };
+    for _ in 0..5 {
+        refuse("approve").await;
+    }
+    refuse("start a rollout").await;
+    let what = "the web port, 7 times: 7 unknown token".to_owned();
+    server.handle.tell(Input::CallersRefused { what, from: Some("192.0.2.1".to_owned()) }).await;
+    server.handle.list().await;
+    bench.pass(60_000).await;
+    refuse("approve").await;
+    server.stop().await;
+    let said = bodies(&bench);
+    let refused: Vec<&String> = said.iter().filter(|body| body.contains("AccessRefused")).collect();
+    assert_eq!(refused.len(), 4, "{refused:?}");
+    for (body, words) in
+        refused.iter().zip(["\"approve\"", "\"start a rollout\"", "7 unknown token", "approve (4 more times"])
+    {
+        assert!(body.contains(words), "{body} does not say {words}");
+    }
+}

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tls::{AcceptError, Alpn, FileError, Look, Server, ServerFiles, ServerStream};
+use tls::{AcceptError, Alpn, FileError, Look, Names, Server, ServerFiles, ServerStream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -38,6 +38,8 @@ pub(crate) struct Secure {
 pub(crate) struct Opened {
     pub(crate) stream: Replayed,
     pub(crate) http2: bool,
+    /// Whom the client's certificate names, if it showed one.
+    pub(crate) certificate: Option<Names>,
 }
 
 impl std::fmt::Debug for Secure {
@@ -126,7 +128,9 @@ impl Opened {
             }
         }
         let http2 = agreed.is_some_and(|agreed| agreed == Alpn::Http2.name()) || first == *PREFACE;
-        Ok(Opened { stream: Replayed { first, from: 0, to: length, stream }, http2 })
+        let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let certificate = shown.map(Names::of);
+        Ok(Opened { stream: Replayed { first, from: 0, to: length, stream }, http2, certificate })
     }
 }
 

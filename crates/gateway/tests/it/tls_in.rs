@@ -154,6 +154,65 @@ async fn with_a_client_ca_only_its_clients_are_let_in() {
 }
 
 #[tokio::test]
+async fn a_port_with_a_list_takes_those_on_it() {
+    let stage = Stage::set(true).await;
+    let message = request([(1, 2)]);
+    let names = |name: &str| tls::Names::read(name).expect("a name");
+    let list = |name: &str, token: &str| gateway::Senders {
+        gateway: gateway::Admission { clients: [names(name)].into(), tokens: vec![gateway::Admission::digest(token)] },
+        ..gateway::Senders::default()
+    };
+    // What `Authority::client` writes as the common name is rcgen's own.
+    let common_name = "CN=rcgen self signed cert";
+    for protocol in [Protocol::Grpc, Protocol::Http] {
+        let known = stage.client(protocol, Some(&stage.ours));
+        stage.fixture.gateway.let_in(list("spiffe://corp.example/blue", "t"));
+        let before = stage.fixture.stats().clients_refused;
+        let refused = reason(known.export(Signal::Traces, message.clone()).await);
+        assert!(refused.contains("not on the list"), "{refused}");
+        assert_eq!(stage.fixture.stats().clients_refused, before + 1);
+        let last = stage.fixture.gateway.last_refused().expect("one was refused");
+        assert_eq!(last.reason, "a sender that is not on the list, at the gateway");
+        // The same connection is let in as soon as the list has it.
+        stage.fixture.gateway.let_in(list(common_name, "t"));
+        assert_eq!(known.export(Signal::Traces, message.clone()).await, Outcome::TAKEN);
+    }
+    assert_eq!(stage.blue.messages().len(), 2);
+}
+
+#[tokio::test]
+async fn a_tap_takes_the_token_of_its_own_pipeline() {
+    let blue = Upstream::start(Protocol::Grpc).await;
+    let fixture = Fixture::listening(anywhere(), table(&blue, None, 0), Limits::default(), 10).await;
+    let taps = ["blue", "green"].map(|tap| {
+        let tokens = vec![gateway::Admission::digest(tap)];
+        (tap.to_owned(), gateway::Admission { tokens, ..gateway::Admission::default() })
+    });
+    fixture.gateway.let_in(gateway::Senders { taps: taps.into(), ..gateway::Senders::default() });
+    let (message, tap) = (request([(1, 2)]), fixture.addresses.taps["blue"].clone());
+    for (authorization, status, grpc) in
+        [(Some("Bearer blue"), 200, "0"), (Some("Bearer green"), 403, "7"), (None, 401, "16")]
+    {
+        let with = |first: (&'static str, &'static str)| {
+            let mut headers = vec![first];
+            headers.extend(authorization.map(|value| ("authorization", value)));
+            headers
+        };
+        let over_http = TcpStream::connect(tap.http).await.expect("the tap listens");
+        let answer = send_over(over_http, "POST", "/v1/traces", &with(PROTOBUF), message.clone()).await;
+        assert_eq!(answer.status, status, "{authorization:?}");
+        let over_grpc = TcpStream::connect(tap.grpc).await.expect("the tap listens");
+        let path = Signal::Traces.grpc_path();
+        let answer = send_over(over_grpc, "POST", path, &with(GRPC), framed(false, &message)).await;
+        assert_eq!(answer.header("grpc-status"), Some(grpc), "{authorization:?}");
+    }
+    assert_eq!(fixture.stats().clients_refused, 4);
+    // The gateway's own port has no list.
+    let plain = TcpStream::connect(fixture.addresses.gateway.http).await.expect("it listens");
+    assert_eq!(send_over(plain, "POST", "/v1/traces", &[PROTOBUF], message).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_renewed_certificate_serves_new_connections_and_old_ones_go_on() {
     let stage = Stage::set(false).await;
     let client = stage.client(Protocol::Http, None);

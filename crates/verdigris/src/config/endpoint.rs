@@ -58,6 +58,11 @@ pub(super) struct RawClientTls {
 }
 
 impl RawServerTls {
+    /// Whether clients must show a certificate.
+    pub(super) fn verifies(&self) -> bool {
+        self.client_ca.is_some()
+    }
+
     /// Relative paths start from the folder.
     pub(super) fn files(self, folder: &Path) -> ServerFiles {
         let RawServerTls { cert, key, client_ca } = self;

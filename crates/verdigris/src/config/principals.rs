@@ -6,9 +6,11 @@ use rollout::{KnownPrincipal, MAX_KEYS_CHARACTERS, MAX_NAME_CHARACTERS, MAX_OF_E
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use store::MAX_SUBJECT_BYTES;
+use tls::Names;
+use web::Identity;
 
 /// One of `principals`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawPrincipal {
     name: String,
@@ -18,9 +20,65 @@ pub(super) struct RawPrincipal {
     uids: Vec<u32>,
     #[serde(default)]
     keys: Vec<String>,
+    /// `SUBJECT@ISSUER`, of OIDC tokens.
+    #[serde(default)]
+    oidc: Vec<String>,
+    /// SPIFFE ids of certificates.
+    #[serde(default)]
+    spiffe: Vec<String>,
+    /// `CN=NAME`, of certificates without a SPIFFE id.
+    #[serde(default)]
+    subjects: Vec<String>,
     /// Who it is: a name, an address. Goes into no record.
     #[serde(default)]
     person: Option<String>,
+}
+
+/// From what somebody shows at the web port to the name of the principal who has it. Goes into no record: a token's subject
+/// can be an address.
+pub type Identified = BTreeMap<Identity, String>;
+
+/// What the principals come by at the web port; each is of one of them.
+pub(super) fn identities(raw: &[RawPrincipal]) -> Result<Identified, String> {
+    let mut identified = Identified::new();
+    for (index, principal) in raw.iter().enumerate() {
+        let refused = |key: &str, at: usize, found: &str, expected: &str| {
+            format!("principals[{index}].{key}[{at}]: found {found:?}, expected {expected}")
+        };
+        let mut all = Vec::new();
+        for (at, text) in principal.oidc.iter().enumerate() {
+            // A subject may have an @ of its own; an issuer is a URL, and has none.
+            let parts = text.rsplit_once('@').filter(|(subject, issuer)| !subject.is_empty() && issuer.contains("://"));
+            let (subject, issuer) = parts.ok_or_else(|| refused("oidc", at, text, "SUBJECT@https://issuer"))?;
+            all.push(("oidc", text, Identity::Oidc { subject: subject.to_owned(), issuer: issuer.to_owned() }));
+        }
+        for (at, text) in principal.spiffe.iter().enumerate() {
+            match Names::read(text) {
+                Ok(names @ Names::Spiffe(_)) => all.push(("spiffe", text, Identity::Certificate(names))),
+                Ok(_) | Err(_) => return Err(refused("spiffe", at, text, "spiffe://trust-domain/path")),
+            }
+        }
+        for (at, text) in principal.subjects.iter().enumerate() {
+            match Names::read(text) {
+                Ok(names @ Names::Subject(_)) => all.push(("subjects", text, Identity::Certificate(names))),
+                Ok(_) | Err(_) => return Err(refused("subjects", at, text, "CN=NAME")),
+            }
+        }
+        for (key, of) in [("oidc", &principal.oidc), ("spiffe", &principal.spiffe), ("subjects", &principal.subjects)] {
+            if of.len() > MAX_OF_EACH {
+                return Err(format!("principals[{index}].{key}: found {}, expected {MAX_OF_EACH} at most", of.len()));
+            }
+        }
+        for (key, text, identity) in all {
+            if let Some(other) = identified.insert(identity, principal.name.clone()) {
+                let name = &principal.name;
+                return Err(format!(
+                    "principals: {key}: {text} stands twice, of {other} and of {name}; expected it once"
+                ));
+            }
+        }
+    }
+    Ok(identified)
 }
 
 /// Who the principals are, by their names.
@@ -77,7 +135,7 @@ impl RawPrincipal {
         };
         word("name", &self.name)?;
         // What a user id that nobody names is called.
-        if self.name.starts_with("uid:") || self.name == "verdigris" {
+        if self.name.starts_with("uid:") || matches!(self.name.as_str(), "verdigris" | "operator-token") {
             return Err(format!("name: found {:?}, which the server itself gives; expected another", self.name));
         }
         self.roles.iter().try_for_each(|role| word("roles", role))?;

@@ -201,3 +201,86 @@ fn a_key_in_no_place_or_in_two_is_refused() {
         assert!(said.contains(words), "{said}\ndoes not say\n{words}");
     }
 }
+
+const SERVING: &str = "serving: {otlp: {grpc: 'http://127.0.0.1:1'}}\n";
+
+#[test]
+fn the_web_port_is_on_loopback_unless_it_speaks_tls() {
+    let web = |section: &str| read(&format!("{SERVING}{section}")).1.web;
+    let plain = web("").unwrap();
+    assert_eq!(plain.listen.to_string(), "127.0.0.1:4321");
+    assert!(plain.operator_token && plain.tls.is_none() && plain.oidc.is_none());
+    assert_eq!(web("web: {enabled: false}"), None);
+    let open =
+        web("web: {listen: '192.0.2.1:443', tls: {cert: c, key: k, clientCa: ca}, operatorToken: false}").unwrap();
+    assert_eq!(open.names, ["192.0.2.1"]);
+    let sso = "issuer: 'https://sso.example', audience: verdigris";
+    let oidc = web(&format!("web: {{oidc: {{{sso}, keys: 'https://sso.example/keys', tls: {{ca: a.pem}}}}}}")).unwrap();
+    let (pinned, at) = oidc.oidc.unwrap();
+    assert_eq!((pinned.claim.as_str(), pinned.types, pinned.algorithms.len()), ("sub", vec!["at+jwt".to_owned()], 4));
+    assert!(matches!(at, ::web::KeysAt::Url { .. }));
+    let refused = |section: &str, expect: &str| check(&format!("{SERVING}web: {{{section}}}"), expect);
+    refused("listen: '0.0.0.0:4321'", "web.listen: found 0.0.0.0:4321 without web.tls");
+    refused("listen: '192.0.2.1:4321'", "would pass in clear text");
+    refused("listen: '0.0.0.0:443', tls: {cert: c, key: k}", "web.names: found none for 0.0.0.0:443");
+    refused("names: ['verdigris.example:443']", "web.names: found \"verdigris.example:443\"");
+    refused("operatorToken: false", "web.operatorToken: found false");
+    refused(
+        &format!("oidc: {{{sso}, keys: 'http://sso.example/keys'}}"),
+        "web.oidc.keys: found \"http://sso.example/keys\"",
+    );
+    for algorithm in ["HS256", "none", "RS512"] {
+        refused(&format!("oidc: {{{sso}, keys: k, algorithms: [{algorithm}]}}"), "line 2");
+    }
+}
+
+#[test]
+fn what_somebody_shows_is_of_one_principal() {
+    let (_folder, config) = read(&format!(
+        "{SERVING}principals:\n  - {{name: ada, oidc: ['a@b@https://sso.example'], subjects: ['CN=ada']}}\n  \
+         - {{name: ci, roles: [pipeline], spiffe: ['spiffe://corp.example/ci']}}\n"
+    ));
+    let oidc = ::web::Identity::Oidc { subject: "a@b".to_owned(), issuer: "https://sso.example".to_owned() };
+    assert_eq!(config.identities.get(&oidc).map(String::as_str), Some("ada"));
+    assert_eq!(config.identities.len(), 3);
+    let refused = |principals: &str, expect: &str| check(&format!("{SERVING}principals: [{principals}]"), expect);
+    let twice = |key: &str, value: &str| format!("{{name: a, {key}: ['{value}']}}, {{name: b, {key}: ['{value}']}}");
+    refused(&twice("oidc", "s@https://i"), "principals: oidc: s@https://i stands twice, of a and of b");
+    refused(&twice("spiffe", "spiffe://d/p"), "spiffe: spiffe://d/p stands twice");
+    refused(&twice("subjects", "CN=x"), "subjects: CN=x stands twice");
+    refused("{name: a, subjects: ['spiffe://d/p']}", "principals[0].subjects[0]");
+    refused("{name: a, spiffe: ['CN=x']}", "principals[0].spiffe[0]");
+    refused("{name: a, oidc: [ada]}", "expected SUBJECT@https://issuer");
+    refused("{name: operator-token}", "which the server itself gives");
+}
+
+#[test]
+fn who_may_send_is_named_by_certificates_and_tokens() {
+    let tap = |more: &str| {
+        let tls = "tls: {cert: c, key: k, clientCa: ca}";
+        format!(
+            "{SERVING}taps: {{blue: {{grpc: '127.0.0.1:1', http: '127.0.0.1:2', {tls}, {more}}}}}\nprincipals:\n  \
+             - {{name: pipes, roles: [pipeline], spiffe: ['spiffe://d/blue'], subjects: ['CN=blue']}}\n"
+        )
+    };
+    let (folder, config) = read(&tap("clients: ['CN=other', 'principal:pipes'], tokens: [t]"));
+    let blue = &config.sending.taps["blue"];
+    let clients: Vec<_> = blue.clients.iter().filter_map(tls::Names::as_str).collect();
+    assert_eq!(clients, ["spiffe://d/blue", "CN=blue", "CN=other"]);
+    let path = folder.path().join("t");
+    let senders = |text: &str, mode: u32| {
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        config.sending.senders().map_err(|error| format!("{error:#}"))
+    };
+    let token = "0123456789abcdef0123456789abcdef";
+    assert_eq!(senders(&format!("{token}\n"), 0o600).unwrap().taps["blue"].tokens, [gateway::Admission::digest(token)]);
+    assert!(senders(token, 0o640).unwrap_err().contains("may be read by others (mode 640)"));
+    assert!(senders("short", 0o600).unwrap_err().contains("expected one token of 32 to 1024 letters"));
+    check(&tap("clients: [blue]"), "taps.blue.clients[0]: found \"blue\", expected spiffe://");
+    check(&tap("clients: ['principal:nobody']"), "taps.blue.clients[0]: found \"principal:nobody\"");
+    check(
+        &format!("{SERVING}listen: {{grpc: '127.0.0.1:1', http: '127.0.0.1:2', clients: ['CN=a']}}"),
+        "listen.clients: found names without tls.clientCa",
+    );
+}

@@ -35,5 +35,6 @@ mod tls;
 mod trace_store;
 mod traces;
 mod wait;
+mod web_port;
 mod without_tap;
 mod witnesses;

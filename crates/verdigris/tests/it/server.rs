@@ -68,7 +68,7 @@ impl Config {
         let mut yaml = format!(
             "listen: {{ grpc: \"{grpc}\", http: \"{http}\"{} }}\n\
              taps:\n  blue: {{ grpc: \"{blue_tap}\", http: \"{any}\" }}\n  green: {{ grpc: \"{green_tap}\", http: \"{any}\" }}\n\
-             serving: {{ otlp: {{ grpc: \"{}\"{} }}{backend} }}\ndata: data\n",
+             serving: {{ otlp: {{ grpc: \"{}\"{} }}{backend} }}\ndata: data\nweb: {{ listen: \"127.0.0.1:0\" }}\n",
             self.listen_more, self.serving, self.serving_more
         );
         write!(yaml, "{}", self.more).expect("a string takes everything");

@@ -55,7 +55,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "postgres",
         ],
     ),
-    ("web", &["access", "control", "model"]),
+    ("web", &["access", "control", "model", "tls"]),
     ("sim", PURE),
     (
         "bench",

@@ -48,7 +48,7 @@ impl Proxy {
         let mut proxy = Proxy::new(Contender::Ours, program, folder)?;
         let any = r#"{ grpc: "127.0.0.1:0", http: "127.0.0.1:0" }"#;
         let config = format!(
-            "listen: {{ grpc: \"{}\", http: \"{}\" }}\ntaps:\n  blue: {any}\n  green: {any}\nserving:\n  otlp: {{ grpc: \"http://{sink}\" }}\ndata: {}\n",
+            "listen: {{ grpc: \"{}\", http: \"{}\" }}\ntaps:\n  blue: {any}\n  green: {any}\nserving:\n  otlp: {{ grpc: \"http://{sink}\" }}\ndata: {}\nweb: {{ enabled: false }}\n",
             proxy.grpc,
             proxy.http,
             data.display(),

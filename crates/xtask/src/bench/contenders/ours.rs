@@ -66,7 +66,7 @@ fn serve(stage: &Stage<'_>, blue: SocketAddr) -> Result<Server> {
     let key = stage.protocol.key();
     let any = r#"{ grpc: "127.0.0.1:0", http: "127.0.0.1:0" }"#;
     let config = format!(
-        "listen: {any}\ntaps:\n  blue: {any}\n  green: {any}\nserving:\n  otlp: {{ {key}: \"http://{blue}\" }}\ndata: data\n"
+        "listen: {any}\ntaps:\n  blue: {any}\n  green: {any}\nserving:\n  otlp: {{ {key}: \"http://{blue}\" }}\ndata: data\nweb: {{ enabled: false }}\n"
     );
     let path = stage.folder.join("verdigris.yaml");
     fs::write(&path, config)?;

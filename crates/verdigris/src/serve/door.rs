@@ -1,0 +1,227 @@
+//! The web port of a server: who is who there, the operator token, and how it is given up and taken back.
+
+use crate::clock;
+use crate::config::{Config, Identified, Web};
+use crate::describe::Failed;
+use anyhow::{Context, bail};
+use rollout::{KnownPrincipal, Principal};
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tls::Names;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use web::{Api, Caller, Doorway, Identities, Identity, Oidc, Port};
+
+/// The operator token's file in the data folder.
+pub(super) const TOKEN_FILE: &str = "operator.token";
+/// What whoever shows it is called.
+pub(super) const TOKEN_NAME: &str = "operator-token";
+/// 43 letters and a line end; whoever writes one of their own may make it longer.
+const TOKEN_BYTES: (usize, usize) = (32, 256);
+
+/// The port before another process may still close, or one that did not come to serve: both do within moments.
+const BIND_TRIES: u32 = 40;
+const BIND_PAUSE: Duration = Duration::from_millis(250);
+
+/// The port, when it is bound and when it serves.
+pub(super) struct WebPort {
+    config: Web,
+    /// With the port that was bound, also where the configuration says 0.
+    address: SocketAddr,
+    port: Option<Port>,
+    /// What tokens are held against, when it was read.
+    shown: Option<(Option<[u8; 32]>, Option<Arc<Oidc>>)>,
+    way: Option<Doorway>,
+    task: Option<(watch::Sender<bool>, JoinHandle<()>)>,
+}
+
+impl WebPort {
+    /// Binds it, if there is to be one.
+    pub(super) async fn bind(config: &Config) -> Result<Option<WebPort>, Failed> {
+        let Some(web) = config.web.clone() else { return Ok(None) };
+        let port = Port::bind(web.listen, web.tls.clone()).await?;
+        Ok(Some(WebPort { address: port.address(), config: web, port: Some(port), shown: None, way: None, task: None }))
+    }
+
+    /// The same where another process had the port a moment ago.
+    pub(super) async fn bind_after(config: &Config) -> Result<Option<WebPort>, Failed> {
+        for _ in 1..BIND_TRIES {
+            if let Ok(bound) = WebPort::bind(config).await {
+                return Ok(bound);
+            }
+            tokio::time::sleep(BIND_PAUSE).await;
+        }
+        WebPort::bind(config).await
+    }
+
+    /// Reads what tokens are held against. Makes the operator token if there is to be one and is none; the data folder is
+    /// there by now.
+    pub(super) fn read(&mut self, data: &Path) -> Result<(), Failed> {
+        let token = match self.config.operator_token {
+            true => Some(web::token_digest(&token(&data.join(TOKEN_FILE))?)),
+            false => None,
+        };
+        let oidc = match &self.config.oidc {
+            Some((pinned, at)) => {
+                let oidc = Oidc::new(pinned.clone(), at, clock::now()).context("web.oidc.keys")?;
+                Some(Arc::new(oidc))
+            }
+            None => None,
+        };
+        self.shown = Some((token, oidc));
+        Ok(())
+    }
+
+    /// Who comes in here.
+    pub(super) fn open(
+        &mut self,
+        named: watch::Receiver<Vec<KnownPrincipal>>,
+        identified: watch::Receiver<Identified>,
+    ) {
+        let (token, oidc) = self.shown.clone().unwrap_or_default();
+        self.way = Some(Doorway {
+            names: self.config.names.clone(),
+            token,
+            oidc,
+            identities: identities(named, identified),
+            clock: Arc::new(clock::now),
+            secrets: Arc::new(clock::random::<32>),
+        });
+    }
+
+    /// Where a browser goes.
+    pub(super) fn url(&self) -> String {
+        let scheme = if self.config.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Where the operator token is, if there is one.
+    pub(super) fn token_path(&self, data: &Path) -> Option<PathBuf> {
+        self.config.operator_token.then(|| data.join(TOKEN_FILE))
+    }
+
+    /// Serves, also after it has stopped.
+    pub(super) fn start(&mut self, api: Api) {
+        let Some(way) = self.way.clone() else { return };
+        let (port, address, files) = (self.port.take(), self.address, self.config.tls.clone());
+        let (stop, mut stopped) = watch::channel(false);
+        let task = tokio::spawn(async move {
+            let port = match port {
+                Some(port) => Ok(port),
+                None => again(address, files).await,
+            };
+            let stop = async move {
+                let _ = stopped.wait_for(|stop| *stop).await;
+            };
+            match port {
+                Ok(port) => port.serve(way, api, stop).await,
+                Err(error) => tracing::error!("the web port is not there any more: {error:#}"),
+            }
+        });
+        self.task = Some((stop, task));
+    }
+
+    /// Stops, and lets go of the port.
+    pub(super) async fn stop(&mut self) {
+        if let Some((stop, task)) = self.task.take() {
+            stop.send_replace(true);
+            let _ = task.await;
+        }
+    }
+}
+
+async fn again(address: SocketAddr, files: Option<gateway::ServerFiles>) -> anyhow::Result<Port> {
+    let mut tried = Port::bind(address, files.clone()).await;
+    for _ in 1..BIND_TRIES {
+        if tried.is_ok() {
+            break;
+        }
+        tokio::time::sleep(BIND_PAUSE).await;
+        tried = Port::bind(address, files.clone()).await;
+    }
+    Ok(tried?)
+}
+
+/// One person is one principal, whatever they show. Whoever has the operator token may what every person may, for they can
+/// read the server's files.
+fn identities(named: watch::Receiver<Vec<KnownPrincipal>>, identified: watch::Receiver<Identified>) -> Identities {
+    Arc::new(move |identity| {
+        let from = match identity {
+            Identity::OperatorToken => {
+                let roles = super::PEOPLE.iter().map(|role| role.name().to_owned()).collect();
+                let principal = Principal::new(TOKEN_NAME, roles);
+                return Some(Caller::named(Principal { from: Some("operator token".to_owned()), ..principal }));
+            }
+            Identity::Oidc { issuer, .. } => format!("token of {issuer}"),
+            // A workload's name is no person's; a common name can be, and the principal's name says enough.
+            Identity::Certificate(Names::Spiffe(id)) => format!("certificate of {id}"),
+            Identity::Certificate(Names::Subject(_) | Names::None) => "certificate".to_owned(),
+        };
+        let identified = identified.borrow();
+        let name = identified.get(identity)?;
+        let named = named.borrow();
+        let known = named.iter().find(|known| known.name == *name)?;
+        Some(Caller::named(Principal { name: known.name.clone(), roles: known.roles.clone(), from: Some(from) }))
+    })
+}
+
+/// The operator token, which is made if it is not there.
+fn token(path: &Path) -> anyhow::Result<String> {
+    match File::open(path) {
+        Ok(file) => read(file).with_context(|| path.display().to_string()),
+        Err(error) if error.kind() == ErrorKind::NotFound => make(path).with_context(|| path.display().to_string()),
+        Err(error) => Err(error).with_context(|| path.display().to_string()),
+    }
+}
+
+fn read(file: File) -> anyhow::Result<String> {
+    let mode = file.metadata()?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        bail!("may be read by others (mode {mode:03o}); expected 600: delete it, and a new one is made");
+    }
+    let (least, most) = TOKEN_BYTES;
+    let mut text = String::with_capacity(most + 2);
+    file.take(most as u64 + 2).read_to_string(&mut text)?;
+    let token = text.trim_end();
+    if !(least..=most).contains(&token.len()) || token.contains(|c: char| !c.is_ascii_graphic()) {
+        bail!("expected {least} to {most} letters on one line: delete it, and a new one is made");
+    }
+    Ok(token.to_owned())
+}
+
+/// Under another name first, so that no half of a token is ever found.
+fn make(path: &Path) -> anyhow::Result<String> {
+    let (token, new) = (web::token_text(clock::random()), path.with_extension("new"));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    file.write_all(format!("{token}\n").as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_made_once_and_is_nobody_elses() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(TOKEN_FILE);
+        let first = token(&path).unwrap();
+        assert_eq!((token(&path).unwrap().as_str(), first.len()), (first.as_str(), 43));
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let refused = format!("{:#}", token(&path).unwrap_err());
+        assert!(refused.contains("operator.token: may be read by others (mode 640)"), "{refused}");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(&path, "short\n").unwrap();
+        let refused = format!("{:#}", token(&path).unwrap_err());
+        assert!(refused.contains("expected 32 to 256 letters") && !refused.contains("short"), "{refused}");
+    }
+}

@@ -1,0 +1,248 @@
+//! An OpenID provider's keys: from a file, or from one pinned https URL. Kept, and asked for again when a token names a key
+//! that is not among them, but seldom: a stranger's token must not make this server ask.
+
+use super::oidc::{self, Fault, Holds, Pinned};
+use crate::session::digest;
+use axum::http::header::{ACCEPT, HOST};
+use axum::http::{Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_util::rt::TokioIo;
+use jsonwebtoken::jwk::JwkSet;
+use model::{ClientTls, UnixMillis, with_causes};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tls::{Alpn, Client};
+use tokio::net::TcpStream;
+
+/// Ten keys with their certificates have some 40 KB.
+const MAX_KEYS_BYTES: usize = 1 << 20;
+/// Keys of an issuer; each is a few numbers.
+const MAX_KEYS: usize = 64;
+/// Connecting, asking and answering together.
+const FETCH_LIMIT: Duration = Duration::from_secs(10);
+/// Between two questions: an issuer that changes its keys shows the new one long before.
+const ASK_EVERY_MS: u64 = 30_000;
+/// Keys that are older are asked for again when they are next used: so long a withdrawn key still counts.
+const FRESH_MS: u64 = 15 * 60 * 1_000;
+/// Keys that are older do not count, whatever the issuer's server does.
+const STALE_MS: u64 = 24 * 3_600 * 1_000;
+/// Tokens that are remembered, at 40 bytes, until they expire: 160 KB. If there are more, nobody signs in by a token until
+/// some have expired; whoever shows it with each request needs none of this.
+const MAX_REMEMBERED: usize = 4_096;
+
+/// Where an issuer's keys are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeysAt {
+    /// In a file.
+    File(PathBuf),
+    /// At this URL, `https://host[:port]/path`.
+    Url {
+        /// It.
+        url: String,
+        /// How its server is verified.
+        tls: ClientTls,
+    },
+}
+
+/// Why keys cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// The URL is none.
+    #[error("found {found:?}, expected a file or https://host/path without a query")]
+    Url {
+        /// What was found.
+        found: String,
+    },
+    /// No certificate could be for it.
+    #[error(transparent)]
+    Name(#[from] tls::NameError),
+    /// The file cannot be read.
+    #[error("{path}: cannot be read: {source}", path = path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no set of keys.
+    #[error("{at}: {what}; expected a JSON Web Key Set of 1 to {MAX_KEYS} keys (RFC 7517)")]
+    NotKeys {
+        /// Which file or URL.
+        at: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The server did not answer as it should.
+    #[error("{at}: {what}")]
+    Fetch {
+        /// Which URL.
+        at: String,
+        /// What it did instead.
+        what: String,
+    },
+}
+
+enum Source {
+    File(PathBuf),
+    Url { url: String, authority: String, host: String, port: u16, path: String, client: Arc<Client> },
+}
+
+/// One issuer.
+pub struct Oidc {
+    pinned: Pinned,
+    source: Source,
+    kept: tokio::sync::Mutex<Kept>,
+    used: Mutex<BTreeMap<[u8; 32], UnixMillis>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    keys: Option<(Arc<JwkSet>, UnixMillis)>,
+    asked_at: Option<UnixMillis>,
+}
+
+impl std::fmt::Debug for Oidc {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Oidc").field(&self.pinned.issuer).finish()
+    }
+}
+
+impl Oidc {
+    /// Reads a file at once, so that a wrong one is found at the start; a URL is asked when the first token comes. Blocking.
+    pub fn new(pinned: Pinned, at: &KeysAt, now: UnixMillis) -> Result<Oidc, KeysError> {
+        let (source, keys) = match at {
+            KeysAt::File(path) => (Source::File(path.clone()), Some((Arc::new(read(path)?), now))),
+            KeysAt::Url { url, tls } => (at_url(url, tls)?, None),
+        };
+        let kept = tokio::sync::Mutex::new(Kept { keys, asked_at: None });
+        Ok(Oidc { pinned, source, kept, used: Mutex::default() })
+    }
+
+    /// Who issues.
+    pub(super) fn issuer(&self) -> &str {
+        &self.pinned.issuer
+    }
+
+    /// Whether a token holds.
+    pub(crate) async fn check(&self, token: &str, now: UnixMillis) -> Result<Holds, Fault> {
+        let mut kept = self.kept.lock().await;
+        let is_older = |than: u64| kept.keys.as_ref().is_none_or(|(_, at)| now >= at.plus_ms(than));
+        if is_older(FRESH_MS) {
+            self.ask(&mut kept, now).await;
+        }
+        let held = |kept: &Kept| match &kept.keys {
+            Some((keys, at)) if now < at.plus_ms(STALE_MS) => Ok(Arc::clone(keys)),
+            Some(_) | None => Err(Fault::NoKeys),
+        };
+        let keys = held(&kept)?;
+        match oidc::check(&self.pinned, &keys, token, now) {
+            Err(Fault::UnknownKey) => {
+                self.ask(&mut kept, now).await;
+                let keys = held(&kept)?;
+                oidc::check(&self.pinned, &keys, token, now)
+            }
+            checked => checked,
+        }
+    }
+
+    /// Whether a token holds that begins a session: the same does not begin a second one.
+    pub(crate) async fn check_once(&self, token: &str, now: UnixMillis) -> Result<Holds, Fault> {
+        let holds = self.check(token, now).await?;
+        // Without an id the whole token is its own; what is signed of it cannot be written in two ways but for the signature.
+        let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
+        let id = holds.id.as_ref().map_or_else(|| digest(signed), |id| digest(&format!("jti {id}")));
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.retain(|_, until| now < *until);
+        if used.len() >= MAX_REMEMBERED || used.contains_key(&id) {
+            return Err(Fault::Replayed);
+        }
+        used.insert(id, holds.until);
+        Ok(holds)
+    }
+
+    /// What cannot be had leaves what was there.
+    async fn ask(&self, kept: &mut Kept, now: UnixMillis) {
+        if kept.asked_at.is_some_and(|asked| now < asked.plus_ms(ASK_EVERY_MS)) {
+            return;
+        }
+        kept.asked_at = Some(now);
+        let asked = match &self.source {
+            Source::File(path) => {
+                let path = path.clone();
+                let read = tokio::task::spawn_blocking(move || read(&path)).await;
+                read.unwrap_or_else(|_| {
+                    Err(KeysError::Fetch { at: "a file".to_owned(), what: "interrupted".to_owned() })
+                })
+            }
+            Source::Url { url, authority, host, port, path, client } => {
+                let fetched = fetch((host, *port), authority, path, client);
+                match tokio::time::timeout(FETCH_LIMIT, fetched).await {
+                    Ok(Ok(bytes)) => parse(url, &bytes),
+                    Ok(Err(what)) => Err(KeysError::Fetch { at: url.clone(), what }),
+                    Err(_) => {
+                        let what = format!("did not answer within {} s", FETCH_LIMIT.as_secs());
+                        Err(KeysError::Fetch { at: url.clone(), what })
+                    }
+                }
+            }
+        };
+        match asked {
+            Ok(keys) => kept.keys = Some((Arc::new(keys), now)),
+            Err(error) => tracing::warn!("the keys of {} stay what they were: {error}", self.pinned.issuer),
+        }
+    }
+}
+
+fn at_url(url: &str, tls: &ClientTls) -> Result<Source, KeysError> {
+    let refused = || KeysError::Url { found: url.chars().take(160).collect() };
+    let parsed: Uri = url.parse().map_err(|_| refused())?;
+    let (authority, host) = parsed.authority().zip(parsed.host()).ok_or_else(refused)?;
+    if parsed.scheme_str() != Some("https") || parsed.query().is_some() || authority.as_str().contains('@') {
+        return Err(refused());
+    }
+    let host = host.trim_matches(['[', ']']).to_owned();
+    let client = Arc::new(Client::new(tls, &host, Alpn::Http1)?);
+    let (authority, path) = (authority.to_string(), parsed.path().to_owned());
+    Ok(Source::Url { url: url.to_owned(), authority, host, port: parsed.port_u16().unwrap_or(443), path, client })
+}
+
+fn read(path: &Path) -> Result<JwkSet, KeysError> {
+    let refused = |source| KeysError::Read { path: path.to_owned(), source };
+    let file = std::fs::File::open(path).map_err(refused)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_KEYS_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(refused)?;
+    parse(&path.display().to_string(), &bytes)
+}
+
+fn parse(at: &str, bytes: &[u8]) -> Result<JwkSet, KeysError> {
+    let refused = |what: String| KeysError::NotKeys { at: at.to_owned(), what };
+    if bytes.len() > MAX_KEYS_BYTES {
+        return Err(refused(format!("larger than {MAX_KEYS_BYTES} bytes")));
+    }
+    let keys: JwkSet = serde_json::from_slice(bytes).map_err(|error| refused(error.to_string()))?;
+    match keys.keys.len() {
+        1..=MAX_KEYS => Ok(keys),
+        found => Err(refused(format!("found {found} keys"))),
+    }
+}
+
+/// No redirect is followed: the URL is pinned.
+async fn fetch(to: (&str, u16), authority: &str, path: &str, client: &Arc<Client>) -> Result<Vec<u8>, String> {
+    let stream = TcpStream::connect(to).await.map_err(|error| format!("does not accept connections: {error}"))?;
+    let stream = client.connect(stream).await.map_err(|error| with_causes(&error))?;
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.map_err(|error| with_causes(&error))?;
+    // The connection's task ends with its sender, once the answer is read.
+    tokio::spawn(connection);
+    let request = Request::get(path).header(HOST, authority).header(ACCEPT, "application/json");
+    let request = request.body(Empty::<bytes::Bytes>::new()).map_err(|error| error.to_string())?;
+    let response = sender.send_request(request).await.map_err(|error| with_causes(&error))?;
+    if response.status() != StatusCode::OK {
+        return Err(format!("answered {}, expected 200", response.status()));
+    }
+    let collected = Limited::new(response.into_body(), MAX_KEYS_BYTES).collect().await;
+    Ok(collected.map_err(|error| error.to_string())?.to_bytes().to_vec())
+}
