@@ -9,11 +9,10 @@ use crate::witness::Witness;
 use gates::probe;
 use model::{ClientTls, Protocol, Transport, Upstream};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 use tls::{Alpn, Client};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 /// For one connection with its handshake. The probe of an export has 5 s of its own.
@@ -31,7 +30,8 @@ pub async fn reach(config: &Config) -> Vec<Finding> {
         tasks.push(tokio::spawn(async move { sender(&target).await }));
     }
     // Without a server nobody can be at its taps.
-    if UnixStream::connect(&config.socket).is_ok() {
+    let answers = timeout(CONNECT_LIMIT, UnixStream::connect(&config.socket)).await;
+    if answers.is_ok_and(|connected| connected.is_ok()) {
         for (name, listen) in config.taps.clone() {
             // A tap that asks for certificates lets the environment's collector in, and not this program.
             if listen.grpc.port() != 0 && listen.tls.is_none() {
