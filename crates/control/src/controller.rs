@@ -281,7 +281,8 @@ impl Controller {
         let rollout = state.rollout.clone();
         // A decision: what it takes to have it durable, and to act.
         let decided = next.decisions.len();
-        let span = (decided > 0).then(|| tracing::info_span!(target: OWN_SPANS, "decision", rollout = %rollout, decided));
+        let span =
+            (decided > 0).then(|| tracing::info_span!(target: OWN_SPANS, "decision", rollout = %rollout, decided));
         let _in_span = span.as_ref().map(tracing::Span::enter);
         let examples = match &event {
             Event::Observed(observation) => self.journal.kept().wanted(&observation.findings),

@@ -1,10 +1,10 @@
 //! Runs gates: each within its time, and none longer than the rollout that asked for it. By itself a run needs neither,
 //! which is how `verdigris gate` asks.
 
+use crate::OWN_SPANS;
 use crate::handle::{Handle, Input};
 use crate::loading::CountsLoad;
 use crate::securing;
-use crate::OWN_SPANS;
 use crate::{Clock, Random};
 use crate::{behaviour, loading};
 use gates::drift::{Expected, SecretKey};

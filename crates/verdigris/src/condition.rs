@@ -2,8 +2,8 @@
 //! witnesses say of themselves. Nothing is counted here.
 
 use crate::clock;
-use crate::telemetry;
 use crate::system::System;
+use crate::telemetry;
 use control::Extent;
 use gateway::{EndpointState, EnvironmentStats, Gateway, Spools, Stats};
 use model::Environment;
@@ -78,18 +78,46 @@ fn of_gateway(stats: &Stats) -> Vec<Family> {
         counted("verdigris_mirror_values_redacted", "Values that were replaced in copies.", |it| it.redacted_values),
         counted("verdigris_tap_requests", "Requests that the environment's tap took.", |it| it.tap_requests),
         counted("verdigris_tap_spans", "Spans that the environment's tap took.", |it| it.tap_spans),
-        whole("verdigris_gateway_requests_refused", "Requests that were refused before they were routed.", stats.requests_refused),
-        whole("verdigris_gateway_connections_refused", "Connections that were closed for their number.", stats.connections_refused),
-        whole("verdigris_gateway_handshakes_failed", "Connections to TLS ports that came to nothing.", stats.handshakes_failed),
-        whole("verdigris_gateway_clients_refused", "Of these, clients without a certificate that lets them in.", stats.clients_refused),
-        whole("verdigris_gateway_traces_torn", "Traces that a rollback moved while they were in flight.", stats.torn_traces),
+        whole(
+            "verdigris_gateway_requests_refused",
+            "Requests that were refused before they were routed.",
+            stats.requests_refused,
+        ),
+        whole(
+            "verdigris_gateway_connections_refused",
+            "Connections that were closed for their number.",
+            stats.connections_refused,
+        ),
+        whole(
+            "verdigris_gateway_handshakes_failed",
+            "Connections to TLS ports that came to nothing.",
+            stats.handshakes_failed,
+        ),
+        whole(
+            "verdigris_gateway_clients_refused",
+            "Of these, clients without a certificate that lets them in.",
+            stats.clients_refused,
+        ),
+        whole(
+            "verdigris_gateway_traces_torn",
+            "Traces that a rollback moved while they were in flight.",
+            stats.torn_traces,
+        ),
         whole("verdigris_gateway_pins_full", "Decisions on traces that found no room among the pins.", stats.pins_full),
-        whole("verdigris_verify_views_missed", "Views that were dropped because verification was behind.", stats.views_missed),
+        whole(
+            "verdigris_verify_views_missed",
+            "Views that were dropped because verification was behind.",
+            stats.views_missed,
+        ),
         whole("verdigris_tap_requests_unassigned", "Requests to a tap of no environment.", stats.tap_unassigned),
         Family::gauge("verdigris_gateway_generation", "The generation of the route table that applies.", generation),
         Family::gauge("verdigris_gateway_pins", "Traces that stay where they began, now.", one(stats.live_pins)),
-        Family::gauge("verdigris_gateway_in_flight_bytes", "Bytes of requests that are held now.", one(stats.bytes_in_flight))
-            .in_unit("bytes"),
+        Family::gauge(
+            "verdigris_gateway_in_flight_bytes",
+            "Bytes of requests that are held now.",
+            one(stats.bytes_in_flight),
+        )
+        .in_unit("bytes"),
     ]
 }
 
@@ -118,11 +146,17 @@ fn of_spools(spools: &Spools) -> Vec<Family> {
     vec![
         Family::gauge("verdigris_spool_requests", "Requests that wait on the disk.", of(|it| Some(it.entries))),
         Family::gauge("verdigris_spool_bytes", "What they take there.", of(|it| Some(it.bytes))).in_unit("bytes"),
-        Family::gauge("verdigris_spool_disk_bytes", "What the spool takes.", of(|it| Some(it.disk_bytes))).in_unit("bytes"),
-        Family::gauge("verdigris_spool_oldest_timestamp_seconds", "When the oldest of them came.", oldest).in_unit("seconds"),
+        Family::gauge("verdigris_spool_disk_bytes", "What the spool takes.", of(|it| Some(it.disk_bytes)))
+            .in_unit("bytes"),
+        Family::gauge("verdigris_spool_oldest_timestamp_seconds", "When the oldest of them came.", oldest)
+            .in_unit("seconds"),
         Family::counter("verdigris_spool_full", "Requests that found no room.", of(|it| Some(it.full))),
         Family::counter("verdigris_spool_failed", "Requests that the disk did not take.", of(|it| Some(it.failed))),
-        Family::counter("verdigris_spool_lost", "Acknowledged requests that were lost on the disk.", of(|it| Some(it.lost_entries))),
+        Family::counter(
+            "verdigris_spool_lost",
+            "Acknowledged requests that were lost on the disk.",
+            of(|it| Some(it.lost_entries)),
+        ),
     ]
 }
 
@@ -146,9 +180,11 @@ fn of_witnesses(witnessed: &Value, now_ms: u64) -> Vec<Family> {
     vec![
         Family::gauge("verdigris_witness_entries", "Entries that the witness cosigned.", of(&|it| it["size"].as_f64())),
         Family::gauge("verdigris_witness_age_seconds", "How long ago it cosigned.", of(&age)).in_unit("seconds"),
-        Family::gauge("verdigris_witness_problem", "Whether it does not answer as it should.", of(&|it| {
-            Some(f64::from(u8::from(!it["problem"].is_null())))
-        })),
+        Family::gauge(
+            "verdigris_witness_problem",
+            "Whether it does not answer as it should.",
+            of(&|it| Some(f64::from(u8::from(!it["problem"].is_null())))),
+        ),
     ]
 }
 
@@ -159,16 +195,22 @@ fn of_process(started_ms: u64) -> Vec<Family> {
     let read = |name: &str| std::fs::read_to_string(format!("/proc/self/{name}")).unwrap_or_default();
     let (stat, status) = (read("stat"), read("status"));
     // The name of the program, in parentheses, may have spaces: fields are counted behind it (proc_pid_stat(5)).
-    let fields: Vec<&str> = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect()).unwrap_or_default();
+    let fields: Vec<&str> =
+        stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect()).unwrap_or_default();
     let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<u64>().ok());
     let cpu = ticks(11).zip(ticks(12)).map(|(user, system)| (user + system) as f64 / TICKS_PER_S);
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<u64>().ok());
+    let resident =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<u64>().ok());
     let open = std::fs::read_dir("/proc/self/fd").map(|files| files.count() as u64);
     let sample = |value: f64| vec![Sample::of([], value)];
     vec![
         Family::counter("process_cpu_seconds", "CPU time.", cpu.map(sample).unwrap_or_default()).in_unit("seconds"),
-        Family::gauge("process_resident_memory_bytes", "Memory.", resident.map(|kib| one(kib * 1024)).unwrap_or_default())
-            .in_unit("bytes"),
+        Family::gauge(
+            "process_resident_memory_bytes",
+            "Memory.",
+            resident.map(|kib| one(kib * 1024)).unwrap_or_default(),
+        )
+        .in_unit("bytes"),
         Family::gauge("process_open_fds", "Open files.", open.map(one).unwrap_or_default()),
         Family::gauge("process_start_time_seconds", "When it began to serve.", sample(started_ms as f64 / 1_000.0))
             .in_unit("seconds"),

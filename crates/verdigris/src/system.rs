@@ -193,8 +193,7 @@ impl System {
         let verifier_key = opened.verifier_key.get().context("the ledger was opened, so its key is known")?.clone();
         let trusted = Trusted { log: verifier_key.clone(), witnesses, principals: ground.principals };
         let trust: Trust = Arc::new(ArcSwap::from_pointee(trusted));
-        let witnessing =
-            Witnessing::start(ground.witnesses, &opened.dir, verifier_key.clone(), ledger.clone()).await?;
+        let witnessing = Witnessing::start(ground.witnesses, &opened.dir, verifier_key.clone(), ledger.clone()).await?;
         let (stop_gateway, stopping) = oneshot::channel();
         let channels = Channels {
             tables: table,

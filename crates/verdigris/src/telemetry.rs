@@ -176,10 +176,12 @@ async fn send(endpoint: &Endpoint, batch: Vec<Own>) -> anyhow::Result<()> {
             Own::Log(log) => logs.push(*log),
         }
     }
-    let resource = || Some(Resource {
-        attributes: vec![text("service.name", "verdigris"), text("service.version", env!("CARGO_PKG_VERSION"))],
-        ..Resource::default()
-    });
+    let resource = || {
+        Some(Resource {
+            attributes: vec![text("service.name", "verdigris"), text("service.version", env!("CARGO_PKG_VERSION"))],
+            ..Resource::default()
+        })
+    };
     let scope = || Some(InstrumentationScope { name: "verdigris".to_owned(), ..InstrumentationScope::default() });
     if !spans.is_empty() {
         let scope_spans = vec![ScopeSpans { scope: scope(), spans, ..ScopeSpans::default() }];
@@ -246,7 +248,15 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for url in ["", "http://", "https://collector:4318", "http://collector", "http://collector:0", "http://a b:1", "http://u@c:1"] {
+        for url in [
+            "",
+            "http://",
+            "https://collector:4318",
+            "http://collector",
+            "http://collector:0",
+            "http://a b:1",
+            "http://u@c:1",
+        ] {
             assert!(Endpoint::parse(url).is_err(), "{url}");
         }
     }

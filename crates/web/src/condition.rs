@@ -153,7 +153,10 @@ mod tests {
                     # {trace_id=\"abababababababababababababababab\"} 1\n";
         check(&Family::counter("v_lost", "Lost.", vec![lost]), text);
         let age = Family::gauge("v_age_seconds", "Age.", vec![Sample::of([], 0.5)]).in_unit("seconds");
-        check(&age, "# TYPE v_age_seconds gauge\n# UNIT v_age_seconds seconds\n# HELP v_age_seconds Age.\nv_age_seconds 0.5\n");
+        check(
+            &age,
+            "# TYPE v_age_seconds gauge\n# UNIT v_age_seconds seconds\n# HELP v_age_seconds Age.\nv_age_seconds 0.5\n",
+        );
         check(&Family::gauge("v_none", "Nothing.", Vec::new()), "");
     }
 

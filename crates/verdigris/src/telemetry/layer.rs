@@ -41,7 +41,11 @@ struct Fields {
 impl Visit for Fields {
     fn record_u64(&mut self, field: &Field, value: u64) {
         let value = any_value::Value::IntValue(i64::try_from(value).unwrap_or(i64::MAX));
-        self.add(KeyValue { key: field.name().to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() });
+        self.add(KeyValue {
+            key: field.name().to_owned(),
+            value: Some(AnyValue { value: Some(value) }),
+            ..KeyValue::default()
+        });
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

@@ -123,7 +123,8 @@ impl Table {
     }
 
     fn forget(&mut self, is_over: impl Fn(&Name, &Entry) -> bool) {
-        let over: Vec<Name> = self.entries.iter().filter(|(name, it)| is_over(name, it)).map(|it| it.0.clone()).collect();
+        let over: Vec<Name> =
+            self.entries.iter().filter(|(name, it)| is_over(name, it)).map(|it| it.0.clone()).collect();
         over.iter().for_each(|name| self.remove(name));
     }
 
@@ -233,7 +234,8 @@ impl Place {
 
 impl Answer {
     fn too_long() -> Answer {
-        let detail = "idempotency-key: it was done, and its answer was too long to be kept; ask where the rollout stands";
+        let detail =
+            "idempotency-key: it was done, and its answer was too long to be kept; ask where the rollout stands";
         let problem = Problem::new("conflict", StatusCode::CONFLICT, detail);
         let body = serde_json::to_vec(&problem).expect("a problem is JSON").into();
         let content_type = Some(HeaderValue::from_static("application/problem+json"));
@@ -262,7 +264,8 @@ fn key(headers: &HeaderMap) -> Result<String, Problem> {
     let key = one.map(|text| text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text));
     let is_key = |key: &&str| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
     key.filter(is_key).map(str::to_owned).ok_or_else(|| {
-        let detail = format!("idempotency-key: expected once, with 1 to {MAX_KEY_CHARACTERS} printable ASCII characters");
+        let detail =
+            format!("idempotency-key: expected once, with 1 to {MAX_KEY_CHARACTERS} printable ASCII characters");
         Problem::new("bad-request", StatusCode::BAD_REQUEST, detail)
     })
 }

@@ -1,15 +1,15 @@
 //! `GET /metrics` in OpenMetrics 1.0: made for each scrape from what the server and its last rollout say of themselves, so that
 //! no count is kept twice. The text is written here, for the format is forty lines and every client library counts by itself.
 
+use super::problem::Problem;
 use crate::condition::{Exemplar, Family, Kind, Sample};
 use crate::{Api, Caller};
-use super::problem::Problem;
 use access::Action;
 use axum::extract::State;
 use axum::http::{HeaderName, header};
+use control::RolloutSummary;
 use control::rollout::judge::GuardEvidence;
 use control::rollout::{GroupReport, Progress, Report};
-use control::RolloutSummary;
 use model::{BasisPoints, Environment};
 use std::collections::BTreeMap;
 
@@ -73,7 +73,11 @@ fn of_rollout(report: &Report) -> Vec<Family> {
     let done = report.steps.iter().filter(|step| step.done).count();
     vec![
         Family { kind: Kind::Info, ..Family::gauge("verdigris_rollout", "The last rollout.", vec![name]) },
-        Family::gauge("verdigris_rollout_progress", "1 for how the last rollout stands, 0 for the others.", progress.to_vec()),
+        Family::gauge(
+            "verdigris_rollout_progress",
+            "1 for how the last rollout stands, 0 for the others.",
+            progress.to_vec(),
+        ),
         Family::gauge(
             "verdigris_rollout_needs_person",
             "Whether it stands still until a person acts.",
@@ -86,8 +90,16 @@ fn of_rollout(report: &Report) -> Vec<Family> {
         ),
         Family::gauge("verdigris_rollout_steps", "Steps of its plan.", one(report.steps.len() as f64)),
         Family::gauge("verdigris_rollout_steps_done", "Steps that are done.", one(done as f64)),
-        ratio("verdigris_rollout_weight_ordered_ratio", "The candidate's share that was ordered.", Some(report.weight_ordered)),
-        ratio("verdigris_rollout_weight_observed_ratio", "The candidate's share that the gateway applied.", report.weight_observed),
+        ratio(
+            "verdigris_rollout_weight_ordered_ratio",
+            "The candidate's share that was ordered.",
+            Some(report.weight_ordered),
+        ),
+        ratio(
+            "verdigris_rollout_weight_observed_ratio",
+            "The candidate's share that the gateway applied.",
+            report.weight_observed,
+        ),
         ratio("verdigris_green_serves_ratio", "The share of traces that green serves.", report.green_serves),
         Family::gauge("verdigris_rollout_mirror", "Whether the candidate gets copies.", one(flag(report.mirror))),
         Family::gauge(
@@ -96,7 +108,11 @@ fn of_rollout(report: &Report) -> Vec<Family> {
             one(report.generation as f64),
         ),
         Family::counter("verdigris_rollout_torn_traces", "Traces that a rollback tore.", one(report.torn as f64)),
-        Family::counter("verdigris_rollout_observations", "Batches of traces that were judged.", one(report.observations as f64)),
+        Family::counter(
+            "verdigris_rollout_observations",
+            "Batches of traces that were judged.",
+            one(report.observations as f64),
+        ),
         seconds("verdigris_rollout_started_timestamp_seconds", "When it started.", Some(report.started_at.0)),
         seconds("verdigris_rollout_ended_timestamp_seconds", "When it ended.", report.ended_at.map(|at| at.0)),
         seconds("verdigris_rollout_time_left_seconds", "Until its present wait ends by itself.", report.time_left_ms),
@@ -112,7 +128,11 @@ fn of_evidence(report: &Report) -> Vec<Family> {
     let traces = Environment::BOTH
         .map(|environment| Sample::of([("environment", environment.name())], assessment.traces[environment] as f64));
     vec![
-        Family::gauge("verdigris_guard_log_against", "ln of the evidence that the candidate is worse.", of(|it| Some(it.log_against))),
+        Family::gauge(
+            "verdigris_guard_log_against",
+            "ln of the evidence that the candidate is worse.",
+            of(|it| Some(it.log_against)),
+        ),
         Family::gauge(
             "verdigris_guard_log_threshold_against",
             "What it must reach for this guard to alarm by itself.",
@@ -129,8 +149,16 @@ fn of_evidence(report: &Report) -> Vec<Family> {
             of(|it| it.log_for.map(|_| it.log_threshold_for)),
         ),
         Family::gauge("verdigris_guard_proved", "Whether it has.", of(|it| Some(flag(it.proved)))),
-        Family::gauge("verdigris_guard_alarmed", "Whether the guard found green worse than tolerated.", of(|it| Some(flag(it.alarmed)))),
-        Family::gauge("verdigris_log_against", "ln of all guards' evidence against the candidate.", one(assessment.log_evidence)),
+        Family::gauge(
+            "verdigris_guard_alarmed",
+            "Whether the guard found green worse than tolerated.",
+            of(|it| Some(flag(it.alarmed))),
+        ),
+        Family::gauge(
+            "verdigris_log_against",
+            "ln of all guards' evidence against the candidate.",
+            one(assessment.log_evidence),
+        ),
         Family::gauge("verdigris_log_threshold", "What it must reach for an alarm.", one(assessment.log_threshold)),
         Family::gauge(
             "verdigris_verified_ratio",

@@ -6,8 +6,8 @@
 
 mod schemas;
 
-use crate::Caller;
 use super::problem::Problem;
+use crate::Caller;
 use access::Action;
 use axum::Json;
 use serde_json::{Map, Value, json};
@@ -78,8 +78,22 @@ const fn post(
 /// All that programs can ask.
 pub(crate) const OPERATIONS: &[Operation] = &[
     get("/v1/openapi.json", "openapi", Some(Action::SeeServer), "This document.", Answer::Json("Document"), &[]),
-    get("/v1/status", "status", Some(Action::SeeServer), "What the server says of itself.", Answer::Json("Status"), &[]),
-    get("/v1/rollouts", "listRollouts", Some(Action::SeeRollouts), "All rollouts of this ledger, the last one last.", Answer::List("RolloutSummary"), &[]),
+    get(
+        "/v1/status",
+        "status",
+        Some(Action::SeeServer),
+        "What the server says of itself.",
+        Answer::Json("Status"),
+        &[],
+    ),
+    get(
+        "/v1/rollouts",
+        "listRollouts",
+        Some(Action::SeeRollouts),
+        "All rollouts of this ledger, the last one last.",
+        Answer::List("RolloutSummary"),
+        &[],
+    ),
     Operation {
         status: 201,
         ..post(
@@ -91,8 +105,22 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             &[409, 503],
         )
     },
-    get("/v1/rollouts/{rollout}", "getRollout", Some(Action::SeeRollouts), "Where a rollout stands.", Answer::Json("Report"), &[404]),
-    get("/v1/rollouts/{rollout}/plan", "getPlan", Some(Action::SeeRollouts), "The plan that a rollout follows.", Answer::Json("Plan"), &[404]),
+    get(
+        "/v1/rollouts/{rollout}",
+        "getRollout",
+        Some(Action::SeeRollouts),
+        "Where a rollout stands.",
+        Answer::Json("Report"),
+        &[404],
+    ),
+    get(
+        "/v1/rollouts/{rollout}/plan",
+        "getPlan",
+        Some(Action::SeeRollouts),
+        "The plan that a rollout follows.",
+        Answer::Json("Plan"),
+        &[404],
+    ),
     post(
         "/v1/rollouts/{rollout}/commands",
         "commandRollout",

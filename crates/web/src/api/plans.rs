@@ -20,10 +20,7 @@ pub struct CheckRequest {
 }
 
 /// `POST /v1/plans/check`: what `verdigris plan check` says. Nothing is begun, and no file of the plan is read.
-pub(crate) async fn check(
-    caller: Caller,
-    body: Result<Body<CheckRequest>, Problem>,
-) -> Result<Json<Preview>, Problem> {
+pub(crate) async fn check(caller: Caller, body: Result<Body<CheckRequest>, Problem>) -> Result<Json<Preview>, Problem> {
     caller.to(Action::CheckPlan)?;
     let Body(request) = body?;
     let plan = parse(&request.plan).map_err(StartError::Plan)?;

@@ -2,7 +2,7 @@
 
 use super::learning::Stops;
 use super::openapi::{OPERATIONS, openapi};
-use crate::{Api, Answers, Caller, Condition, Record, RecordError, site};
+use crate::{Answers, Api, Caller, Condition, Record, RecordError, site};
 use axum::extract::Request;
 use axum::middleware::{self, Next};
 use control::rollout::Principal;
@@ -115,7 +115,8 @@ fn principal(name: &str, roles: &[&str]) -> Principal {
 /// Whoever a header names; everybody is everything but `viewer`, who only looks.
 async fn admit(mut request: Request, next: Next) -> axum::response::Response {
     let name = request.headers().get("x-name").and_then(|name| name.to_str().ok()).unwrap_or("ada").to_owned();
-    let all: &[&str] = if name == "viewer" { &["viewer"] } else { &["author", "approver", "operator", "auditor", "viewer"] };
+    let all: &[&str] =
+        if name == "viewer" { &["viewer"] } else { &["author", "approver", "operator", "auditor", "viewer"] };
     request.extensions_mut().insert(Caller::named(principal(&name, all)));
     next.run(request).await
 }
@@ -190,7 +191,10 @@ async fn a_request_that_cannot_be_read_is_told_what_and_where() {
     scene.command(&["idempotency-key: k"], &long).await.is_problem(413, "more than");
     scene.ask("GET", "/v1/rollouts/%ff", &[], "").await.is_problem(400, "UTF-8");
     scene.ask("GET", "/v1/nothing", &[], "").await.is_problem(404, "nothing at this path");
-    scene.ask("POST", "/v1/plans/check", &["content-type: application/json"], "{\"plan\":\"a: [\"}").await.is_problem(422, "refused");
+    scene
+        .ask("POST", "/v1/plans/check", &["content-type: application/json"], "{\"plan\":\"a: [\"}")
+        .await
+        .is_problem(422, "refused");
     assert_eq!(scene.commands.load(SeqCst), 0, "nothing of it came to the controller");
 }
 
@@ -214,7 +218,8 @@ async fn what_is_asked_twice_under_a_key_is_done_once() {
     for key in ["idempotency-key: ", "idempotency-key: two words", "idempotency-key: a\r\nidempotency-key: b"] {
         scene.command(&[key], "\"pause\"").await.is_problem(400, "idempotency-key: expected once");
     }
-    let streamed = scene.ask("POST", "/v1/learning", &["content-type: application/json", "idempotency-key: s"], "{}").await;
+    let streamed =
+        scene.ask("POST", "/v1/learning", &["content-type: application/json", "idempotency-key: s"], "{}").await;
     streamed.is_problem(400, "leave it out");
 }
 

@@ -116,7 +116,8 @@ fn a_real_prometheus_scrapes_what_the_dashboard_and_the_rules_need() {
     let (in_rules, in_dashboard) = (metrics_of(&of_rules), metrics_of(&of_dashboard));
     assert!(in_rules.len() > 8 && in_dashboard.len() > 15, "{in_rules:?} {in_dashboard:?}");
     // Where nothing waits, nothing is lost and no witness is asked there is no sample.
-    let absent = ["verdigris_spool_oldest_timestamp_seconds", "verdigris_witness_age_seconds", "verdigris_witness_problem"];
+    let absent =
+        ["verdigris_spool_oldest_timestamp_seconds", "verdigris_witness_age_seconds", "verdigris_witness_problem"];
     let absent = [&absent[..], &["verdigris_finding_traces_total", "verdigris_rollout_time_left_seconds"]].concat();
     for name in in_rules.union(&in_dashboard).filter(|name| !absent.contains(&name.as_str())) {
         assert!(names.contains(name), "{name} is in no scrape; there are {names:?}");

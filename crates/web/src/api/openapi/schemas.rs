@@ -111,10 +111,10 @@ fn asked() -> Vec<(&'static str, Value)> {
         ),
         (
             "SignOffRequest",
-            and(object([("says", one_of(&["accept", "refuse"]))]), [(
-                "note",
-                or_null(json!({ "type": "string", "description": "Why, at most 1,024 bytes." })),
-            )]),
+            and(
+                object([("says", one_of(&["accept", "refuse"]))]),
+                [("note", or_null(json!({ "type": "string", "description": "Why, at most 1,024 bytes." })))],
+            ),
         ),
         ("EraseRequest", object([("subject", text("A principal's name, or `trace:` and a trace id."))])),
         (
@@ -149,7 +149,18 @@ fn answered() -> Vec<(&'static str, Value)> {
             "Problem",
             and(
                 object([
-                    ("type", one_of(&["bad-request", "unauthenticated", "refused", "refused-plan", "unknown", "conflict", "unavailable"])),
+                    (
+                        "type",
+                        one_of(&[
+                            "bad-request",
+                            "unauthenticated",
+                            "refused",
+                            "refused-plan",
+                            "unknown",
+                            "conflict",
+                            "unavailable",
+                        ]),
+                    ),
                     ("status", json!({ "type": "integer", "minimum": 400, "maximum": 599 })),
                     ("detail", text("What, where, and what to do.")),
                 ]),
@@ -223,8 +234,7 @@ fn answered() -> Vec<(&'static str, Value)> {
 }
 
 fn reported() -> Vec<(&'static str, Value)> {
-    let progress =
-        one_of(&["progressing", "paused", "held", "rollingBack", "promoting", "promoted", "rolledBack"]);
+    let progress = one_of(&["progressing", "paused", "held", "rollingBack", "promoting", "promoted", "rolledBack"]);
     let environment = || one_of(&["blue", "green"]);
     vec![
         ("Progress", progress),
