@@ -101,9 +101,12 @@ fn expressions(value: &Value, found: &mut String) {
 fn a_real_prometheus_scrapes_what_the_dashboard_and_the_rules_need() {
     let stage = with_a_rollout();
     let scraping = Scraping::start(port_before_the_socket(&stage));
-    let names = eventually("prometheus to know the rollout", seconds(60), || {
+    // When it ended is told once it has.
+    stage.server.rollout(&["rollback"]).expect(0);
+    let names = eventually("prometheus to know the rollout and its end", seconds(60), || {
         let names = scraping.names();
-        names.contains("verdigris_guard_log_against").then_some(names)
+        let wanted = ["verdigris_guard_log_against", "verdigris_rollout_ended_timestamp_seconds"];
+        wanted.iter().all(|name| names.contains(*name)).then_some(names)
     });
     let contrib = root().join("contrib");
     let rules = std::fs::read_to_string(contrib.join("prometheus/alerts.yaml")).expect("the rules are there");
