@@ -31,6 +31,7 @@ mod rotated;
 mod server;
 mod stage;
 mod stopped;
+mod telemetry;
 mod tls;
 mod trace_store;
 mod traces;

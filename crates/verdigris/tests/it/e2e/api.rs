@@ -101,10 +101,16 @@ fn expressions(value: &Value, found: &mut String) {
 fn a_real_prometheus_scrapes_what_the_dashboard_and_the_rules_need() {
     let stage = with_a_rollout();
     let scraping = Scraping::start(port_before_the_socket(&stage));
-    let names = eventually("prometheus to know the rollout", seconds(60), || {
-        let names = scraping.names();
-        names.contains("verdigris_guard_log_against").then_some(names)
-    });
+    let knows = |name: &str| {
+        eventually(&format!("prometheus to know {name}"), seconds(60), || {
+            scraping.names().contains(name).then_some(())
+        });
+    };
+    // Evidence comes while it is under way, and when it ended is told once it has.
+    knows("verdigris_guard_log_against");
+    stage.server.rollout(&["rollback"]).expect(0);
+    knows("verdigris_rollout_ended_timestamp_seconds");
+    let names = scraping.names();
     let contrib = root().join("contrib");
     let rules = std::fs::read_to_string(contrib.join("prometheus/alerts.yaml")).expect("the rules are there");
     // Comments and summaries are prose.
