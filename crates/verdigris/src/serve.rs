@@ -129,8 +129,15 @@ impl Server {
         let learning = system.learning.clone();
         let learn: web::Learn = Arc::new(move |request, by| learning.begin(request, &by));
         let (handle, status, record) = (system.handle.clone(), status(&system), system.recorder.api());
-        let api =
-            Api { handle, status, principals: principals(watched.clone()), signers: signers(watched.clone()), known: known(watched), learn, record };
+        let api = Api {
+            handle,
+            status,
+            principals: principals(watched.clone()),
+            signers: signers(watched.clone()),
+            known: known(watched),
+            learn,
+            record,
+        };
         let mut api = Answering { listening: Arc::new(listening), api, task: None };
         api.start();
         Server { file: command.config.clone(), config, system, api, named, door, lent: None }

@@ -21,8 +21,8 @@ pub use socket::{Hidden, ListenError, Listening};
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
 use control::Handle;
-use control::rollout::{KnownPrincipal, Principal};
 use control::rollout::approval::PublicKey;
+use control::rollout::{KnownPrincipal, Principal};
 use std::sync::Arc;
 use tokio::net::UnixListener;
 

@@ -1,11 +1,11 @@
 use super::*;
+use crate::shift_proof::tests::{PLAN, Scene, approver, log_key, submission};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::Signer as _;
+use rollout::RolloutId;
 use rollout::approval::{Assertion, Passkey, SignedStatement, challenge_text};
 use sha2::{Digest as _, Sha256};
-use crate::shift_proof::tests::{PLAN, Scene, approver, log_key, submission};
-use rollout::RolloutId;
 
 fn numbered(scene: &Scene) -> Vec<(u64, Record)> {
     (0..).zip(scene.records.iter().cloned()).collect()

@@ -93,9 +93,7 @@ impl PublicKey {
 
     pub(super) fn verifies(&self, signature: &SshSig, message: &[u8]) -> bool {
         match &self.form {
-            Form::OpenSsh(data) => {
-                ssh_key::PublicKey::from(data.clone()).verify(NAMESPACE, message, signature).is_ok()
-            }
+            Form::OpenSsh(data) => ssh_key::PublicKey::from(data.clone()).verify(NAMESPACE, message, signature).is_ok(),
             Form::Passkey(_) => false,
         }
     }

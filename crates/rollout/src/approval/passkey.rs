@@ -58,7 +58,9 @@ pub struct Passkey {
 #[derive(Debug, thiserror::Error)]
 pub enum PasskeyError {
     /// Not in its form.
-    #[error("a passkey's line is `webauthn CREDENTIAL_ID KEY RP_ID ORIGIN`, with single spaces; the page /passkeys makes it")]
+    #[error(
+        "a passkey's line is `webauthn CREDENTIAL_ID KEY RP_ID ORIGIN`, with single spaces; the page /passkeys makes it"
+    )]
     Shape,
     /// Not base64url.
     #[error("the {what} is not base64url without padding (RFC 4648, section 5)")]
@@ -189,7 +191,9 @@ pub enum AssertionError {
         flags: u8,
     },
     /// It is another one's, or something was changed.
-    #[error("the passkey's signature does not hold: something was changed after it was signed, or the key is another one")]
+    #[error(
+        "the passkey's signature does not hold: something was changed after it was signed, or the key is another one"
+    )]
     DoesNotHold,
 }
 
@@ -431,7 +435,8 @@ fn is_origin_of(origin: &str, rp_id: &str) -> bool {
         _ => return false,
     };
     // As browsers write it: without a zero before it, and not at all where it is the scheme's own.
-    let port = port.is_none_or(|text| text.parse::<u16>().is_ok_and(|port| port != own && port > 0 && port.to_string() == text));
+    let port = port
+        .is_none_or(|text| text.parse::<u16>().is_ok_and(|port| port != own && port > 0 && port.to_string() == text));
     let below = host.strip_suffix(rp_id).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     origin.len() <= MAX_ORIGIN_CHARACTERS && port && below && is_domain(host)
 }

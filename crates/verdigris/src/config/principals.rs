@@ -86,7 +86,8 @@ impl RawPrincipal {
             return Err(format!("{what}: found {found}, expected {MAX_OF_EACH} at most"));
         }
         let key = |(at, line): (usize, &String)| {
-            PublicKey::from_line(line).map_err(|error| format!("keys[{at}]: {error}; expected ssh-ed25519 AAAA… or webauthn …"))
+            PublicKey::from_line(line)
+                .map_err(|error| format!("keys[{at}]: {error}; expected ssh-ed25519 AAAA… or webauthn …"))
         };
         let keys = self.keys.iter().enumerate().map(key).collect::<Result<_, _>>()?;
         Ok(KnownPrincipal { name: self.name, roles: self.roles, uids: self.uids, keys, person: None })

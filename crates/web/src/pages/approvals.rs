@@ -18,7 +18,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Router, http::HeaderName};
 use control::rollout::RolloutId;
-use control::rollout::approval::{Act, MAX_REASON_CHARACTERS, MAX_SIGNATURE_BYTES, MAX_STATEMENT_BYTES, SignedStatement};
+use control::rollout::approval::{
+    Act, MAX_REASON_CHARACTERS, MAX_SIGNATURE_BYTES, MAX_STATEMENT_BYTES, SignedStatement,
+};
 use control::{CommandError, HandedIn};
 use serde::Deserialize;
 

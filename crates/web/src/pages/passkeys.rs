@@ -53,10 +53,7 @@ struct Line {
     fingerprint: String,
 }
 
-async fn line(
-    caller: Caller,
-    made: Result<Json<Made>, JsonRejection>,
-) -> Result<Json<Line>, Problem> {
+async fn line(caller: Caller, made: Result<Json<Made>, JsonRejection>) -> Result<Json<Line>, Problem> {
     caller.to(Action::SeeRollouts)?;
     let Json(made) = made.map_err(crate::api::bad_request)?;
     let bad = |detail: String| Problem::new("bad-request", StatusCode::UNPROCESSABLE_ENTITY, detail);
