@@ -41,6 +41,7 @@ spec:
   strategy:
     steps: [{{ gate: approval }}, {{ setWeight: 100% }}, {{ pause: {{}} }}, {{ bake: {{ for: 1s }} }}]
   gates: {{ approval: {{ role: approver, count: 1, expires: 1h, breakGlass: {{ reviewWithin: 1h }} }} }}
+  guards: {{ spanLoss: {{ atMost: 1% }} }}
   analysis: {{ falseAlarm: 0.001, onInconclusive: hold }}
   canary: off
 """
