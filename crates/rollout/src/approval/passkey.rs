@@ -128,6 +128,12 @@ pub enum AssertionType {
 /// An assertion that does not hold.
 #[derive(Debug, thiserror::Error)]
 pub enum AssertionError {
+    /// Too long to be one.
+    #[error("the assertion has {found} bytes, at most {MAX_SIGNATURE_BYTES} are expected")]
+    TooLong {
+        /// How many it has.
+        found: usize,
+    },
     /// Not of its shape.
     #[error("it is no assertion of a passkey: {0}")]
     Shape(#[source] serde_json::Error),
@@ -293,7 +299,9 @@ impl Assertion {
 
     /// The assertion that this text is.
     pub fn from_text(text: &str) -> Result<Assertion, AssertionError> {
-        assert!(text.len() <= MAX_SIGNATURE_BYTES, "whoever reads it has bounded it");
+        if text.len() > MAX_SIGNATURE_BYTES {
+            return Err(AssertionError::TooLong { found: text.len() });
+        }
         let assertion: Assertion = serde_json::from_str(text).map_err(AssertionError::Shape)?;
         // With any other form, two texts of one assertion would both hold.
         if assertion.to_text() != text {

@@ -103,8 +103,8 @@ pub struct BundleAt {
     /// So many of these witnesses must have cosigned the bundle's checkpoint.
     #[arg(long, value_name = "N", requires = "witness", value_parser = clap::value_parser!(u8).range(1..=15))]
     pub quorum: Option<u8>,
-    /// Whose key is whose, as OpenSSH's allowed signers: each approval that counted must have been signed with a key of its
-    /// approver that stands there.
+    /// Whose key is whose, as OpenSSH's allowed signers, or with a passkey's line: each approval that counted must have been
+    /// signed with a key of its approver that stands there.
     #[arg(long, value_name = "FILE")]
     pub approvers: Option<PathBuf>,
 }

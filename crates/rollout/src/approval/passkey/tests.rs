@@ -116,6 +116,16 @@ fn a_passkey_signs_the_statement_and_says_which_it_is() {
     }
 }
 
+/// Made by Chromium's virtual authenticator (`e2e/passkey.py` says how), over the statement of these tests.
+#[test]
+fn what_a_real_browser_made_holds() {
+    let signature = include_str!("chromium.json").trim_end().to_owned();
+    let (opened, by) = SignedStatement { statement: text(), signature: signature.clone() }.open().unwrap();
+    assert_eq!(opened, statement());
+    assert_eq!(by.passkey().unwrap().origin(), "http://localhost:43163");
+    assert_eq!(Assertion::from_text(&signature).unwrap().sign_count(), Some(3));
+}
+
 #[test]
 fn browsers_may_say_more_and_devices_that_share_a_key_count_nothing() {
     let ours = Authenticator::es256(7);

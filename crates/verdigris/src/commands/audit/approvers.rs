@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn a_passkey_is_named_by_its_line() {
         // An Ed25519 key (RFC 8410): of the seed 0x07 32 times.
-        let key = "webauthn AQEBAQEBAQEBAQEBAQEBAQ MCowBQYDK2VwAyEA6kpsY-KcUgq-9VB7Ey7F-ZVHdq6-vnuSQh7qaRS0iRs \
+        let key = "webauthn AQEBAQEBAQEBAQEBAQEBAQ MCowBQYDK2VwAyEA6kpsY-KcUgq-9VB7Ey7F-ZVHdq6-vnuSQh7qaRRG0iw \
                    verdigris.example https://verdigris.example";
         let known = read_lines(&format!("bob namespaces=\"approval@verdigris.dev\" {key} bob's phone\nada {KEY}\n"))
             .unwrap_or_else(|failed| panic!("{failed}"));

@@ -118,8 +118,8 @@ impl Shown<'_> {
                         dt { (environment) " configuration" }
                         dd {
                             @match &statement.configurations[environment] {
-                                Some(digest) => code { (digest) },
-                                None => "none is named by the plan",
+                                Some(digest) => { code { (digest) } }
+                                None => { "none is named by the plan" }
                             }
                         }
                     }

@@ -20,6 +20,7 @@ spec:
     steps: [{ gate: approval }, { setWeight: 100% }, { bake: { for: 20s } }]
   gates:
     approval: { role: approver, count: 2, expires: 90s, breakGlass: { reviewWithin: 10m } }
+  guards: { spanLoss: { atMost: 1% } }
 "#;
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 
@@ -141,7 +142,7 @@ async fn the_glass_is_broken_with_a_reason_only() {
     check(
         &shown("bob", asked("  ")).await,
         &["why nobody else can approve"],
-        &["data-passkey=\"sign\"", "breakGlass&quot;:"],
+        &["data-passkey=\"sign\"", "breakGlass&quot;:{"],
     );
     check(
         &shown("bob", asked("payments are down")).await,
