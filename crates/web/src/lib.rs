@@ -4,6 +4,7 @@
 //! and no secret to keep.
 
 mod api;
+mod assets;
 mod caller;
 mod pages;
 mod site;

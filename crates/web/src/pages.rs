@@ -6,10 +6,13 @@
 mod layout;
 mod rollouts;
 
+use crate::assets;
 use crate::site::Served;
 use axum::Router;
+use axum::middleware;
 
 /// Everything that a browser shows.
 pub(crate) fn router() -> Router<Served> {
-    Router::new().merge(rollouts::router())
+    let pages = Router::new().merge(rollouts::router());
+    pages.layer(middleware::from_fn(assets::with_policy)).merge(assets::router())
 }
