@@ -3,8 +3,13 @@
 //! Every page is `layout::page`; what a module below needs of the controller it asks for, and what it shows it is given:
 //! drawing is pure.
 
+mod acting;
+mod finding;
 mod layout;
+mod live;
+mod rollout;
 mod rollouts;
+mod when;
 
 use crate::assets;
 use crate::site::Served;
@@ -13,6 +18,11 @@ use axum::middleware;
 
 /// Everything that a browser shows.
 pub(crate) fn router() -> Router<Served> {
-    let pages = Router::new().merge(rollouts::router());
+    let pages = Router::new()
+        .merge(rollouts::router())
+        .merge(rollout::router())
+        .merge(acting::router())
+        .merge(finding::router())
+        .merge(live::router());
     pages.layer(middleware::from_fn(assets::with_policy)).merge(assets::router())
 }

@@ -6,24 +6,18 @@ use maud::{DOCTYPE, Markup, html};
 
 /// Which page of a rollout it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "the pages of the service map and of approvals come beside these")]
+#[allow(dead_code, reason = "the page of approvals comes beside these")]
 pub(super) enum Tab {
     Overview,
-    Gates,
-    Drift,
     Findings,
     Approvals,
-    Plan,
 }
 
 impl Tab {
-    const ALL: [(Tab, &'static str, &'static str); 6] = [
+    const ALL: [(Tab, &'static str, &'static str); 3] = [
         (Tab::Overview, "", "Overview"),
-        (Tab::Gates, "/gates", "Gates"),
-        (Tab::Drift, "/drift", "Drift"),
         (Tab::Findings, "/findings", "Findings"),
         (Tab::Approvals, "/approvals", "Approvals"),
-        (Tab::Plan, "/plan", "Plan"),
     ];
 }
 
