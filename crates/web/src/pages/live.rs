@@ -76,38 +76,47 @@ impl Live {
 
     /// Draws until nobody watches, or nothing changes any more.
     async fn draw(self, handle: Handle, rollout: RolloutId) {
-        let mut before: Vec<(&'static str, String)> = Vec::new();
+        let mut before: Vec<Fragment> = Vec::new();
         loop {
             let report = handle.report(Some(rollout.clone())).await;
             let over = report.as_deref().is_none_or(is_over);
             let now = report.as_deref().map(drawn).unwrap_or_default();
-            let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(sender) = watched.get(&rollout) else { return };
-            if now != before || over {
-                let changed = now.iter().filter(|fragment| !before.contains(fragment));
-                let (all, changed) = (event(now.iter()), event(changed));
-                sender.send_modify(|drawn| {
-                    *drawn = Drawn { sequence: drawn.sequence + 1, all, changed, over };
-                });
-                before = now;
-            }
-            if over || sender.receiver_count() == 0 {
-                // Whoever has a receiver still sees what came last.
-                watched.remove(&rollout);
+            if !self.show(&rollout, (&before, &now), over) {
                 return;
             }
-            drop(watched);
+            before = now;
             tokio::time::sleep(DRAW_EVERY).await;
         }
     }
+
+    /// Gives all viewers what is new. `false` if there is nobody any more, or nothing to come: then the rollout is left, and
+    /// whoever has a receiver still sees what came last.
+    fn show(&self, rollout: &RolloutId, (before, now): (&[Fragment], &[Fragment]), over: bool) -> bool {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(sender) = watched.get(rollout) else { return false };
+        if now != before || over {
+            let changed = event(now.iter().filter(|fragment| !before.contains(fragment)));
+            sender.send_modify(|drawn| {
+                *drawn = Drawn { sequence: drawn.sequence + 1, all: event(now.iter()), changed, over };
+            });
+        }
+        let goes_on = !over && sender.receiver_count() > 0;
+        if !goes_on {
+            watched.remove(rollout);
+        }
+        goes_on
+    }
 }
 
-fn drawn(report: &Report) -> Vec<(&'static str, String)> {
+/// A part of the page, by its id.
+type Fragment = (&'static str, String);
+
+fn drawn(report: &Report) -> Vec<Fragment> {
     fragments(report).into_iter().map(|(id, fragment)| (id, fragment.into_string())).collect()
 }
 
 /// Fragments as one event: each line of the data begins anew, and a carriage return would end a line too.
-fn event<'f>(fragments: impl Iterator<Item = &'f (&'static str, String)>) -> Bytes {
+fn event<'f>(fragments: impl Iterator<Item = &'f Fragment>) -> Bytes {
     let mut event = String::from("event: change\n");
     for line in fragments.flat_map(|(_, fragment)| fragment.split(['\n', '\r'])) {
         event.extend(["data: ", line, "\n"]);
@@ -165,5 +174,36 @@ impl Viewer {
             true => Some(Bytes::from([&next[..], b"event: over\ndata: over\n\n"].concat())),
             false => Some(next),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_lines_stay_data() {
+        let fragment = ("standing", "<p>a\nevent: over\r\rdata: b</p>".to_owned());
+        let event = event([fragment].iter());
+        let text = std::str::from_utf8(&event).unwrap();
+        assert_eq!(text, "event: change\ndata: <p>a\ndata: event: over\ndata: \ndata: data: b</p>\n\n");
+    }
+
+    #[test]
+    fn what_is_over_is_left_and_its_last_bytes_stay() {
+        let live = Live::default();
+        let rollout = RolloutId("r.1".to_owned());
+        let sender = watch::Sender::new(Drawn::default());
+        let receiver = sender.subscribe();
+        live.watched.lock().unwrap().insert(rollout.clone(), sender);
+        let one = [("steps", "1".to_owned()), ("traffic", "2".to_owned())];
+        assert!(live.show(&rollout, (&[], &one), false));
+        let two = [("steps", "1".to_owned()), ("traffic", "3".to_owned())];
+        assert!(live.show(&rollout, (&one, &two), false));
+        assert_eq!(receiver.borrow().changed, "event: change\ndata: 3\n\n");
+        assert!(live.show(&rollout, (&two, &two), false));
+        assert_eq!(receiver.borrow().sequence, 2);
+        assert!(!live.show(&rollout, (&two, &two), true));
+        assert!(receiver.borrow().over && live.watched.lock().unwrap().is_empty());
     }
 }
