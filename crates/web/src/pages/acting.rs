@@ -76,7 +76,9 @@ impl Act {
         match self {
             Act::Pause => format!("Stops the steps. Green keeps serving {serves}; the guards go on and can roll back."),
             Act::Resume => "Goes on: ends a pause, or tries again what the rollout is held at.".to_owned(),
-            Act::Promote => "Ends the wait of this step and goes on with the next. No gate is skipped, and no alarm.".to_owned(),
+            Act::Promote => {
+                "Ends the wait of this step and goes on with the next. No gate is skipped, and no alarm.".to_owned()
+            }
             Act::Rollback => format!("Sends all new traces to {} at once and ends the rollout.", report.active),
         }
     }
@@ -91,7 +93,8 @@ impl Act {
 pub(super) fn part(caller: &Caller, report: &Report) -> Markup {
     let base = rollout_path(&report.rollout.0);
     let acts = if caller.may(Action::Steer) { Act::possible(report) } else { &[] };
-    let signs = caller.may(Action::SignOff) && report.steps.iter().any(|step| step.current && step.does.contains("acceptance"));
+    let signs =
+        caller.may(Action::SignOff) && report.steps.iter().any(|step| step.current && step.does.contains("acceptance"));
     html! {
         section id="acts" data-own-part aria-label="What you may do now" {
             @if !acts.is_empty() || signs { h2 { "What you may do now" } }
@@ -135,7 +138,8 @@ async fn confirm(
     caller.clone().to(Action::Steer)?;
     let report = found(&api, &rollout).await?;
     let act = [Act::Promote, Act::Rollback].into_iter().find(|known| known.name() == act);
-    let act = act.ok_or_else(|| Problem::new("unknown", StatusCode::NOT_FOUND, "only promote and rollback are confirmed"))?;
+    let act =
+        act.ok_or_else(|| Problem::new("unknown", StatusCode::NOT_FOUND, "only promote and rollback are confirmed"))?;
     Ok(confirmation(&caller, &report, act))
 }
 

@@ -17,7 +17,9 @@ use maud::{Markup, html};
 use model::{Environment, TraceId};
 
 pub(super) fn router() -> Router<Served> {
-    Router::new().route("/rollouts/{rollout}/findings", get(all)).route("/rollouts/{rollout}/findings/{number}", get(one))
+    Router::new()
+        .route("/rollouts/{rollout}/findings", get(all))
+        .route("/rollouts/{rollout}/findings/{number}", get(one))
 }
 
 async fn all(State(api): State<Api>, caller: Caller, Path(rollout): Path<String>) -> Result<Markup, Problem> {

@@ -101,6 +101,7 @@ pub(super) fn rollout_path(rollout: &str) -> String {
 }
 
 /// A page of this title that stays as it is. `main` is its content.
+#[allow(dead_code, reason = "the pages of traces, approvals and the ledger come with it")]
 pub(super) fn page(caller: &Caller, title: &str, main: Markup) -> Markup {
     Page::of(title).render(caller, &main)
 }

@@ -38,11 +38,7 @@ pub(super) fn is_over(report: &Report) -> bool {
     matches!(report.progress, Progress::Promoted | Progress::RolledBack)
 }
 
-async fn rollout(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(rollout): Path<String>,
-) -> Result<Markup, Problem> {
+async fn rollout(State(api): State<Api>, caller: Caller, Path(rollout): Path<String>) -> Result<Markup, Problem> {
     caller.clone().to(Action::SeeRollouts)?;
     let report = found(&api, &rollout).await?;
     Ok(page(&caller, &report))
@@ -145,7 +141,8 @@ fn steps(steps: &[StepReport]) -> Markup {
 }
 
 fn traffic(report: &Report) -> Markup {
-    let observed = |weight: Option<model::BasisPoints>| weight.map_or("not applied yet".to_owned(), |it| it.to_string());
+    let observed =
+        |weight: Option<model::BasisPoints>| weight.map_or("not applied yet".to_owned(), |it| it.to_string());
     html! {
         section id="traffic" data-live aria-label="Traffic" {
             h2 { "Traffic" }

@@ -30,7 +30,8 @@ mod tests {
 
     #[test]
     fn dates_are_those_of_the_calendar() {
-        let check = |ms, date: &str, clock: &str| assert_eq!(parts(UnixMillis(ms)), (date.to_owned(), clock.to_owned()));
+        let check =
+            |ms, date: &str, clock: &str| assert_eq!(parts(UnixMillis(ms)), (date.to_owned(), clock.to_owned()));
         check(0, "1970-01-01", "00:00:00");
         check(951_782_400_000, "2000-02-29", "00:00:00");
         check(1_709_251_199_999, "2024-02-29", "23:59:59");
