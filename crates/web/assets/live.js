@@ -20,6 +20,8 @@ if (root && "EventSource" in window) {
   const swap = (fresh) => {
     const old = document.getElementById(fresh.id);
     if (!old || old.outerHTML === fresh.outerHTML) return;
+    // What somebody is writing is not taken away; the form says why, should it have come too late.
+    if ([...old.querySelectorAll("textarea")].some((field) => field.value !== field.defaultValue)) return;
     const focused = keep(old, fresh);
     old.replaceWith(fresh);
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });

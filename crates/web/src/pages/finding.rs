@@ -58,7 +58,7 @@ pub(super) fn table(rollout: &str, findings: &[GroupReport], first: usize) -> Ma
     let base = rollout_path(rollout);
     html! {
         @if findings.is_empty() { p { "Nothing was found so far." } } @else {
-            div.scroll { table {
+            div.scroll tabindex="0" role="group" aria-label="Table" { table {
                 thead { tr {
                     th scope="col" { "What" } th scope="col" { "Service" } th scope="col" { "Operation" }
                     th.n scope="col" { "Traces of blue" } th.n scope="col" { "Traces of green" } th scope="col" { "Last seen" }
@@ -87,7 +87,7 @@ fn detail(rollout: &str, GroupReport { group, share }: &GroupReport) -> Markup {
             dt { "First seen" } dd { (when::time(group.first_seen)) }
             dt { "Last seen" } dd { (when::time(group.last_seen)) }
         }
-        div.scroll { table {
+        div.scroll tabindex="0" role="group" aria-label="Table" { table {
             thead { tr { th scope="col" { "Environment" } th.n scope="col" { "Traces" } th.n scope="col" { "Spans" }
                 th.n scope="col" { "Share of its traces" } } }
             tbody { @for environment in Environment::BOTH {

@@ -196,7 +196,7 @@ fn guards(assessment: &Assessment, active: Environment) -> Markup {
         format!("{} of {}", counts.events, counts.traces)
     };
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" role="group" aria-label="Table" { table {
             caption { "For every guard: events in traces of each environment, and the evidence beside its threshold." }
             thead { tr {
                 th scope="col" { "Guard" } th.n scope="col" { "Blue" } th.n scope="col" { "Green" }

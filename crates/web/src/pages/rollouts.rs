@@ -46,7 +46,7 @@ fn table(rollouts: &[RolloutSummary]) -> Markup {
         @if rollouts.is_empty() {
             p { "There is no rollout yet. An author starts one with " code { "verdigris rollout start PLAN" } "." }
         } @else {
-            div.scroll { table {
+            div.scroll tabindex="0" role="group" aria-label="Table" { table {
                 thead { tr {
                     th scope="col" { "Rollout" } th scope="col" { "State" } th scope="col" { "Where it stands" }
                     th.n scope="col" { "Green serves" } th scope="col" { "Started" } th scope="col" { "Ended" }
