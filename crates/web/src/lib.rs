@@ -5,6 +5,7 @@
 //! the same routes, and each asks its caller for one action of `access`. Clock and randomness are given.
 
 mod api;
+mod assets;
 mod caller;
 mod condition;
 mod door;

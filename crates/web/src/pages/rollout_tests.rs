@@ -1,0 +1,134 @@
+use super::*;
+use crate::assets::Asset;
+use control::rollout::{Group, GroupReport, Principal, Start};
+use model::{Check, PerEnvironment, RouteKey, TraceId, UnixMillis};
+
+const PLAN: &str = r#"
+apiVersion: verdigris.dev/v1alpha1
+kind: Rollout
+metadata: { name: collectors, reason: a test }
+spec:
+  subject: pipeline
+  environments:
+    blue: { version: "1", otlp: { grpc: "http://127.0.0.1:14317" } }
+    green: { version: "2", otlp: { grpc: "http://127.0.0.1:24317" } }
+  strategy:
+    steps:
+      - setWeight: 10%
+      - pause: {}
+      - setWeight: 100%
+      - bake: { for: 20s }
+  guards: { spanLoss: { atMost: 1% } }
+  pin: 1s
+"#;
+
+fn report() -> Report {
+    let plan = control::rollout::plan::parse(PLAN).expect("the plan holds");
+    let start = Start {
+        rollout: RolloutId("collectors.1".to_owned()),
+        plan_digest: plan.digest(),
+        plan,
+        by: Principal::new("ada", vec![]),
+        program: "1".to_owned(),
+        log: "log".to_owned(),
+        route_key: RouteKey([7; 16]),
+        base_dir: "/".to_owned(),
+        last_generation: 0,
+    };
+    let now = UnixMillis(1_700_000_000_000);
+    control::rollout::report(&control::rollout::start(&start, now).state, now)
+}
+
+fn finding(service: &str) -> GroupReport {
+    let traces = PerEnvironment { blue: 0, green: 7 };
+    let group = Group {
+        check: Check::LostSpan,
+        service: service.to_owned(),
+        operation: "pay".to_owned(),
+        key: None,
+        traces,
+        spans: traces,
+        first_seen: UnixMillis(1),
+        last_seen: UnixMillis(2),
+        examples: vec![TraceId([1; 16])],
+    };
+    let of = |events| control::rollout::judge::share_interval(control::rollout::judge::Counts { traces: 10, events });
+    GroupReport { group, share: PerEnvironment { blue: of(0), green: of(7) } }
+}
+
+fn caller(roles: &[&str]) -> Caller {
+    let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+    Caller::named(Principal::new("ada", roles)).with_csrf("the-token".into())
+}
+
+/// What no page may hold, whatever is in the report.
+fn check_page(page: &str) {
+    for forbidden in [" style=", "<style", " onclick=", " onload=", "javascript:", "http://", "https://"] {
+        assert!(!page.contains(forbidden), "{forbidden} in {page}");
+    }
+    assert_eq!(page.matches("<script").count(), page.matches("<script type=\"module\" src=\"/assets/").count());
+    let mut ids: Vec<&str> = page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    ids.sort_unstable();
+    let count = ids.len();
+    ids.dedup();
+    assert_eq!(count, ids.len(), "an id stands twice: {ids:?}");
+}
+
+#[test]
+fn a_viewer_sees_where_it_stands_and_no_button() {
+    let page = page(&caller(&["viewer"]), &report()).into_string();
+    check_page(&page);
+    assert_eq!(page.matches("aria-current=\"step\"").count(), 1);
+    assert!(page.contains("data-events=\"/rollouts/collectors.1/events\""), "{page}");
+    assert!(page.contains("<noscript><meta http-equiv=\"refresh\" content=\"10\"></noscript>"));
+    assert!(!page.contains("<form"), "{page}");
+}
+
+#[test]
+fn an_operator_may_do_what_makes_sense_now() {
+    let page_of = |report: &Report| page(&caller(&["operator"]), report).into_string();
+    let mut report = report();
+    let under_way = page_of(&report);
+    check_page(&under_way);
+    assert!(under_way.contains("value=\"pause\"") && !under_way.contains("value=\"resume\""));
+    assert!(under_way.contains("name=\"csrf\" value=\"the-token\""));
+    report.progress = Progress::Held;
+    let held = page_of(&report);
+    assert!(held.contains("value=\"resume\"") && !held.contains("value=\"pause\""));
+    report.progress = Progress::Promoted;
+    let over = page_of(&report);
+    assert!(!over.contains("<form") && !over.contains("<script") && !over.contains("refresh"), "{over}");
+}
+
+#[test]
+fn hostile_words_stay_words() {
+    let hostile = "<script>alert(1)</script>\u{202e}\"'";
+    let mut report = report();
+    report.headline = hostile.to_owned();
+    report.waits_for = vec![hostile.to_owned()];
+    report.exceptions = vec![hostile.to_owned()];
+    report.findings = vec![finding(hostile)];
+    let page = page(&caller(&["viewer"]), &report).into_string();
+    check_page(&page);
+    // What turns the direction of text ends with its own element.
+    let shown = page.matches('\u{202e}').count();
+    let isolated = page.matches("<bdi>&lt;script&gt;alert(1)&lt;/script&gt;\u{202e}").count();
+    assert_eq!((shown, isolated), (4, 4));
+}
+
+#[test]
+fn a_rollout_weighs_less_than_100_kb_with_everything() {
+    let mut report = report();
+    report.findings = (0..200).map(|n| finding(&format!("{n}{}", "s".repeat(120)))).collect();
+    let page = page(&caller(&["operator"]), &report).into_string();
+    let files: usize = ["style.css", "live.js", "icon.svg"].into_iter().map(Asset::weight).sum();
+    assert!(page.len() + files < 100_000, "{} and {files}", page.len());
+    println!("page {} bytes, files {files} bytes", page.len());
+}
+
+#[test]
+fn evidence_that_is_no_number_says_so() {
+    let drawn = meter("a", "against", f64::NAN, 6.9).into_string();
+    assert!(drawn.contains("not known of 6.9") && drawn.contains("x2=\"2\""), "{drawn}");
+    assert_eq!([number(3.0), number(0.256), number(-1.5)], ["3", "0.26", "-1.5"].map(str::to_owned));
+}
