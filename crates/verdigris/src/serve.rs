@@ -421,8 +421,7 @@ fn principals(named: watch::Receiver<Named>) -> web::Principals {
             None => Principal { name: format!("uid:{uid}"), roles: Vec::new(), from },
         };
         let caller = Caller::named(principal);
-        let roles = if uid == own || uid == 0 { caller.roles.with(PEOPLE.into_iter().collect()) } else { caller.roles };
-        Caller { roles, ..caller }
+        if uid == own || uid == 0 { caller.also(PEOPLE) } else { caller }
     })
 }
 
