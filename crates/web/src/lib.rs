@@ -5,6 +5,7 @@
 
 mod api;
 mod caller;
+mod ledger;
 mod pages;
 mod site;
 mod socket;
@@ -16,6 +17,7 @@ pub use api::recording::{
 };
 pub use api::{EraseRequest, SignOffRequest, StartRequest};
 pub use caller::{Caller, Refusal};
+pub use ledger::{Export, LedgerFiles};
 pub use socket::{Hidden, ListenError, Listening};
 
 use axum::extract::connect_info::Connected;
@@ -50,6 +52,8 @@ pub struct Api {
     pub learn: Learn,
     /// What records what the gateway receives.
     pub record: Record,
+    /// The ledger's files, read only.
+    pub ledger: LedgerFiles,
 }
 
 /// The user at the other end, if the kernel says who it is.

@@ -53,7 +53,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "postgres",
         ],
     ),
-    ("web", &["access", "control", "model"]),
+    ("web", &["access", "control", "ledger", "model", "store", "verify"]),
     ("sim", PURE),
     (
         "bench",
