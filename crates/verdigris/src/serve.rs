@@ -129,8 +129,9 @@ impl Server {
         let learning = system.learning.clone();
         let learn: web::Learn = Arc::new(move |request, by| learning.begin(request, &by));
         let (handle, status, record) = (system.handle.clone(), status(&system), system.recorder.api());
-        let api =
-            Api { handle, status, principals: principals(watched.clone()), signers: signers(watched), learn, record };
+        let ledger = crate::commands::ledger_files(&system.ledger_dir, &system.verifier_key);
+        let (principals, signers) = (principals(watched.clone()), signers(watched));
+        let api = Api { handle, status, principals, signers, learn, record, ledger };
         let mut api = Answering { listening: Arc::new(listening), api, task: None };
         api.start();
         Server { file: command.config.clone(), config, system, api, named, door, lent: None }

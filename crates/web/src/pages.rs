@@ -7,6 +7,8 @@ mod layout;
 mod ledger;
 mod map;
 mod rollouts;
+#[cfg(test)]
+mod serving;
 mod trace;
 
 use crate::site::Served;

@@ -11,6 +11,7 @@ use axum::http::{HeaderName, StatusCode};
 use control::rollout::RolloutId;
 use ledger::{Bundle, TILE_WIDTH, Tile};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 /// Characters of a rollout's name that a form may send.
 const MAX_NAME_CHARACTERS: usize = 200;
@@ -18,6 +19,9 @@ const MAX_NAME_CHARACTERS: usize = 200;
 const FOR_EVER: &str = "private, max-age=31536000, immutable";
 /// What grows is asked for again.
 const NEVER: &str = "no-store";
+
+/// Bundles that are made at a time: each is in memory as a whole, up to `audit::MAX_BUNDLE_BYTES`.
+static EXPORTS: Semaphore = Semaphore::const_new(1);
 
 type Headed<const N: usize, T> = ([(HeaderName, &'static str); N], T);
 
@@ -71,6 +75,10 @@ pub(super) async fn export(
     if rollout.is_empty() || rollout.chars().count() > MAX_NAME_CHARACTERS {
         return Err(refused(format!("expected the name of a rollout, of at most {MAX_NAME_CHARACTERS} characters")));
     }
+    let Ok(_one) = EXPORTS.try_acquire() else {
+        let detail = "another bundle is being made: try again in a moment";
+        return Err(Problem::new("unavailable", StatusCode::SERVICE_UNAVAILABLE, detail));
+    };
     let export = api.ledger.export.clone();
     let made = tokio::task::spawn_blocking(move || export(&RolloutId(rollout))).await;
     let bytes = made.unwrap_or_else(|_| Err("making the bundle was broken off".to_owned())).map_err(refused)?;
