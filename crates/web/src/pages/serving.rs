@@ -68,8 +68,8 @@ impl Served {
             status: Arc::new(|| serde_json::Value::Null),
             principals: Arc::new(|_| unreachable!("nobody asks by a socket here")),
             signers: Arc::new(|_| None),
-            learn: Arc::new(|_, _| Err(LearnError::Stopping)),
-            record: Arc::new(|_, _| Err(RecordError::Stopping)),
+            learn: Arc::new(|_, _| Err(LearnError::For { found: 0 })),
+            record: Arc::new(|_, _| Err(RecordError::Busy)),
             ledger,
         };
         let caller = Caller::named(Principal::new("ada", Vec::new())).also(roles.iter().copied());
