@@ -5,7 +5,7 @@
 
 mod api;
 mod caller;
-mod ledger;
+mod files;
 mod pages;
 mod site;
 mod socket;
@@ -17,7 +17,7 @@ pub use api::recording::{
 };
 pub use api::{EraseRequest, SignOffRequest, StartRequest};
 pub use caller::{Caller, Refusal};
-pub use ledger::{Export, LedgerFiles};
+pub use files::{Export, LedgerFiles};
 pub use socket::{Hidden, ListenError, Listening};
 
 use axum::extract::connect_info::Connected;

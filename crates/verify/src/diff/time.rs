@@ -5,6 +5,9 @@
 
 use super::Row;
 
+/// So far apart are no two clocks; what is further is cut, so that sums of these never overflow.
+const MOST_US: i64 = 1 << 52;
+
 /// What one row has of the trace's time, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spent {
@@ -58,8 +61,6 @@ fn times(row: &Row, first_ns: u64) -> Option<Spent> {
         ),
         (None, None) => return None,
     };
-    // So far apart are no two clocks; what is further is cut, so that sums of these never overflow.
-    const MOST_US: i64 = 1 << 52;
     let (start_us, duration_us) = (start_us.clamp(-MOST_US, MOST_US), duration_us.min(MOST_US.unsigned_abs()));
     Some(Spent { start_us, duration_us, ..Spent::default() })
 }

@@ -53,8 +53,7 @@ async fn trace(
     let by = caller.clone().to(Action::SeeExamples)?;
     let missing = |detail: String| Problem::new("unknown", StatusCode::NOT_FOUND, detail);
     let unknown = || missing("expected a rollout and the 32 hexadecimal digits of a trace".to_owned());
-    let trace: TraceId =
-        serde_json::from_value(serde_json::Value::String(trace.to_ascii_lowercase())).map_err(|_| unknown())?;
+    let trace: TraceId = trace.parse().map_err(|_| unknown())?;
     let rollout = RolloutId(rollout);
     let digests = kept(&api, rollout.clone(), trace).await?;
     if digests.is_empty() {

@@ -1,7 +1,7 @@
 //! `/ledger`: records, the newest first, and those alone that a filter wants.
 
 use crate::api::problem::Problem;
-use crate::ledger::{LedgerFiles, Opened};
+use crate::files::{LedgerFiles, Opened};
 use crate::pages::layout;
 use crate::{Api, Caller};
 use access::Action;

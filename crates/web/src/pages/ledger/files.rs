@@ -1,7 +1,7 @@
 //! What is no page: the ledger's files (C2SP tlog-tiles), the bundle, and the script that verifies.
 
 use crate::api::problem::Problem;
-use crate::ledger::unreadable;
+use crate::files::unreadable;
 use crate::{Api, Caller};
 use access::Action;
 use axum::extract::rejection::FormRejection;

@@ -2,7 +2,7 @@
 
 use super::browse::kind_of;
 use crate::api::problem::Problem;
-use crate::ledger::{Entry, unreadable};
+use crate::files::{Entry, unreadable};
 use crate::pages::layout;
 use crate::{Api, Caller};
 use access::Action;

@@ -35,7 +35,7 @@ pub(super) fn page(graph: &Graph, most: u64) -> Markup {
 }
 
 fn unseen(call: &Call) -> bool {
-    call.unseen.blue + call.unseen.green > 0
+    call.unseen.blue > 0 || call.unseen.green > 0
 }
 
 fn class(call: &Call) -> &'static str {
@@ -48,10 +48,9 @@ fn class(call: &Call) -> &'static str {
 
 fn words(call: &Call) -> String {
     let has = match call.has() {
-        Has::Both => "",
+        Has::Both | Has::Unseen => "",
         Has::BlueAlone => "✕ missing in green",
         Has::GreenAlone => "+ new in green",
-        Has::Unseen => "",
     };
     let unseen = match (call.unseen.blue, call.unseen.green) {
         (0, 0) => String::new(),

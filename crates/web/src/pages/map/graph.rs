@@ -90,9 +90,12 @@ impl Graph {
     pub(super) fn layers(&self) -> Vec<Vec<&str>> {
         let mut weight: BTreeMap<&str, u64> = BTreeMap::new();
         for ((from, to), call) in &self.calls {
-            let traces = call.traces.blue + call.traces.green + call.unseen.blue + call.unseen.green;
-            *weight.entry(from).or_default() += traces;
-            *weight.entry(to).or_default() += traces;
+            let Call { traces, unseen } = call;
+            let traces = [traces.blue, traces.green, unseen.blue, unseen.green].into_iter().fold(0, u64::saturating_add);
+            for service in [from, to] {
+                let sum = weight.entry(service).or_default();
+                *sum = sum.saturating_add(traces);
+            }
         }
         let mut drawn: Vec<(&str, u64)> = weight.into_iter().collect();
         drawn.sort_by_key(|(name, traces)| (std::cmp::Reverse(*traces), *name));

@@ -4,7 +4,7 @@
 //! runs where tokio expects that ([`LedgerFiles::read`]).
 
 use crate::api::problem::Problem;
-use ::ledger::{Checkpoint, Note, TILE_WIDTH, VerifierKey};
+use ledger::{Checkpoint, Note, TILE_WIDTH, VerifierKey};
 use axum::http::StatusCode;
 use control::rollout::{Body, Record, RolloutId};
 use model::UnixMillis;
@@ -87,7 +87,8 @@ impl Opened {
             let entries = self.reader.entries(&self.checkpoint, start..end).map_err(|error| unreadable(&error))?;
             // One bundle: at most 256 entries, 16 MiB.
             let entries: Vec<Vec<u8>> = entries.collect::<Result<_, _>>().map_err(|error| unreadable(&error))?;
-            for (index, bytes) in (start..end).zip(entries).rev() {
+            for (at, bytes) in entries.into_iter().enumerate().rev() {
+                let index = start + at as u64;
                 if !look(Entry { index, bytes })? {
                     return Ok(index);
                 }
