@@ -11,8 +11,7 @@ use crate::rotation::claimed_size;
 use crate::{CosignatureError, CosignedHead, CosignedNote, DiskError, Entries, ProofError, ReadError};
 use ledger::{
     Bundle, Checkpoint, Edge, HASH_BYTES, Hash, Head, LogProof, MAX_NOTE_BYTES, Note, OpenCheckpointError, TILE_WIDTH,
-    Tile, TileContent, TileTree, VerifierKey, WitnessKey, encode_entry,
-    verify_inclusion,
+    Tile, TileContent, TileTree, VerifierKey, WitnessKey, encode_entry, verify_inclusion,
 };
 use std::ops::Range;
 use std::path::{Path, PathBuf};

@@ -4,9 +4,9 @@
 //! runs where tokio expects that ([`LedgerFiles::read`]).
 
 use crate::api::problem::Problem;
-use ledger::{Checkpoint, Note, TILE_WIDTH, VerifierKey};
 use axum::http::StatusCode;
 use control::rollout::{Body, Record, RolloutId};
+use ledger::{Checkpoint, Note, TILE_WIDTH, VerifierKey};
 use model::UnixMillis;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -36,11 +36,7 @@ async fn newest(State(api): State<Api>, caller: Caller) -> Result<Markup, Proble
     page(&api, &caller, report.rollout).await
 }
 
-async fn of_rollout(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(rollout): Path<String>,
-) -> Result<Markup, Problem> {
+async fn of_rollout(State(api): State<Api>, caller: Caller, Path(rollout): Path<String>) -> Result<Markup, Problem> {
     caller.clone().to(Action::SeeRollouts)?;
     page(&api, &caller, RolloutId(rollout)).await
 }

@@ -86,7 +86,8 @@ async fn trace(
         let joined = Joined::of(&examples);
         draw::page(&joined, &link, &digests, &draw::Asked::of(&window.below, window.from, window.all.is_some()))
     });
-    let broken = |_| Problem::new("unavailable", StatusCode::INTERNAL_SERVER_ERROR, "comparing the trace was broken off");
+    let broken =
+        |_| Problem::new("unavailable", StatusCode::INTERNAL_SERVER_ERROR, "comparing the trace was broken off");
     Ok(layout::page(&caller, &format!("Trace {trace}"), drawn.await.map_err(broken)?))
 }
 

@@ -183,13 +183,7 @@ pub(super) fn kind_of(body: &Body) -> &'static str {
     }
 }
 
-fn page(
-    files: &LedgerFiles,
-    opened: &Opened,
-    filter: &Filter,
-    found: &Found,
-    export: Option<Option<&str>>,
-) -> Markup {
+fn page(files: &LedgerFiles, opened: &Opened, filter: &Filter, found: &Found, export: Option<Option<&str>>) -> Markup {
     let Opened { checkpoint, note, reader } = opened;
     let cosigned = reader.cosigned_notes(&files.key);
     html! {
@@ -338,7 +332,16 @@ mod tests {
         check("1970-01-01T00:00", Some(0));
         check("2000-02-29T12:00:01", Some(951_825_601_000));
         check("2026-12-01T09:30", Some(1_796_117_400_000));
-        for text in ["", "T", "2026-13-01T00:00", "2026-12-01", "2026-12-01T24:00", "1969-01-01T00:00", "a-b-cT1:1", "99999-1-1T1:1"] {
+        for text in [
+            "",
+            "T",
+            "2026-13-01T00:00",
+            "2026-12-01",
+            "2026-12-01T24:00",
+            "1969-01-01T00:00",
+            "a-b-cT1:1",
+            "99999-1-1T1:1",
+        ] {
             check(text, None);
         }
     }

@@ -17,7 +17,10 @@ async fn records_are_shown_with_their_proof_the_newest_first() {
     let last = served.get("/ledger?before=20").await;
     check(&last, &["/ledger/0\"", "There are no older ones"]);
     let entry = served.get("/ledger/7").await;
-    check(&entry, &["Ledger entry 7", "&quot;version&quot;", "id=\"verify-run\" hidden", "data-index=\"7\"", "Entry 8"]);
+    check(
+        &entry,
+        &["Ledger entry 7", "&quot;version&quot;", "id=\"verify-run\" hidden", "data-index=\"7\"", "Entry 8"],
+    );
 }
 
 #[tokio::test]
@@ -39,7 +42,15 @@ async fn any_tlog_client_finds_its_files() {
     check(&served.get("/ledger/tiles/tile/0/000").await, &["200 OK", "content-length: 8192", "immutable"]);
     check(&served.get("/ledger/tiles/tile/0/001.p/44").await, &["200 OK", "content-length: 1408"]);
     check(&served.get("/ledger/tiles/tile/entries/001.p/44").await, &["200 OK", "serverStarted"]);
-    for path in ["tile/0/002", "tile/9/000", "tile/0/../../wal", "tile/0/%2e%2e/%2e%2e/wal", "tile/64/000", "wal", "tile/0/001.p/256"] {
+    for path in [
+        "tile/0/002",
+        "tile/9/000",
+        "tile/0/../../wal",
+        "tile/0/%2e%2e/%2e%2e/wal",
+        "tile/64/000",
+        "wal",
+        "tile/0/001.p/256",
+    ] {
         check(&served.get(&format!("/ledger/tiles/{path}")).await, &["404 Not Found"]);
     }
 }
@@ -55,7 +66,14 @@ async fn what_is_not_there_is_not_found() {
 #[tokio::test]
 async fn whoever_may_not_is_refused() {
     let gateway = Served::start(3, &[Role::Gateway]).await;
-    for path in ["/ledger", "/ledger/0", "/ledger/tiles/checkpoint", "/ledger/tiles/tile/0/000.p/3", "/map", "/rollouts/a/traces/b"] {
+    for path in [
+        "/ledger",
+        "/ledger/0",
+        "/ledger/tiles/checkpoint",
+        "/ledger/tiles/tile/0/000.p/3",
+        "/map",
+        "/rollouts/a/traces/b",
+    ] {
         check(&gateway.get(path).await, &["403 Forbidden"]);
     }
     let viewer = Served::start(3, &[Role::Viewer]).await;
@@ -63,6 +81,9 @@ async fn whoever_may_not_is_refused() {
     assert!(!viewer.get("/ledger").await.contains("/ledger/export"));
     let auditor = Served::start(3, &[Role::Auditor]).await;
     check(&auditor.get("/ledger").await, &["/ledger/export"]);
-    check(&auditor.post("/ledger/export", "rollout=demo.1&csrf=x").await, &["200 OK", "attachment", "bundle of demo.1"]);
+    check(
+        &auditor.post("/ledger/export", "rollout=demo.1&csrf=x").await,
+        &["200 OK", "attachment", "bundle of demo.1"],
+    );
     check(&auditor.post("/ledger/export", "rollout=").await, &["422 Unprocessable"]);
 }

@@ -91,7 +91,8 @@ impl Graph {
         let mut weight: BTreeMap<&str, u64> = BTreeMap::new();
         for ((from, to), call) in &self.calls {
             let Call { traces, unseen } = call;
-            let traces = [traces.blue, traces.green, unseen.blue, unseen.green].into_iter().fold(0, u64::saturating_add);
+            let traces =
+                [traces.blue, traces.green, unseen.blue, unseen.green].into_iter().fold(0, u64::saturating_add);
             for service in [from, to] {
                 let sum = weight.entry(service).or_default();
                 *sum = sum.saturating_add(traces);
@@ -162,6 +163,9 @@ mod tests {
     #[test]
     fn what_one_environment_alone_has_is_told() {
         let call = |blue, green| Call { traces: PerEnvironment { blue, green }, ..Call::default() }.has();
-        assert_eq!([call(1, 1), call(1, 0), call(0, 1), call(0, 0)], [Has::Both, Has::BlueAlone, Has::GreenAlone, Has::Unseen]);
+        assert_eq!(
+            [call(1, 1), call(1, 0), call(0, 1), call(0, 0)],
+            [Has::Both, Has::BlueAlone, Has::GreenAlone, Has::Unseen]
+        );
     }
 }

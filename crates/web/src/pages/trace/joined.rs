@@ -103,7 +103,8 @@ impl Joined {
             let sum = sums.entry((&row.service, &row.operation)).or_default();
             *sum = (sum.0 + 1, sum.1 + spent.exclusive_us);
         }
-        let mut sums: Vec<_> = sums.into_iter().map(|((service, name), (spans, us))| (service, name, spans, us)).collect();
+        let mut sums: Vec<_> =
+            sums.into_iter().map(|((service, name), (spans, us))| (service, name, spans, us)).collect();
         sums.sort_by_key(|(.., us)| std::cmp::Reverse(*us));
         sums.truncate(most);
         sums

@@ -26,8 +26,11 @@ async fn served(blobs: &[(&str, Vec<u8>)], roles: &[Role]) -> Served {
     let rollout = Some(RolloutId("demo.1".into()));
     let body = |digest: &str| Body::EvidenceKept { digest: digest.to_owned(), trace: TRACE, findings: Vec::new() };
     let bodies = blobs.iter().map(|(digest, _)| (rollout.clone(), body(digest))).collect();
-    let evidence: BTreeMap<String, Vec<u8>> =
-        blobs.iter().filter(|(_, blob)| !blob.is_empty()).map(|(digest, blob)| ((*digest).to_owned(), blob.clone())).collect();
+    let evidence: BTreeMap<String, Vec<u8>> = blobs
+        .iter()
+        .filter(|(_, blob)| !blob.is_empty())
+        .map(|(digest, blob)| ((*digest).to_owned(), blob.clone()))
+        .collect();
     Served::with(bodies, evidence, roles).await
 }
 
@@ -61,7 +64,19 @@ async fn what_was_sent_stands_beside_what_came_out_of_each() {
 async fn a_long_trace_is_closed_where_nothing_differs_and_goes_on_by_pages() {
     // 50 branches of 100 spans, one span of which is lost.
     let spans: Vec<_> = (1..=5_000u64)
-        .map(|number| span(number, if number == 1 { 0 } else if number % 100 == 2 { 1 } else { number - 1 }, u32::from(number != 4_321)))
+        .map(|number| {
+            span(
+                number,
+                if number == 1 {
+                    0
+                } else if number % 100 == 2 {
+                    1
+                } else {
+                    number - 1
+                },
+                u32::from(number != 4_321),
+            )
+        })
         .collect();
     let served = served(&[("sha256:g", blob("green", &spans))], &[Role::Auditor]).await;
     let closed = served.get(&path()).await;
