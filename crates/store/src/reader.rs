@@ -11,7 +11,7 @@ use crate::rotation::claimed_size;
 use crate::{CosignatureError, CosignedHead, CosignedNote, DiskError, Entries, ProofError, ReadError};
 use ledger::{
     Bundle, Checkpoint, Edge, HASH_BYTES, Hash, Head, LogProof, MAX_NOTE_BYTES, Note, OpenCheckpointError, TILE_WIDTH,
-    Tile, TileContent, TileTree, VerifierKey, WitnessKey, verify_inclusion,
+    Tile, TileContent, TileTree, VerifierKey, WitnessKey, encode_entry, verify_inclusion,
 };
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -142,6 +142,24 @@ impl Reader {
             String::from_utf8_lossy(&bytes).parse().map_err(|error| refused(OpenCheckpointError::Note(error)))?;
         let checkpoint = Checkpoint::open_note(&note, key).map_err(refused)?;
         Ok((checkpoint, note))
+    }
+
+    /// A tile as tlog-tiles serves it; `None` if it is not there in that width, or was replaced by a wider one that is not
+    /// either. It may hold hashes of entries that no checkpoint covers yet.
+    pub fn tile(&self, tile: Tile) -> Result<Option<Vec<u8>>, ReadError> {
+        served(read_tile(&*self.disk, tile))
+    }
+
+    /// A bundle of entries as tlog-tiles serves it (not compressed), likewise.
+    pub fn bundle(&self, bundle: Bundle) -> Result<Option<Vec<u8>>, ReadError> {
+        let entries = served(read_bundle(&*self.disk, bundle))?;
+        Ok(entries.map(|entries| {
+            let mut bytes = Vec::with_capacity(entries.iter().map(|entry| entry.len() + 2).sum());
+            for entry in entries {
+                encode_entry(&mut bytes, &entry).expect("an entry that was read from a bundle fits into one");
+            }
+            bytes
+        }))
     }
 
     /// Whether the entries were pruned ([`crate::Shards::prune`]).
@@ -299,5 +317,14 @@ impl Reader {
 
     fn tree(&self, size: u64) -> TileTree<impl FnMut(Tile) -> Result<Vec<u8>, ReadError>> {
         TileTree::new(size, |tile| read_tile(&*self.disk, tile))
+    }
+}
+
+/// What is not there is nothing to whoever serves it; whatever else is wrong stays an error.
+fn served<T>(read: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
+    match read {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(ReadError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }

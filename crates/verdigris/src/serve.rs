@@ -169,6 +169,7 @@ impl Server {
             record,
             condition: condition::of(&system),
             answers: Answers::default(),
+            ledger: crate::commands::ledger_files(&system.ledger_dir, &system.verifier_key),
         };
         let mut api = Answering { listening: Arc::new(listening), api, task: None, web };
         api.start();

@@ -43,6 +43,10 @@ const MAX_EVENTS: usize = 64;
 /// How long a stop waits for verification: 8,192 views, of which it reads 100,000 a second.
 const VERIFY_LIMIT: Duration = Duration::from_secs(5);
 
+/// The decision path, and the reading of a plan inside of it, keep large values on the stack where nothing is optimised: four
+/// times what a thread has otherwise. Memory that is not used is not there.
+const CONTROL_STACK_BYTES: usize = 8 << 20;
+
 /// How often torn traces are looked at.
 const TORN_EVERY: Duration = Duration::from_secs(1);
 
@@ -375,7 +379,7 @@ fn check_taps(table: &RouteTable, taps: &BTreeMap<String, Listen>) -> anyhow::Re
 /// The controller blocks on fsync, so it has a thread of its own.
 fn spawn_controller(controller: Controller) -> anyhow::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let thread = std::thread::Builder::new().name("control".to_owned());
+    let thread = std::thread::Builder::new().name("control".to_owned()).stack_size(CONTROL_STACK_BYTES);
     thread.spawn(move || runtime.block_on(controller.run())).context("the controller's thread")
 }
 

@@ -4,10 +4,13 @@
 //! says of a trace. What a side does not know is not compared, so that a difference is always one that both sides show.
 //! Nothing recurses, for a trace may be a chain of [`MAX_SPANS`] spans, or a loop.
 
+mod example;
 mod layout;
 mod pair;
 mod place;
+mod time;
 
+pub use example::{ExampleSides, RawExample};
 use layout::{Link, Placed, lay_out};
 use model::SpanId;
 use pair::{Node, pair};
@@ -15,6 +18,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+pub use time::{Spent, spent};
 
 /// Spans of one side: as many as verification follows of a trace. With 1 KiB each, which is a lot, 64 MiB.
 pub const MAX_SPANS: usize = 65_536;

@@ -1,6 +1,6 @@
 //! What stands behind a door in tests: a controller that the test itself answers for, and nothing else.
 
-use crate::{Answers, Api, Caller, Condition, LearnError, Record, RecordError};
+use crate::{Answers, Api, Caller, Condition, LearnError, LedgerFiles, Record, RecordError};
 use control::Handle;
 use control::rollout::Principal;
 use serde_json::json;
@@ -19,6 +19,19 @@ impl Api {
             record: Record { prepare: Arc::new(|_| Err(RecordError::Busy)), end: Arc::new(|| false) },
             condition: Condition::default(),
             answers: Answers::default(),
+            ledger: no_ledger(),
         }
+    }
+}
+
+/// Some key, and a folder that is not there.
+fn no_ledger() -> LedgerFiles {
+    let key = "verdigris.local/ledger+d6bb7022+AZAigtaLPTNDJ64QLjX6IHt8sF8v7xckJK8BHev8Ve7s";
+    LedgerFiles {
+        dir: "/nonexistent".into(),
+        key: key.parse().expect("a verifier key"),
+        words: |_| String::new(),
+        time: |at| at.to_string(),
+        export: Arc::new(|_| Err("there is no ledger".to_owned())),
     }
 }

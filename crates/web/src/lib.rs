@@ -9,6 +9,7 @@ mod assets;
 mod caller;
 mod condition;
 mod door;
+mod files;
 #[cfg(test)]
 mod fixture;
 mod pages;
@@ -30,6 +31,7 @@ pub use condition::{Condition, Exemplar, Family, Kind, Sample};
 pub use door::{
     Alg, Doorway, Identities, Identity, KeysAt, KeysError, Oidc, Pinned, Secrets, token_digest, token_text,
 };
+pub use files::{Export, LedgerFiles};
 pub use port::{Port, PortError};
 pub use socket::{Hidden, ListenError, Listening};
 
@@ -74,6 +76,8 @@ pub struct Api {
     pub condition: Condition,
     /// What was answered to requests with an `Idempotency-Key`, by whichever door they came.
     pub answers: Answers,
+    /// The ledger's files, read only.
+    pub ledger: LedgerFiles,
 }
 
 /// The user at the other end, if the kernel says who it is.

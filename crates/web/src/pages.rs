@@ -7,16 +7,22 @@ mod acting;
 mod approvals;
 mod finding;
 mod layout;
+mod ledger;
 mod live;
+mod map;
 mod passkeys;
 mod rollout;
 mod rollouts;
+#[cfg(test)]
+mod serving;
+mod trace;
 mod when;
 
 use crate::assets;
 use crate::site::Served;
 use axum::Router;
 use axum::middleware;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Everything that a browser shows.
 pub(crate) fn router() -> Router<Served> {
@@ -27,6 +33,17 @@ pub(crate) fn router() -> Router<Served> {
         .merge(finding::router())
         .merge(live::router())
         .merge(approvals::router())
-        .merge(passkeys::router());
+        .merge(passkeys::router())
+        .merge(ledger::router())
+        .merge(trace::router())
+        .merge(map::router());
     pages.layer(middleware::from_fn(assets::with_policy)).merge(assets::router())
+}
+
+/// What stands for itself in a query (RFC 3986, section 2.3).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Text as a value in a query.
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, UNRESERVED).to_string()
 }

@@ -10,7 +10,7 @@ use crate::cli::{Audit, BundleAt, Format};
 use crate::describe::{Exit, Failed, printable, say, timestamp};
 use anyhow::{Context, anyhow};
 use audit::{Bundle, MAX_BUNDLE_BYTES, Replayed, Verified, VerifyBundleError, Words};
-pub(super) use export::export;
+pub(super) use export::{export, plain};
 use ledger::{OpenCheckpointError, VerifierKey, VerifyNoteError};
 use serde_json::json;
 use std::fs::{self, OpenOptions};

@@ -19,3 +19,20 @@ pub mod redact;
 pub mod rollout;
 pub mod trace;
 pub mod verify;
+
+use crate::describe::timestamp;
+use ::ledger::VerifierKey;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What pages need to show a ledger, in the words of `verdigris ledger show`.
+pub fn ledger_files(dir: &Path, key: &VerifierKey) -> web::LedgerFiles {
+    let (at, by) = (dir.to_owned(), key.clone());
+    web::LedgerFiles {
+        dir: dir.to_owned(),
+        key: key.clone(),
+        words: ledger::words,
+        time: timestamp,
+        export: Arc::new(move |rollout| audit::plain(&at, &by, rollout)),
+    }
+}

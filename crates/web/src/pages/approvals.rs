@@ -10,13 +10,12 @@ use crate::api::problem::Problem;
 use crate::site::Served;
 use crate::{Api, Caller};
 use access::Action;
+use axum::Router;
 use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Form, Path, Query, State};
 use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use axum::{Router, http::HeaderName};
 use control::rollout::RolloutId;
 use control::rollout::approval::{
     Act, MAX_REASON_CHARACTERS, MAX_SIGNATURE_BYTES, MAX_STATEMENT_BYTES, SignedStatement,
@@ -30,14 +29,7 @@ const MAX_FORM_BYTES: usize = 3 * (MAX_STATEMENT_BYTES + MAX_SIGNATURE_BYTES + 5
 pub(super) fn router() -> Router<Served> {
     Router::new()
         .route("/rollouts/{rollout}/approvals", get(offer).post(hand_in))
-        .route("/assets/passkey.js", get(script))
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
-}
-
-/// Signs and makes passkeys, where there is JavaScript.
-async fn script() -> ([(HeaderName, &'static str); 2], &'static str) {
-    let headers = [(CONTENT_TYPE, "text/javascript; charset=utf-8"), (CACHE_CONTROL, "no-cache")];
-    (headers, include_str!("../../assets/passkey.js"))
 }
 
 /// What is to be said, as a form asks for it.

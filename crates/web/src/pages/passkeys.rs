@@ -101,7 +101,7 @@ fn drawn(caller: &Caller, known: &[KnownPrincipal]) -> Markup {
                 "A passkey works at this address alone, over https, or at http://localhost. An IP address, 127.0.0.1 too, "
                 "cannot have one: open this page by a name. A rollout's approval with a key of OpenSSH needs neither."
             }
-            script type="module" src="/assets/passkey.js" {}
+            script type="module" src=(crate::assets::address("passkey.js")) {}
         }
     }
 }

@@ -55,7 +55,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "postgres",
         ],
     ),
-    ("web", &["access", "control", "model", "tls"]),
+    ("web", &["access", "control", "ledger", "model", "store", "tls", "verify"]),
     ("sim", PURE),
     (
         "bench",

@@ -3,7 +3,7 @@
 use super::super::evidence::check_name;
 use super::super::ledger::{Opened, open};
 use super::write_new;
-use crate::cli::{Export, Format, Selected};
+use crate::cli::{Export, Format, LedgerAt, Selected};
 use crate::describe::{Exit, Failed, printable, say};
 use crate::system::EVIDENCE_DIR;
 use anyhow::{Context, anyhow};
@@ -14,12 +14,15 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use store::CosignedNote;
 
 /// Writes a rollout's bundle.
 pub(in crate::commands) fn export(command: &Export, format: Format) -> Result<Exit, Failed> {
-    let bundle = gathered(command)?;
+    let (mut bundle, verifier) = gathered(command)?;
+    if let Some(key) = signing_key(command, &verifier)? {
+        bundle.sign_statements(&key);
+    }
     let bytes = bundle.to_bytes();
     if bytes.len() as u64 > MAX_BUNDLE_BYTES {
         let help = "leave out what was measured with --decisions";
@@ -57,7 +60,7 @@ pub(in crate::commands) fn export(command: &Export, format: Format) -> Result<Ex
     Ok(Exit::Done)
 }
 
-fn gathered(command: &Export) -> Result<Bundle, Failed> {
+fn gathered(command: &Export) -> Result<(Bundle, VerifierKey), Failed> {
     let Opened { reader, key, keys, .. } = open(&command.at)?;
     let refused = |error: anyhow::Error| Failed::not_verified(error);
     // Before the checkpoint: nothing is cosigned that is not under a checkpoint already.
@@ -114,10 +117,28 @@ fn gathered(command: &Export) -> Result<Bundle, Failed> {
         let proof = reader.consistency_proof(&checkpoint, size).map_err(|error| refused(anyhow!(error)))?;
         bundle.consistency.insert(size, proof);
     }
-    if let Some(key) = signing_key(command, &key)? {
-        bundle.sign_statements(&key);
+    Ok((bundle, key))
+}
+
+/// A rollout's bundle as a server hands it out: without evidence, of which each look is to be recorded, and without
+/// statements, for the private key signs nothing because of a request.
+pub(in crate::commands) fn plain(dir: &Path, key: &VerifierKey, rollout: &RolloutId) -> Result<Vec<u8>, String> {
+    let command = Export {
+        rollout: rollout.0.clone(),
+        out: PathBuf::new(),
+        at: LedgerAt { dir: dir.to_owned(), key: Some(key.to_string()) },
+        decisions: false,
+        hide: Vec::new(),
+        only: Vec::new(),
+        without_evidence: true,
+        key_file: None,
+    };
+    let (bundle, _) = gathered(&command).map_err(|failed| failed.to_string())?;
+    let bytes = bundle.to_bytes();
+    match bytes.len() as u64 > MAX_BUNDLE_BYTES {
+        true => Err(format!("the bundle would have more than {MAX_BUNDLE_BYTES} bytes: use `verdigris ledger export`")),
+        false => Ok(bytes),
     }
-    Ok(bundle)
 }
 
 /// Whether a record of the rollout is to be hidden.

@@ -3,7 +3,7 @@
 use model::{Environment, TraceId};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use verify::diff::{By, Comparison, Difference, Side, compare};
+use verify::diff::{By, Comparison, Difference, ExampleSides, Side, compare};
 
 /// One comparison, with what its sides are.
 pub(super) struct Told {
@@ -25,14 +25,6 @@ pub(super) struct Named {
     pub(super) spans: usize,
 }
 
-/// What a blob says of an example beside its spans.
-pub(super) struct Which {
-    pub(super) trace: TraceId,
-    pub(super) environment: Environment,
-    pub(super) omitted: usize,
-    pub(super) unread: BTreeSet<String>,
-}
-
 impl Told {
     /// Of one trace the spans are held against each other by their ids; two traces have none in common, and are by the
     /// places of their spans.
@@ -44,8 +36,8 @@ impl Told {
         Told { environment: None, a: named(a), b: named(b), by, omitted, unread, comparison }
     }
 
-    pub(super) fn of_evidence(which: Which, sent: Side, out: Side) -> Told {
-        let Which { trace, environment, omitted, unread } = which;
+    pub(super) fn of_evidence(example: ExampleSides) -> Told {
+        let ExampleSides { trace, environment, omitted, unread, sent, out } = example;
         let comparison = compare(&sent, &out, By::Id);
         let named = |name: String, side: &Side| Named { name, trace, spans: side.spans().len() };
         let a = named(format!("sent to {environment}"), &sent);

@@ -155,7 +155,7 @@ impl Shown<'_> {
                         button type="button" disabled { "Sign " (statement.act.words()) " with a passkey" }
                         p role="status" { "This needs JavaScript." }
                     }
-                    script type="module" src="/assets/passkey.js" {}
+                    script type="module" src=(crate::assets::address("passkey.js")) {}
                 }
             }
             section aria-labelledby="file" {

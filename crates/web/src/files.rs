@@ -1,0 +1,118 @@
+//! The ledger's files as pages need them: read without the writer's lock, in the way in which an auditor reads a copy.
+//!
+//! It never writes, and no request reads more than a bounded number of entries. Everything here blocks on the disk, so that it
+//! runs where tokio expects that ([`LedgerFiles::read`]).
+
+use crate::api::problem::Problem;
+use axum::http::StatusCode;
+use control::rollout::{Body, Record, RolloutId};
+use ledger::{Checkpoint, Note, TILE_WIDTH, VerifierKey};
+use model::UnixMillis;
+use std::path::PathBuf;
+use std::sync::Arc;
+use store::Reader;
+
+/// Makes an audit bundle of a rollout, without blobs of evidence; the error says what is wrong, in words.
+pub type Export = Arc<dyn Fn(&RolloutId) -> Result<Vec<u8>, String> + Send + Sync>;
+
+/// Where the ledger is, and how what is in it is told.
+#[derive(Clone)]
+pub struct LedgerFiles {
+    /// The folder.
+    pub dir: PathBuf,
+    /// The key that its checkpoints must be signed with.
+    pub key: VerifierKey,
+    /// A record in a line of words.
+    pub words: fn(&Body) -> String,
+    /// A time as text.
+    pub time: fn(UnixMillis) -> String,
+    /// A bundle for an auditor.
+    pub export: Export,
+}
+
+/// A ledger that was opened, and its head.
+pub(crate) struct Opened {
+    pub(crate) reader: Reader,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) note: Note,
+}
+
+/// An entry, read.
+pub(crate) struct Entry {
+    pub(crate) index: u64,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl LedgerFiles {
+    /// Asks the files something, where waiting for a disk holds up nobody.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&LedgerFiles, &Opened) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let files = self.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            let reader = Reader::open(&files.dir).map_err(|error| unreadable(&error))?;
+            let (checkpoint, note) = reader.signed_checkpoint(&files.key).map_err(|error| unreadable(&error))?;
+            ask(&files, &Opened { reader, checkpoint, note })
+        });
+        asked.await.unwrap_or_else(|_| {
+            Err(Problem::new("unavailable", StatusCode::INTERNAL_SERVER_ERROR, "reading the ledger was broken off"))
+        })
+    }
+}
+
+impl Opened {
+    /// The entry, if the checkpoint covers it.
+    pub(crate) fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, Problem> {
+        if index >= self.checkpoint.size() {
+            return Ok(None);
+        }
+        let mut entries =
+            self.reader.entries(&self.checkpoint, index..index + 1).map_err(|error| unreadable(&error))?;
+        entries.next().transpose().map_err(|error| unreadable(&error))
+    }
+
+    /// Entries below `before`, the newest first, while `look` wants more, and at most so many. The lowest index that was looked
+    /// at: 0 if there are no more.
+    pub(crate) fn backward(
+        &self,
+        before: u64,
+        most: u64,
+        mut look: impl FnMut(Entry) -> Result<bool, Problem>,
+    ) -> Result<u64, Problem> {
+        let mut end = before.min(self.checkpoint.size());
+        let last = end.saturating_sub(most);
+        while end > last {
+            let start = ((end - 1) / u64::from(TILE_WIDTH) * u64::from(TILE_WIDTH)).max(last);
+            let entries = self.reader.entries(&self.checkpoint, start..end).map_err(|error| unreadable(&error))?;
+            // One bundle: at most 256 entries, 16 MiB.
+            let entries: Vec<Vec<u8>> = entries.collect::<Result<_, _>>().map_err(|error| unreadable(&error))?;
+            for (at, bytes) in entries.into_iter().enumerate().rev() {
+                let index = start + at as u64;
+                if !look(Entry { index, bytes })? {
+                    return Ok(index);
+                }
+            }
+            end = start;
+        }
+        Ok(end)
+    }
+}
+
+impl Entry {
+    /// The record that it is.
+    pub(crate) fn record(&self) -> Result<Record, Problem> {
+        control::decode(self.index, &self.bytes).map_err(|error| unreadable(&error))
+    }
+
+    /// Whether these bytes are somewhere in it: cheaper than to decode what is of no interest.
+    pub(crate) fn mentions(&self, text: &str) -> bool {
+        text.is_empty() || self.bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    }
+}
+
+/// A ledger that cannot be read, or does not hold.
+pub(crate) fn unreadable(error: &dyn std::error::Error) -> Problem {
+    let detail = format!("the ledger cannot be read: {}", model::with_causes(error));
+    Problem::new("unavailable", StatusCode::SERVICE_UNAVAILABLE, detail)
+}

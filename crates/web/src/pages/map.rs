@@ -1,0 +1,78 @@
+//! `/map` and `/rollouts/{rollout}/map`: services and the calls between them, as traces of blue and of green have them.
+//!
+//! It is made of the observations that stand in the ledger: so an auditor can draw the same one, and it holds no values of
+//! the traffic. Observations have calls where the plan guards what services take, and have what never came out always.
+
+mod draw;
+mod graph;
+
+use crate::api::problem::Problem;
+use crate::pages::layout;
+use crate::site::Served;
+use crate::{Api, Caller};
+use access::Action;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::get;
+use control::rollout::{Body, Event, RolloutId};
+use graph::Graph;
+use maud::Markup;
+
+/// Entries that are looked through, from the newest on: 64 bundles, some hours of a rollout.
+const MAX_LOOKED_AT: u64 = 16_384;
+/// Observations that are added up. Each batch tells every tenth call or so, so that all calls are in 600 seconds at most.
+const MAX_OBSERVATIONS: u64 = 600;
+
+pub(super) fn router() -> Router<Served> {
+    Router::new().route("/map", get(newest)).route("/rollouts/{rollout}/map", get(of_rollout))
+}
+
+async fn newest(State(api): State<Api>, caller: Caller) -> Result<Markup, Problem> {
+    caller.clone().to(Action::SeeRollouts)?;
+    let Some(report) = api.handle.report(None).await else {
+        return Err(Problem::new("unknown", StatusCode::NOT_FOUND, "there is no rollout yet, and so no service map"));
+    };
+    page(&api, &caller, report.rollout).await
+}
+
+async fn of_rollout(State(api): State<Api>, caller: Caller, Path(rollout): Path<String>) -> Result<Markup, Problem> {
+    caller.clone().to(Action::SeeRollouts)?;
+    page(&api, &caller, RolloutId(rollout)).await
+}
+
+async fn page(api: &Api, caller: &Caller, rollout: RolloutId) -> Result<Markup, Problem> {
+    let wanted = rollout.clone();
+    let graph = api.ledger.read(move |_, opened| {
+        let (mut graph, mut is_known) = (Graph::default(), false);
+        opened.backward(u64::MAX, MAX_LOOKED_AT, |entry| {
+            if !entry.mentions(&wanted.0) {
+                return Ok(true);
+            }
+            // What begins it ends the search; other records than observations need not be decoded.
+            let begins = entry.mentions("\"started\"");
+            if begins || entry.mentions("\"observed\"") {
+                let record = entry.record()?;
+                if record.rollout.as_ref() == Some(&wanted) {
+                    is_known = true;
+                    match &record.body {
+                        Body::Happened(event) => {
+                            if let Event::Observed(observation) = &**event {
+                                graph.add(observation);
+                            }
+                        }
+                        Body::Started(_) => return Ok(false),
+                        _ => {}
+                    }
+                }
+            }
+            Ok(graph.observations() < MAX_OBSERVATIONS)
+        })?;
+        Ok((graph, is_known))
+    });
+    let (graph, is_known) = graph.await?;
+    if !is_known && api.handle.report(Some(rollout.clone())).await.is_none() {
+        return Err(Problem::new("unknown", StatusCode::NOT_FOUND, format!("there is no rollout {rollout}")));
+    }
+    Ok(layout::page(caller, &format!("Service map of {rollout}"), draw::page(&graph, MAX_OBSERVATIONS)))
+}

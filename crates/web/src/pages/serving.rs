@@ -1,0 +1,97 @@
+//! For tests: the pages over a real ledger, with somebody who asks.
+
+use crate::api::learning::Stops;
+use crate::{Api, Caller, LedgerFiles, site};
+use access::Role;
+use axum::Extension;
+use control::rollout::{Body, Principal, Record, RolloutId};
+use control::{Handle, Input, LookError};
+use ledger::{KeyName, SignerKey};
+use model::UnixMillis;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use store::Store;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+pub(super) struct Served {
+    _folder: TempDir,
+    _stops: watch::Sender<bool>,
+    address: SocketAddr,
+}
+
+impl Served {
+    /// A ledger with so many records of servers that started.
+    pub(super) async fn start(entries: u64, roles: &[Role]) -> Served {
+        let body = |index: u64| Body::ServerStarted { version: format!("0.0.{index}") };
+        Served::with((0..entries).map(|index| (None, body(index))).collect(), BTreeMap::new(), roles).await
+    }
+
+    /// A ledger with these records, and these blobs of evidence.
+    pub(super) async fn with(
+        bodies: Vec<(Option<RolloutId>, Body)>,
+        evidence: BTreeMap<String, Vec<u8>>,
+        roles: &[Role],
+    ) -> Served {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("ledger");
+        let signer = SignerKey::new(KeyName::new("verdigris.example/test").unwrap(), &[7; 32]);
+        let key = signer.verifier().clone();
+        let mut store = Store::create(&dir, signer).unwrap();
+        let record = |(sequence, (rollout, body)): (u64, (Option<RolloutId>, Body))| {
+            let (version, at, by) = (1, UnixMillis(1_796_000_000_000 + sequence), "ada".to_owned());
+            serde_json::to_vec(&Record { version, rollout, sequence, at, by, body }).unwrap()
+        };
+        store.append(&(0..).zip(bodies).map(record).collect::<Vec<_>>()).unwrap();
+        store.close().unwrap();
+        let (handle, mut inputs) = Handle::new();
+        tokio::spawn(async move {
+            while let Some(input) = inputs.recv().await {
+                match input {
+                    Input::Look { digest, reply, .. } => {
+                        let blob = evidence.get(&digest).cloned();
+                        let _ = reply.send(blob.ok_or(LookError::NotThere { digest }));
+                    }
+                    Input::Report { reply, .. } => drop(reply.send(None)),
+                    _ => {}
+                }
+            }
+        });
+        let export: crate::Export = Arc::new(|rollout: &RolloutId| Ok(format!("bundle of {rollout}").into_bytes()));
+        let words = |body: &Body| serde_json::to_string(body).unwrap();
+        let ledger = LedgerFiles { dir, key, words, time: |at| at.to_string(), export };
+        let api = Api { ledger, ..Api::fixture(handle) };
+        let caller = Caller::named(Principal::new("ada", Vec::new())).also(roles.iter().copied());
+        let (stops, stopped) = watch::channel(false);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = site::router(api, Stops(stopped)).layer(Extension(caller));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Served { _folder: folder, _stops: stops, address }
+    }
+
+    /// Status, headers and body.
+    pub(super) async fn get(&self, path: &str) -> String {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await
+    }
+
+    pub(super) async fn post(&self, path: &str, form: &str) -> String {
+        let kind = "application/x-www-form-urlencoded";
+        let length = form.len();
+        self.ask(&format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{form}"
+        ))
+        .await
+    }
+
+    async fn ask(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
