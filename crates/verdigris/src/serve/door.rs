@@ -28,6 +28,9 @@ const TOKEN_BYTES: (usize, usize) = (32, 256);
 const BIND_TRIES: u32 = 40;
 const BIND_PAUSE: Duration = Duration::from_millis(250);
 
+/// What whoever asks can show: the operator token's digest, and whose access tokens are taken.
+type Shown = (Option<[u8; 32]>, Option<Arc<Oidc>>);
+
 /// The port, when it is bound and when it serves.
 pub(super) struct WebPort {
     config: Web,
@@ -35,7 +38,7 @@ pub(super) struct WebPort {
     address: SocketAddr,
     port: Option<Port>,
     /// What tokens are held against, when it was read.
-    shown: Option<(Option<[u8; 32]>, Option<Arc<Oidc>>)>,
+    shown: Option<Shown>,
     way: Option<Doorway>,
     task: Option<(watch::Sender<bool>, JoinHandle<()>)>,
 }

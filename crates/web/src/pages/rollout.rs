@@ -219,8 +219,7 @@ fn guards(assessment: &Assessment, active: Environment) -> Markup {
 
 /// Evidence beside its threshold: a line as long as its part of the threshold, and both numbers, which can be copied.
 fn meter(class: &str, word: &str, log: f64, threshold: f64) -> Markup {
-    // A NaN becomes 0: `max` takes the other one.
-    let part = if threshold > 0.0 { (log / threshold).max(0.0).min(1.25) } else { 0.0 };
+    let part = if threshold > 0.0 && !log.is_nan() { (log / threshold).clamp(0.0, 1.25) } else { 0.0 };
     let end = number(2.0 + part * 100.0);
     let says = format!("evidence {word} green: {} of {}", number(log), number(threshold));
     html! {

@@ -10,6 +10,7 @@ mod kills;
 mod lab;
 mod metrics;
 mod old_senders;
+mod pages;
 mod peers;
 mod prometheus;
 mod real;

@@ -1,0 +1,54 @@
+//! The pages in a real Chromium: a rollout watched from its start to its rollback, and every page looked at.
+
+use super::lab::{Lab, Tapping, outcome};
+use super::peers::{Processor, Protocol};
+use crate::process::Process;
+use crate::wait::seconds;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Bytes of a rollout's page with everything that it needs.
+const MAX_PAGE_BYTES: u64 = 100_000;
+
+fn installed(name: &str) -> PathBuf {
+    PathBuf::from(std::env::var_os(name).unwrap_or_else(|| panic!("{name} is set by cargo xtask test")))
+}
+
+/// Where the screenshots stay: `target/pages`, beside what else a test leaves.
+fn pictures() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../pages");
+    std::fs::create_dir_all(&folder).expect("the target folder is ours");
+    folder
+}
+
+#[test]
+fn a_rollout_is_watched_from_its_start_to_its_rollback_and_every_page_is_fit_to_be_read() {
+    let lab = Lab::open(Processor::DropService("cartservice"), Tapping::InLine, &[Protocol::Grpc]);
+    let watching = lab.start_rollout();
+    lab.server.eventually_reports("the rollout to begin", seconds(60), |report| report["rollout"].is_string());
+    let rollout = lab.server.report().expect("a rollout")["rollout"].as_str().expect("its name").to_owned();
+    let web = &lab.server.said["web"];
+    let text = |key: &str| web[key].as_str().unwrap_or_else(|| panic!("{web} has no {key}")).to_owned();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../e2e/pages.py");
+    let axe = installed("VERDIGRIS_E2E_NODE").join("node_modules/axe-core/axe.min.js");
+    let mut command = Command::new(installed("VERDIGRIS_E2E_PYTHON"));
+    command.arg(script).args([text("url"), text("operatorToken"), rollout]).arg(axe).arg(pictures());
+    let looked = Process::start("pages.py", &mut command).wait(seconds(400)).expect(0);
+    let found: Value = looked.json();
+    assert_eq!(outcome(watching).0, 3, "it was rolled back");
+
+    assert_eq!(found["stayed"], true, "the page told of the end without being loaded again: {found}");
+    for nothing in ["console", "axe", "wide"] {
+        assert_eq!(found[nothing], Value::from(Vec::<Value>::new()), "{nothing}");
+    }
+    let weight = found["weight"].as_u64().expect("a number");
+    assert!(weight <= MAX_PAGE_BYTES, "{weight} bytes");
+    let pages = found["pages"].to_string();
+    for page in ["/findings/", "/traces/", "/approvals", "/map", "/ledger/2"] {
+        assert!(pages.contains(page), "{page} is not among {pages}");
+    }
+    let verified = found["verified"].to_string();
+    assert!(verified.contains("inclu") && !verified.contains('\u{2717}'), "{verified}");
+    println!("the page of a rollout has {weight} bytes, and was painted after {} ms", found["first_paint_ms"]);
+}
