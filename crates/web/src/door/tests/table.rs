@@ -9,6 +9,29 @@ use std::path::Path;
 /// code, and a new route fails until it stands here.
 const ROUTES: &[(&str, &str, Action)] = &[
     ("GET", "/", Action::SeeRollouts),
+    ("GET", "/rollouts/{rollout}", Action::SeeRollouts),
+    ("GET", "/rollouts/{rollout}/events", Action::SeeRollouts),
+    ("GET", "/rollouts/{rollout}/findings", Action::SeeRollouts),
+    ("GET", "/rollouts/{rollout}/findings/{number}", Action::SeeRollouts),
+    ("GET", "/rollouts/{rollout}/confirm/{command}", Action::Steer),
+    ("POST", "/rollouts/{rollout}/commands", Action::Steer),
+    ("POST", "/rollouts/{rollout}/sign-offs", Action::SignOff),
+    ("GET", "/rollouts/{rollout}/approvals", Action::SeeStatement),
+    ("POST", "/rollouts/{rollout}/approvals", Action::Approve),
+    ("GET", "/rollouts/{rollout}/traces/{trace}", Action::SeeExamples),
+    ("GET", "/rollouts/{rollout}/map", Action::SeeRollouts),
+    ("GET", "/map", Action::SeeRollouts),
+    ("GET", "/passkeys", Action::SeeRollouts),
+    ("POST", "/passkeys/line", Action::SeeRollouts),
+    ("GET", "/ledger", Action::SeeLedger),
+    ("GET", "/ledger/{index}", Action::SeeLedger),
+    ("GET", "/ledger/tiles/checkpoint", Action::SeeLedger),
+    ("GET", "/ledger/tiles/tile/{*path}", Action::SeeLedger),
+    ("POST", "/ledger/export", Action::ExportLedger),
+    ("GET", "/metrics", Action::SeeServer),
+    ("GET", "/v1/openapi.json", Action::SeeServer),
+    ("GET", "/v1/rollouts/{rollout}/plan", Action::SeeRollouts),
+    ("POST", "/v1/plans/check", Action::CheckPlan),
     ("GET", "/v1/status", Action::SeeServer),
     ("GET", "/v1/rollouts", Action::SeeRollouts),
     ("POST", "/v1/rollouts", Action::Start),
@@ -41,7 +64,7 @@ fn written(folder: &Path, found: &mut Vec<(String, String)>) {
         {
             let text = std::fs::read_to_string(&path).unwrap();
             // Tests at the end of a file may have routes of their own.
-            let text = text.split("#[cfg(test)]").next().unwrap();
+            let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
             for route in text.split(".route(").skip(1) {
                 let Some((route_path, rest)) = route.trim_start().strip_prefix('"').and_then(|it| it.split_once('"'))
                 else {
@@ -88,14 +111,31 @@ async fn every_role_may_at_every_route_what_the_table_says() {
     let issuer = Issuer::new();
     let door = Fixture::start(Some(issuer.oidc()), None).await;
     for (method, path, action) in ROUTES {
-        let path = path.replace("{digest}", &format!("sha256:{}", "0".repeat(64))).replace("{rollout}", "last");
-        let nobody = door.ask(&format!("{method} {path}\nContent-Type: application/json"), "{}").await;
+        let names = [
+            ("{digest}", format!("sha256:{}", "0".repeat(64))),
+            ("{rollout}", "last".to_owned()),
+            ("{trace}", "1".repeat(32)),
+            ("{number}", "1".to_owned()),
+            ("{index}", "0".to_owned()),
+            ("{command}", "promote".to_owned()),
+            ("{*path}", "0/000".to_owned()),
+        ];
+        let path = names.iter().fold((*path).to_owned(), |path, (name, value)| path.replace(name, value));
+        let is_form = *method == "POST" && !path.starts_with("/v1/") && path != "/passkeys/line";
+        let (kind, body) = match is_form {
+            true => (
+                "application/x-www-form-urlencoded",
+                "command=pause&says=accepted&rollout=last&statement=a&signature=b",
+            ),
+            false => ("application/json", "{}"),
+        };
+        let nobody = door.ask(&format!("{method} {path}\nContent-Type: {kind}"), body).await;
         assert_eq!(nobody.status, 401, "nobody: {method} {path}");
         for role in Role::ALL {
             let before = door.recorded().await.len();
             let bearer = issuer.token(role.name(), serde_json::json!({}));
-            let head = format!("{method} {path}\nAuthorization: Bearer {bearer}\nContent-Type: application/json");
-            let answer = door.ask(&head, "{}").await;
+            let head = format!("{method} {path}\nAuthorization: Bearer {bearer}\nContent-Type: {kind}");
+            let answer = door.ask(&head, body).await;
             assert!(answer.status > 0 && answer.status != 401, "{} {}", answer.status, answer.body);
             assert_eq!(answer.status != 403, allows(role, *action), "{role}: {method} {path}: {}", answer.body);
             let recorded: Vec<String> = door.recorded().await[before..].to_vec();
