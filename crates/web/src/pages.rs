@@ -6,6 +6,7 @@
 mod acting;
 mod approvals;
 mod finding;
+mod gates;
 mod layout;
 mod ledger;
 mod live;
@@ -31,6 +32,7 @@ pub(crate) fn router() -> Router<Served> {
         .merge(rollout::router())
         .merge(acting::router())
         .merge(finding::router())
+        .merge(gates::router())
         .merge(live::router())
         .merge(approvals::router())
         .merge(passkeys::router())

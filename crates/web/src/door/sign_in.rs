@@ -92,7 +92,7 @@ fn page(caller: Option<&Caller>, to: Option<&str>, wrong: Option<&str>) -> Marku
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { "Sign in · Verdigris" }
-                link rel="stylesheet" href="/assets/style.css";
+                link rel="stylesheet" href=(crate::assets::address("style.css"));
             }
             body {
                 main {

@@ -6,16 +6,17 @@ use maud::{DOCTYPE, Markup, html};
 
 /// Which page of a rollout it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "the page of approvals comes beside these")]
 pub(super) enum Tab {
     Overview,
+    Gates,
     Findings,
     Approvals,
 }
 
 impl Tab {
-    const ALL: [(Tab, &'static str, &'static str); 3] = [
+    const ALL: [(Tab, &'static str, &'static str); 4] = [
         (Tab::Overview, "", "Overview"),
+        (Tab::Gates, "/gates", "Gates"),
         (Tab::Findings, "/findings", "Findings"),
         (Tab::Approvals, "/approvals", "Approvals"),
     ];
@@ -71,7 +72,13 @@ impl<'p> Page<'p> {
                                 li { a href=(href) aria-current=[(href == current || name == self.title).then_some("page")] { (name) } }
                             }
                         } }
-                        span.who { (caller.principal.name) }
+                        div.who {
+                            span { (caller.principal.name) }
+                            // Whoever came by a token or a certificate has no session to end.
+                            @if caller.csrf.is_some() {
+                                form method="post" action="/sign-out" { (csrf(caller)) button.plain { "Sign out" } }
+                            }
+                        }
                     }
                     @if let Some((rollout, tab)) = self.rollout { (tabs(rollout, tab)) }
                     main #main tabindex="-1" { h1 { (self.title) } (main) }

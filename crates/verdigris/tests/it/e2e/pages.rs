@@ -48,6 +48,7 @@ fn a_rollout_is_watched_from_its_start_to_its_rollback_and_every_page_is_fit_to_
     for page in ["/findings/", "/traces/", "/approvals", "/map", "/ledger/2"] {
         assert!(pages.contains(page), "{page} is not among {pages}");
     }
+    assert!(found["gates"].as_str().is_some_and(|text| text.contains("probe: Pass")), "{}", found["gates"]);
     let verified = found["verified"].to_string();
     assert!(verified.contains("inclu") && !verified.contains('\u{2717}'), "{verified}");
     println!("the page of a rollout has {weight} bytes, and was painted after {} ms", found["first_paint_ms"]);

@@ -11,6 +11,7 @@ const ROUTES: &[(&str, &str, Action)] = &[
     ("GET", "/", Action::SeeRollouts),
     ("GET", "/rollouts/{rollout}", Action::SeeRollouts),
     ("GET", "/rollouts/{rollout}/events", Action::SeeRollouts),
+    ("GET", "/rollouts/{rollout}/gates", Action::SeeRollouts),
     ("GET", "/rollouts/{rollout}/findings", Action::SeeRollouts),
     ("GET", "/rollouts/{rollout}/findings/{number}", Action::SeeRollouts),
     ("GET", "/rollouts/{rollout}/confirm/{command}", Action::Steer),
