@@ -5,10 +5,12 @@ use crate::api::openapi;
 use crate::api::problem::Problem;
 use crate::{Api, Caller, Refusal, api, pages};
 use axum::Router;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRef, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use control::{Handle, Input, OWN_SPANS};
 use tracing::Instrument;
 
@@ -40,15 +42,21 @@ pub(crate) fn router(api: Api, stops: Stops) -> Router {
     let handle = api.handle.clone();
     let routes = api::router(api.answers.clone())
         .merge(pages::router())
-        .fallback(async || Problem::new("unknown", StatusCode::NOT_FOUND, "there is nothing at this path"))
+        .fallback(nothing_there)
         .method_not_allowed_fallback(wrong_method)
         .with_state(Served { api, stops })
         .layer(middleware::from_fn(in_span));
     watched(routes, handle)
 }
 
-/// The router adds `Allow`.
-async fn wrong_method(method: Method) -> Problem {
+/// Takes the body as well: hyper closes a connection whose request was answered before its body had come, without a word, and a
+/// client that keeps it meets the end of it with its next request.
+async fn nothing_there(_: Result<Bytes, BytesRejection>) -> Problem {
+    Problem::new("unknown", StatusCode::NOT_FOUND, "there is nothing at this path")
+}
+
+/// The router adds `Allow`. Takes the body as well, for the same reason.
+async fn wrong_method(method: Method, _: Result<Bytes, BytesRejection>) -> Problem {
     let detail = format!("{method} is nothing that this path takes: `allow` says what is");
     Problem::new("bad-request", StatusCode::METHOD_NOT_ALLOWED, detail)
 }

@@ -2,7 +2,7 @@
 
 use super::lab::{Lab, Tapping, outcome};
 use super::peers::{Processor, Protocol};
-use crate::process::Process;
+use crate::process::{Process, verdigris};
 use crate::wait::seconds;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -50,6 +50,17 @@ fn a_rollout_is_watched_from_its_start_to_its_rollback_and_every_page_is_fit_to_
     }
     assert!(found["gates"].as_str().is_some_and(|text| text.contains("probe: Pass")), "{}", found["gates"]);
     let verified = found["verified"].to_string();
-    assert!(verified.contains("inclu") && !verified.contains('\u{2717}'), "{verified}");
+    for part in ["signed the checkpoint", "byte for byte", "entry 2 is in the ledger"] {
+        assert!(verified.contains(part) && !verified.contains("Does not hold"), "{part}: {verified}");
+    }
     println!("the page of a rollout has {weight} bytes, and was painted after {} ms", found["first_paint_ms"]);
+}
+
+/// The script has the authenticator, the browser and the server to itself, and ends with what an auditor's check says.
+#[test]
+fn a_passkey_approves_a_rollout_and_an_auditor_takes_it() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../e2e/passkey.py");
+    let mut command = Command::new(installed("VERDIGRIS_E2E_PYTHON"));
+    command.arg(script).arg(verdigris().get_program()).arg(pictures());
+    Process::start("passkey.py", &mut command).wait(seconds(240)).expect(0);
 }
