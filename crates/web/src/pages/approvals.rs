@@ -5,7 +5,7 @@
 
 mod drawn;
 
-use super::layout;
+use super::layout::{Page, Tab};
 use crate::api::problem::Problem;
 use crate::site::Served;
 use crate::{Api, Caller};
@@ -144,8 +144,8 @@ async fn draw(
     };
     let known = (api.known)();
     let shown = drawn::Shown { caller, known: &known, rollout: &rollout, which, lacks, refused };
-    let title = format!("Approvals of {rollout}");
-    Ok(layout::page(caller, &title, shown.page(offer.as_deref())))
+    let page = shown.page(offer.as_deref());
+    Ok(Page::of("Approvals").in_rollout(&rollout.0, Tab::Approvals).render(caller, &page))
 }
 
 fn bad(status: StatusCode, detail: impl Into<String>) -> Problem {

@@ -7,7 +7,7 @@ mod draw;
 mod joined;
 
 use crate::api::problem::Problem;
-use crate::pages::layout;
+use crate::pages::layout::{Page, Tab};
 use crate::site::Served;
 use crate::{Api, Caller};
 use access::Action;
@@ -88,7 +88,8 @@ async fn trace(
     });
     let broken =
         |_| Problem::new("unavailable", StatusCode::INTERNAL_SERVER_ERROR, "comparing the trace was broken off");
-    Ok(layout::page(&caller, &format!("Trace {trace}"), drawn.await.map_err(broken)?))
+    let (title, main) = (format!("Trace {trace}"), drawn.await.map_err(broken)?);
+    Ok(Page::of(&title).in_rollout(&rollout.0, Tab::Findings).render(&caller, &main))
 }
 
 /// The digests of what was kept of a trace, the newest first, each once.
