@@ -64,3 +64,13 @@ fn a_passkey_approves_a_rollout_and_an_auditor_takes_it() {
     command.arg(script).arg(verdigris().get_program()).arg(pictures());
     Process::start("passkey.py", &mut command).wait(seconds(240)).expect(0);
 }
+
+/// The module that the browser runs, against a ledger that the store wrote, and against forged ones.
+#[test]
+fn the_check_of_the_ledger_in_a_browser_refuses_what_is_forged() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../e2e/node");
+    let mut command = Command::new(installed("VERDIGRIS_E2E_NODE").join("node"));
+    command.arg("--test").arg(tests.join("verify.test.mjs"));
+    let ran = Process::start("node --test", &mut command).wait(seconds(120)).expect(0);
+    assert!(ran.stdout.contains("fail 0") && !ran.stdout.contains("pass 0"), "{}", ran.stdout);
+}
