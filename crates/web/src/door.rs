@@ -15,6 +15,7 @@ pub use keys::{KeysAt, KeysError, Oidc};
 pub use oidc::{Alg, Pinned};
 
 use crate::api::problem::Problem;
+use crate::assets::CONTENT_SECURITY_POLICY;
 use crate::caller::Caller;
 use crate::session::{Session, Sessions, digest};
 use crate::site::is_public;
@@ -42,9 +43,6 @@ use tls::Names;
 const COOKIE_NAME: &str = "__Host-verdigris";
 /// Where a script sends what a form has in its field `csrf`.
 const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
-/// What pages may load, in the place of a page's own policy: nothing that is not this server's.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-                      form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 /// A browser asks this name by TLS alone for half a year.
 const STRICT_TRANSPORT: &str = "max-age=15768000";
 
@@ -359,7 +357,7 @@ async fn protect(request: Request, next: Next) -> Response {
     let mut set = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };
-    set(axum::http::header::CONTENT_SECURITY_POLICY, POLICY);
+    set(axum::http::header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
     set(axum::http::header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     // To other sites nothing. Not `no-referrer`: with it browsers say `Origin: null` of our own forms.
     set(axum::http::header::REFERRER_POLICY, "same-origin");

@@ -5,7 +5,7 @@
 
 use crate::api::problem::Problem;
 use axum::http::StatusCode;
-use control::rollout::{Body, Record, RolloutId};
+use control::rollout::{Body, Event, Record, RolloutId};
 use ledger::{Checkpoint, Note, TILE_WIDTH, VerifierKey};
 use model::UnixMillis;
 use std::path::PathBuf;
@@ -96,6 +96,35 @@ impl Opened {
             end = start;
         }
         Ok(end)
+    }
+
+    /// What happened in a rollout of one kind, as its JSON names it, the newest first, while `take` wants more: within so many
+    /// entries, and back to the rollout's start. Whether anything of the rollout was seen.
+    pub(crate) fn happened(
+        &self,
+        rollout: &RolloutId,
+        kind: &str,
+        most: u64,
+        mut take: impl FnMut(u64, UnixMillis, Event) -> bool,
+    ) -> Result<bool, Problem> {
+        let mut is_known = false;
+        self.backward(u64::MAX, most, |entry| {
+            // Other records need not be decoded.
+            if !entry.mentions(&rollout.0) || !(entry.mentions("\"started\"") || entry.mentions(kind)) {
+                return Ok(true);
+            }
+            let record = entry.record()?;
+            if record.rollout.as_ref() != Some(rollout) {
+                return Ok(true);
+            }
+            is_known = true;
+            match record.body {
+                Body::Started(_) => Ok(false),
+                Body::Happened(event) => Ok(take(entry.index, record.at, *event)),
+                _ => Ok(true),
+            }
+        })?;
+        Ok(is_known)
     }
 }
 

@@ -7,7 +7,7 @@ mod acting;
 mod approvals;
 mod finding;
 mod gates;
-mod layout;
+pub(crate) mod layout;
 mod ledger;
 mod live;
 mod map;

@@ -2,6 +2,7 @@
 
 use super::{Arrival, COOKIE_NAME, Door, Kind, body, cookie, site};
 use crate::caller::Caller;
+use crate::pages::layout::csrf;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
 use axum::http::header::{LOCATION, SET_COOKIE};
@@ -100,7 +101,7 @@ fn page(caller: Option<&Caller>, to: Option<&str>, wrong: Option<&str>) -> Marku
                     @if let Some(caller) = caller {
                         p { "You are signed in as " strong { (caller.principal.name) } "." }
                         form method="post" action="/sign-out" {
-                            @if let Some(csrf) = &caller.csrf { input type="hidden" name="csrf" value=(csrf); }
+                            (csrf(caller))
                             button type="submit" { "Sign out" }
                         }
                     }

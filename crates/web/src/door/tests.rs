@@ -174,7 +174,7 @@ async fn whoever_is_known_comes_in_and_whoever_is_not_is_told_how() {
         ("cache-control", "no-store"),
         ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
-        ("content-security-policy", POLICY),
+        ("content-security-policy", CONTENT_SECURITY_POLICY),
     ] {
         assert_eq!(bearer.headers[name], value);
         assert!(page.headers.contains_key(name) && api.headers.contains_key(name), "{name}");

@@ -5,7 +5,7 @@
 
 mod drawn;
 
-use super::layout::{Page, Tab};
+use super::layout::{Page, Tab, rollout_path};
 use crate::api::problem::Problem;
 use crate::site::Served;
 use crate::{Api, Caller};
@@ -117,7 +117,7 @@ async fn hand_in(
         Err(error) => Some(format!("Nothing was handed in: {error}.")),
     };
     match refused {
-        None => Ok(Redirect::to(&format!("/rollouts/{}/approvals#given", drawn::in_path(&rollout))).into_response()),
+        None => Ok(Redirect::to(&format!("{}/approvals#given", rollout_path(&rollout))).into_response()),
         Some(words) => {
             let page = draw(&api, &caller, rollout, Asked::default(), Some(&words)).await?;
             Ok((StatusCode::CONFLICT, page).into_response())

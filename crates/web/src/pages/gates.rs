@@ -3,6 +3,7 @@
 //! It is read from the ledger: what stands here is what an auditor finds there, and each run has its record's page.
 
 use super::layout::{Page, Tab};
+use super::rollout::found;
 use super::when;
 use crate::api::problem::Problem;
 use crate::site::Served;
@@ -10,9 +11,8 @@ use crate::{Api, Caller};
 use access::Action;
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::routing::get;
-use control::rollout::{Body, Event, GateResult, GateVerdict, RolloutId};
+use control::rollout::{Event, GateResult, GateVerdict, RolloutId};
 use maud::{Markup, html};
 use model::UnixMillis;
 
@@ -36,32 +36,15 @@ pub(super) fn router() -> Router<Served> {
 
 async fn gates(State(api): State<Api>, caller: Caller, Path(rollout): Path<String>) -> Result<Markup, Problem> {
     caller.clone().to(Action::SeeRollouts)?;
+    found(&api, &rollout).await?;
     let wanted = RolloutId(rollout.clone());
-    if api.handle.report(Some(wanted.clone())).await.is_none() {
-        return Err(Problem::new("unknown", StatusCode::NOT_FOUND, format!("there is no rollout {rollout}")));
-    }
     let runs = api.ledger.read(move |_, opened| {
         let mut runs = Vec::new();
-        opened.backward(u64::MAX, MAX_LOOKED_AT, |entry| {
-            let begins = entry.mentions("\"started\"");
-            if !entry.mentions(&wanted.0) || !(begins || entry.mentions("\"gateFinished\"")) {
-                return Ok(true);
+        opened.happened(&wanted, "\"gateFinished\"", MAX_LOOKED_AT, |entry, at, event| {
+            if let Event::GateFinished { gate, run, result } = event {
+                runs.push(Run { entry, at, gate: gate.to_string(), number: u64::from(run), result });
             }
-            let record = entry.record()?;
-            if record.rollout.as_ref() != Some(&wanted) {
-                return Ok(true);
-            }
-            match record.body {
-                Body::Started(_) => return Ok(false),
-                Body::Happened(event) => {
-                    if let Event::GateFinished { gate, run, result } = *event {
-                        let (gate, number) = (gate.to_string(), u64::from(run));
-                        runs.push(Run { entry: entry.index, at: record.at, gate, number, result });
-                    }
-                }
-                _ => {}
-            }
-            Ok(runs.len() < MAX_RUNS)
+            runs.len() < MAX_RUNS
         })?;
         Ok(runs)
     });

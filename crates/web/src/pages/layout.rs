@@ -102,18 +102,15 @@ fn tabs(rollout: &str, current: Tab) -> Markup {
 /// Where a rollout's pages are. Its name is made of a plan's, which is of letters, digits and hyphens; whatever else came
 /// would stand in it as %xx.
 pub(super) fn rollout_path(rollout: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-    let part = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    format!("/rollouts/{}", rollout.bytes().map(part).collect::<String>())
+    format!("/rollouts/{}", super::encoded(rollout))
 }
 
 /// A page of this title that stays as it is. `main` is its content.
-#[allow(dead_code, reason = "the pages of traces, approvals and the ledger come with it")]
 pub(super) fn page(caller: &Caller, title: &str, main: Markup) -> Markup {
     Page::of(title).render(caller, &main)
 }
 
 /// What a form must send back, where the caller's door asks for it.
-pub(super) fn csrf(caller: &Caller) -> Markup {
+pub(crate) fn csrf(caller: &Caller) -> Markup {
     html! { @if let Some(csrf) = &caller.csrf { input type="hidden" name="csrf" value=(csrf); } }
 }

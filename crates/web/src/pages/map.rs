@@ -15,7 +15,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
-use control::rollout::{Body, Event, RolloutId};
+use control::rollout::{Event, RolloutId};
 use graph::Graph;
 use maud::Markup;
 
@@ -44,29 +44,12 @@ async fn of_rollout(State(api): State<Api>, caller: Caller, Path(rollout): Path<
 async fn page(api: &Api, caller: &Caller, rollout: RolloutId) -> Result<Markup, Problem> {
     let wanted = rollout.clone();
     let graph = api.ledger.read(move |_, opened| {
-        let (mut graph, mut is_known) = (Graph::default(), false);
-        opened.backward(u64::MAX, MAX_LOOKED_AT, |entry| {
-            if !entry.mentions(&wanted.0) {
-                return Ok(true);
+        let mut graph = Graph::default();
+        let is_known = opened.happened(&wanted, "\"observed\"", MAX_LOOKED_AT, |_, _, event| {
+            if let Event::Observed(observation) = &event {
+                graph.add(observation);
             }
-            // What begins it ends the search; other records than observations need not be decoded.
-            let begins = entry.mentions("\"started\"");
-            if begins || entry.mentions("\"observed\"") {
-                let record = entry.record()?;
-                if record.rollout.as_ref() == Some(&wanted) {
-                    is_known = true;
-                    match &record.body {
-                        Body::Happened(event) => {
-                            if let Event::Observed(observation) = &**event {
-                                graph.add(observation);
-                            }
-                        }
-                        Body::Started(_) => return Ok(false),
-                        _ => {}
-                    }
-                }
-            }
-            Ok(graph.observations() < MAX_OBSERVATIONS)
+            graph.observations() < MAX_OBSERVATIONS
         })?;
         Ok((graph, is_known))
     });

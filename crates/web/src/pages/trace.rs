@@ -7,7 +7,7 @@ mod draw;
 mod joined;
 
 use crate::api::problem::Problem;
-use crate::pages::layout::{Page, Tab};
+use crate::pages::layout::{Page, Tab, rollout_path};
 use crate::site::Served;
 use crate::{Api, Caller};
 use access::Action;
@@ -80,7 +80,7 @@ async fn trace(
     if examples.is_empty() {
         return Err(missing(format!("the evidence of trace {trace} was deleted: {}", gone.join(", "))));
     }
-    let link = format!("/rollouts/{}/traces/{trace}", super::encoded(&rollout.0));
+    let link = format!("{}/traces/{trace}", rollout_path(&rollout.0));
     // Joining two sides of 65,536 spans takes some 100 ms, which no other request should wait for.
     let drawn = tokio::task::spawn_blocking(move || {
         let joined = Joined::of(&examples);

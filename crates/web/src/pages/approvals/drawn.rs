@@ -2,6 +2,7 @@
 
 use super::Which;
 use crate::Caller;
+use crate::pages::layout::{csrf, rollout_path};
 use access::Action;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -169,8 +170,8 @@ impl Shown<'_> {
                     li { "Sign it: " code { "ssh-keygen -Y sign -f KEY -n " (NAMESPACE) " statement.json" } }
                     li { "Paste what statement.json.sig holds." }
                 }
-                form method="post" action={ "/rollouts/" (in_path(&self.rollout.0)) "/approvals" } {
-                    @if let Some(csrf) = &self.caller.csrf { input type="hidden" name="csrf" value=(csrf); }
+                form method="post" action={ (rollout_path(&self.rollout.0)) "/approvals" } {
+                    (csrf(self.caller))
                     p {
                         label for="signed" { "What was signed" } br;
                         textarea id="signed" name="statement" rows="4" cols="70" spellcheck="false" required { (text) }
@@ -192,7 +193,7 @@ impl Shown<'_> {
         if !glass {
             return html! {};
         }
-        let action = format!("/rollouts/{}/approvals", in_path(&self.rollout.0));
+        let action = format!("{}/approvals", rollout_path(&self.rollout.0));
         html! {
             section aria-labelledby="emergency" {
                 h2 id="emergency" { "In an emergency" }
@@ -265,13 +266,4 @@ fn time(at: UnixMillis) -> Markup {
     let known = i64::try_from(at.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     let text = known.map_or_else(|| at.to_string(), |known| format!("{known:.0}"));
     html! { time datetime=(text) { (text) } }
-}
-
-/// A name as a part of a path: whatever is no letter, digit or one of `-._~` behind a percent sign (RFC 3986, 2.3).
-pub(super) fn in_path(name: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-        other => format!("%{other:02X}"),
-    };
-    name.bytes().map(byte).collect()
 }

@@ -209,6 +209,6 @@ async fn who_may_not_approve_sees_no_statement() {
 #[test]
 fn a_name_in_a_path_stays_in_its_part() {
     for (name, expected) in [("demo.1", "demo.1"), ("a/../b?c#d", "a%2F..%2Fb%3Fc%23d"), ("é", "%C3%A9")] {
-        assert_eq!(drawn::in_path(name), expected);
+        assert_eq!(crate::pages::encoded(name), expected);
     }
 }

@@ -21,7 +21,7 @@ const MAX_FILTER_CHARACTERS: usize = 200;
 const MAX_WORDS: usize = 400;
 
 /// What records may be about, by the names that they have in JSON.
-const KINDS: [&str; 20] = [
+const KINDS: [&str; 22] = [
     "serverStarted",
     "serverStopped",
     "started",
@@ -40,6 +40,8 @@ const KINDS: [&str; 20] = [
     "accessRefused",
     "shardBegan",
     "entriesPruned",
+    "notificationsRead",
+    "notified",
     "notObserved",
     "observed",
 ];
@@ -309,15 +311,12 @@ fn unix_millis(text: &str) -> Option<UnixMillis> {
     let (year, month, day) = (date.next()??, date.next()??, date.next()??);
     let mut time = time.split(':').map(number);
     let (hour, minute, second) = (time.next()??, time.next()??, time.next().map_or(Some(0), |second| second)?);
-    let is_date = (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
-    if !is_date || hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    // Days since the epoch, with years that begin in March (Hinnant, "chrono-compatible low-level date algorithms").
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let day_of_year = (153 * month + 2) / 5 + day - 1;
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - 719_468;
-    Some(UnixMillis((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000))
+    let (year, month, day) = (year.try_into().ok()?, month.try_into().ok()?, day.try_into().ok()?);
+    let (hour, minute, second) = (hour.try_into().ok()?, minute.try_into().ok()?, second.try_into().ok()?);
+    let at = jiff::civil::DateTime::new(year, month, day, hour, minute, second, 0).ok()?;
+    let at = at.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
+    // Nothing is older than 1970.
+    Some(UnixMillis(at.as_millisecond().try_into().ok()?))
 }
 
 fn number(digits: &str) -> Option<u64> {
