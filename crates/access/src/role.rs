@@ -29,6 +29,9 @@ impl Role {
     pub const ALL: [Role; 7] =
         [Role::Viewer, Role::Author, Role::Approver, Role::Operator, Role::Auditor, Role::Gateway, Role::Pipeline];
 
+    /// What a person can be; the other roles are machines'.
+    pub const PEOPLE: [Role; 5] = [Role::Viewer, Role::Author, Role::Approver, Role::Operator, Role::Auditor];
+
     /// As the configuration has it.
     pub fn name(self) -> &'static str {
         match self {

@@ -37,6 +37,7 @@ pub use handle::{CommandError, EraseError, Handle, Input, Offer, ReleaseError, R
 pub use journal::{Extent, Journal, JournalError, OpenStore, decode};
 pub use loading::CountsLoad;
 pub use looking::{LookError, Recording};
+pub use older_traces::trace_store;
 pub use proving::{Order, Prover};
 pub use rollout;
 pub use rotation::{RotateKeyError, key_change, rotate_key};

@@ -46,13 +46,13 @@ impl Controller {
     /// A notification that is not in the ledger as delivered is delivered again after a restart.
     pub(crate) fn notified(&mut self, id: &str, tries: u32, gave_up: Option<String>) {
         let Some(notice) = self.journal.outbox.find(id).cloned() else { return };
+        if self.held != Held::Open {
+            return self.journal.outbox.done(id);
+        }
         let gave_up = gave_up.map(|why| why.chars().take(MAX_REASON_CHARACTERS).collect());
         let (event, to) = (notice.event.name().to_owned(), notice.to.clone());
         let body = Body::Notified { id: id.to_owned(), event, to, tries, gave_up };
         let record = self.journal.number(None, (self.clock)(), [(SELF.to_owned(), body)]);
-        if self.held != Held::Open {
-            return self.journal.outbox.done(id);
-        }
         if let Err(error) = self.journal.append(&record, Reserve::Keep) {
             tracing::error!("what became of a notification is not in the ledger, so it may be sent again: {error}");
             // Not at once, though: whoever gets it has it.

@@ -5,11 +5,11 @@
 
 use crate::gating::Surroundings;
 use gates::Patience;
-use gates::backend::{Api, Backend, Search, Stored};
+use gates::backend::{Api, Backend, BackendError, Search, Stored};
 use migration::Assessment;
 use migration::traces::{OlderTraces, Readable, decide, sample};
 use model::{Environment, GateVerdict, PerEnvironment, TraceId, UnixMillis};
-use rollout::plan::{OlderTracesPlan, Plan, StoreApi};
+use rollout::plan::{OlderTracesPlan, Plan, StoreApi, StoreQuery};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -60,17 +60,21 @@ fn stores(plan: &Plan, base_dir: &Path) -> Result<PerEnvironment<Arc<Backend>>, 
         let query = plan.environments[environment].query.as_ref();
         let query = query.ok_or_else(|| format!("{environment}: the plan names no trace store; add `query`"))?;
         let query = query.under(base_dir);
-        let token_file = query.bearer_token_file.map(Into::into);
-        let api = match query.api {
-            StoreApi::Jaeger => Api::Jaeger,
-            StoreApi::JaegerV2 => Api::JaegerV2,
-            StoreApi::Tempo => Api::Tempo,
-            StoreApi::Zipkin => Api::Zipkin,
-        };
-        let backend = Backend::new(api, &query.url, &query.tls, token_file);
+        let backend = trace_store(&query);
         backend.map(Arc::new).map_err(|error| format!("{environment}: {error}"))
     };
     Ok(PerEnvironment { blue: store(Environment::Blue)?, green: store(Environment::Green)? })
+}
+
+/// A plan's trace store. Its paths are the server's: see [`StoreQuery::under`].
+pub fn trace_store(query: &StoreQuery) -> Result<Backend, BackendError> {
+    let api = match query.api {
+        StoreApi::Jaeger => Api::Jaeger,
+        StoreApi::JaegerV2 => Api::JaegerV2,
+        StoreApi::Tempo => Api::Tempo,
+        StoreApi::Zipkin => Api::Zipkin,
+    };
+    Backend::new(api, &query.url, &query.tls, query.bearer_token_file.clone().map(Into::into))
 }
 
 fn patience() -> Patience {

@@ -28,9 +28,6 @@ use web::{Answers, Api, Caller, Listening};
 
 type Named = Vec<KnownPrincipal>;
 
-/// What a person can be; the other roles are machines'.
-const PEOPLE: [Role; 5] = [Role::Viewer, Role::Author, Role::Approver, Role::Operator, Role::Auditor];
-
 /// Runs until it is told to stop.
 pub async fn run(command: &Serve, format: Format, passed: Passed) -> Result<Exit, Failed> {
     let config = Config::read(&command.config)?;
@@ -494,7 +491,7 @@ fn principals(named: watch::Receiver<Named>) -> web::Principals {
             None => Principal { name: format!("uid:{uid}"), roles: Vec::new(), from },
         };
         let caller = Caller::named(principal);
-        if uid == own || uid == 0 { caller.also(PEOPLE) } else { caller }
+        if uid == own || uid == 0 { caller.also(Role::PEOPLE) } else { caller }
     })
 }
 

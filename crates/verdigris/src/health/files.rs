@@ -3,7 +3,7 @@
 
 use super::{Finding, certificates};
 use crate::config::Config;
-use crate::notifying::Target;
+use crate::notifying::{Target, place};
 use keys::{KeySource, SecretFrom};
 use ledger::KeyName;
 use model::{ClientTls, with_causes};
@@ -46,9 +46,9 @@ pub fn files(config: &Config) -> Vec<Finding> {
 
 /// What an `https://` endpoint is verified with.
 fn client(what: &str, endpoint: &str, settings: &ClientTls) -> Option<Finding> {
-    endpoint.starts_with("https://").then(|| {
-        let host = endpoint.trim_start_matches("https://").split(['/', ':']).next().unwrap_or_default();
-        let looked = Client::new(settings, settings.server_name.as_deref().unwrap_or(host), Alpn::Http1);
+    let (host, _, secure) = place(endpoint)?;
+    secure.then(|| {
+        let looked = Client::new(settings, &host, Alpn::Http1);
         match looked.map_err(|error| error.to_string()).and_then(|it| it.look().map_err(|error| with_causes(&error))) {
             Ok(_) => Finding::ok(what, "its TLS files can be used"),
             Err(error) => Finding::trouble(what, error, "mend the file that it names"),

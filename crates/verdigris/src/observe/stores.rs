@@ -11,10 +11,10 @@ use super::parity::{Found, Parity};
 use backends::{Conclusion, Look, Pursuit, SpanKey, Timing};
 use control::{CountedMetric, Watching};
 use gates::Patience;
-use gates::backend::{Api, Backend, Search, Stored, StoredTrace};
+use gates::backend::{Backend, Search, Stored, StoredTrace};
 use model::{BasisPoints, Counters, Environment, Measurement, PerEnvironment, Reading, RouteKey, TraceId, UnixMillis};
 use otlp::SpanView;
-use rollout::plan::{STORE_MARGIN_MS, StoreApi, StoreCheck, StoreQuery};
+use rollout::plan::{STORE_MARGIN_MS, StoreCheck, StoreQuery};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -290,8 +290,7 @@ impl Stores {
 
 impl Reader {
     fn of(query: &StoreQuery, environment: Environment, watching: &Watching) -> Reader {
-        let token_file = query.bearer_token_file.clone().map(Into::into);
-        let (backend, failing) = match Backend::new(api(query.api), &query.url, &query.tls, token_file) {
+        let (backend, failing) = match control::trace_store(query) {
             Ok(backend) => (Some(Arc::new(backend)), None),
             Err(error) => (None, Some(error.to_string())),
         };
@@ -389,15 +388,6 @@ fn ceiling(share: BasisPoints) -> u64 {
     match share {
         BasisPoints::ALL => u64::MAX,
         share => u64::MAX / u64::from(BasisPoints::ALL.get()) * u64::from(share.get()),
-    }
-}
-
-fn api(api: StoreApi) -> Api {
-    match api {
-        StoreApi::Jaeger => Api::Jaeger,
-        StoreApi::JaegerV2 => Api::JaegerV2,
-        StoreApi::Tempo => Api::Tempo,
-        StoreApi::Zipkin => Api::Zipkin,
     }
 }
 

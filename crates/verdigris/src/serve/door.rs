@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::config::{Config, Identified, Web};
 use crate::describe::Failed;
+use access::Role;
 use anyhow::{Context, bail};
 use rollout::{KnownPrincipal, Principal};
 use std::fs::{File, OpenOptions};
@@ -48,18 +49,18 @@ impl WebPort {
     pub(super) async fn bind(config: &Config) -> Result<Option<WebPort>, Failed> {
         let Some(web) = config.web.clone() else { return Ok(None) };
         let port = Port::bind(web.listen, web.tls.clone()).await?;
-        Ok(Some(WebPort { address: port.address(), config: web, port: Some(port), shown: None, way: None, task: None }))
+        Ok(Some(WebPort::of(web, port)))
     }
 
     /// The same where another process had the port a moment ago.
     pub(super) async fn bind_after(config: &Config) -> Result<Option<WebPort>, Failed> {
-        for _ in 1..BIND_TRIES {
-            if let Ok(bound) = WebPort::bind(config).await {
-                return Ok(bound);
-            }
-            tokio::time::sleep(BIND_PAUSE).await;
-        }
-        WebPort::bind(config).await
+        let Some(web) = config.web.clone() else { return Ok(None) };
+        let port = again(web.listen, web.tls.clone()).await?;
+        Ok(Some(WebPort::of(web, port)))
+    }
+
+    fn of(config: Web, port: Port) -> WebPort {
+        WebPort { address: port.address(), config, port: Some(port), shown: None, way: None, task: None }
     }
 
     /// Reads what tokens are held against. Makes the operator token if there is to be one and is none; the data folder is
@@ -138,6 +139,7 @@ impl WebPort {
     }
 }
 
+/// Binds a port that may be another one's for a moment more.
 async fn again(address: SocketAddr, files: Option<gateway::ServerFiles>) -> anyhow::Result<Port> {
     let mut tried = Port::bind(address, files.clone()).await;
     for _ in 1..BIND_TRIES {
@@ -156,7 +158,7 @@ fn identities(named: watch::Receiver<Vec<KnownPrincipal>>, identified: watch::Re
     Arc::new(move |identity| {
         let from = match identity {
             Identity::OperatorToken => {
-                let roles = super::PEOPLE.iter().map(|role| role.name().to_owned()).collect();
+                let roles = Role::PEOPLE.iter().map(|role| role.name().to_owned()).collect();
                 let principal = Principal::new(TOKEN_NAME, roles);
                 return Some(Caller::named(Principal { from: Some("operator token".to_owned()), ..principal }));
             }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::observe::HandedOver;
 use crate::observe::stores::trace_store::TraceStore;
+use gates::backend::Api;
 use gateway::Role;
 use model::{Check, Observation};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -9,6 +10,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 use rollout::RolloutId;
+use rollout::plan::StoreApi;
 
 const BEGAN: UnixMillis = UnixMillis(1_700_000_000_000);
 const TRACES: u8 = 20;
