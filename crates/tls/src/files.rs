@@ -202,7 +202,8 @@ pub(crate) fn system_roots() -> Result<RootCertStore, FileError> {
     Ok(roots)
 }
 
-fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, FileError> {
+/// The certificates of a PEM file, at least one; `path` says of which in errors.
+pub fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, FileError> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
     let all = all.map_err(|error| pem(path, CERTIFICATE, error))?;
     if all.is_empty() {

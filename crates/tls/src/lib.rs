@@ -13,7 +13,7 @@ mod stream;
 mod words;
 
 pub use client::{Client, ConnectError, NameError};
-pub use files::FileError;
+pub use files::{FileError, certificates};
 pub use inspect::TrustError;
 pub use names::Names;
 pub use rustls::pki_types::CertificateDer;

@@ -19,6 +19,7 @@ pub mod notify;
 pub mod notifying;
 mod observe;
 pub mod plot;
+mod private_file;
 pub mod proving;
 pub mod recorder;
 pub mod redaction_key;

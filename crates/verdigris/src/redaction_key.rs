@@ -1,12 +1,11 @@
 //! The key of the hashes in redacted copies: in a file of its own, so that the same value gets the same hash after a
 //! restart, and in whichever process took the traffic over.
 
-use crate::clock;
-use anyhow::{Context, bail};
+use crate::{clock, private_file};
+use anyhow::Context;
 use redact::Key;
-use std::fs::{File, OpenOptions, Permissions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 
 const NAME: &str = "redaction.key";
@@ -23,30 +22,22 @@ pub fn open(data: &Path) -> anyhow::Result<Key> {
 }
 
 fn read(file: File) -> anyhow::Result<Key> {
-    let mode = file.metadata()?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        bail!("may be read by others (mode {mode:03o}); expected 600: delete it, and a new one is made");
-    }
-    let mut bytes = Vec::with_capacity(BYTES + 1);
-    file.take(BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    let bytes = private_file::read(file, BYTES + 1, "delete it, and a new one is made")?;
     let key = <[u8; BYTES]>::try_from(bytes.as_slice());
     key.map(Key).map_err(|_| anyhow::anyhow!("expected {BYTES} bytes: delete it, and a new one is made"))
 }
 
-/// Under another name first, so that no half of a key is ever found.
 fn make(path: &Path) -> anyhow::Result<Key> {
-    let (key, new) = (clock::random::<BYTES>(), path.with_extension("new"));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.set_permissions(Permissions::from_mode(0o600))?;
-    file.write_all(&key)?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)?;
+    let key = clock::random::<BYTES>();
+    private_file::make(path, &key)?;
     Ok(Key(key))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_key_is_made_once_and_is_nobody_elses() {

@@ -1,12 +1,11 @@
 //! `clients` and `tokens` of `listen` and of taps: who may send there.
 
 use super::principals::Identified;
-use anyhow::{Context, bail};
+use crate::private_file;
+use anyhow::Context;
 use gateway::{Admission, Senders};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tls::Names;
 use web::Identity;
@@ -92,19 +91,9 @@ impl Sending {
 }
 
 fn token(path: &Path) -> anyhow::Result<[u8; 32]> {
-    let file = File::open(path)?;
-    let mode = file.metadata()?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        bail!(
-            "may be read by others (mode {mode:03o}); expected 600: chmod it, and make a new token if others could read it"
-        );
-    }
     let (least, most) = TOKEN_BYTES;
-    let mut text = String::new();
-    file.take(most as u64 + 2).read_to_string(&mut text)?;
-    let token = text.trim_end();
-    if !(least..=most).contains(&token.len()) || token.contains(|c: char| !c.is_ascii_graphic()) {
-        bail!("expected one token of {least} to {most} letters on one line");
-    }
-    Ok(Admission::digest(token))
+    let advice = "chmod it, and make a new token if others could read it";
+    let token = private_file::token(File::open(path)?, TOKEN_BYTES, advice)?;
+    let token = token.with_context(|| format!("expected one token of {least} to {most} letters on one line"))?;
+    Ok(Admission::digest(&token))
 }

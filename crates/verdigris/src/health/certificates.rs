@@ -2,7 +2,6 @@
 
 use super::Finding;
 use crate::clock;
-use base64::prelude::{BASE64_STANDARD, Engine as _};
 use model::{ShortDuration, UnixMillis};
 use posture::Certificate;
 use std::path::Path;
@@ -21,8 +20,8 @@ pub fn certificates(what: &str, path: &Path) -> Vec<Finding> {
             return vec![Finding::trouble(what, failed.to_string(), "name a PEM file that this user may read")];
         }
     };
-    let read: Vec<Option<Certificate>> =
-        blocks(&text).iter().map(|der| Certificate::read(der.as_deref()?).ok()).collect();
+    let chain = tls::certificates(path, text.as_bytes()).unwrap_or_default();
+    let read: Vec<Option<Certificate>> = chain.iter().map(|der| Certificate::read(der).ok()).collect();
     if read.is_empty() || read.iter().any(Option::is_none) {
         let says = "holds no certificate in PEM, or one that cannot be read";
         return vec![Finding::trouble(
@@ -32,16 +31,6 @@ pub fn certificates(what: &str, path: &Path) -> Vec<Finding> {
         )];
     }
     read.into_iter().flatten().map(|certificate| left(&what, &certificate, clock::now())).collect()
-}
-
-/// What is between the lines of PEM; none where that is no Base64.
-fn blocks(text: &str) -> Vec<Option<Vec<u8>>> {
-    let (begin, end) = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----");
-    let body = |part: &str| {
-        let inner: String = part.split(end).next()?.chars().filter(|character| !character.is_whitespace()).collect();
-        BASE64_STANDARD.decode(inner).ok()
-    };
-    text.split(begin).skip(1).map(body).collect()
 }
 
 /// How long a certificate holds.

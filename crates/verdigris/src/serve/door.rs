@@ -1,15 +1,14 @@
 //! The web port of a server: who is who there, the operator token, and how it is given up and taken back.
 
-use crate::clock;
 use crate::config::{Config, Identified, Web};
 use crate::describe::Failed;
+use crate::{clock, private_file};
 use access::Role;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use rollout::{KnownPrincipal, Principal};
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::fs::File;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -185,34 +184,22 @@ fn token(path: &Path) -> anyhow::Result<String> {
 }
 
 fn read(file: File) -> anyhow::Result<String> {
-    let mode = file.metadata()?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        bail!("may be read by others (mode {mode:03o}); expected 600: delete it, and a new one is made");
-    }
+    const ADVICE: &str = "delete it, and a new one is made";
     let (least, most) = TOKEN_BYTES;
-    let mut text = String::with_capacity(most + 2);
-    file.take(most as u64 + 2).read_to_string(&mut text)?;
-    let token = text.trim_end();
-    if !(least..=most).contains(&token.len()) || token.contains(|c: char| !c.is_ascii_graphic()) {
-        bail!("expected {least} to {most} letters on one line: delete it, and a new one is made");
-    }
-    Ok(token.to_owned())
+    let token = private_file::token(file, TOKEN_BYTES, ADVICE)?;
+    token.with_context(|| format!("expected {least} to {most} letters on one line: {ADVICE}"))
 }
 
-/// Under another name first, so that no half of a token is ever found.
 fn make(path: &Path) -> anyhow::Result<String> {
-    let (token, new) = (web::token_text(clock::random()), path.with_extension("new"));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
-    file.write_all(format!("{token}\n").as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)?;
+    let token = web::token_text(clock::random());
+    private_file::make(path, format!("{token}\n").as_bytes())?;
     Ok(token)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_token_is_made_once_and_is_nobody_elses() {
