@@ -27,11 +27,14 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Formatting, clippy, the workspace's rules, the tests, and the end-to-end tests with the release binary
+    /// Formatting, clippy, the workspace's rules, the tests, and the end-to-end tests
     Test {
-        /// Without the release build and the end-to-end tests
-        #[arg(long)]
+        /// Without the end-to-end tests
+        #[arg(long, conflicts_with = "release")]
         fast: bool,
+        /// The end-to-end tests with the release binary, which is built for them
+        #[arg(long)]
+        release: bool,
     },
     /// The workspace's rules: who may depend on whom, file sizes, headers, reasons, documents
     Check,
@@ -59,7 +62,14 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<()> {
     let workspace = Workspace::load()?;
     match command {
-        Command::Test { fast } => test::run(&workspace, fast),
+        Command::Test { fast, release } => {
+            let extent = match (fast, release) {
+                (true, _) => test::Extent::Fast,
+                (false, true) => test::Extent::Released,
+                (false, false) => test::Extent::All,
+            };
+            test::run(&workspace, extent)
+        }
         Command::Check => check::run(&workspace),
         Command::Bench(bench) => bench::run(&workspace, &bench),
         Command::Fuzz(fuzz) => fuzz::run(&workspace, &fuzz),
