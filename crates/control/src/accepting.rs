@@ -5,7 +5,8 @@
 //! reports show its text.
 
 use crate::controller::{Controller, answer};
-use crate::handle::{CommandError, SignOffReply};
+use crate::errors::CommandError;
+use crate::handle::SignOffReply;
 use crate::release::Held;
 use model::{TraceId, UnixMillis};
 use rollout::acceptance::{Says, SignOff, Tested, check_note, note_words};

@@ -4,7 +4,8 @@
 
 use crate::configurations::Sources;
 use crate::controller::{Controller, SELF, answer};
-use crate::handle::{CommandError, Input, Offer, SubmitReply};
+use crate::errors::CommandError;
+use crate::handle::{Input, Offer, SubmitReply};
 use crate::journal::Journal;
 use crate::release::Held;
 use model::PerEnvironment;

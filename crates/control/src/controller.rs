@@ -3,8 +3,9 @@
 use crate::accepting::Trials;
 use crate::actions::Outlets;
 use crate::erasing::{NoteError, Persons};
+use crate::errors::{CommandError, StartError};
 use crate::gating::{Around, SeenDependencies};
-use crate::handle::{CommandError, Handle, Input, RolloutSummary, StartError};
+use crate::handle::{Handle, Input, RolloutSummary};
 use crate::journal::{Extent, Journal, JournalError, OpenStore};
 use crate::loading::CountsLoad;
 use crate::looking::Refused;
@@ -261,6 +262,10 @@ impl Controller {
             }
             Input::Plan { rollout, reply } => {
                 answer(reply, self.find(rollout.as_ref()).map(|state| Box::new(state.plan.clone())));
+            }
+            Input::Timeline { rollout, reply } => {
+                let found = self.find(rollout.as_ref()).and_then(|state| self.journal.timeline(&state.rollout));
+                answer(reply, found.map(Box::new));
             }
             Input::IsOpen { reply } => answer(reply, self.journal.store().is_some()),
             Input::List { reply } => answer(reply, self.list()),

@@ -4,7 +4,7 @@
 use crate::Random;
 use crate::accepting::note_of;
 use crate::controller::{Controller, SELF};
-use crate::handle::EraseError;
+use crate::errors::EraseError;
 use crate::journal::{Journal, JournalError, decode};
 use crate::release::Held;
 use crate::sharding::each_record_of;

@@ -3,14 +3,17 @@
 use crate::accepting::{SaidOff, TriedTrace};
 use crate::approving::HandedIn;
 use crate::erasing::{Erasure, Persons};
+use crate::errors::{CommandError, EraseError, ReleaseError, StartError, TapsError};
 use crate::looking::{LookError, Recording};
 use model::{
     BasisPoints, Canary, Environment, GateResult, LeakSearch, Measurement, Observation, PerEnvironment, Routed,
     UnixMillis,
 };
 use rollout::approval::{Act, Statement};
-use rollout::plan::{GateName, Plan, PlanErrors};
-use rollout::{Command, Configuration, KnownPrincipal, NotificationTarget, Principal, Progress, Report, RolloutId};
+use rollout::plan::{GateName, Plan};
+use rollout::{
+    Command, Configuration, KnownPrincipal, NotificationTarget, Principal, Progress, Report, RolloutId, TimelineReport,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -188,6 +191,13 @@ pub enum Input {
         /// Where the answer goes.
         reply: oneshot::Sender<Option<Box<Plan>>>,
     },
+    /// Somebody asks what a rollout did over time.
+    Timeline {
+        /// Which; the last one if it is not said.
+        rollout: Option<RolloutId>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Option<Box<TimelineReport>>>,
+    },
     /// Somebody asks whether the ledger is open.
     IsOpen {
         /// Where the answer goes.
@@ -303,158 +313,6 @@ pub struct RolloutSummary {
     pub exceptions: Vec<String>,
 }
 
-/// Why a rollout does not start. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The plan says something that cannot be.
-    #[error("the plan is refused")]
-    Plan(PlanErrors),
-    /// One at a time.
-    #[error("{rollout} is under way: one rollout runs at a time; wait for it, or roll it back")]
-    Running {
-        /// Which.
-        rollout: RolloutId,
-    },
-    /// The plan starts from somewhere else than the traffic is.
-    #[error(
-        "blue's endpoint is {plan}, but traffic is served by {serving}: blue must be the environment that is active \
-         now; expected environments.blue.otlp to name {serving}"
-    )]
-    NotActive {
-        /// What the plan says.
-        plan: String,
-        /// What serves.
-        serving: String,
-    },
-    /// A tap that the gateway does not have.
-    #[error("environments.{environment}.tap is {tap:?}, but the gateway has the taps {known}")]
-    UnknownTap {
-        /// Which environment.
-        environment: Environment,
-        /// What the plan says.
-        tap: String,
-        /// What there is.
-        known: String,
-    },
-    /// A policy of the security gate cannot be used.
-    #[error(transparent)]
-    Policy(#[from] crate::PolicyError),
-    /// More cosignatures than there can be.
-    #[error(
-        "proofs.cosignatures is {needed}, but this server asks {asked} witness(es): see ledger.witnesses in verdigris.yaml"
-    )]
-    TooFewWitnesses {
-        /// What the plan says.
-        needed: u32,
-        /// How many there are.
-        asked: usize,
-    },
-    /// It could not be recorded.
-    #[error("the ledger did not take it, so nothing was started: {0}")]
-    Ledger(String),
-    /// The controller is gone.
-    #[error("the controller has stopped")]
-    Stopped,
-}
-
-/// Why a command did nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum CommandError {
-    /// No such rollout.
-    #[error("there is no {}; `verdigris rollout list` shows those there are", if name.is_empty() { "rollout yet" } else { name })]
-    Unknown {
-        /// What was asked for.
-        name: String,
-    },
-    /// The rollout's state does not allow it. The refusal is recorded.
-    #[error("{command} was refused: {reason}")]
-    Refused {
-        /// Which command.
-        command: String,
-        /// Why.
-        reason: String,
-    },
-    /// It could not be recorded.
-    #[error("the ledger did not take it, so nothing was done: {0}")]
-    Ledger(String),
-    /// The controller is gone.
-    #[error("the controller has stopped")]
-    Stopped,
-}
-
-impl CommandError {
-    /// There is no rollout of this name, or none at all.
-    pub(crate) fn unknown(rollout: Option<&RolloutId>) -> CommandError {
-        CommandError::Unknown { name: rollout.map(RolloutId::to_string).unwrap_or_default() }
-    }
-}
-
-/// Why nothing was erased.
-#[derive(Debug, thiserror::Error)]
-pub enum EraseError {
-    /// The configuration would bring it back.
-    #[error(
-        "verdigris.yaml still says who {name} is: take `person` out of it, have it read again (SIGHUP), and erase then"
-    )]
-    StillNamed {
-        /// Whose.
-        name: String,
-    },
-    /// There is no such thing.
-    #[error(
-        "nothing is kept of {subject}: expected the name of a principal with a `person`, or trace: and the id of a kept \
-         example"
-    )]
-    Nothing {
-        /// What was asked for.
-        subject: String,
-    },
-    /// Not the id of a trace.
-    #[error("trace:{found} is no trace: expected 32 hexadecimal digits")]
-    NotATrace {
-        /// What was asked for.
-        found: String,
-    },
-    /// It could not be recorded, so nothing was destroyed.
-    #[error("the ledger did not take it, so nothing was erased: {0}")]
-    Ledger(String),
-    /// It is recorded, and the disk failed: the next start destroys what is left.
-    #[error(
-        "the erasure is recorded, but what it names is not destroyed yet; it is tried again at the next start: {0}"
-    )]
-    Disk(String),
-    /// The controller is gone.
-    #[error("the controller has stopped")]
-    Stopped,
-}
-
-/// Why the taps stay what they are.
-#[derive(Debug, thiserror::Error)]
-pub enum TapsError {
-    /// Traffic comes in there.
-    #[error("the route table that applies says that {environment} exports to the tap {tap:?}: keep it")]
-    InUse {
-        /// Whose tap.
-        environment: Environment,
-        /// Its name.
-        tap: String,
-    },
-    /// The controller is gone.
-    #[error("the controller has stopped")]
-    Stopped,
-}
-
-/// Why the ledger is not released. Everything goes on.
-#[derive(Debug, thiserror::Error)]
-pub enum ReleaseError {
-    /// The stop could not be recorded.
-    #[error("the ledger did not take the record of the stop: {0}")]
-    Ledger(String),
-    /// The controller is gone.
-    #[error("the controller has stopped")]
-    Stopped,
-}
-
 /// Talks to the controller; cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
@@ -514,6 +372,14 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.tell(Input::Plan { rollout, reply }).await;
         answer.await.ok().flatten()
+    }
+
+    /// What a rollout did over time, the last one if none is named. None if there is no such rollout, or if so many began
+    /// since that only the ledger knows.
+    pub async fn timeline(&self, rollout: Option<RolloutId>) -> Option<Box<TimelineReport>> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Input::Timeline { rollout, reply }).await;
+        answer.await.unwrap_or_default()
     }
 
     /// Whether the controller answers, and has the ledger open.

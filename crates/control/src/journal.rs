@@ -4,7 +4,7 @@ use crate::kept::Kept;
 use ledger::Origin;
 use model::UnixMillis;
 use notices::Outbox;
-use rollout::{Body, Landmarks, Record, Replay, ReplayError, RolloutId};
+use rollout::{Body, Landmarks, Record, Replay, ReplayError, RolloutId, TimelineReport, Timelines};
 use std::collections::BTreeMap;
 use store::{Evidence, Reserve, Shards, Store};
 use tokio::sync::watch;
@@ -44,6 +44,8 @@ pub struct Journal {
     /// When this part's first record was made.
     since: Option<UnixMillis>,
     pub(crate) kept: Kept,
+    /// What the newest rollouts did over time.
+    timelines: Timelines,
     /// What is to be told and was not yet.
     pub(crate) outbox: Outbox,
     pub(crate) evidence: Evidence,
@@ -124,7 +126,7 @@ impl Journal {
         let past = replay_store(&store)?;
         let extent = watch::Sender::new(extent_of(&store));
         let origin = store.origin().clone();
-        let Past { replay, kept, outbox, began, landmarks, erased, since } = past;
+        let Past { replay, kept, timelines, outbox, began, landmarks, erased, since } = past;
         let mut journal = Journal {
             open,
             shards,
@@ -136,6 +138,7 @@ impl Journal {
             origin,
             since,
             kept,
+            timelines,
             outbox,
             evidence,
             extent,
@@ -148,6 +151,7 @@ impl Journal {
     pub(crate) fn go_on(&mut self, store: Store) -> Result<(), JournalError> {
         let past = replay_store(&store)?;
         (self.replay, self.kept, self.began, self.landmarks) = (past.replay, past.kept, past.began, past.landmarks);
+        self.timelines = past.timelines;
         let before = std::mem::replace(&mut self.outbox, past.outbox);
         if *store.origin() != self.origin {
             // Another part of the ledger: what is not told yet stands in the one before.
@@ -225,6 +229,11 @@ impl Journal {
         &self.kept
     }
 
+    /// What a rollout did over time; none if it is not among the newest.
+    pub(crate) fn timeline(&self, rollout: &RolloutId) -> Option<TimelineReport> {
+        self.timelines.report(rollout)
+    }
+
     /// The state that the records lead to.
     pub fn replay(&self) -> &Replay {
         &self.replay
@@ -254,6 +263,7 @@ impl Journal {
             self.landmarks.take(index, record);
             self.replay.take(record).expect("the records were decided from this very state");
             self.kept.take(record);
+            self.timelines.take(record, self.replay.rollouts.last());
             self.outbox.take(record);
         }
         Ok(())
@@ -295,6 +305,7 @@ impl Journal {
 pub(crate) struct Past {
     pub(crate) replay: Replay,
     kept: Kept,
+    timelines: Timelines,
     outbox: Outbox,
     began: BTreeMap<RolloutId, u64>,
     landmarks: Landmarks,
@@ -314,6 +325,7 @@ fn note_beginning(began: &mut BTreeMap<RolloutId, u64>, index: u64, record: &Rec
 
 pub(crate) fn replay_store(store: &Store) -> Result<Past, JournalError> {
     let (mut replay, mut kept, mut outbox) = (Replay::default(), Kept::default(), Outbox::default());
+    let mut timelines = Timelines::default();
     let (mut began, mut landmarks) = (BTreeMap::new(), Landmarks::default());
     let (mut erased, mut since) = ((Vec::new(), Vec::new()), None);
     for (index, entry) in (0..).zip(store.read(0..store.size())?) {
@@ -323,6 +335,7 @@ pub(crate) fn replay_store(store: &Store) -> Result<Past, JournalError> {
         since = since.or(Some(record.at));
         landmarks.take(index, &record);
         kept.take(&record);
+        timelines.take(&record, replay.rollouts.last());
         outbox.take(&record);
         if let Body::Erased { persons, evidence, .. } = record.body {
             erased.0.extend(persons);
@@ -330,7 +343,7 @@ pub(crate) fn replay_store(store: &Store) -> Result<Past, JournalError> {
         }
     }
     match replay.unrecorded() {
-        0 => Ok(Past { replay, kept, outbox, began, landmarks, erased, since }),
+        0 => Ok(Past { replay, kept, timelines, outbox, began, landmarks, erased, since }),
         missing => Err(JournalError::Incomplete { missing }),
     }
 }

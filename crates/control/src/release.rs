@@ -2,7 +2,7 @@
 //! not come to serve. Whatever it recorded is replayed then.
 
 use crate::controller::{Controller, SELF, started};
-use crate::handle::{ReleaseError, TapsError};
+use crate::errors::{ReleaseError, TapsError};
 use crate::journal::JournalError;
 use crate::watching::Watching;
 use model::Environment;

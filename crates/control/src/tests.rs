@@ -1,6 +1,7 @@
 //! The controller over a real ledger in a temporary folder, with a clock that the test moves.
 
-use crate::handle::{CommandError, Input, ReleaseError, StartError, TapsError};
+use crate::errors::{CommandError, ReleaseError, StartError, TapsError};
+use crate::handle::Input;
 use crate::{Controller, Handle, OpenStore, Outlook, Persons, Settings, Watching, decode};
 use ledger::{KeyName, SignerKey};
 use model::{

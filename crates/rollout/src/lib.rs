@@ -26,6 +26,7 @@ mod report;
 mod shard;
 mod state;
 mod steady;
+mod timeline;
 
 pub use canary::{Canaries, ENOUGH as ENOUGH_CANARIES, InClear};
 pub use configuration::Configuration;
@@ -47,6 +48,7 @@ pub use report::{PastReturn, Progress, Report, StepReport, report};
 pub use shard::{ShardStart, may_end};
 pub use state::{Approval, BrokenGlass, Halt, MetricState, Phase, Review, Stage, State};
 pub use steady::SteadyWeights;
+pub use timeline::{ArmReport, Evidence, GuardLine, ShiftPoint, TimelineReport, Timelines, WindowReport};
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ mod noise;
 mod point;
 mod replayed;
 mod script;
+mod timeline;
 
 use crate::{Phase, replay};
 use script::{PLAN, check, run, transcript};
