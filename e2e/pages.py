@@ -122,6 +122,21 @@ class Look:
         paint = "const it = performance.getEntriesByName('first-contentful-paint')[0]; return it ? it.startTime : null"
         self.found["first_paint_ms"] = self.driver.execute_script(paint)
 
+    def over_time(self, path):
+        """The plots, each with lines that are seen, and the rows that they are drawn from."""
+        self.driver.get(self.url + path)
+        charts = self.driver.find_elements(By.CSS_SELECTOR, "#over-time svg.chart")
+        lines = "return [...arguments[0].querySelectorAll('polyline')].filter((it) => it.getTotalLength() > 0).length"
+        self.found["plots"] = {
+            chart.get_attribute("aria-label").split(" over time")[0]: self.driver.execute_script(lines, chart)
+            for chart in charts
+        }
+        rows = "const done = arguments[1]; fetch(arguments[0]).then((it) => it.text()).then((it) => done(it.trim().split('\\r\\n').length))"
+        self.found["csv_lines"] = self.driver.execute_async_script(rows, path + "/numbers.csv")
+        self.driver.execute_script("arguments[0].scrollIntoView()", self.driver.find_element(By.ID, "over-time"))
+        self.picture("over-time")
+        self.console("while the plots were looked at")
+
     def links(self, pattern):
         found = [link.get_attribute("href") for link in self.driver.find_elements(By.CSS_SELECTOR, "main a[href]")]
         return [link.removeprefix(self.url) for link in found if re.search(pattern, link)]
@@ -153,6 +168,8 @@ def main():
         look.page("rollouts", "/")
         look.page("rollout", home)
         look.weight(home)
+        look.over_time(home)
+        look.page("numbers", f"{home}/numbers")
         look.page("gates", f"{home}/gates")
         look.found["gates"] = look.driver.find_element(By.TAG_NAME, "main").text
         look.page("findings", f"{home}/findings")

@@ -48,7 +48,7 @@ pub use report::{PastReturn, Progress, Report, StepReport, report};
 pub use shard::{ShardStart, may_end};
 pub use state::{Approval, BrokenGlass, Halt, MetricState, Phase, Review, Stage, State};
 pub use steady::SteadyWeights;
-pub use timeline::{ArmReport, Evidence, GuardLine, ShiftPoint, TimelineReport, Timelines, WindowReport};
+pub use timeline::{ArmReport, Evidence, GuardLine, GuardPoint, ShiftPoint, TimelineReport, Timelines, WindowReport};
 
 #[cfg(test)]
 mod tests;

@@ -64,6 +64,8 @@ struct Timeline {
 struct Window {
     from: UnixMillis,
     until: UnixMillis,
+    /// When the last of them was judged.
+    judged_at: UnixMillis,
     batches: u64,
     arms: PerEnvironment<Counted>,
     evidence: Evidence,
@@ -85,7 +87,7 @@ impl Timeline {
         match &record.body {
             Body::Happened(event) => {
                 if let Event::Observed(observation) = &**event {
-                    self.observe(observation, state);
+                    self.observe(record.at, observation, state);
                 }
             }
             Body::Decided(decision) => match &**decision {
@@ -108,7 +110,7 @@ impl Timeline {
         self.shifts.push_back(ShiftPoint { at, observed, green, mirror: shift.mirror });
     }
 
-    fn observe(&mut self, observation: &Observation, state: Option<&State>) {
+    fn observe(&mut self, at: UnixMillis, observation: &Observation, state: Option<&State>) {
         if observation.batch < self.next_batch {
             return;
         }
@@ -116,13 +118,16 @@ impl Timeline {
         let assessment = state.and_then(|state| state.assessment.as_ref());
         let evidence = assessment.map_or_else(Evidence::default, |assessment| {
             self.guards = assessment.guards.iter().map(GuardLine::of).collect();
-            let guards =
-                assessment.guards.iter().map(|guard| (finite(guard.log_against), guard.log_for.and_then(finite)));
+            let guards = assessment.guards.iter().map(|guard| GuardPoint {
+                against: finite(guard.log_against),
+                for_green: guard.log_for.and_then(finite),
+            });
             Evidence { all: finite(assessment.log_evidence), guards: guards.collect() }
         });
         let window = Window {
             from: observation.assigned_from,
             until: observation.assigned_until,
+            judged_at: at,
             batches: 1,
             arms: PerEnvironment::from_fn(|environment| Counted::of(&observation.arms[environment])),
             evidence,
@@ -166,7 +171,7 @@ impl Timeline {
 impl Window {
     /// Adds the window after this one.
     fn merge(&mut self, next: Window) {
-        self.until = next.until;
+        (self.until, self.judged_at) = (next.until, next.judged_at);
         self.batches += next.batches;
         self.evidence = next.evidence;
         self.arms.blue.add(&next.arms.blue);
@@ -185,6 +190,7 @@ impl Window {
         WindowReport {
             from: self.from,
             until: self.until,
+            judged_at: self.judged_at,
             blue: self.arms.blue.report(lasts_ms),
             green: self.arms.green.report(lasts_ms),
             evidence: self.evidence.clone(),
@@ -293,6 +299,8 @@ pub struct WindowReport {
     pub from: UnixMillis,
     /// ... and before this.
     pub until: UnixMillis,
+    /// When the last of them was judged: that much later the judge's horizon and the batch were over.
+    pub judged_at: UnixMillis,
     /// What became of blue's.
     pub blue: ArmReport,
     /// What became of green's.
@@ -338,9 +346,18 @@ pub struct ArmReport {
 pub struct Evidence {
     /// Against green, over all guards.
     pub all: Option<f64>,
-    /// Of each guard, in the order of [`TimelineReport::guards`]: that green is worse, and that it is within what the plan
-    /// tolerates.
-    pub guards: Vec<(Option<f64>, Option<f64>)>,
+    /// Of each guard, in the order of [`TimelineReport::guards`].
+    pub guards: Vec<GuardPoint>,
+}
+
+/// One guard's evidence at one time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GuardPoint {
+    /// That green is worse.
+    pub against: Option<f64>,
+    /// That it is within what the plan tolerates, where promotion needs that.
+    pub for_green: Option<f64>,
 }
 
 /// A change of traffic.

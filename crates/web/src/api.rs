@@ -23,7 +23,7 @@ use axum::{Json, Router, middleware};
 use body::{Body, Named};
 use control::rollout::acceptance::{MAX_NOTE_BYTES, Says};
 use control::rollout::approval::{Act, MAX_SIGNATURE_BYTES, MAX_STATEMENT_BYTES, SignedStatement};
-use control::rollout::{Command, Report, RolloutId};
+use control::rollout::{Command, Report, RolloutId, TimelineReport};
 use control::{Erasure, HandedIn, Offer, RolloutSummary, SaidOff};
 use problem::Problem;
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,7 @@ pub(crate) fn router(answers: idempotency::Answers) -> Router<Served> {
         .route("/v1/rollouts", get(list).post(start))
         .route("/v1/rollouts/{rollout}", get(report))
         .route("/v1/rollouts/{rollout}/plan", get(plans::plan))
+        .route("/v1/rollouts/{rollout}/timeline", get(timeline))
         .route("/v1/rollouts/{rollout}/commands", post(command))
         .route("/v1/rollouts/{rollout}/statement", post(statement))
         .route("/v1/rollouts/{rollout}/sign-offs", post(sign_off))
@@ -115,6 +116,25 @@ async fn report(
     caller.to(Action::SeeRollouts)?;
     let Named(rollout) = rollout?;
     api.handle.report(named(&rollout)).await.map(Json).ok_or_else(|| no_rollout(&rollout))
+}
+
+async fn timeline(
+    State(api): State<Api>,
+    caller: Caller,
+    rollout: Result<Named, Problem>,
+) -> Result<Json<Box<TimelineReport>>, Problem> {
+    caller.to(Action::SeeRollouts)?;
+    let Named(rollout) = rollout?;
+    if let Some(timeline) = api.handle.timeline(named(&rollout)).await {
+        return Ok(Json(timeline));
+    }
+    Err(match api.handle.report(named(&rollout)).await {
+        Some(_) => {
+            let detail = "so many rollouts began since that only the ledger has it: `verdigris ledger show`";
+            Problem::new("unknown", StatusCode::NOT_FOUND, detail)
+        }
+        None => no_rollout(&rollout),
+    })
 }
 
 async fn command(

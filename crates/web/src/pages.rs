@@ -11,7 +11,10 @@ pub(crate) mod layout;
 mod ledger;
 mod live;
 mod map;
+mod numbers;
+mod over_time;
 mod passkeys;
+mod plot;
 mod rollout;
 mod rollouts;
 #[cfg(test)]
@@ -33,6 +36,7 @@ pub(crate) fn router() -> Router<Served> {
         .merge(acting::router())
         .merge(finding::router())
         .merge(gates::router())
+        .merge(numbers::router())
         .merge(live::router())
         .merge(approvals::router())
         .merge(passkeys::router())

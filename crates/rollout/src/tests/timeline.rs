@@ -22,7 +22,7 @@ fn evidence_grows_until_it_rolls_back() {
     assert!(matches!(run.state.outcome(), Some(Outcome::RolledBack(_))), "{}", run.text);
     let timeline = timeline(&run);
     let loss = timeline.guards.iter().position(|line| line.guard == "spanLoss").unwrap();
-    let against = |window: &WindowReport| window.evidence.guards[loss].0.unwrap();
+    let against = |window: &WindowReport| window.evidence.guards[loss].against.unwrap();
     let last = timeline.windows.iter().rfind(|window| window.green.traces > 0).unwrap();
     assert!(against(last) >= timeline.guards[loss].threshold_against.unwrap(), "{last:?}");
     assert!(against(&timeline.windows[9]) < 1.0, "{:?}", timeline.windows[9]);

@@ -121,6 +121,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         Answer::Json("Plan"),
         &[404],
     ),
+    get(
+        "/v1/rollouts/{rollout}/timeline",
+        "getTimeline",
+        Some(Action::SeeRollouts),
+        "What a rollout did over time: at most 200 windows. Of the newest 16 rollouts.",
+        Answer::Json("Timeline"),
+        &[404],
+    ),
     post(
         "/v1/rollouts/{rollout}/commands",
         "commandRollout",

@@ -3,6 +3,7 @@
 //! One task for each rollout that somebody watches draws its fragments, at most twice a second, and all viewers send the
 //! same bytes: a viewer more costs a write. Nobody watches, and the task ends.
 
+use super::over_time;
 use super::rollout::{fragments, is_over};
 use crate::api::learning::Stops;
 use crate::api::problem::Problem;
@@ -16,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use control::Handle;
-use control::rollout::{Report, RolloutId};
+use control::rollout::{Report, RolloutId, TimelineReport};
 use futures_util::stream;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -26,6 +27,8 @@ use tokio::sync::watch;
 
 /// A change shows within this.
 const DRAW_EVERY: Duration = Duration::from_millis(500);
+/// The plots are drawn each so many-eth time, every five seconds: they are most of the page's bytes.
+const PLOT_EACH: u64 = 10;
 /// Something is sent at least as often, so that a connection which is gone is found out.
 const QUIET_LIMIT: Duration = Duration::from_secs(20);
 /// Viewers of all rollouts at once: each holds a connection and some 2 kB, and its share of the bytes is a pointer.
@@ -77,10 +80,16 @@ impl Live {
     /// Draws until nobody watches, or nothing changes any more.
     async fn draw(self, handle: Handle, rollout: RolloutId) {
         let mut before: Vec<Fragment> = Vec::new();
-        loop {
+        let mut plots = None;
+        for turn in 0u64.. {
             let report = handle.report(Some(rollout.clone())).await;
+            let timeline = handle.timeline(Some(rollout.clone())).await;
             let over = report.as_deref().is_none_or(is_over);
-            let now = report.as_deref().map(drawn).unwrap_or_default();
+            if let Some(report) = report.as_deref().filter(|_| over || turn % PLOT_EACH == 0) {
+                plots = Some(("over-time", over_time::plots(report, timeline.as_deref()).into_string()));
+            }
+            let drawn = report.as_deref().map(|report| drawn(report, timeline.as_deref()));
+            let now: Vec<Fragment> = drawn.into_iter().flatten().chain(plots.clone()).collect();
             if !self.show(&rollout, (&before, &now), over) {
                 return;
             }
@@ -111,8 +120,8 @@ impl Live {
 /// A part of the page, by its id.
 type Fragment = (&'static str, String);
 
-fn drawn(report: &Report) -> Vec<Fragment> {
-    fragments(report).into_iter().map(|(id, fragment)| (id, fragment.into_string())).collect()
+fn drawn(report: &Report, timeline: Option<&TimelineReport>) -> Vec<Fragment> {
+    fragments(report, timeline).into_iter().map(|(id, fragment)| (id, fragment.into_string())).collect()
 }
 
 /// Fragments as one event: each line of the data begins anew, and a carriage return would end a line too.

@@ -4,7 +4,7 @@
 //! them, and `live` sends those that changed.
 
 use super::layout::{Page, Tab, rollout_path};
-use super::{acting, finding, rollouts, when};
+use super::{acting, finding, over_time, rollouts, when};
 use crate::api::problem::Problem;
 use crate::site::Served;
 use crate::{Api, Caller};
@@ -14,7 +14,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use control::rollout::judge::{Assessment, GuardEvidence, Verdict};
-use control::rollout::{Progress, Report, RolloutId, StepReport};
+use control::rollout::{Progress, Report, RolloutId, StepReport, TimelineReport};
 use maud::{Markup, html};
 use model::{Environment, ShortDuration};
 
@@ -41,11 +41,12 @@ pub(super) fn is_over(report: &Report) -> bool {
 async fn rollout(State(api): State<Api>, caller: Caller, Path(rollout): Path<String>) -> Result<Markup, Problem> {
     caller.clone().to(Action::SeeRollouts)?;
     let report = found(&api, &rollout).await?;
-    Ok(page(&caller, &report))
+    let timeline = api.handle.timeline(Some(RolloutId(rollout))).await;
+    Ok(page(&caller, &report, timeline.as_deref()))
 }
 
 /// The page.
-pub(super) fn page(caller: &Caller, report: &Report) -> Markup {
+pub(super) fn page(caller: &Caller, report: &Report, timeline: Option<&TimelineReport>) -> Markup {
     let over = is_over(report);
     let name = &report.rollout.0;
     let page = Page {
@@ -57,7 +58,8 @@ pub(super) fn page(caller: &Caller, report: &Report) -> Markup {
     let main = html! {
         div data-events=[events] data-own=(own(report)) {
             @if !over { p.faint role="status" id="live-says" { "as of when the page was loaded" } }
-            @for (_, fragment) in fragments(report) { (fragment) }
+            @for (_, fragment) in fragments(report, timeline) { (fragment) }
+            (over_time::plots(report, timeline))
             (acting::part(caller, report))
         }
     };
@@ -70,13 +72,14 @@ fn own(report: &Report) -> String {
     format!("{:?}.{}", report.progress, current.map_or(0, |step| step + 1))
 }
 
-/// What all readers see, by their ids and in their order.
-pub(super) fn fragments(report: &Report) -> Vec<(&'static str, Markup)> {
+/// What all readers see, by their ids and in their order, but for the plots.
+pub(super) fn fragments(report: &Report, timeline: Option<&TimelineReport>) -> Vec<(&'static str, Markup)> {
     vec![
         ("exceptions", exceptions(report)),
         ("standing", standing(report)),
         ("steps", steps(&report.steps)),
         ("traffic", traffic(report)),
+        ("beside", over_time::beside(timeline)),
         ("evidence", evidence(report)),
         ("first-findings", first_findings(report)),
     ]
@@ -238,7 +241,10 @@ pub(super) fn number(value: f64) -> String {
         return "not known".to_owned();
     }
     let text = format!("{value:.2}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    match text.trim_end_matches('0').trim_end_matches('.') {
+        "-0" => "0".to_owned(),
+        text => text.to_owned(),
+    }
 }
 
 fn first_findings(report: &Report) -> Markup {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::assets::Asset;
+use crate::pages::over_time::tests::timeline;
 use control::rollout::{Group, GroupReport, Principal, Start};
 use model::{Check, PerEnvironment, RouteKey, TraceId, UnixMillis};
 
@@ -81,7 +82,7 @@ fn content(page: &str) -> &str {
 
 #[test]
 fn a_viewer_sees_where_it_stands_and_no_button() {
-    let page = page(&caller(&["viewer"]), &report()).into_string();
+    let page = page(&caller(&["viewer"]), &report(), None).into_string();
     check_page(&page);
     assert_eq!(page.matches("aria-current=\"step\"").count(), 1);
     assert!(page.contains("data-events=\"/rollouts/collectors.1/events\""), "{page}");
@@ -91,7 +92,7 @@ fn a_viewer_sees_where_it_stands_and_no_button() {
 
 #[test]
 fn an_operator_may_do_what_makes_sense_now() {
-    let page_of = |report: &Report| page(&caller(&["operator"]), report).into_string();
+    let page_of = |report: &Report| page(&caller(&["operator"]), report, None).into_string();
     let mut report = report();
     let under_way = page_of(&report);
     check_page(&under_way);
@@ -113,7 +114,7 @@ fn hostile_words_stay_words() {
     report.waits_for = vec![hostile.to_owned()];
     report.exceptions = vec![hostile.to_owned()];
     report.findings = vec![finding(hostile)];
-    let page = page(&caller(&["viewer"]), &report).into_string();
+    let page = page(&caller(&["viewer"]), &report, None).into_string();
     check_page(&page);
     // What turns the direction of text ends with its own element.
     let shown = page.matches('\u{202e}').count();
@@ -125,7 +126,10 @@ fn hostile_words_stay_words() {
 fn a_rollout_weighs_less_than_100_kb_with_everything() {
     let mut report = report();
     report.findings = (0..200).map(|n| finding(&format!("{n}{}", "s".repeat(120)))).collect();
-    let page = page(&caller(&["operator"]), &report).into_string();
+    // As many windows and plots as there can be.
+    let timeline = timeline(200);
+    let page = page(&caller(&["operator"]), &report, Some(&timeline)).into_string();
+    check_page(&page);
     let files: usize = ["style.css", "live.js", "icon.svg"].into_iter().map(Asset::weight).sum();
     assert!(page.len() + files < 100_000, "{} and {files}", page.len());
     println!("page {} bytes, files {files} bytes", page.len());
@@ -135,5 +139,5 @@ fn a_rollout_weighs_less_than_100_kb_with_everything() {
 fn evidence_that_is_no_number_says_so() {
     let drawn = meter("a", "against", f64::NAN, 6.9).into_string();
     assert!(drawn.contains("not known of 6.9") && drawn.contains("x2=\"2\""), "{drawn}");
-    assert_eq!([number(3.0), number(0.256), number(-1.5)], ["3", "0.26", "-1.5"].map(str::to_owned));
+    assert_eq!([3.0, 0.256, -1.5, -0.001].map(number), ["3", "0.26", "-1.5", "0"].map(str::to_owned));
 }

@@ -48,6 +48,11 @@ fn a_rollout_is_watched_from_its_start_to_its_rollback_and_every_page_is_fit_to_
     for page in ["/findings/", "/traces/", "/approvals", "/map", "/ledger/2"] {
         assert!(pages.contains(page), "{page} is not among {pages}");
     }
+    let plots = found["plots"].as_object().expect("the plots by their names");
+    for name in ["Green's share", "Traces a second", "Errors", "Loss", "Latency", "Evidence of blindSpots"] {
+        assert!(plots.get(name).is_some_and(|lines| lines.as_u64() > Some(2)), "{name}: {plots:?}");
+    }
+    assert!(found["csv_lines"].as_u64() >= Some(2), "{}", found["csv_lines"]);
     assert!(found["gates"].as_str().is_some_and(|text| text.contains("probe: Pass")), "{}", found["gates"]);
     let verified = found["verified"].to_string();
     for part in ["signed the checkpoint", "byte for byte", "entry 2 is in the ledger"] {

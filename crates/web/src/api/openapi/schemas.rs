@@ -273,7 +273,62 @@ fn reported() -> Vec<(&'static str, Value)> {
         ("Assessment", assessment()),
         ("Finding", finding()),
         ("Report", report()),
+        ("Window", window()),
+        ("Timeline", timeline()),
     ]
+}
+
+fn window() -> Value {
+    let number = |description: &str| or_null(json!({ "type": "number", "description": description }));
+    let arm = object([
+        ("traces", count("Traces that were verified.")),
+        ("tracesPerSecond", number("How many in a second.")),
+        ("errors", number("The share of traces with a span with an error, of 1.")),
+        ("loss", number("The share of acknowledged spans that did not come out in time, of 1.")),
+        ("p50Us", number("Microseconds through the pipeline, of the slowest span of the median trace.")),
+        ("p95Us", number("The same of the 95th percentile.")),
+        ("p99Us", number("The same of the 99th percentile.")),
+    ]);
+    let guard = object([
+        ("against", number("That green is worse; natural logarithm.")),
+        ("forGreen", number("That it is within what the plan tolerates.")),
+    ]);
+    let evidence =
+        object([("all", number("Against green over all guards; natural logarithm.")), ("guards", list(guard))]);
+    object([
+        ("from", at("Traces first seen from here on.")),
+        ("until", at("And before this.")),
+        ("judgedAt", at("When the last of them was judged.")),
+        ("blue", arm.clone()),
+        ("green", arm),
+        ("evidence", evidence),
+    ])
+}
+
+fn timeline() -> Value {
+    let number = |description: &str| or_null(json!({ "type": "number", "description": description }));
+    object([
+        (
+            "guards",
+            list(object([
+                ("guard", text("As the plan has it; in the order of each window's evidence.")),
+                ("thresholdAgainst", number("What the evidence against green must reach; natural logarithm.")),
+                ("thresholdFor", number("What the evidence for green must reach, where promotion needs it.")),
+            ])),
+        ),
+        ("lately", or_null(reference("Window"))),
+        ("whole", or_null(reference("Window"))),
+        ("windows", list(reference("Window"))),
+        (
+            "shifts",
+            list(object([
+                ("at", at("When it was recorded.")),
+                ("observed", flag("Whether the gateway had applied it; otherwise it was ordered.")),
+                ("green", weight("Green's share from then on.")),
+                ("mirror", flag("Whether green gets copies of the rest.")),
+            ])),
+        ),
+    ])
 }
 
 fn assessment() -> Value {
