@@ -10,6 +10,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use model::UnixMillis;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -160,7 +161,8 @@ impl Connection {
         match timeout(HANDSHAKE_LIMIT, server.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let session = stream.get_ref().1;
-                let certificate = session.peer_certificates().and_then(|all| all.first()).map(Names::of);
+                let certificate = session.peer_certificates().and_then(|all| all.first());
+                let certificate = certificate.map(|it| (Names::of(it), UnixMillis(tls::not_after_secs(it) * 1_000)));
                 let http2 = session.alpn_protocol() == Some(Alpn::Http2.name());
                 self.serve(stream, Arrival { from, is_tls: true, certificate }, http2, stopped).await;
             }

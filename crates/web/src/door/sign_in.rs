@@ -46,7 +46,7 @@ async fn sign_in(
     let token = field("token").unwrap_or_default();
     let again = |status: StatusCode, words: &str| (status, page(None, to.as_deref(), Some(words))).into_response();
     let identity = match door.token(token.trim(), &arrival, true).await {
-        Ok(identity) => identity,
+        Ok(shown) => shown.identity,
         Err(refused) => {
             let words = match refused.status() {
                 StatusCode::TOO_MANY_REQUESTS => "Too many attempts. Wait a minute, then try again.",

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod fetching;
+mod lasting;
 mod table;
 
 use super::*;
@@ -10,19 +11,23 @@ use crate::port::Port;
 use crate::{Api, Caller, site as routes};
 use control::rollout::Principal;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 const TOKEN: &str = "the-operator-token-of-this-test-0123456789";
 const START_MS: u64 = 1_800_000_000_000;
+/// The one rollout that there is.
+const ROLLOUT: &str = "collectors.1";
 
 /// A port that serves, until it is dropped.
 pub(super) struct Fixture {
     pub(super) address: SocketAddr,
     pub(super) recorded: Arc<Mutex<Vec<String>>>,
     pub(super) now_ms: Arc<AtomicU64>,
+    /// Whether the configuration names anybody, as long as this is so.
+    pub(super) names: Arc<AtomicBool>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -44,13 +49,22 @@ impl Fixture {
                 let said = match input {
                     Input::AccessRefused { what, by } => format!("{}: {what}", by.name),
                     Input::CallersRefused { what, .. } => what,
+                    Input::Report { rollout: Some(rollout), reply } if rollout.0 == ROLLOUT => {
+                        let _ = reply.send(Some(Box::new(crate::fixture::report(ROLLOUT))));
+                        continue;
+                    }
                     // The reply is dropped: the controller is stopping, as it seems.
                     _ => continue,
                 };
                 noted.lock().unwrap().push(said);
             }
         });
-        let identities: Identities = Arc::new(|identity| {
+        let names = Arc::new(AtomicBool::new(true));
+        let named = Arc::clone(&names);
+        let identities: Identities = Arc::new(move |identity| {
+            if !named.load(Ordering::Relaxed) {
+                return None;
+            }
             let principal = match identity {
                 Identity::OperatorToken => {
                     let all = access::Role::ALL.map(|role| role.name().to_owned());
@@ -73,7 +87,7 @@ impl Fixture {
             token: Some(token_digest(TOKEN)),
             oidc: oidc.map(Arc::new),
             identities,
-            clock: Arc::new(move || model::UnixMillis(clock.load(Ordering::Relaxed))),
+            clock: Arc::new(move || UnixMillis(clock.load(Ordering::Relaxed))),
             secrets: Arc::new(move || [secrets.fetch_add(1, Ordering::Relaxed); 32]),
         };
         let port = Port::bind(([127, 0, 0, 1], 0).into(), files).await.unwrap();
@@ -81,7 +95,7 @@ impl Fixture {
         tokio::spawn(port.serve(way, Api::fixture(handle), async {
             let _ = stopped.await;
         }));
-        Fixture { address, recorded, now_ms, _stop: stop }
+        Fixture { address, recorded, now_ms, names, _stop: stop }
     }
 
     /// One request on a connection of its own. The host is added where there is none.

@@ -45,7 +45,7 @@ impl Issuer {
 
     pub(super) fn oidc(&self) -> Oidc {
         let at = KeysAt::File(self.folder.path().join("keys.json"));
-        Oidc::new(self.pinned(), &at, model::UnixMillis(START_MS)).unwrap()
+        Oidc::new(self.pinned(), &at, UnixMillis(START_MS)).unwrap()
     }
 
     pub(super) fn token(&self, subject: &str, instead: Value) -> String {
