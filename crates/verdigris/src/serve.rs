@@ -1,6 +1,6 @@
 //! `verdigris serve`: everything in one process, until SIGTERM or SIGINT, or until another process takes over.
 
-mod door;
+pub(crate) mod door;
 mod exposure;
 
 use crate::activation::Passed;

@@ -12,7 +12,7 @@ mod refused;
 mod sign_in;
 mod site;
 
-pub use keys::{KeysAt, KeysError, Oidc};
+pub use keys::{KeysAt, KeysError, KeysSeen, Oidc, SaidAt};
 pub use oidc::{Alg, Pinned};
 
 use crate::api::problem::Problem;

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use web::{Api, Caller, Doorway, Identities, Identity, Oidc, Port};
 
 /// The operator token's file in the data folder.
-pub(super) const TOKEN_FILE: &str = "operator.token";
+pub(crate) const TOKEN_FILE: &str = "operator.token";
 /// What whoever shows it is called.
 pub(super) const TOKEN_NAME: &str = "operator-token";
 /// 43 letters and a line end; whoever writes one of their own may make it longer.
@@ -172,6 +172,15 @@ fn identities(named: watch::Receiver<Vec<KnownPrincipal>>, identified: watch::Re
         let known = named.iter().find(|known| known.name == *name)?;
         Some(Caller::named(Principal { name: known.name.clone(), roles: known.roles.clone(), from: Some(from) }))
     })
+}
+
+/// Whether the operator token is there and can be used, for whoever looks without starting a server: none is made.
+pub(crate) fn look_at_token(path: &Path) -> anyhow::Result<bool> {
+    match File::open(path) {
+        Ok(file) => read(file).map(|_| true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The operator token, which is made if it is not there.
