@@ -11,7 +11,7 @@ pub(super) const MAX_BODY_BYTES: usize = 4 << 20;
 /// Of whoever is not known yet: a token in a form.
 pub(super) const MAX_STRANGERS_BYTES: usize = 32 << 10;
 /// 4 MiB in 30 s are 140 KB/s.
-const BODY_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const BODY_LIMIT: Duration = Duration::from_secs(30);
 
 /// The whole body, or how it is refused.
 pub(super) async fn whole(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes, StatusCode> {

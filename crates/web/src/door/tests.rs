@@ -3,6 +3,7 @@
 mod credentials;
 mod fetching;
 mod lasting;
+mod slow;
 mod table;
 
 use super::*;
@@ -18,6 +19,8 @@ use tokio::sync::oneshot;
 
 const TOKEN: &str = "the-operator-token-of-this-test-0123456789";
 const START_MS: u64 = 1_800_000_000_000;
+/// Connections at once: fewer than a server has, for both ends of them are here.
+const ROOM: usize = 64;
 /// The one rollout that there is.
 const ROLLOUT: &str = "collectors.1";
 
@@ -90,7 +93,7 @@ impl Fixture {
             clock: Arc::new(move || UnixMillis(clock.load(Ordering::Relaxed))),
             secrets: Arc::new(move || [secrets.fetch_add(1, Ordering::Relaxed); 32]),
         };
-        let port = Port::bind(([127, 0, 0, 1], 0).into(), files).await.unwrap();
+        let port = Port::bind(([127, 0, 0, 1], 0).into(), files).await.unwrap().at_most(ROOM);
         let (address, (stop, stopped)) = (port.address(), oneshot::channel::<()>());
         tokio::spawn(port.serve(way, Api::fixture(handle), async {
             let _ = stopped.await;
@@ -255,6 +258,53 @@ async fn another_site_changes_nothing() {
     let recorded = door.recorded().await.join("\n");
     assert!(recorded.contains("cross-site, or without the session's token"), "{recorded}");
     assert!(!recorded.contains(TOKEN) && !recorded.contains(&csrf), "{recorded}");
+}
+
+/// Kinds that a page of any site can send without a question beforehand (Fetch, "CORS-safelisted request-header").
+#[tokio::test]
+async fn the_sessions_token_is_demanded_whatever_kind_of_form_it_is() {
+    let door = Fixture::start(None, None).await;
+    let (cookie, csrf) = door.sign_in().await;
+    let parts = |csrf: &str| {
+        let part = |name: &str, more: &str, value: &str| {
+            format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"{more}\r\n\r\n{value}\r\n")
+        };
+        let file = part("signature", "; filename=\"a.sig\"", "-----BEGIN SSH SIGNATURE-----");
+        format!("{}{file}--x--\r\n", part("csrf", "", csrf))
+    };
+    let path = format!("/rollouts/{ROLLOUT}/approvals");
+    let send = async |site: &str, kind: &str, more: &str, body: &str| {
+        let head = format!("POST {path}\nCookie: {cookie}\nSec-Fetch-Site: {site}\nContent-Type: {kind}\n{more}");
+        door.ask(head.trim_end(), body).await.status
+    };
+    let multipart = "multipart/form-data; boundary=x";
+    let form = "application/x-www-form-urlencoded";
+    let fields = format!("csrf={csrf}&statement=a&signature=b");
+    let header = format!("X-CSRF-Token: {csrf}");
+    // From another site nothing helps: neither the right token nor a kind that is not looked into.
+    for site in ["cross-site", "same-site", "none"] {
+        for (kind, body) in [
+            (multipart, parts(&csrf)),
+            (form, fields.clone()),
+            ("text/plain", format!("csrf={csrf}")),
+            ("", String::new()),
+        ] {
+            assert_eq!(send(site, kind, "", &body).await, 403, "{site} {kind}");
+            assert_eq!(send(site, kind, &header, &body).await, 403, "{site} {kind}");
+        }
+    }
+    // From our own page the token is demanded, and found in a form's field or the header alone.
+    let wrong = parts("AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM");
+    for body in [parts(&csrf), parts(""), wrong, "--x--\r\n".to_owned(), fields.clone()] {
+        assert_eq!(send("same-origin", multipart, "", &body).await, 403, "{body}");
+        // 415 is the route's: it takes no such form.
+        assert_eq!(send("same-origin", multipart, &header, &body).await, 415, "{body}");
+    }
+    for kind in ["text/plain", "application/json", ""] {
+        assert_eq!(send("same-origin", kind, "", &fields).await, 403, "{kind}");
+    }
+    let passes = send("same-origin", form, "", &fields).await;
+    assert!(passes != 403 && passes != 401, "{passes}");
 }
 
 #[tokio::test]
