@@ -74,9 +74,11 @@ pub async fn run(command: &Demo, format: Format) -> Result<Exit, Failed> {
     let (shop_stats, acknowledged) = shop.stop().await;
     cast.drain().await;
     if command.hold {
-        let (headline, at) = (printable(&report.headline), format!("{}/rollouts/{}", page.url(), report.rollout));
-        beside(format, &format!("{headline}; look at it at {at}, and press Enter to end the demo"));
-        beside(format, &page.sign_in());
+        let at = format!("{}/rollouts/{}", page.url(), report.rollout);
+        beside(format, &printable(&report.headline));
+        beside(format, &format!("  look at it  {at}"));
+        beside(format, &format!("  sign in     with the token in {}", page.token().display()));
+        beside(format, "press Enter to end the demo");
         page::enter().await;
     }
     page.close().await;
@@ -110,15 +112,16 @@ struct Show<'s> {
 
 impl<'s> Show<'s> {
     fn new(command: &Demo, format: Format, (system, cast): (&'s System, &'s Cast), page: &Page) -> Show<'s> {
-        let (url, sign_in) = (page.url(), page.sign_in());
+        let url = page.url();
+        let said = format!("the pages are at {url}: sign in with the token in {}", page.token().display());
         let mut view = match format {
             Format::Text => Some(View::open(command.plain, Screen::default())),
             Format::Json => None,
         };
         match &mut view {
             // What is written before it the live view covers.
-            Some(View::Live(terminal)) => terminal.screen.tell([format!("the pages are at {url}: {sign_in}")]),
-            Some(View::Plain(_)) | None => beside(format, &format!("the pages are at {url}: {sign_in}")),
+            Some(View::Live(terminal)) => terminal.screen.tell([said]),
+            Some(View::Plain(_)) | None => beside(format, &said),
         }
         let crash = command.fault == crate::cli::Fault::Crash;
         Show { url, view, system, cast, crash }

@@ -47,9 +47,9 @@ impl Page {
         self.web.url()
     }
 
-    /// How one comes in.
-    pub(super) fn sign_in(&self) -> String {
-        format!("sign in with the token in {}", self.token.display())
+    /// The file of the token that signs in there.
+    pub(super) fn token(&self) -> &Path {
+        &self.token
     }
 
     /// Ends it. The token opens nothing any more, and goes.
