@@ -18,6 +18,7 @@ pub use oidc::{Alg, Pinned};
 use crate::api::problem::Problem;
 use crate::assets::CONTENT_SECURITY_POLICY;
 use crate::caller::Caller;
+use crate::form;
 use crate::session::{Session, Sessions, digest};
 use crate::site::is_public;
 use attempts::Attempts;
@@ -344,7 +345,7 @@ impl Door {
         // Whoever signs in again has the form of nobody's session.
         if let Some(session) = session.filter(|_| changes && parts.uri.path() != sign_in::PATH) {
             let header = parts.headers.get(CSRF_HEADER).and_then(|it| it.to_str().ok()).map(str::to_owned);
-            let sent = header.or_else(|| body::field(&parts.headers, &body, "csrf"));
+            let sent = header.or_else(|| form::field(&parts.headers, &body, "csrf"));
             if !sent.is_some_and(|sent| session.sent(&sent)) {
                 return Err(Box::new(self.cross_site(arrival)));
             }

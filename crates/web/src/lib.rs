@@ -12,6 +12,7 @@ mod door;
 mod files;
 #[cfg(test)]
 mod fixture;
+mod form;
 mod pages;
 mod port;
 mod session;

@@ -293,13 +293,15 @@ async fn the_sessions_token_is_demanded_whatever_kind_of_form_it_is() {
             assert_eq!(send(site, kind, &header, &body).await, 403, "{site} {kind}");
         }
     }
-    // From our own page the token is demanded, and found in a form's field or the header alone.
+    // From our own page the token is demanded, and found in a form's field or the header.
     let wrong = parts("AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM");
-    for body in [parts(&csrf), parts(""), wrong, "--x--\r\n".to_owned(), fields.clone()] {
+    for body in [parts(""), wrong, "--x--\r\n".to_owned(), parts(&csrf).replace("--x--", ""), fields.clone()] {
         assert_eq!(send("same-origin", multipart, "", &body).await, 403, "{body}");
-        // 415 is the route's: it takes no such form.
-        assert_eq!(send("same-origin", multipart, &header, &body).await, 415, "{body}");
+        let passes = send("same-origin", multipart, &header, &body).await;
+        assert!(passes != 403 && passes != 401, "{passes} {body}");
     }
+    let passes = send("same-origin", multipart, "", &parts(&csrf)).await;
+    assert!(passes != 403 && passes != 401, "{passes}");
     for kind in ["text/plain", "application/json", ""] {
         assert_eq!(send("same-origin", kind, "", &fields).await, 403, "{kind}");
     }
