@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use http::Uri;
+use http::header::DATE;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -49,7 +50,7 @@ pub async fn run(upstreams: &PerEnvironment<Upstream>) -> GateResult {
     let mut reasons = Vec::new();
     for (environment, result) in [(Environment::Green, green), (Environment::Blue, blue)] {
         match result {
-            Ok(()) => reasons.push(format!("{environment} took an empty OTLP export")),
+            Ok(_) => reasons.push(format!("{environment} took an empty OTLP export")),
             Err(error) => {
                 verdict = match (environment, verdict) {
                     (Environment::Green, _) => GateVerdict::Fail,
@@ -62,24 +63,26 @@ pub async fn run(upstreams: &PerEnvironment<Upstream>) -> GateResult {
     GateResult { verdict, reasons, evidence: None }
 }
 
-/// One environment alone, for whoever looks without a rollout: why it does not take an empty export, if it does not.
-pub async fn one(upstream: &Upstream) -> Result<(), String> {
+/// One environment alone, for whoever looks without a rollout: why it does not take an empty export, if it does not. If it
+/// does, when the last of its endpoints says that it answered (`Date`), as it stands there: most collectors say so by HTTP.
+pub async fn one(upstream: &Upstream) -> Result<Option<String>, String> {
     probe(upstream).await.map_err(|error| error.to_string())
 }
 
 /// Every endpoint, one after the other; the first that does not answer is told.
-async fn probe(upstream: &Upstream) -> Result<(), ProbeError> {
+async fn probe(upstream: &Upstream) -> Result<Option<String>, ProbeError> {
+    let mut date = None;
     for endpoint in upstream.endpoints() {
         let one = Upstream { endpoint: endpoint.to_owned(), others: Vec::new(), ..upstream.clone() };
         match timeout(PROBE_LIMIT, export_nothing(&one)).await {
-            Ok(result) => result?,
+            Ok(result) => date = result?,
             Err(_) => return Err(ProbeError::Timeout { endpoint: one.endpoint }),
         }
     }
-    Ok(())
+    Ok(date)
 }
 
-async fn export_nothing(upstream: &Upstream) -> Result<(), ProbeError> {
+async fn export_nothing(upstream: &Upstream) -> Result<Option<String>, ProbeError> {
     let endpoint = || upstream.endpoint.clone();
     let url: Uri = upstream.endpoint.parse().map_err(|_| ProbeError::Endpoint { endpoint: endpoint() })?;
     let (Some(host), Some(port)) = (url.host(), url.port_u16()) else {
@@ -111,7 +114,7 @@ async fn export_nothing(upstream: &Upstream) -> Result<(), ProbeError> {
 async fn ask(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     upstream: &Upstream,
-) -> Result<(), ProbeError> {
+) -> Result<Option<String>, ProbeError> {
     let endpoint = || upstream.endpoint.clone();
     let of_protocol = |error: hyper::Error| ProbeError::Protocol { endpoint: endpoint(), reason: with_causes(&error) };
     let request = request(upstream).ok_or_else(|| ProbeError::Endpoint { endpoint: endpoint() })?;
@@ -139,8 +142,10 @@ async fn ask(
             (sender.send_request(request).await.map_err(of_protocol)?, false)
         }
     };
+    // Its form has 29 letters (RFC 9110, section 5.6.7); hyper bounds the head.
+    let date = response.headers().get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);
     match read_answer(response, grpc).await {
-        None => Ok(()),
+        None => Ok(date),
         Some(answer) => Err(ProbeError::Refused { endpoint: endpoint(), answer }),
     }
 }

@@ -15,7 +15,7 @@ mod words;
 pub use client::{Client, ConnectError, NameError};
 pub use files::{FileError, certificates};
 pub use inspect::TrustError;
-pub use names::Names;
+pub use names::{Names, not_after_secs};
 pub use rustls::pki_types::CertificateDer;
 pub use server::{AcceptError, ClientCertificates, Look, Server, ServerFiles};
 pub use stream::ClientStream;

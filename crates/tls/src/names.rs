@@ -62,6 +62,13 @@ impl Names {
     }
 }
 
+/// Until when a certificate holds, in seconds since 1970: what a handshake looked at once, for whoever looks again later.
+/// 0 for what cannot be read.
+pub fn not_after_secs(certificate: &CertificateDer<'_>) -> u64 {
+    let read = X509Certificate::from_der(certificate);
+    read.map_or(0, |(_, it)| u64::try_from(it.validity().not_after.timestamp()).unwrap_or(0))
+}
+
 /// The letters that a SPIFFE id may have; no query, no fragment, no user, no port, no empty or relative segment.
 fn is_spiffe(uri: &str) -> bool {
     let Some(rest) = uri.strip_prefix("spiffe://") else { return false };

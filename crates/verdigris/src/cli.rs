@@ -131,6 +131,9 @@ pub struct Demo {
     /// Plain lines, even on a terminal.
     #[arg(long)]
     pub plain: bool,
+    /// Keep the pages open when the rollout has ended, until Enter is pressed or standard input ends.
+    #[arg(long)]
+    pub hold: bool,
 }
 
 fn rate(text: &str) -> Result<f64, String> {

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use store::Retention;
 
 pub use principals::Identified;
-pub use senders::{Admitted, Sending};
+pub use senders::{Admitted, Sending, token as sender_token};
 pub use web::Web;
 
 /// A configuration is a page; more than this is another file.

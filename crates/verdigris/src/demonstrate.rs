@@ -2,11 +2,12 @@
 
 mod cast;
 mod outcome;
+mod page;
 
 use crate::cli::{Demo, Format};
 use crate::clock;
 use crate::config::DEFAULT_RETENTION;
-use crate::describe::{Exit, Failed, say, say_as_is, thousands};
+use crate::describe::{Exit, Failed, printable, say, say_as_is, thousands};
 use crate::system::{Ground, Inherited, KEY_FILE, PUBLIC_KEY_FILE, Ports, System};
 use crate::view::{Flow, Screen, View};
 use crate::witness::Witnesses;
@@ -18,6 +19,7 @@ use keys::{KeySource, Keyring};
 use ledger::KeyName;
 use model::{BasisPoints, Protocol, UnixMillis, Upstream};
 use outcome::Outcome;
+use page::Page;
 use rollout::{Principal, Progress, Report};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -64,12 +66,22 @@ pub async fn run(command: &Demo, format: Format) -> Result<Exit, Failed> {
     };
     let system = System::start(ports, ground, Inherited::nothing()).await?;
     let shop = cast.open_shop(command, system.gateway.addresses().gateway.grpc);
-    let mut show = Show::new(command, format, &system, &cast);
+    let page = Page::open(&system, &data).await?;
+    let mut show = Show::new(command, format, (&system, &cast), &page);
     let report = show.run(&shop).await?;
     drop(show.view);
     let stats = system.gateway.stats();
     let (shop_stats, acknowledged) = shop.stop().await;
     cast.drain().await;
+    if command.hold {
+        let at = format!("{}/rollouts/{}", page.url(), report.rollout);
+        beside(format, &printable(&report.headline));
+        beside(format, &format!("  look at it  {at}"));
+        beside(format, &format!("  sign in     with the token in {}", page.token().display()));
+        beside(format, "press Enter to end the demo");
+        page::enter().await;
+    }
+    page.close().await;
     let (ledger_dir, verifier_key) = (system.ledger_dir.clone(), system.verifier_key.to_string());
     system.stop().await?;
     let outcome = Outcome::of(&report, &stats, &cast, shop_stats, &acknowledged);
@@ -81,8 +93,17 @@ pub async fn run(command: &Demo, format: Format) -> Result<Exit, Failed> {
     Ok(crate::commands::rollout::exit(report.progress))
 }
 
+/// What is said beside the result: a program that reads the result must not find it there.
+fn beside(format: Format, line: &str) {
+    match format {
+        Format::Text => say(line),
+        Format::Json => eprintln!("{line}"),
+    }
+}
+
 /// The rollout as it goes, from the warm-up to its end.
 struct Show<'s> {
+    url: String,
     view: Option<View>,
     system: &'s System,
     cast: &'s Cast,
@@ -90,13 +111,20 @@ struct Show<'s> {
 }
 
 impl<'s> Show<'s> {
-    fn new(command: &Demo, format: Format, system: &'s System, cast: &'s Cast) -> Show<'s> {
-        let view = match format {
+    fn new(command: &Demo, format: Format, (system, cast): (&'s System, &'s Cast), page: &Page) -> Show<'s> {
+        let url = page.url();
+        let said = format!("the pages are at {url}: sign in with the token in {}", page.token().display());
+        let mut view = match format {
             Format::Text => Some(View::open(command.plain, Screen::default())),
             Format::Json => None,
         };
+        match &mut view {
+            // What is written before it the live view covers.
+            Some(View::Live(terminal)) => terminal.screen.tell([said]),
+            Some(View::Plain(_)) | None => beside(format, &said),
+        }
         let crash = command.fault == crate::cli::Fault::Crash;
-        Show { view, system, cast, crash }
+        Show { url, view, system, cast, crash }
     }
 
     async fn run(&mut self, shop: &crate::demo::shop::Shop) -> Result<Report, Failed> {
@@ -124,7 +152,8 @@ impl<'s> Show<'s> {
             }
             let stats = shop.stats();
             let note = format!(
-                "shop: {} traces, {} spans acknowledged; fault: {}   (q: quit)",
+                "pages: {}   shop: {} traces, {} spans acknowledged; fault: {}",
+                self.url,
                 thousands(stats.traces_started),
                 thousands(stats.spans_acknowledged),
                 self.cast.fault_words

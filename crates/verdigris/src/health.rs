@@ -5,6 +5,9 @@ mod certificates;
 mod files;
 mod ground;
 mod reach;
+mod senders;
+mod skew;
+mod web;
 
 pub use certificates::{certificates, left};
 pub use files::files;

@@ -1,6 +1,7 @@
 //! `verdigris serve`: everything in one process, until SIGTERM or SIGINT, or until another process takes over.
 
-mod door;
+pub(crate) mod asked;
+pub(crate) mod door;
 mod exposure;
 
 use crate::activation::Passed;
@@ -9,13 +10,12 @@ use crate::config::{Config, Identified};
 use crate::describe::{Exit, Failed, say};
 use crate::system::{Ground, Inherited, Ports, System};
 use crate::takeover::{Applicant, Door, Taking, Wire};
-use crate::{condition, notify, reload, signing, telemetry};
-use access::Role;
+use crate::{notify, reload, signing, telemetry};
 use door::WebPort;
-use gateway::{Addresses, EndpointState, Gateway, Listen, PortRole, Senders, Socket, Spools, Stats};
+use gateway::{Addresses, Listen, PortRole, Senders, Socket, Stats};
 use keys::Keyring;
 use model::Environment;
-use rollout::{KnownPrincipal, Principal};
+use rollout::KnownPrincipal;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use web::{Answers, Api, Caller, Listening};
+use web::{Api, Listening};
 
 type Named = Vec<KnownPrincipal>;
 
@@ -88,7 +88,7 @@ impl Server {
         let (listen, taps) = (config.listen.clone(), config.taps.clone());
         let ports = Ports::bind(listen, config.fixed.clone(), taps, sockets).await?;
         ports.let_in(senders(&config).await?);
-        let mut web = WebPort::bind(&config).await?;
+        let mut web = WebPort::bind(config.web.clone()).await?;
         // Opening the ledger locks it, so nobody else's socket is in the folder from here on.
         let system = System::start(ports, ground(&config, keyring), Inherited::nothing()).await?;
         let listening = Listening::on(&config.socket).await?;
@@ -121,7 +121,7 @@ impl Server {
         let door = Door::prepare(&config.data)?;
         let pins = taking.release(keeps_api).await?;
         // The process before has stopped its API by now, and with it this port.
-        let mut web = WebPort::bind_after(&config).await?;
+        let mut web = WebPort::bind_after(config.web.clone()).await?;
         if let Some(web) = &mut web {
             web.read(&config.data)?;
         }
@@ -153,21 +153,7 @@ impl Server {
         if let Some(web) = &mut web {
             web.open(watched.clone(), identities);
         }
-        let learning = system.learning.clone();
-        let learn: web::Learn = Arc::new(move |request, by| learning.begin(request, &by));
-        let (handle, status, record) = (system.handle.clone(), status(&system), system.recorder.api());
-        let api = Api {
-            handle,
-            status,
-            principals: principals(watched.clone()),
-            signers: signers(watched.clone()),
-            known: known(watched),
-            learn,
-            record,
-            condition: condition::of(&system),
-            answers: Answers::default(),
-            ledger: crate::commands::ledger_files(&system.ledger_dir, &system.verifier_key),
-        };
+        let api = asked::api(&system, watched);
         let mut api = Answering { listening: Arc::new(listening), api, task: None, web };
         api.start();
         Server { file: command.config.clone(), config, system, api, named, identified, door, lent: None }
@@ -392,55 +378,6 @@ fn address_json(addresses: &Addresses) -> Value {
     json!({ "gateway": gateway, "taps": taps })
 }
 
-fn status(system: &System) -> web::Status {
-    let (gateway, spools, learning) = (system.gateway.clone(), system.spools.clone(), system.learning.clone());
-    let recorder = system.recorder.clone();
-    let (dir, key, witnessed) =
-        (system.ledger_dir.clone(), system.verifier_key.to_string(), system.witnessing.status());
-    Arc::new(move || {
-        json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "listening": address_json(&gateway.addresses()),
-            "ledger": { "dir": dir, "verifierKey": key, "witnessed": witnessed() },
-            "gateway": stats_json(&gateway.stats()),
-            "endpoints": endpoints_json(&gateway),
-            "spool": spools_json(&spools),
-            "learning": learning.status(),
-            "recording": recorder.status(),
-        })
-    })
-}
-
-fn endpoints_json(gateway: &Gateway) -> Value {
-    let endpoints = gateway.endpoints();
-    let states = |environment: Environment| -> Vec<Value> {
-        let state =
-            |(endpoint, state): &(String, EndpointState)| json!({ "endpoint": endpoint, "state": state.name() });
-        endpoints[environment].iter().map(state).collect()
-    };
-    json!({ "blue": states(Environment::Blue), "green": states(Environment::Green) })
-}
-
-/// What waits on the disk; null where nothing can.
-fn spools_json(spools: &Spools) -> Value {
-    let stats = spools.stats();
-    let one = |environment: Environment| {
-        stats[environment].map(|stats| {
-            json!({
-                "requests": stats.entries,
-                "bytes": stats.bytes,
-                "oldestUnixMs": stats.oldest_ms,
-                "diskBytes": stats.disk_bytes,
-                "refusedFull": stats.full,
-                "refusedFailed": stats.failed,
-                "lostRequests": stats.lost_entries,
-                "lostBytes": stats.lost_bytes,
-            })
-        })
-    };
-    json!({ "blue": one(Environment::Blue), "green": one(Environment::Green) })
-}
-
 /// The gateway's counters as the API shows them.
 pub fn stats_json(stats: &Stats) -> Value {
     let environment = |environment: Environment| {
@@ -477,35 +414,5 @@ pub fn stats_json(stats: &Stats) -> Value {
         "tapUnassigned": stats.tap_unassigned,
         "legacyRequests": stats.legacy_requests,
         "legacySpansRejected": stats.legacy_spans_rejected,
-    })
-}
-
-/// One person is one principal: a user id that the configuration names is that name, every other is its number. Whoever
-/// runs the server and root may what every person may, for they can read its files and stop it; others what their roles say.
-fn principals(named: watch::Receiver<Named>) -> web::Principals {
-    let own = rustix::process::geteuid().as_raw();
-    Arc::new(move |uid| {
-        let from = Some(format!("unix socket, uid {uid}"));
-        let principal = match named.borrow().iter().find(|known| known.uids.contains(&uid)) {
-            Some(known) => Principal { name: known.name.clone(), roles: known.roles.clone(), from },
-            None => Principal { name: format!("uid:{uid}"), roles: Vec::new(), from },
-        };
-        let caller = Caller::named(principal);
-        if uid == own || uid == 0 { caller.also(Role::PEOPLE) } else { caller }
-    })
-}
-
-/// Everybody, as the configuration has them now.
-fn known(named: watch::Receiver<Named>) -> web::Known {
-    Arc::new(move || named.borrow().clone())
-}
-
-/// And so is whoever signs with one of its keys.
-fn signers(named: watch::Receiver<Named>) -> web::Signers {
-    Arc::new(move |key| {
-        let named = named.borrow();
-        let known = named.iter().find(|known| known.keys.contains(key))?;
-        let from = Some(format!("key {}", key.fingerprint()));
-        Some(Principal { name: known.name.clone(), roles: known.roles.clone(), from })
     })
 }

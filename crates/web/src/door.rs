@@ -6,17 +6,19 @@
 mod attempts;
 mod body;
 mod keys;
+mod lasting;
 pub(crate) mod oidc;
 mod refused;
 mod sign_in;
 mod site;
 
-pub use keys::{KeysAt, KeysError, Oidc};
+pub use keys::{KeysAt, KeysError, KeysSeen, Oidc, SaidAt};
 pub use oidc::{Alg, Pinned};
 
 use crate::api::problem::Problem;
 use crate::assets::CONTENT_SECURITY_POLICY;
 use crate::caller::Caller;
+use crate::form;
 use crate::session::{Session, Sessions, digest};
 use crate::site::is_public;
 use attempts::Attempts;
@@ -29,6 +31,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use control::{Clock, Handle, Input};
+use lasting::{Shown, Until, lasting};
+use model::UnixMillis;
 use oidc::Fault;
 pub(crate) use refused::Kind;
 use refused::{Refused, Told};
@@ -91,8 +95,8 @@ pub(crate) struct Arrival {
     pub(crate) from: SocketAddr,
     /// Whether it is TLS.
     pub(crate) is_tls: bool,
-    /// Whom the certificate names, if one was shown and verified.
-    pub(crate) certificate: Option<Names>,
+    /// Whom the certificate names, if one was shown and verified, and until when.
+    pub(crate) certificate: Option<(Names, UnixMillis)>,
 }
 
 /// The door, with who came in.
@@ -107,11 +111,11 @@ pub(crate) struct Door {
 /// Who asks, and how that is known.
 enum Known {
     /// By what a program shows with each request.
-    Bearer(Identity),
+    Bearer(Shown),
     /// By a cookie, which a browser sends for whoever asks it to.
     Cookie(Session),
     /// By a certificate, which a browser shows for whoever asks it to.
-    Certificate(Identity),
+    Certificate(Shown),
     Nobody,
 }
 
@@ -177,7 +181,7 @@ impl Door {
     }
 
     /// What a token shows. A wrong one costs an attempt.
-    async fn token(&self, token: &str, arrival: &Arrival, begins_session: bool) -> Result<Identity, Response> {
+    async fn token(&self, token: &str, arrival: &Arrival, begins_session: bool) -> Result<Shown, Response> {
         let from = arrival.from.ip();
         let now = (self.way.clock)();
         let taken = self.attempts.lock().unwrap_or_else(PoisonError::into_inner).take(from, now);
@@ -191,16 +195,21 @@ impl Door {
             (_, Some(oidc)) if oidc::looks_like_one(token) => {
                 let checked =
                     if begins_session { oidc.check_once(token, now).await } else { oidc.check(token, now).await };
-                let issuer = || oidc.issuer().to_owned();
-                checked.map(|holds| Identity::Oidc { subject: holds.subject, issuer: issuer() }).map_err(Kind::Oidc)
+                let shown = |holds: oidc::Holds| {
+                    let identity = Identity::Oidc { subject: holds.subject, issuer: oidc.issuer().to_owned() };
+                    Shown { identity, until: Until::At(holds.until) }
+                };
+                checked.map(shown).map_err(Kind::Oidc)
             }
-            (Some(expected), _) if bool::from(expected.ct_eq(&digest(token))) => Ok(Identity::OperatorToken),
+            (Some(expected), _) if bool::from(expected.ct_eq(&digest(token))) => {
+                Ok(Shown { identity: Identity::OperatorToken, until: Until::Stop })
+            }
             (_, _) => Err(Kind::Token),
         };
         match found {
-            Ok(identity) => {
+            Ok(shown) => {
                 self.attempts.lock().unwrap_or_else(PoisonError::into_inner).give_back(from);
-                Ok(identity)
+                Ok(shown)
             }
             Err(Kind::Oidc(Fault::NoKeys)) => {
                 let detail = "the issuer's keys cannot be had, so that no token of it can be checked; the log says why";
@@ -222,11 +231,16 @@ impl Door {
                 }
             };
         }
-        let session = cookie(&parts.headers).and_then(|id| self.sessions.find(id, (self.way.clock)()));
+        let now = (self.way.clock)();
+        let session = cookie(&parts.headers).and_then(|id| self.sessions.find(id, now));
         Ok(match (session, &arrival.certificate) {
             (Some(session), _) => Known::Cookie(session),
-            (None, Some(names)) => Known::Certificate(Identity::Certificate(names.clone())),
-            (None, None) => Known::Nobody,
+            // A connection can outlive the certificate that it began with.
+            (None, Some((names, end))) if now < *end => {
+                let identity = Identity::Certificate(names.clone());
+                Known::Certificate(Shown { identity, until: Until::At(*end) })
+            }
+            (None, Some(_) | None) => Known::Nobody,
         })
     }
 
@@ -255,13 +269,19 @@ async fn admit(State(door): State<Arc<Door>>, request: Request, next: Next) -> R
             .into_response();
     };
     match door.check(request, &arrival).await {
-        Ok(request) => next.run(request).await,
+        Ok((request, Some(shown))) => {
+            let caller = request.extensions().get::<Caller>().cloned();
+            let response = next.run(request).await;
+            lasting(door, shown, caller.and_then(|caller| caller.asked()), response)
+        }
+        Ok((request, None)) => next.run(request).await,
         Err(response) => *response,
     }
 }
 
 impl Door {
-    async fn check(&self, request: Request, arrival: &Arrival) -> Result<Request, Box<Response>> {
+    /// The request with its caller, and what that one showed.
+    async fn check(&self, request: Request, arrival: &Arrival) -> Result<(Request, Option<Shown>), Box<Response>> {
         let (mut parts, body) = request.into_parts();
         let host = site::host(&parts.uri, &parts.headers).filter(|host| site::is_ours(host, &self.way.names));
         let Some(host) = host.map(str::to_owned) else {
@@ -290,12 +310,15 @@ impl Door {
         if changes && needs_same && from_site != Site::Same {
             return Err(Box::new(self.cross_site(arrival)));
         }
-        let (identity, session) = match known {
-            Known::Bearer(identity) | Known::Certificate(identity) => (Some(identity), None),
-            Known::Cookie(session) => (Some(session.identity.clone()), Some(session)),
+        let (shown, session) = match known {
+            Known::Bearer(shown) | Known::Certificate(shown) => (Some(shown), None),
+            Known::Cookie(session) => {
+                let shown = Shown { identity: session.identity.clone(), until: Until::Session(session.key) };
+                (Some(shown), Some(session))
+            }
             Known::Nobody => (None, None),
         };
-        match identity.map(|identity| self.principal(&identity).ok_or(identity)) {
+        match shown.as_ref().map(|shown| self.principal(&shown.identity).ok_or(())) {
             Some(Ok(caller)) => {
                 let caller = match &session {
                     Some(session) => caller.with_csrf(Arc::clone(&session.csrf)),
@@ -304,7 +327,7 @@ impl Door {
                 parts.extensions.insert(caller);
             }
             _ if is_public => {}
-            Some(Err(_)) => {
+            Some(Err(())) => {
                 let detail = "you are known, and named by no principal: `principals` in verdigris.yaml says who is who";
                 return Err(Box::new(self.refuse(Kind::Unnamed, arrival, StatusCode::FORBIDDEN, detail)));
             }
@@ -322,12 +345,12 @@ impl Door {
         // Whoever signs in again has the form of nobody's session.
         if let Some(session) = session.filter(|_| changes && parts.uri.path() != sign_in::PATH) {
             let header = parts.headers.get(CSRF_HEADER).and_then(|it| it.to_str().ok()).map(str::to_owned);
-            let sent = header.or_else(|| body::field(&parts.headers, &body, "csrf"));
+            let sent = header.or_else(|| form::field(&parts.headers, &body, "csrf"));
             if !sent.is_some_and(|sent| session.sent(&sent)) {
                 return Err(Box::new(self.cross_site(arrival)));
             }
         }
-        Ok(Request::from_parts(parts, Body::from(body)))
+        Ok((Request::from_parts(parts, Body::from(body)), shown))
     }
 
     fn cross_site(&self, arrival: &Arrival) -> Response {

@@ -20,7 +20,7 @@ pub type Export = Arc<dyn Fn(&RolloutId) -> Result<Vec<u8>, String> + Send + Syn
 pub struct LedgerFiles {
     /// The folder.
     pub dir: PathBuf,
-    /// The key that its checkpoints must be signed with.
+    /// A key of its own: the one in force when the server started. Whoever changes it since signed the change with both.
     pub key: VerifierKey,
     /// A record in a line of words.
     pub words: fn(&Body) -> String,
@@ -35,6 +35,8 @@ pub(crate) struct Opened {
     pub(crate) reader: Reader,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) note: Note,
+    /// The key that signed it.
+    pub(crate) key: VerifierKey,
 }
 
 /// An entry, read.
@@ -52,8 +54,7 @@ impl LedgerFiles {
         let files = self.clone();
         let asked = tokio::task::spawn_blocking(move || {
             let reader = Reader::open(&files.dir).map_err(|error| unreadable(&error))?;
-            let (checkpoint, note) = reader.signed_checkpoint(&files.key).map_err(|error| unreadable(&error))?;
-            ask(&files, &Opened { reader, checkpoint, note })
+            ask(&files, &Opened::of(reader, &files.key)?)
         });
         asked.await.unwrap_or_else(|_| {
             Err(Problem::new("unavailable", StatusCode::INTERNAL_SERVER_ERROR, "reading the ledger was broken off"))
@@ -62,6 +63,22 @@ impl LedgerFiles {
 }
 
 impl Opened {
+    /// Under the key that is in force now: where the known one did not sign the checkpoint, the way from it is followed, each
+    /// change of which both keys signed. The error is of the known key, if there is no way from it.
+    fn of(reader: Reader, known: &VerifierKey) -> Result<Opened, Problem> {
+        let mut key = known.clone();
+        let mut signed = reader.signed_checkpoint(known);
+        if signed.is_err() {
+            let keys = reader.keys(known, control::key_change).map_err(|error| unreadable(&error))?;
+            if keys.current() != known {
+                key = keys.current().clone();
+                signed = reader.signed_checkpoint(&key);
+            }
+        }
+        let (checkpoint, note) = signed.map_err(|error| unreadable(&error))?;
+        Ok(Opened { reader, checkpoint, note, key })
+    }
+
     /// The entry, if the checkpoint covers it.
     pub(crate) fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, Problem> {
         if index >= self.checkpoint.size() {

@@ -2,7 +2,8 @@
 
 use crate::{Answers, Api, Caller, Condition, LearnError, LedgerFiles, Record, RecordError};
 use control::Handle;
-use control::rollout::Principal;
+use control::rollout::{Principal, Report, RolloutId, Start};
+use model::{RouteKey, UnixMillis};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -22,6 +23,37 @@ impl Api {
             ledger: no_ledger(),
         }
     }
+}
+
+const PLAN: &str = r#"
+apiVersion: verdigris.dev/v1alpha1
+kind: Rollout
+metadata: { name: collectors, reason: a test }
+spec:
+  subject: pipeline
+  environments:
+    blue: { version: "1", otlp: { grpc: "http://127.0.0.1:14317" } }
+    green: { version: "2", otlp: { grpc: "http://127.0.0.1:24317" } }
+  strategy: { steps: [{ setWeight: 10% }, { pause: {} }, { setWeight: 100% }, { bake: { for: 20s } }] }
+  guards: { spanLoss: { atMost: 1% } }
+"#;
+
+/// What a rollout of this name says of itself that has just begun.
+pub(crate) fn report(rollout: &str) -> Report {
+    let plan = control::rollout::plan::parse(PLAN).expect("the plan holds");
+    let start = Start {
+        rollout: RolloutId(rollout.to_owned()),
+        plan_digest: plan.digest(),
+        plan,
+        by: Principal::new("ada", vec![]),
+        program: "1".to_owned(),
+        log: "log".to_owned(),
+        route_key: RouteKey([7; 16]),
+        base_dir: "/".to_owned(),
+        last_generation: 0,
+    };
+    let now = UnixMillis(1_700_000_000_000);
+    control::rollout::report(&control::rollout::start(&start, now).state, now)
 }
 
 /// Some key, and a folder that is not there.

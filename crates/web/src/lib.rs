@@ -12,6 +12,7 @@ mod door;
 mod files;
 #[cfg(test)]
 mod fixture;
+mod form;
 mod pages;
 mod port;
 mod session;
@@ -29,7 +30,8 @@ pub use api::{EraseRequest, SignOffRequest, StartRequest};
 pub use caller::{Caller, Refusal};
 pub use condition::{Condition, Exemplar, Family, Kind, Sample};
 pub use door::{
-    Alg, Doorway, Identities, Identity, KeysAt, KeysError, Oidc, Pinned, Secrets, token_digest, token_text,
+    Alg, Doorway, Identities, Identity, KeysAt, KeysError, KeysSeen, Oidc, Pinned, SaidAt, Secrets, token_digest,
+    token_text,
 };
 pub use files::{Export, LedgerFiles};
 pub use port::{Port, PortError};

@@ -1,5 +1,7 @@
 //! The port: HTTP/1.1 over TCP, or HTTP/1.1 and HTTP/2 over TLS, with bounds on everything that a stranger can hold.
 
+mod patient;
+
 use crate::api::learning::Stops;
 use crate::door::{Arrival, Door, Doorway, Kind};
 use crate::{Api, site};
@@ -10,6 +12,8 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use model::UnixMillis;
+use patient::{Busy, Patient};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -23,12 +27,12 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// 200 live views, and as many again, at some 80 KiB each (buffers of head and body, TLS): 40 MiB.
-const MAX_CONNECTIONS: usize = 512;
+pub(crate) const MAX_CONNECTIONS: usize = 512;
 /// A browser needs two round trips and some milliseconds.
-const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// For the head of a request, from its connection's begin or from the answer before: who sends a byte now and then is
-/// closed after this, and so is who sends nothing.
-const HEAD_LIMIT: Duration = Duration::from_secs(20);
+/// closed after this, and so is who sends nothing. By HTTP/2 for a connection on which nothing is asked for.
+pub(crate) const HEAD_LIMIT: Duration = Duration::from_secs(20);
 /// A head: a token of 16 KiB, and as much again for everything else.
 const MAX_HEAD_BYTES: usize = 32 << 10;
 const MAX_HEADERS: usize = 64;
@@ -67,6 +71,7 @@ pub struct Port {
     listener: TcpListener,
     address: SocketAddr,
     server: Option<Arc<Server>>,
+    most: usize,
 }
 
 impl Port {
@@ -77,7 +82,13 @@ impl Port {
         let server = files.map(open).transpose().map_err(PortError::Tls)?;
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        Ok(Port { listener, address, server })
+        Ok(Port { listener, address, server, most: MAX_CONNECTIONS })
+    }
+
+    /// With room for so many connections.
+    #[cfg(test)]
+    pub(crate) fn at_most(self, most: usize) -> Port {
+        Port { most, ..self }
     }
 
     /// The real address.
@@ -87,11 +98,11 @@ impl Port {
 
     /// Answers until `stop` is done, and then what is under way. The port is free at once.
     pub async fn serve(self, way: Doorway, api: Api, stop: impl Future<Output = ()> + Send + 'static) {
-        let Port { listener, server, .. } = self;
+        let Port { listener, server, most, .. } = self;
         let door = Door::new(way, api.handle.clone());
         let (stopping, stopped) = watch::channel(false);
         let routes = door.before(site::router(api, Stops(stopped.clone())));
-        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let room = Arc::new(Semaphore::new(most));
         let mut connections = JoinSet::new();
         let (mut looks, mut ticks) = (interval(LOOK_EVERY), interval(TICK_EVERY));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -160,7 +171,8 @@ impl Connection {
         match timeout(HANDSHAKE_LIMIT, server.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let session = stream.get_ref().1;
-                let certificate = session.peer_certificates().and_then(|all| all.first()).map(Names::of);
+                let certificate = session.peer_certificates().and_then(|all| all.first());
+                let certificate = certificate.map(|it| (Names::of(it), UnixMillis(tls::not_after_secs(it) * 1_000)));
                 let http2 = session.alpn_protocol() == Some(Alpn::Http2.name());
                 self.serve(stream, Arrival { from, is_tls: true, certificate }, http2, stopped).await;
             }
@@ -181,10 +193,15 @@ impl Connection {
         mut stopped: watch::Receiver<bool>,
     ) {
         let routes = TowerToHyperService::new(self.routes);
+        let busy = Busy::new();
+        let asks = busy.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
+            let under_way = asks.begin();
             request.extensions_mut().insert(arrival.clone());
-            routes.call(request)
+            let answer = routes.call(request);
+            async move { answer.await.map(|response| under_way.answered(response)) }
         });
+        let io = TokioIo::new(Patient::new(stream));
         let stop = async move {
             let _ = stopped.wait_for(|stopped| *stopped).await;
         };
@@ -196,11 +213,17 @@ impl Connection {
                 .max_concurrent_streams(MAX_STREAMS)
                 .keep_alive_interval(PING_AFTER)
                 .keep_alive_timeout(PING_LIMIT);
-            let connection = builder.serve_connection(TokioIo::new(stream), service);
+            let connection = builder.serve_connection(io, service);
             tokio::pin!(connection);
             tokio::select! {
                 _ = connection.as_mut() => return,
                 () = stop => connection.as_mut().graceful_shutdown(),
+                () = busy.idle(HEAD_LIMIT) => {
+                    connection.as_mut().graceful_shutdown();
+                    // It has nothing to finish; whoever does not take the farewell is closed without it.
+                    let _ = timeout(FINISH_LIMIT, connection).await;
+                    return;
+                }
             }
             let _ = connection.await;
         } else {
@@ -210,7 +233,7 @@ impl Connection {
                 .header_read_timeout(HEAD_LIMIT)
                 .max_buf_size(MAX_HEAD_BYTES)
                 .max_headers(MAX_HEADERS);
-            let connection = builder.serve_connection(TokioIo::new(stream), service);
+            let connection = builder.serve_connection(io, service);
             tokio::pin!(connection);
             tokio::select! {
                 _ = connection.as_mut() => return,

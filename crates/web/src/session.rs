@@ -27,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) identity: Identity,
     /// What their forms send back.
     pub(crate) csrf: Arc<str>,
+    /// What it is found by again.
+    pub(crate) key: [u8; 32],
     began: UnixMillis,
     used: UnixMillis,
 }
@@ -69,7 +71,8 @@ impl Sessions {
         {
             table.remove(&oldest);
         }
-        table.insert(digest(&id), Session { identity, csrf: csrf.into(), began: now, used: now });
+        let key = digest(&id);
+        table.insert(key, Session { identity, csrf: csrf.into(), key, began: now, used: now });
         id
     }
 
@@ -85,6 +88,12 @@ impl Sessions {
         }
         session.used = now;
         Some(session.clone())
+    }
+
+    /// Whether one is still there. It is not used by that: a page that nobody looks at would hold it for ever.
+    pub(crate) fn holds(&self, key: &[u8; 32], now: UnixMillis) -> bool {
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.get(key).is_some_and(|session| session.holds(now))
     }
 
     /// Ends one.
@@ -128,9 +137,11 @@ mod tests {
         assert!(sessions.find("", UnixMillis(1)).is_none());
         assert!(sessions.find(&id[1..], UnixMillis(1)).is_none());
         let session = sessions.find(&id, UnixMillis(1)).unwrap();
+        let holds = |at: u64| sessions.holds(&session.key, UnixMillis(at));
+        assert!(holds(IDLE_MS) && !holds(IDLE_MS + 1) && holds(IDLE_MS), "asking does not use it, and does not end it");
         assert!(session.sent(&letters([2; 32])) && !session.sent("") && !session.sent(&id));
         sessions.end(&id);
-        assert!(sessions.find(&id, UnixMillis(1)).is_none());
+        assert!(sessions.find(&id, UnixMillis(1)).is_none() && !sessions.holds(&session.key, UnixMillis(1)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `verdigris config check`: what `serve` would read, and what it would do, before a port is opened.
 
 use crate::cli::{ConfigAt, Format};
-use crate::config::Config;
+use crate::config::{Config, Web};
 use crate::describe::{Exit, Failed, printable, say};
 use crate::health::{self, Level};
 use gateway::Listen;
@@ -27,6 +27,18 @@ pub fn run(command: &ConfigAt, format: Format) -> Result<Exit, Failed> {
     Ok(if bad { Exit::Usage } else { Exit::Done })
 }
 
+/// Where the pages and the API are, and by what people and programs show who they are.
+fn web(web: &Web) -> String {
+    let scheme = if web.tls.is_some() { "https" } else { "http" };
+    let verifies = web.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    let shown = [
+        web.operator_token.then(|| "operator token".to_owned()),
+        web.oidc.as_ref().map(|(pinned, _)| format!("access tokens of {}", pinned.issuer)),
+        verifies.then(|| "certificates".to_owned()),
+    ];
+    format!("{scheme}://{}, {}", web.listen, shown.into_iter().flatten().collect::<Vec<_>>().join(", "))
+}
+
 /// In words, and without a secret.
 fn would(config: &Config) -> Value {
     let protected = |listen: &Listen| match &listen.tls {
@@ -44,6 +56,7 @@ fn would(config: &Config) -> Value {
     for (name, listen) in &config.taps {
         add(format!("tap {name}"), pair(listen));
     }
+    add("web".to_owned(), config.web.as_ref().map_or_else(|| "none".to_owned(), web));
     add("serving".to_owned(), config.serving.endpoints().collect::<Vec<_>>().join(", "));
     add("data".to_owned(), config.data.display().to_string());
     add("socket".to_owned(), config.socket.display().to_string());

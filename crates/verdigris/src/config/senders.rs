@@ -90,7 +90,8 @@ impl Sending {
     }
 }
 
-fn token(path: &Path) -> anyhow::Result<[u8; 32]> {
+/// The digest of the token in a file. Blocking.
+pub fn token(path: &Path) -> anyhow::Result<[u8; 32]> {
     let (least, most) = TOKEN_BYTES;
     let advice = "chmod it, and make a new token if others could read it";
     let token = private_file::token(File::open(path)?, TOKEN_BYTES, advice)?;

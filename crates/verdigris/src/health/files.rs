@@ -27,6 +27,8 @@ pub fn files(config: &Config) -> Vec<Finding> {
             found.extend(certificates(&format!("{what}.clientCa"), authorities));
         }
     }
+    found.extend(super::web::files(config));
+    found.extend(super::senders::senders(config));
     let serving = &config.serving;
     let backend = serving.backend.as_ref().map(|backend| (backend, &serving.backend_transport.tls));
     for (endpoint, tls) in

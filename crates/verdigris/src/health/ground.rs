@@ -29,14 +29,17 @@ pub fn ports(config: &Config) -> Vec<Finding> {
         true => Finding::ok(format!("socket {}", config.socket.display()), "a server answers"),
         false => Finding::ok(format!("socket {}", config.socket.display()), "no server runs with this configuration"),
     }];
-    for (role, address) in config.ports() {
-        let what = format!("port {address} ({})", role.name());
+    let ports = config.ports().into_iter().map(|(role, address)| (role.name(), address));
+    for (name, address) in ports.chain(config.web.iter().map(|web| ("web".to_owned(), web.listen))) {
+        let what = format!("port {address} ({name})");
         found.push(match TcpListener::bind(address) {
-            Ok(_) if answers && address.port() != 0 => Finding::warning(
-                what,
-                "is free, although a server runs",
-                "the server runs with another address: send it SIGHUP to have the file read again",
-            ),
+            Ok(_) if answers && address.port() != 0 => {
+                let does = match name.as_str() {
+                    "web" => "the server runs with another address, or its log says why the port is gone: restart it",
+                    _ => "the server runs with another address: send it SIGHUP to have the file read again",
+                };
+                Finding::warning(what, "is free, although a server runs", does)
+            }
             Ok(_) => Finding::ok(what, "is free"),
             Err(error) if error.kind() == ErrorKind::AddrInUse && answers => {
                 Finding::ok(what, "is in use, as far as can be told by the server that runs")

@@ -1,8 +1,10 @@
-//! Who is reached from here: the environment that serves, the witnesses, the receivers of notifications, and the server's own
-//! taps. Nothing is sent to a receiver or a witness but a connection; an environment and a tap get an empty OTLP export, of
+//! Who is reached from here: the environment that serves, the witnesses, the receivers of notifications, the issuer of access
+//! tokens, and the server's own taps. Whoever says what time it is is held against this machine's clock. Nothing is sent to a receiver or a witness but a connection; an environment and a tap get an empty OTLP export, of
 //! which nothing is stored.
 
-use super::Finding;
+use super::skew::skew;
+use super::{Finding, web};
+use crate::clock;
 use crate::config::Config;
 use crate::notifying::Target;
 use crate::witness::Witness;
@@ -23,11 +25,14 @@ pub async fn reach(config: &Config) -> Vec<Finding> {
     let mut tasks = Vec::new();
     let serving = config.serving.clone();
     tasks.push(tokio::spawn(async move { environment(&serving).await }));
+    if let Some(oidc) = config.web.as_ref().and_then(|web| web.oidc.clone()) {
+        tasks.push(tokio::spawn(web::issuer(oidc)));
+    }
     for witness in config.witnesses.asked.clone() {
-        tasks.push(tokio::spawn(async move { reached_witness(&witness).await }));
+        tasks.push(tokio::spawn(async move { vec![reached_witness(&witness).await] }));
     }
     for target in config.notifications.clone() {
-        tasks.push(tokio::spawn(async move { sender(&target).await }));
+        tasks.push(tokio::spawn(async move { vec![sender(&target).await] }));
     }
     // Without a server nobody can be at its taps.
     let answers = timeout(CONNECT_LIMIT, UnixStream::connect(&config.socket)).await;
@@ -35,24 +40,29 @@ pub async fn reach(config: &Config) -> Vec<Finding> {
         for (name, listen) in config.taps.clone() {
             // A tap that asks for certificates lets the environment's collector in, and not this program.
             if listen.grpc.port() != 0 && listen.tls.is_none() {
-                tasks.push(tokio::spawn(async move { tap(&name, listen.grpc).await }));
+                tasks.push(tokio::spawn(async move { vec![tap(&name, listen.grpc).await] }));
             }
         }
     }
     let mut found = Vec::new();
     for task in tasks {
         // Each is bounded in time itself; one that panicked says so on standard error.
-        found.extend(task.await.ok());
+        found.extend(task.await.unwrap_or_default());
     }
     found
 }
 
-async fn environment(upstream: &Upstream) -> Finding {
+async fn environment(upstream: &Upstream) -> Vec<Finding> {
     let what = format!("serving {}", upstream.endpoint);
+    let asked = clock::now();
     match probe::one(upstream).await {
-        Ok(()) => Finding::ok(what, "took an empty OTLP export"),
+        Ok(date) => {
+            let clocks = date.and_then(|date| skew(&what, &(date, 0), (asked, clock::now())));
+            std::iter::once(Finding::ok(what, "took an empty OTLP export")).chain(clocks).collect()
+        }
         Err(error) => {
-            Finding::trouble(what, error, "start the environment's collector, or mend serving.otlp in verdigris.yaml")
+            let does = "start the environment's collector, or mend serving.otlp in verdigris.yaml";
+            vec![Finding::trouble(what, error, does)]
         }
     }
 }
@@ -70,7 +80,7 @@ async fn tap(name: &str, address: SocketAddr) -> Finding {
         backend_transport: Transport::default(),
     };
     match probe::one(&upstream).await {
-        Ok(()) => Finding::ok(what, "took an empty OTLP export"),
+        Ok(_) => Finding::ok(what, "took an empty OTLP export"),
         Err(error) => Finding::trouble(what, error, "see the server's log"),
     }
 }

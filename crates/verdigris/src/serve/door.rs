@@ -1,6 +1,6 @@
 //! The web port of a server: who is who there, the operator token, and how it is given up and taken back.
 
-use crate::config::{Config, Identified, Web};
+use crate::config::{Identified, Web};
 use crate::describe::Failed;
 use crate::{clock, private_file};
 use access::Role;
@@ -18,9 +18,9 @@ use tokio::task::JoinHandle;
 use web::{Api, Caller, Doorway, Identities, Identity, Oidc, Port};
 
 /// The operator token's file in the data folder.
-pub(super) const TOKEN_FILE: &str = "operator.token";
+pub(crate) const TOKEN_FILE: &str = "operator.token";
 /// What whoever shows it is called.
-pub(super) const TOKEN_NAME: &str = "operator-token";
+pub(crate) const TOKEN_NAME: &str = "operator-token";
 /// 43 letters and a line end; whoever writes one of their own may make it longer.
 const TOKEN_BYTES: (usize, usize) = (32, 256);
 
@@ -32,7 +32,7 @@ const BIND_PAUSE: Duration = Duration::from_millis(250);
 type Shown = (Option<[u8; 32]>, Option<Arc<Oidc>>);
 
 /// The port, when it is bound and when it serves.
-pub(super) struct WebPort {
+pub(crate) struct WebPort {
     config: Web,
     /// With the port that was bound, also where the configuration says 0.
     address: SocketAddr,
@@ -45,15 +45,15 @@ pub(super) struct WebPort {
 
 impl WebPort {
     /// Binds it, if there is to be one.
-    pub(super) async fn bind(config: &Config) -> Result<Option<WebPort>, Failed> {
-        let Some(web) = config.web.clone() else { return Ok(None) };
+    pub(crate) async fn bind(config: Option<Web>) -> Result<Option<WebPort>, Failed> {
+        let Some(web) = config else { return Ok(None) };
         let port = Port::bind(web.listen, web.tls.clone()).await?;
         Ok(Some(WebPort::of(web, port)))
     }
 
     /// The same where another process had the port a moment ago.
-    pub(super) async fn bind_after(config: &Config) -> Result<Option<WebPort>, Failed> {
-        let Some(web) = config.web.clone() else { return Ok(None) };
+    pub(crate) async fn bind_after(config: Option<Web>) -> Result<Option<WebPort>, Failed> {
+        let Some(web) = config else { return Ok(None) };
         let port = again(web.listen, web.tls.clone()).await?;
         Ok(Some(WebPort::of(web, port)))
     }
@@ -64,7 +64,7 @@ impl WebPort {
 
     /// Reads what tokens are held against. Makes the operator token if there is to be one and is none; the data folder is
     /// there by now.
-    pub(super) fn read(&mut self, data: &Path) -> Result<(), Failed> {
+    pub(crate) fn read(&mut self, data: &Path) -> Result<(), Failed> {
         let token = match self.config.operator_token {
             true => Some(web::token_digest(&token(&data.join(TOKEN_FILE))?)),
             false => None,
@@ -81,7 +81,7 @@ impl WebPort {
     }
 
     /// Who comes in here.
-    pub(super) fn open(
+    pub(crate) fn open(
         &mut self,
         named: watch::Receiver<Vec<KnownPrincipal>>,
         identified: watch::Receiver<Identified>,
@@ -98,18 +98,18 @@ impl WebPort {
     }
 
     /// Where a browser goes.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let scheme = if self.config.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
 
     /// Where the operator token is, if there is one.
-    pub(super) fn token_path(&self, data: &Path) -> Option<PathBuf> {
+    pub(crate) fn token_path(&self, data: &Path) -> Option<PathBuf> {
         self.config.operator_token.then(|| data.join(TOKEN_FILE))
     }
 
     /// Serves, also after it has stopped.
-    pub(super) fn start(&mut self, api: Api) {
+    pub(crate) fn start(&mut self, api: Api) {
         let Some(way) = self.way.clone() else { return };
         let (port, address, files) = (self.port.take(), self.address, self.config.tls.clone());
         let (stop, mut stopped) = watch::channel(false);
@@ -130,7 +130,7 @@ impl WebPort {
     }
 
     /// Stops, and lets go of the port.
-    pub(super) async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         if let Some((stop, task)) = self.task.take() {
             stop.send_replace(true);
             let _ = task.await;
@@ -172,6 +172,15 @@ fn identities(named: watch::Receiver<Vec<KnownPrincipal>>, identified: watch::Re
         let known = named.iter().find(|known| known.name == *name)?;
         Some(Caller::named(Principal { name: known.name.clone(), roles: known.roles.clone(), from: Some(from) }))
     })
+}
+
+/// Whether the operator token is there and can be used, for whoever looks without starting a server: none is made.
+pub(crate) fn look_at_token(path: &Path) -> anyhow::Result<bool> {
+    match File::open(path) {
+        Ok(file) => read(file).map(|_| true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The operator token, which is made if it is not there.

@@ -27,15 +27,21 @@ const LEAST: u16 = 3;
 const HEAD: u16 = 3;
 /// Rows of what is waited for, with the border.
 const WAITS: u16 = 4;
+/// A wide window of so many rows shows all panes, some of them in part: a terminal has 24 unless somebody makes it larger.
+const LOW: u16 = 24;
+/// Rows that another pane needs below the one in focus, where that one leaves them: its border, and some lines.
+const BELOW: u16 = 5;
+/// How long what the view said last stands where the keys are.
+const SAID_MS: u64 = 8_000;
 
 /// Draws all of it. Gives how far each pane can be scrolled; a pane that is not drawn keeps 0.
 pub fn draw(frame: &mut Frame<'_>, report: &Report, screen: &Screen) -> Ends {
     let area = frame.area();
     let mut ends = Ends::default();
     let places = places(area, report, screen);
-    frame.render_widget(Paragraph::new(heading(report, screen, places.head)), places.head);
+    frame.render_widget(Paragraph::new(heading(report, screen, &places)), places.head);
     if places.tabs.height > 0 {
-        frame.render_widget(Paragraph::new(tabs(screen)), places.tabs);
+        frame.render_widget(Paragraph::new(tabs(screen, area.width)), places.tabs);
     }
     for (pane, place) in places.panes {
         ends[pane as usize] = draw_pane(frame, (pane, place), report, screen);
@@ -76,14 +82,16 @@ fn places(area: Rect, report: &Report, screen: &Screen) -> Places {
     } else {
         (steps + weights).max(evidence.saturating_add(findings))
     };
-    let needed = HEAD.saturating_add(middle).saturating_add(WAITS + LEAST + 1);
-    if area.height < needed {
+    let around = HEAD + WAITS + LEAST + 1;
+    // Side by side each pane shows at least its beginning, and the one in focus can be scrolled.
+    let middle = if !narrow && area.height >= LOW { middle.min(area.height - around) } else { middle };
+    if area.height < middle.saturating_add(around) {
         // One pane at a time: it has all the room that there is.
         let head = if area.height >= 12 { HEAD } else { u16::from(area.height > 4) };
         let tabs = u16::from(area.height > 5);
         let rows = [Constraint::Length(head), Constraint::Length(tabs), Constraint::Min(0), Constraint::Length(1)];
         let [head, tabs, pane, foot] = Layout::vertical(rows).areas(area);
-        return Places { head, tabs, panes: vec![(screen.focus, pane)], foot };
+        return Places { head, tabs, panes: one_above_another(pane, report, screen), foot };
     }
     let rows = [
         Constraint::Length(HEAD),
@@ -107,6 +115,18 @@ fn places(area: Rect, report: &Report, screen: &Screen) -> Places {
         panes.extend([(Pane::Evidence, above), (Pane::Findings, below)]);
     }
     Places { head, tabs: Rect::ZERO, panes, foot }
+}
+
+/// The pane in focus; below it what happened, if there is room that it does not need.
+fn one_above_another(area: Rect, report: &Report, screen: &Screen) -> Vec<(Pane, Rect)> {
+    let wrapped = wrap(lines(screen.focus, report, screen), area.width.saturating_sub(BORDER)).len();
+    let needed = u16::try_from(wrapped).unwrap_or(u16::MAX).saturating_add(BORDER).max(LEAST);
+    let below = if screen.focus == Pane::Log { Pane::Waits } else { Pane::Log };
+    if area.height.saturating_sub(needed) < BELOW {
+        return vec![(screen.focus, area)];
+    }
+    let [above, rest] = Layout::vertical([Constraint::Length(needed), Constraint::Min(BELOW)]).areas(area);
+    vec![(screen.focus, above), (below, rest)]
 }
 
 /// Gives the last line that can be the first one.
@@ -152,7 +172,8 @@ fn colour(progress: Progress) -> Color {
     }
 }
 
-fn heading<'r>(report: &'r Report, screen: &'r Screen, area: Rect) -> Vec<Line<'r>> {
+fn heading<'r>(report: &'r Report, screen: &'r Screen, places: &Places) -> Vec<Line<'r>> {
+    let area = places.head;
     let until = report.ended_at.unwrap_or(screen.now);
     let running = ShortDuration(until.since_ms(report.started_at));
     let state = Style::new().fg(colour(report.progress)).bold();
@@ -164,6 +185,8 @@ fn heading<'r>(report: &'r Report, screen: &'r Screen, area: Rect) -> Vec<Line<'
             Line::from(format!(" no answer since {since}; what is shown is from then")).fg(Color::Red).bold()
         }
         (None, Some(exception)) => Line::from(format!(" {}", printable(exception))).fg(Color::Red).bold(),
+        // Where one pane is seen at a time, what a person must do stands above it.
+        (None, None) if screen.note.is_empty() && places.tabs.height > 0 => waits(report),
         (None, None) => Line::from(format!(" {}", screen.note)).dim(),
     };
     if area.width < 64 || area.height < HEAD {
@@ -182,28 +205,55 @@ fn heading<'r>(report: &'r Report, screen: &'r Screen, area: Rect) -> Vec<Line<'
         Span::styled(printable(&report.headline), state),
         Span::from(format!("  {running}")).dim(),
     ]);
-    let weight = Line::from(vec![
+    let mut weight = Line::from(vec![
         Span::from(" green serves "),
         Span::from(bar(share, 20)).fg(Color::Green),
         Span::from(format!(" {observed} observed, weight {} ordered", report.weight_ordered)),
         Span::from(if report.mirror { ", mirror on" } else { "" }),
-        Span::from(format!("   generation {}   {} observations", report.generation, thousands(report.observations)))
-            .dim(),
     ]);
+    // Half a word is worse than none.
+    for more in
+        [format!("   generation {}", report.generation), format!("   {} observations", thousands(report.observations))]
+    {
+        let more = Span::from(more).dim();
+        if weight.width() + more.width() <= usize::from(area.width) {
+            weight.push_span(more);
+        }
+    }
     vec![title, weight, last]
 }
 
-fn tabs(screen: &Screen) -> Line<'_> {
+/// The first of what it waits for, or of why it went back.
+fn waits(report: &Report) -> Line<'_> {
+    match (&report.cause, report.waits_for.first()) {
+        (Some(cause), _) => {
+            let first = cause.reasons.first().map(|reason| format!(" because: {}", printable(reason)));
+            Line::from(first.unwrap_or_default()).fg(Color::Red)
+        }
+        (None, Some(what)) => {
+            let line = Line::from(format!(" waits for: {}", printable(what)));
+            if report.needs_person { line.fg(Color::Yellow) } else { line.dim() }
+        }
+        (None, None) => Line::default(),
+    }
+}
+
+fn tabs(screen: &Screen, width: u16) -> Line<'_> {
     let one = |pane: &Pane| {
         let name = Span::from(format!(" {} ", pane.name()));
         if *pane == screen.focus { name.reversed() } else { name.dim() }
     };
-    // From the one in focus on, so that a narrow window shows it whatever it is.
-    let from = screen.focus as usize;
+    // From the one in focus on where not all fit, so that a narrow window shows it whatever it is.
+    let all: usize = Pane::ALL.iter().map(|pane| pane.name().len() + 2).sum();
+    let from = if all <= usize::from(width) { 0 } else { screen.focus as usize };
     Pane::ALL[from..].iter().chain(&Pane::ALL[..from]).map(one).collect()
 }
 
+/// The keys; for a moment what came of one.
 fn footer(screen: &Screen, width: u16) -> Line<'_> {
+    if let Some((_, said)) = screen.said.as_ref().filter(|(at, _)| screen.now.since_ms(*at) < SAID_MS) {
+        return Line::from(format!(" {said}")).fg(Color::Yellow).bold();
+    }
     let keys = match screen.controls {
         true if width < 64 => " ? help  q quit  Tab pane  p r b",
         true => " ? help  q quit  Tab pane  p pause  r resume  b roll back",

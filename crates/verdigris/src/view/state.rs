@@ -83,6 +83,8 @@ pub struct Screen {
     pub log: Vec<String>,
     /// A line of the surroundings' own.
     pub note: String,
+    /// What the view itself said last, and when: whoever pressed a key must see what came of it, whichever pane is shown.
+    pub said: Option<(UnixMillis, String)>,
     /// The time.
     pub now: UnixMillis,
     /// The weights as they changed, the newest last.
@@ -107,6 +109,7 @@ impl Default for Screen {
         Screen {
             log: Vec::new(),
             note: String::new(),
+            said: None,
             now: UnixMillis(0),
             weights: Vec::new(),
             silent_since: None,
@@ -224,8 +227,9 @@ impl Screen {
 
     /// Writes a line of the view's own into the log, with the time.
     pub fn say(&mut self, line: String) {
-        let time = crate::describe::time_of_day(self.now);
-        self.tell([format!("{time} {}", crate::describe::printable(&line))]);
+        let (time, line) = (crate::describe::time_of_day(self.now), crate::describe::printable(&line));
+        self.tell([format!("{time} {line}")]);
+        self.said = Some((self.now, line));
     }
 
     /// Writes lines into the log as they are.

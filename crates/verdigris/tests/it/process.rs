@@ -2,6 +2,7 @@
 
 use crate::wait::{eventually, seconds};
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -57,9 +58,24 @@ pub(crate) fn root() -> PathBuf {
 
 impl Process {
     pub(crate) fn start(name: &str, command: &mut Command) -> Process {
+        Process::reading(name, command, Stdio::null())
+    }
+
+    /// One that somebody sits before: what it reads stays open until they press Enter.
+    pub(crate) fn before_somebody(name: &str, command: &mut Command) -> Process {
+        Process::reading(name, command, Stdio::piped())
+    }
+
+    /// For one that was started so.
+    pub(crate) fn press_enter(&mut self) {
+        let keyboard = self.child.stdin.as_mut().expect("somebody sits before it");
+        keyboard.write_all(b"\n").expect("it still reads");
+    }
+
+    fn reading(name: &str, command: &mut Command, stdin: Stdio) -> Process {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = |name: &str| File::create(folder.path().join(name)).expect("a file in a new folder");
-        let child = command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr")).spawn();
+        let child = command.stdin(stdin).stdout(file("stdout")).stderr(file("stderr")).spawn();
         let child = child.unwrap_or_else(|error| panic!("{name}: {:?} does not start: {error}", command.get_program()));
         Process { name: name.to_owned(), child, waited_for: false, folder }
     }

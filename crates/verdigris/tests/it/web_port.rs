@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 
 /// An answer as it came; the connection is closed after it.
-fn ask(address: SocketAddr, head: &str, body: &str) -> String {
+pub(crate) fn ask(address: SocketAddr, head: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("the web port listens");
     let request = format!(
         "{head}\r\nHost: {address}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\

@@ -3,7 +3,7 @@
 
 use super::oidc::{self, Fault, Holds, Pinned};
 use crate::session::digest;
-use axum::http::header::{ACCEPT, HOST};
+use axum::http::header::{ACCEPT, AGE, DATE, HOST};
 use axum::http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
@@ -83,6 +83,38 @@ pub enum KeysError {
         /// What it did instead.
         what: String,
     },
+}
+
+/// A `Date` as it stands in an answer, and the seconds of its `Age`.
+pub type SaidAt = (String, u64);
+
+/// An issuer's keys as they are now, for whoever looks at a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeysSeen {
+    /// How many there are.
+    pub keys: usize,
+    /// How many of them could check a token of the algorithms that are pinned.
+    pub usable: usize,
+    /// When the issuer's server says that it answered (`Date`, and `Age` where a cache did), in its form; none of a file.
+    pub said_at: Option<SaidAt>,
+}
+
+impl KeysSeen {
+    /// Of a file. Blocking.
+    pub fn in_file(pinned: &Pinned, path: &Path) -> Result<KeysSeen, KeysError> {
+        Ok(KeysSeen::of(pinned, &read(path)?, None))
+    }
+
+    /// From a URL, once, within [`FETCH_LIMIT`].
+    pub async fn at_url(pinned: &Pinned, url: &str, tls: &ClientTls) -> Result<KeysSeen, KeysError> {
+        let (keys, said_at) = at_url(url, tls)?.fetched().await?;
+        Ok(KeysSeen::of(pinned, &keys, said_at))
+    }
+
+    fn of(pinned: &Pinned, keys: &JwkSet, said_at: Option<SaidAt>) -> KeysSeen {
+        let usable = keys.keys.iter().filter(|key| oidc::is_usable(pinned, key)).count();
+        KeysSeen { keys: keys.keys.len(), usable, said_at }
+    }
 }
 
 enum Source {
@@ -169,29 +201,32 @@ impl Oidc {
             return;
         }
         kept.asked_at = Some(now);
-        let asked = match &self.source {
-            Source::File(path) => {
-                let path = path.clone();
-                let read = tokio::task::spawn_blocking(move || read(&path)).await;
-                read.unwrap_or_else(|_| {
-                    Err(KeysError::Fetch { at: "a file".to_owned(), what: "interrupted".to_owned() })
-                })
-            }
-            Source::Url { url, authority, host, port, path, client } => {
-                let fetched = fetch((host, *port), authority, path, client);
-                match tokio::time::timeout(FETCH_LIMIT, fetched).await {
-                    Ok(Ok(bytes)) => parse(url, &bytes),
-                    Ok(Err(what)) => Err(KeysError::Fetch { at: url.clone(), what }),
-                    Err(_) => {
-                        let what = format!("did not answer within {} s", FETCH_LIMIT.as_secs());
-                        Err(KeysError::Fetch { at: url.clone(), what })
-                    }
-                }
-            }
-        };
+        let asked = self.source.fetched().await.map(|(keys, _)| keys);
         match asked {
             Ok(keys) => kept.keys = Some((Arc::new(keys), now)),
             Err(error) => tracing::warn!("the keys of {} stay what they were: {error}", self.pinned.issuer),
+        }
+    }
+}
+
+impl Source {
+    /// The keys that are there now, and when the server says that it answered.
+    async fn fetched(&self) -> Result<(JwkSet, Option<SaidAt>), KeysError> {
+        match self {
+            Source::File(path) => {
+                let path = path.clone();
+                let read = tokio::task::spawn_blocking(move || read(&path)).await;
+                let interrupted = || KeysError::Fetch { at: "a file".to_owned(), what: "interrupted".to_owned() };
+                Ok((read.unwrap_or_else(|_| Err(interrupted()))?, None))
+            }
+            Source::Url { url, authority, host, port, path, client } => {
+                let fetched = fetch((host, *port), authority, path, client);
+                let failed = |what| KeysError::Fetch { at: url.clone(), what };
+                let late = |_| failed(format!("did not answer within {} s", FETCH_LIMIT.as_secs()));
+                let (bytes, said_at) =
+                    tokio::time::timeout(FETCH_LIMIT, fetched).await.map_err(late)?.map_err(failed)?;
+                Ok((parse(url, &bytes)?, said_at))
+            }
         }
     }
 }
@@ -230,7 +265,12 @@ fn parse(at: &str, bytes: &[u8]) -> Result<JwkSet, KeysError> {
 }
 
 /// No redirect is followed: the URL is pinned.
-async fn fetch(to: (&str, u16), authority: &str, path: &str, client: &Arc<Client>) -> Result<Vec<u8>, String> {
+async fn fetch(
+    to: (&str, u16),
+    authority: &str,
+    path: &str,
+    client: &Arc<Client>,
+) -> Result<(Vec<u8>, Option<SaidAt>), String> {
     let stream = TcpStream::connect(to).await.map_err(|error| format!("does not accept connections: {error}"))?;
     let stream = client.connect(stream).await.map_err(|error| with_causes(&error))?;
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
@@ -243,6 +283,9 @@ async fn fetch(to: (&str, u16), authority: &str, path: &str, client: &Arc<Client
     if response.status() != StatusCode::OK {
         return Err(format!("answered {}, expected 200", response.status()));
     }
+    let text = |name| response.headers().get(name).and_then(|it| it.to_str().ok());
+    let age_secs = text(AGE).and_then(|age| age.trim().parse().ok()).unwrap_or(0);
+    let said_at = text(DATE).map(|date| (date.to_owned(), age_secs));
     let collected = Limited::new(response.into_body(), MAX_KEYS_BYTES).collect().await;
-    Ok(collected.map_err(|error| error.to_string())?.to_bytes().to_vec())
+    Ok((collected.map_err(|error| error.to_string())?.to_bytes().to_vec(), said_at))
 }

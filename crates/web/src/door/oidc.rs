@@ -174,6 +174,11 @@ fn is_of_type(pinned: &Pinned, header: &Header) -> bool {
     pinned.types.iter().any(|known| known == typ)
 }
 
+/// Whether a key can check a token of some algorithm that is pinned.
+pub(super) fn is_usable(pinned: &Pinned, key: &Jwk) -> bool {
+    pinned.algorithms.iter().any(|alg| alg.takes(key)) && DecodingKey::from_jwk(key).is_ok()
+}
+
 /// The one key that is meant. Without `kid` there must be no choice.
 fn find<'k>(keys: &'k JwkSet, alg: Alg, kid: Option<&str>) -> Result<&'k Jwk, Fault> {
     let is_meant = |key: &&Jwk| alg.takes(key) && kid.is_none_or(|kid| key.common.key_id.as_deref() == Some(kid));

@@ -1,7 +1,8 @@
 //! The page on which somebody signs in with a token, and how they sign out.
 
-use super::{Arrival, COOKIE_NAME, Door, Kind, body, cookie, site};
+use super::{Arrival, COOKIE_NAME, Door, Kind, cookie, site};
 use crate::caller::Caller;
+use crate::form as fields;
 use crate::pages::layout::csrf;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
@@ -28,7 +29,7 @@ pub(super) fn escaped(path: &str) -> String {
 }
 
 fn to(uri: &Uri) -> Option<String> {
-    body::pair(uri.query()?, "to").filter(|to| site::is_local(to))
+    fields::pair(uri.query()?, "to").filter(|to| site::is_local(to))
 }
 
 async fn form(uri: Uri, caller: Option<Extension<Caller>>) -> Markup {
@@ -41,12 +42,12 @@ async fn sign_in(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let field = |name| body::field(&headers, &body, name);
+    let field = |name| fields::field(&headers, &body, name);
     let to = field("to").filter(|to| site::is_local(to));
     let token = field("token").unwrap_or_default();
     let again = |status: StatusCode, words: &str| (status, page(None, to.as_deref(), Some(words))).into_response();
     let identity = match door.token(token.trim(), &arrival, true).await {
-        Ok(identity) => identity,
+        Ok(shown) => shown.identity,
         Err(refused) => {
             let words = match refused.status() {
                 StatusCode::TOO_MANY_REQUESTS => "Too many attempts. Wait a minute, then try again.",

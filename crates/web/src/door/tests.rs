@@ -2,6 +2,8 @@
 
 mod credentials;
 mod fetching;
+mod lasting;
+mod slow;
 mod table;
 
 use super::*;
@@ -10,19 +12,25 @@ use crate::port::Port;
 use crate::{Api, Caller, site as routes};
 use control::rollout::Principal;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 const TOKEN: &str = "the-operator-token-of-this-test-0123456789";
 const START_MS: u64 = 1_800_000_000_000;
+/// Connections at once: fewer than a server has, for both ends of them are here.
+const ROOM: usize = 64;
+/// The one rollout that there is.
+const ROLLOUT: &str = "collectors.1";
 
 /// A port that serves, until it is dropped.
 pub(super) struct Fixture {
     pub(super) address: SocketAddr,
     pub(super) recorded: Arc<Mutex<Vec<String>>>,
     pub(super) now_ms: Arc<AtomicU64>,
+    /// Whether the configuration names anybody, as long as this is so.
+    pub(super) names: Arc<AtomicBool>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -44,13 +52,22 @@ impl Fixture {
                 let said = match input {
                     Input::AccessRefused { what, by } => format!("{}: {what}", by.name),
                     Input::CallersRefused { what, .. } => what,
+                    Input::Report { rollout: Some(rollout), reply } if rollout.0 == ROLLOUT => {
+                        let _ = reply.send(Some(Box::new(crate::fixture::report(ROLLOUT))));
+                        continue;
+                    }
                     // The reply is dropped: the controller is stopping, as it seems.
                     _ => continue,
                 };
                 noted.lock().unwrap().push(said);
             }
         });
-        let identities: Identities = Arc::new(|identity| {
+        let names = Arc::new(AtomicBool::new(true));
+        let named = Arc::clone(&names);
+        let identities: Identities = Arc::new(move |identity| {
+            if !named.load(Ordering::Relaxed) {
+                return None;
+            }
             let principal = match identity {
                 Identity::OperatorToken => {
                     let all = access::Role::ALL.map(|role| role.name().to_owned());
@@ -73,15 +90,15 @@ impl Fixture {
             token: Some(token_digest(TOKEN)),
             oidc: oidc.map(Arc::new),
             identities,
-            clock: Arc::new(move || model::UnixMillis(clock.load(Ordering::Relaxed))),
+            clock: Arc::new(move || UnixMillis(clock.load(Ordering::Relaxed))),
             secrets: Arc::new(move || [secrets.fetch_add(1, Ordering::Relaxed); 32]),
         };
-        let port = Port::bind(([127, 0, 0, 1], 0).into(), files).await.unwrap();
+        let port = Port::bind(([127, 0, 0, 1], 0).into(), files).await.unwrap().at_most(ROOM);
         let (address, (stop, stopped)) = (port.address(), oneshot::channel::<()>());
         tokio::spawn(port.serve(way, Api::fixture(handle), async {
             let _ = stopped.await;
         }));
-        Fixture { address, recorded, now_ms, _stop: stop }
+        Fixture { address, recorded, now_ms, names, _stop: stop }
     }
 
     /// One request on a connection of its own. The host is added where there is none.
@@ -241,6 +258,55 @@ async fn another_site_changes_nothing() {
     let recorded = door.recorded().await.join("\n");
     assert!(recorded.contains("cross-site, or without the session's token"), "{recorded}");
     assert!(!recorded.contains(TOKEN) && !recorded.contains(&csrf), "{recorded}");
+}
+
+/// Kinds that a page of any site can send without a question beforehand (Fetch, "CORS-safelisted request-header").
+#[tokio::test]
+async fn the_sessions_token_is_demanded_whatever_kind_of_form_it_is() {
+    let door = Fixture::start(None, None).await;
+    let (cookie, csrf) = door.sign_in().await;
+    let parts = |csrf: &str| {
+        let part = |name: &str, more: &str, value: &str| {
+            format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"{more}\r\n\r\n{value}\r\n")
+        };
+        let file = part("signature", "; filename=\"a.sig\"", "-----BEGIN SSH SIGNATURE-----");
+        format!("{}{file}--x--\r\n", part("csrf", "", csrf))
+    };
+    let path = format!("/rollouts/{ROLLOUT}/approvals");
+    let send = async |site: &str, kind: &str, more: &str, body: &str| {
+        let head = format!("POST {path}\nCookie: {cookie}\nSec-Fetch-Site: {site}\nContent-Type: {kind}\n{more}");
+        door.ask(head.trim_end(), body).await.status
+    };
+    let multipart = "multipart/form-data; boundary=x";
+    let form = "application/x-www-form-urlencoded";
+    let fields = format!("csrf={csrf}&statement=a&signature=b");
+    let header = format!("X-CSRF-Token: {csrf}");
+    // From another site nothing helps: neither the right token nor a kind that is not looked into.
+    for site in ["cross-site", "same-site", "none"] {
+        for (kind, body) in [
+            (multipart, parts(&csrf)),
+            (form, fields.clone()),
+            ("text/plain", format!("csrf={csrf}")),
+            ("", String::new()),
+        ] {
+            assert_eq!(send(site, kind, "", &body).await, 403, "{site} {kind}");
+            assert_eq!(send(site, kind, &header, &body).await, 403, "{site} {kind}");
+        }
+    }
+    // From our own page the token is demanded, and found in a form's field or the header.
+    let wrong = parts("AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM");
+    for body in [parts(""), wrong, "--x--\r\n".to_owned(), parts(&csrf).replace("--x--", ""), fields.clone()] {
+        assert_eq!(send("same-origin", multipart, "", &body).await, 403, "{body}");
+        let passes = send("same-origin", multipart, &header, &body).await;
+        assert!(passes != 403 && passes != 401, "{passes} {body}");
+    }
+    let passes = send("same-origin", multipart, "", &parts(&csrf)).await;
+    assert!(passes != 403 && passes != 401, "{passes}");
+    for kind in ["text/plain", "application/json", ""] {
+        assert_eq!(send("same-origin", kind, "", &fields).await, 403, "{kind}");
+    }
+    let passes = send("same-origin", form, "", &fields).await;
+    assert!(passes != 403 && passes != 401, "{passes}");
 }
 
 #[tokio::test]

@@ -8,12 +8,13 @@ mod drawn;
 use super::layout::{Page, Tab, rollout_path};
 use crate::api::problem::Problem;
 use crate::site::Served;
-use crate::{Api, Caller};
+use crate::{Api, Caller, form};
 use access::Action;
 use axum::Router;
-use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Form, Path, Query, State};
-use axum::http::StatusCode;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use control::rollout::RolloutId;
@@ -23,8 +24,9 @@ use control::rollout::approval::{
 use control::{CommandError, HandedIn};
 use serde::Deserialize;
 
-/// A statement, a signature and a token, each byte of which takes three in a form at most, and the fields' names.
-const MAX_FORM_BYTES: usize = 3 * (MAX_STATEMENT_BYTES + MAX_SIGNATURE_BYTES + 512) + 512;
+/// A statement, a signature and a token, each byte of which takes three in a form at most, and the fields' names; as much
+/// again for a form's parts, of which each has a head.
+const MAX_FORM_BYTES: usize = 3 * (MAX_STATEMENT_BYTES + MAX_SIGNATURE_BYTES + 512) + 4_096;
 
 pub(super) fn router() -> Router<Served> {
     Router::new()
@@ -80,21 +82,33 @@ async fn offer(
 }
 
 /// What the form sends.
-#[derive(Deserialize)]
 struct Signed {
     statement: String,
     signature: String,
+}
+
+impl Signed {
+    /// A file counts before what was pasted; one that was not chosen is empty.
+    fn read(headers: &HeaderMap, body: &[u8]) -> Option<Signed> {
+        let file = form::field(headers, body, "signatureFile").filter(|file| !file.is_empty());
+        let signature = file.or_else(|| form::field(headers, body, "signature"))?;
+        Some(Signed { statement: form::field(headers, body, "statement")?, signature })
+    }
 }
 
 async fn hand_in(
     State(api): State<Api>,
     caller: Caller,
     Path(rollout): Path<String>,
-    form: Result<Form<Signed>, FormRejection>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let by = caller.clone().to(Action::Approve)?;
-    let Form(Signed { statement, signature }) =
-        form.map_err(|rejection| bad(rejection.status(), rejection.body_text()))?;
+    let body = body.map_err(|rejection| bad(rejection.status(), rejection.body_text()))?;
+    let expected =
+        "expected a form with the fields `statement` and `signature`, or a file in `signatureFile`, as text in UTF-8";
+    let Signed { statement, signature } =
+        Signed::read(&headers, &body).ok_or_else(|| bad(StatusCode::UNPROCESSABLE_ENTITY, expected))?;
     // A form writes line ends as CR LF, and whoever pastes adds one: a statement has none, a signature LF alone.
     let statement = statement.trim_end_matches(['\r', '\n']).to_owned();
     let signature = signature.replace("\r\n", "\n").trim().to_owned() + "\n";

@@ -1,43 +1,12 @@
 use super::*;
 use crate::assets::Asset;
+use crate::fixture;
 use crate::pages::over_time::tests::timeline;
-use control::rollout::{Group, GroupReport, Principal, Start};
-use model::{Check, PerEnvironment, RouteKey, TraceId, UnixMillis};
-
-const PLAN: &str = r#"
-apiVersion: verdigris.dev/v1alpha1
-kind: Rollout
-metadata: { name: collectors, reason: a test }
-spec:
-  subject: pipeline
-  environments:
-    blue: { version: "1", otlp: { grpc: "http://127.0.0.1:14317" } }
-    green: { version: "2", otlp: { grpc: "http://127.0.0.1:24317" } }
-  strategy:
-    steps:
-      - setWeight: 10%
-      - pause: {}
-      - setWeight: 100%
-      - bake: { for: 20s }
-  guards: { spanLoss: { atMost: 1% } }
-  pin: 1s
-"#;
+use control::rollout::{Group, GroupReport, Principal};
+use model::{Check, PerEnvironment, TraceId, UnixMillis};
 
 fn report() -> Report {
-    let plan = control::rollout::plan::parse(PLAN).expect("the plan holds");
-    let start = Start {
-        rollout: RolloutId("collectors.1".to_owned()),
-        plan_digest: plan.digest(),
-        plan,
-        by: Principal::new("ada", vec![]),
-        program: "1".to_owned(),
-        log: "log".to_owned(),
-        route_key: RouteKey([7; 16]),
-        base_dir: "/".to_owned(),
-        last_generation: 0,
-    };
-    let now = UnixMillis(1_700_000_000_000);
-    control::rollout::report(&control::rollout::start(&start, now).state, now)
+    fixture::report("collectors.1")
 }
 
 fn finding(service: &str) -> GroupReport {

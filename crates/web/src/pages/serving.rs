@@ -6,7 +6,7 @@ use access::Role;
 use axum::Extension;
 use control::rollout::{Body, Principal, Record, RolloutId};
 use control::{Handle, Input, LookError};
-use ledger::{KeyName, SignerKey};
+use ledger::{KeyName, SignerKey, VerifierKey};
 use model::UnixMillis;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,12 +18,36 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 pub(super) struct Served {
-    _folder: TempDir,
+    folder: TempDir,
     _stops: watch::Sender<bool>,
     address: SocketAddr,
 }
 
+fn signer(seed: u8) -> SignerKey {
+    SignerKey::new(KeyName::new("verdigris.example/test").unwrap(), &[seed; 32])
+}
+
 impl Served {
+    /// Has another key sign the ledger from here on, while the pages are served; gives that key.
+    pub(super) fn rotate_key(&self, old: u8, new: u8) -> VerifierKey {
+        let (mut store, _) = Store::open(&self.folder.path().join("ledger"), signer(old)).unwrap();
+        let at = UnixMillis(1_797_000_000_000);
+        control::rotate_key(&mut store, signer(new).into(), at, "ada".to_owned()).unwrap();
+        // The checkpoint over the change itself is signed by both.
+        let body = Body::ServerStarted { version: "after".to_owned() };
+        let record = Record { version: 1, rollout: None, sequence: store.size(), at, by: "ada".to_owned(), body };
+        store.append(&[serde_json::to_vec(&record).unwrap()]).unwrap();
+        store.close().unwrap();
+        signer(new).verifier().clone()
+    }
+
+    /// Another log of the same name, signed by a key to which no way leads.
+    pub(super) fn replace_by_another(&self, seed: u8) {
+        let dir = self.folder.path().join("ledger");
+        std::fs::remove_dir_all(&dir).unwrap();
+        Store::create(&dir, signer(seed)).unwrap().close().unwrap();
+    }
+
     /// A ledger with so many records of servers that started.
     pub(super) async fn start(entries: u64, roles: &[Role]) -> Served {
         let body = |index: u64| Body::ServerStarted { version: format!("0.0.{index}") };
@@ -38,7 +62,7 @@ impl Served {
     ) -> Served {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("ledger");
-        let signer = SignerKey::new(KeyName::new("verdigris.example/test").unwrap(), &[7; 32]);
+        let signer = signer(7);
         let key = signer.verifier().clone();
         let mut store = Store::create(&dir, signer).unwrap();
         let record = |(sequence, (rollout, body)): (u64, (Option<RolloutId>, Body))| {
@@ -70,7 +94,7 @@ impl Served {
         let address = listener.local_addr().unwrap();
         let router = site::router(api, Stops(stopped)).layer(Extension(caller));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Served { _folder: folder, _stops: stops, address }
+        Served { folder, _stops: stops, address }
     }
 
     /// Status, headers and body.

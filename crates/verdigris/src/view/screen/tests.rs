@@ -98,6 +98,42 @@ fn a_server_that_does_not_answer_is_seen_in_every_size() {
 }
 
 #[test]
+fn what_came_of_a_key_is_seen_whichever_pane_is_shown_and_for_a_moment() {
+    let report = report("analysing");
+    for focus in Pane::ALL {
+        let mut screen = Screen { now: report.started_at, focus, ..Screen::with_controls() };
+        screen.say("pause: it stands still already".to_owned());
+        let foot =
+            |screen: &Screen| drawn_with(&report, screen, (80, 24)).lines().last().unwrap_or_default().to_owned();
+        assert!(foot(&screen).contains("pause: it stands still already"), "{}", foot(&screen));
+        screen.now = screen.now.plus_ms(SAID_MS);
+        assert!(foot(&screen).contains("q quit"), "{}", foot(&screen));
+    }
+}
+
+#[test]
+fn what_a_person_must_do_stands_above_the_one_pane() {
+    let mut report = report("analysing");
+    report.waits_for = vec!["`verdigris rollout resume`".to_owned()];
+    let screen = Screen { now: report.started_at, ..Screen::with_controls() };
+    for size in [(80, 20), (40, 14)] {
+        let drawn = drawn_with(&report, &screen, size);
+        assert!(drawn.contains(" waits for: `verdigris rollout resume`"), "{drawn}");
+    }
+}
+
+#[test]
+fn a_wide_window_of_a_common_height_shows_every_pane() {
+    for height in [LOW, 30] {
+        let drawn = drawn("analysing", (120, height));
+        for pane in Pane::ALL {
+            assert!(drawn.contains(&format!(" {} ", pane.name())), "{} is not in {drawn}", pane.name());
+        }
+        assert!(drawn.contains("▼"), "what is not seen is said to be there: {drawn}");
+    }
+}
+
+#[test]
 fn the_keys_are_explained() {
     let report = report("analysing");
     let screen = Screen { help: true, ..Screen::with_controls() };

@@ -138,4 +138,12 @@ fn promtool_accepts_the_rules_and_their_tests() {
         let ran = Process::start("promtool", command.current_dir(&folder).args(arguments)).wait(seconds(60));
         assert_eq!(ran.code, 0, "{arguments:?}: {}\n{}", ran.stdout, ran.stderr);
     }
+    let text = |name: &str| std::fs::read_to_string(folder.join(name)).expect("it is there");
+    let (rules, tests) = (text("alerts.yaml"), text("alerts_test.yaml"));
+    let names: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert!(!names.is_empty());
+    for name in names {
+        assert!(tests.contains(&format!("alertname: {name}\n        exp_alerts:\n          - ")), "{name} never fires");
+        assert!(tests.contains(&format!("alertname: {name}, exp_alerts: []")), "{name} is nowhere silent");
+    }
 }

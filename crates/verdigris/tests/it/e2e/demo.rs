@@ -1,7 +1,8 @@
 //! `verdigris demo`: every fault ends as the issue says, and says so in the object that it prints.
 
-use crate::process::{Ran, run, run_within};
-use crate::wait::seconds;
+use crate::process::{Process, Ran, run, run_within, verdigris};
+use crate::wait::{eventually, seconds};
+use crate::web_port::ask;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -238,4 +239,32 @@ fn a_refusing_green_is_rolled_back() {
 #[test]
 fn a_green_that_goes_away_is_rolled_back() {
     check("crash", &["errorRate", "spanLoss"]);
+}
+
+/// What a person does with it: looks at its page, and has it stay until they have seen enough.
+#[test]
+fn its_pages_stay_open_until_somebody_presses_enter() {
+    let _place = Place::take();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut command = verdigris();
+    command.args(["demo", "--plain", "--hold", "--fault", "blind-spot", "--keep"]).arg(folder.path());
+    let mut demo = Process::before_somebody("the demo", &mut command);
+    let held = eventually("the demo to wait for Enter", DEMO_LIMIT, || {
+        assert!(demo.ended().is_none(), "it must not end by itself");
+        let said = demo.stdout();
+        said.contains("press Enter to end the demo").then_some(said)
+    });
+    let address = held.split("the pages are at http://").nth(1).and_then(|rest| rest.split(": ").next());
+    let address = address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("no address in {held}"));
+    let path = folder.path().join("operator.token");
+    assert!(held.contains(&format!("sign in with the token in {}", path.display())), "{held}");
+    let token = std::fs::read_to_string(&path).expect("the token is there").trim().to_owned();
+    assert!(!held.contains(&token), "the token is shown to nobody");
+    let page = |path: &str| ask(address, &format!("GET {path} HTTP/1.1\r\nAuthorization: Bearer {token}"), "");
+    assert!(page("/rollouts/demo.1").contains("rolled back: blindSpots"), "{}", page("/rollouts/demo.1"));
+    assert!(page("/ledger").starts_with("HTTP/1.1 200 ") && page("/map").starts_with("HTTP/1.1 200 "));
+    demo.press_enter();
+    let ran = demo.wait(DEMO_LIMIT).expect(3);
+    assert!(ran.stdout.contains("verdigris ledger verify"), "{}", ran.stdout);
+    assert!(!path.exists(), "the token goes with the demo");
 }

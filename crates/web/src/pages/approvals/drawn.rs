@@ -168,17 +168,21 @@ impl Shown<'_> {
                         ", or have it written by " code { "verdigris approve --out statement.json" } "."
                     }
                     li { "Sign it: " code { "ssh-keygen -Y sign -f KEY -n " (NAMESPACE) " statement.json" } }
-                    li { "Paste what statement.json.sig holds." }
+                    li { "Hand in statement.json.sig, or paste what it holds." }
                 }
-                form method="post" action={ (rollout_path(&self.rollout.0)) "/approvals" } {
+                form method="post" enctype="multipart/form-data" action={ (rollout_path(&self.rollout.0)) "/approvals" } {
                     (csrf(self.caller))
                     p {
                         label for="signed" { "What was signed" } br;
                         textarea id="signed" name="statement" rows="4" cols="70" spellcheck="false" required { (text) }
                     }
                     p {
-                        label for="signature" { "The signature" } br;
-                        textarea id="signature" name="signature" rows="8" cols="70" spellcheck="false" required
+                        label for="signature-file" { "The signature as a file" } br;
+                        input type="file" id="signature-file" name="signatureFile" accept=".sig,.pem,.json,.txt";
+                    }
+                    p {
+                        label for="signature" { "or pasted" } br;
+                        textarea id="signature" name="signature" rows="8" cols="70" spellcheck="false"
                             placeholder="-----BEGIN SSH SIGNATURE-----" {}
                     }
                     button type="submit" { "Hand in" }

@@ -1,5 +1,6 @@
 use super::*;
 use axum::body::to_bytes;
+use axum::http::header::CONTENT_TYPE;
 use control::rollout::approval::{ApproverKey, LogHead, PublicKey, Statement};
 use control::rollout::plan::parse;
 use control::rollout::{Configuration, Event, KnownPrincipal, Principal, Start, State as Rollout, report, start, step};
@@ -162,7 +163,14 @@ async fn handed(refuses: Option<&'static str>, rollout: &str, change: impl FnOnc
     let mut form = Signed { statement: signed.statement + "\r\n", signature };
     change(&mut form);
     let by = caller("carol", "approver");
-    let response = match hand_in(State(api), by, Path(rollout.to_owned()), Ok(Form(form))).await {
+    let Signed { statement, signature } = form;
+    let fields = [("statement", statement), ("signature", String::new()), ("signatureFile", signature)];
+    let part = |(name, value): (&str, String)| {
+        format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let body = format!("{}--x--\r\n", fields.map(part).concat());
+    let headers = [(CONTENT_TYPE, "multipart/form-data; boundary=x".parse().unwrap())].into_iter().collect();
+    let response = match hand_in(State(api), by, Path(rollout.to_owned()), headers, Ok(body.into())).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     };
@@ -174,8 +182,35 @@ async fn handed(refuses: Option<&'static str>, rollout: &str, change: impl FnOnc
     (response, taken.len())
 }
 
+/// Whether a body of this kind is read, and what as.
+fn check_form(kind: &str, body: &str, expected: Option<(&str, &str)>) {
+    let headers = [(CONTENT_TYPE, kind.parse().unwrap())].into_iter().collect();
+    let read = Signed::read(&headers, body.as_bytes());
+    let read = read.as_ref().map(|it| (it.statement.as_str(), it.signature.as_str()));
+    assert_eq!(read, expected, "{kind}: {body}");
+}
+
+#[test]
+fn a_signature_is_pasted_or_a_file_of_its_own() {
+    let form = "application/x-www-form-urlencoded";
+    check_form(form, "csrf=a&statement=%7B%7D&signature=b", Some(("{}", "b")));
+    check_form(form, "statement=%7B%7D", None);
+    check_form(form, "signature=b", None);
+    check_form("application/json", "{}", None);
+    let part =
+        |name: &str, value: &str| format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+    let parts = |file: &str, pasted: &str| {
+        let all = [part("statement", "{}"), part("signatureFile", file), part("signature", pasted)];
+        format!("{}--x--\r\n", all.concat())
+    };
+    let kind = "multipart/form-data; boundary=x";
+    check_form(kind, &parts("", "b"), Some(("{}", "b")));
+    check_form(kind, &parts("c", ""), Some(("{}", "c")));
+    check_form(kind, &parts("c", "b"), Some(("{}", "c")));
+}
+
 #[tokio::test]
-async fn a_pasted_signature_is_handed_in_for_whoever_signed() {
+async fn a_signature_in_a_file_is_handed_in_for_whoever_signed() {
     let (response, taken) = handed(None, "demo.1", |_| {}).await;
     assert_eq!((response.status(), taken), (StatusCode::SEE_OTHER, 1));
     assert_eq!(response.headers()["location"], "/rollouts/demo.1/approvals#given");

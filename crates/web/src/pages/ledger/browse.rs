@@ -188,8 +188,8 @@ pub(super) fn kind_of(body: &Body) -> &'static str {
 }
 
 fn page(files: &LedgerFiles, opened: &Opened, filter: &Filter, found: &Found, export: Option<Option<&str>>) -> Markup {
-    let Opened { checkpoint, note, reader } = opened;
-    let cosigned = reader.cosigned_notes(&files.key);
+    let Opened { checkpoint, note, reader, key } = opened;
+    let cosigned = reader.cosigned_notes(key);
     html! {
         link rel="stylesheet" href=(crate::assets::address("traces.css"));
         section aria-labelledby="head" {
@@ -198,7 +198,7 @@ fn page(files: &LedgerFiles, opened: &Opened, filter: &Filter, found: &Found, ex
                 dt { "Origin" } dd { code { (checkpoint.origin()) } }
                 dt { "Entries" } dd { (checkpoint.size()) }
                 dt { "Root" } dd { code.digest { (checkpoint.root().to_string()) } }
-                dt { "Signed by" } dd { code.digest { (files.key.to_string()) } }
+                dt { "Signed by" } dd { code.digest { (key.to_string()) } }
                 dt { "Cosigned by" }
                 dd {
                     @match &cosigned {

@@ -49,7 +49,7 @@ pub(super) async fn record(
                 ol.digests { @for hash in &proof { li { code.digest { (hash.to_string()) } } } }
             }
             section id="verify" aria-labelledby="verify-title" data-index=(number) data-leaf=(leaf.to_string())
-                data-origin=(checkpoint.origin()) data-key=(files.key.to_string()) {
+                data-origin=(checkpoint.origin()) data-key=(opened.key.to_string()) {
                 h2 id="verify-title" { "Verify here" }
                 p { "This browser fetches checkpoint and tiles, and computes by itself whether this record is in the ledger, and whether the ledger still begins with what it saw last." }
                 button type="button" id="verify-run" hidden { "Verify in this browser" }

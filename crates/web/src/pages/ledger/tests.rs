@@ -56,6 +56,26 @@ async fn any_tlog_client_finds_its_files() {
 }
 
 #[tokio::test]
+async fn a_change_of_the_key_is_followed_without_a_restart() {
+    let served = Served::start(3, &[Role::Viewer]).await;
+    check(&served.get("/ledger").await, &["200 OK"]);
+    let first = served.rotate_key(7, 8);
+    let signed_by = format!("<dt>Signed by</dt><dd><code class=\"digest\">{first}<");
+    check(&served.get("/ledger").await, &["200 OK", "/ledger/4\"", &signed_by]);
+    // And the way has more than one step.
+    let second = served.rotate_key(8, 9);
+    check(&served.get("/ledger/tiles/checkpoint").await, &["200 OK", "verdigris.example/test\n7\n"]);
+    check(&served.get("/ledger/1").await, &["200 OK", &format!("data-key=\"{second}\"")]);
+}
+
+#[tokio::test]
+async fn another_log_in_its_place_is_none() {
+    let served = Served::start(3, &[Role::Viewer]).await;
+    served.replace_by_another(8);
+    check(&served.get("/ledger").await, &["503 Service Unavailable", "does not hold"]);
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_not_found() {
     let served = Served::start(3, &[Role::Viewer]).await;
     for path in ["/ledger/3", "/ledger/18446744073709551615", "/ledger/x", "/ledger/-1"] {
