@@ -1,7 +1,8 @@
 //! What a browser's form sends, in both kinds: `application/x-www-form-urlencoded` (WHATWG URL, section 5.1), and
 //! `multipart/form-data` (RFC 7578), which forms with files are. The door looks into it for the session's token, a page for its fields.
 //!
-//! Pure. Bodies are whole by then, and bounded. Files are text here: nothing else is handed in.
+//! Pure. Bodies are whole by then, and bounded. Files are text here: nothing else is handed in. multer reads streams, mends what is
+//! broken, and brings five more crates to the door.
 
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
