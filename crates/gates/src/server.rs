@@ -5,19 +5,15 @@
 //! also where the other side repeats it. What comes back is bounded in bytes, and whoever asks bounds the time.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Uri};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper_util::rt::TokioIo;
-use model::{ClientTls, with_causes};
+use http_body_util::Full;
+use http_client::{AskError, UrlError};
+use model::ClientTls;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
-use tls::{Alpn, Client};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use zeroize::Zeroizing;
 
 /// The longest tokens are signed documents (JWT) of some kilobytes.
@@ -40,9 +36,7 @@ pub(crate) struct Server {
     /// What should be there, for people.
     what: &'static str,
     url: String,
-    host: String,
-    port: u16,
-    secure: Option<Arc<Client>>,
+    server: http_client::Server,
     token_file: Option<PathBuf>,
 }
 
@@ -140,20 +134,15 @@ impl Server {
         token_file: Option<PathBuf>,
     ) -> Result<Server, ServerError> {
         let url = url.trim_end_matches('/').to_owned();
-        let refused = || ServerError::Url { url: url.clone() };
-        let parsed: Uri = url.parse().map_err(|_| refused())?;
-        let (Some(host), Some(port)) = (parsed.host(), parsed.port_u16()) else { return Err(refused()) };
-        // An IPv6 address has brackets in a URL, and none for the resolver.
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let secure = match parsed.scheme_str() {
-            Some("http") => None,
-            Some("https") => {
-                let client = Client::new(tls, &host, Alpn::Http1);
-                Some(Arc::new(client.map_err(|source| ServerError::Name { url: url.clone(), source })?))
-            }
-            Some(_) | None => return Err(refused()),
-        };
-        Ok(Server { what, url, host, port, secure, token_file })
+        // A plan says every port: which one a default would be, an approver need not know.
+        if url.parse::<Uri>().ok().and_then(|parsed| parsed.port_u16()).is_none() {
+            return Err(ServerError::Url { url });
+        }
+        let server = http_client::Server::new(&url, tls).map_err(|error| match error {
+            UrlError::Form => ServerError::Url { url: url.clone() },
+            UrlError::Name(source) => ServerError::Name { url: url.clone(), source },
+        })?;
+        Ok(Server { what, url, server, token_file })
     }
 
     /// As the plan has it, without a slash at the end.
@@ -167,48 +156,24 @@ impl Server {
             Some(path) => Some(token(path.clone()).await?),
             None => None,
         };
-        let connected = TcpStream::connect((self.host.as_str(), self.port)).await;
-        let refused = |source| ServerError::Connect { url: self.url.clone(), what: self.what, source };
-        let stream = connected.map_err(refused)?;
-        let (status, body) = match &self.secure {
-            None => self.exchange(stream, token.as_ref(), question).await?,
-            Some(client) => {
-                let secured = client.connect(stream).await;
-                let stream = secured
-                    .map_err(|source| ServerError::Secure { url: self.url.clone(), source: Box::new(source) })?;
-                self.exchange(stream, token.as_ref(), question).await?
-            }
-        };
+        let request = self.request(token.as_ref(), question)?;
+        let answered = self.server.ask(request, question.max_answer_bytes).await;
+        let (head, body) = answered.map_err(|error| self.failed(error, question))?.into_parts();
         let body = match &token {
             // Before anything of it is quoted, in whole or in part.
             Some(token) => String::from_utf8_lossy(&body).replace(token.as_str(), "(the token)").into(),
             None => body,
         };
-        Ok((status, body))
+        Ok((head.status.as_u16(), body))
     }
 
-    async fn exchange(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-        token: Option<&Zeroizing<String>>,
-        question: &Question,
-    ) -> Result<(u16, Bytes), ServerError> {
-        let of_protocol =
-            |error: hyper::Error| ServerError::Protocol { url: self.url.clone(), reason: with_causes(&error) };
-        let request = self.request(token, question)?;
-        // The connection's task ends with its sender, once the answer is read.
-        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = handshake.map_err(of_protocol)?;
-        tokio::spawn(connection);
-        let response = sender.send_request(request).await.map_err(of_protocol)?;
-        let status = response.status().as_u16();
-        let max_bytes = question.max_answer_bytes;
-        match Limited::new(response.into_body(), max_bytes).collect().await {
-            Ok(body) => Ok((status, body.to_bytes())),
-            Err(error) if error.is::<LengthLimitError>() => {
-                Err(ServerError::TooLong { url: self.url.clone(), max_bytes, expected: question.expected })
-            }
-            Err(error) => Err(ServerError::Protocol { url: self.url.clone(), reason: with_causes(&*error) }),
+    fn failed(&self, error: AskError, question: &Question) -> ServerError {
+        let url = self.url.clone();
+        match error {
+            AskError::Connect(source) => ServerError::Connect { url, what: self.what, source },
+            AskError::Secure(source) => ServerError::Secure { url, source },
+            AskError::Protocol { reason } => ServerError::Protocol { url, reason },
+            AskError::TooLong { max_bytes } => ServerError::TooLong { url, max_bytes, expected: question.expected },
         }
     }
 
@@ -217,15 +182,8 @@ impl Server {
         token: Option<&Zeroizing<String>>,
         question: &Question,
     ) -> Result<Request<Full<Bytes>>, ServerError> {
-        let refused = || ServerError::Url { url: self.url.clone() };
-        let rest = self.url.split_once("://").ok_or_else(refused)?.1;
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        // HTTP/1.1 wants the path alone (RFC 9112, section 3.2.1).
-        let mut request = Request::builder()
-            .method(&question.method)
-            .uri(format!("{path}{}", question.path))
-            .header(HOST, authority)
-            .header(ACCEPT, "application/json");
+        let method = question.method.clone();
+        let mut request = self.server.request(method, &question.path).header(ACCEPT, "application/json");
         if let Some((media_type, _)) = &question.body {
             request = request.header(CONTENT_TYPE, *media_type);
         }
@@ -236,7 +194,7 @@ impl Server {
             request = request.header(AUTHORIZATION, value);
         }
         let body = question.body.as_ref().map(|(_, body)| body.clone()).unwrap_or_default();
-        request.body(Full::new(body.into())).map_err(|_| refused())
+        request.body(Full::new(body.into())).map_err(|_| ServerError::Url { url: self.url.clone() })
     }
 }
 

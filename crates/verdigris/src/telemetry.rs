@@ -9,11 +9,12 @@ mod layer;
 
 pub use layer::OwnLayer;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use bytes::Bytes;
-use http::{Method, Request, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::rt::TokioIo;
+use http::{Method, header};
+use http_body_util::Full;
+use http_client::Server;
+use model::ClientTls;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
@@ -25,7 +26,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 /// Spans and log records that wait: at 1 KiB each 2 MiB. A busy API makes a hundred spans a second.
@@ -198,21 +198,10 @@ async fn send(endpoint: &Endpoint, batch: Vec<Own>) -> anyhow::Result<()> {
 
 async fn post(endpoint: &Endpoint, path: &str, body: Vec<u8>) -> anyhow::Result<()> {
     let Endpoint { host, port } = endpoint;
-    let stream = TcpStream::connect((endpoint.bare_host(), *port)).await.context("it takes no connection")?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri(path)
-        .header(header::HOST, format!("{host}:{port}"))
-        .header(header::CONTENT_TYPE, "application/x-protobuf")
-        .body(Full::new(Bytes::from(body)))?;
-    let response = sender.send_request(request).await?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
-    connection.abort();
+    let server = Server::new(&format!("http://{host}:{port}"), &ClientTls::default())?;
+    let request = server.request(Method::POST, path).header(header::CONTENT_TYPE, "application/x-protobuf");
+    let status = server.ask(request.body(Full::new(Bytes::from(body)))?, MAX_ANSWER_BYTES).await?.status();
     ensure!(status.is_success(), "{path} answered {status}");
-    body.map_err(|error| anyhow::anyhow!("{path}: {error}"))?;
     Ok(())
 }
 

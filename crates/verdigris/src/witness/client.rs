@@ -1,19 +1,12 @@
 //! The client of one witness: a request, an answer, both bounded in bytes and time.
 
-use anyhow::anyhow;
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST};
-use http::{Method, Request, Uri};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::rt::TokioIo;
+use http::Method;
+use http::header::CONTENT_TYPE;
+use http_body_util::Full;
+use http_client::{AskError, Server};
 use ledger::{AddCheckpoint, MAX_NOTE_BYTES, NoteSignature, ParseNoteError};
 use model::ClientTls;
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
-use tls::{Alpn, Client};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 
 /// For connecting, asking and answering together. A witness syncs a small file before it answers.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -21,13 +14,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 const MAX_WORDS: usize = 160;
 
 /// One witness, by its URL.
-pub struct WitnessClient {
-    authority: String,
-    host: String,
-    port: u16,
-    path: String,
-    secure: Option<Arc<Client>>,
-}
+pub struct WitnessClient(Server);
 
 /// A URL at which no witness can be asked.
 #[derive(Debug, thiserror::Error)]
@@ -62,18 +49,12 @@ pub enum Answer {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
-    /// Nobody listens.
-    #[error("does not accept connections: {0}")]
-    Connect(#[source] io::Error),
-    /// TLS came to nothing.
-    #[error("{0}")]
-    Secure(#[source] tls::ConnectError),
+    /// Nobody listens, or no HTTP is spoken there.
+    #[error(transparent)]
+    Ask(#[from] AskError),
     /// It took too long.
     #[error("did not answer within {} s", ANSWER_LIMIT.as_secs())]
     Timeout,
-    /// It is no HTTP/1.1, or longer than it can be.
-    #[error("did not answer as a witness does: {0:#}")]
-    Protocol(anyhow::Error),
     /// It cosigned, but not in signature lines.
     #[error("answered with what is no signature line")]
     Lines(#[from] ParseNoteError),
@@ -89,30 +70,26 @@ impl WitnessClient {
     /// Asks nothing yet.
     pub fn new(url: &str, tls: &ClientTls) -> Result<WitnessClient, UrlError> {
         let refused = || UrlError::Form { found: url.chars().take(MAX_WORDS).collect() };
-        let parsed: Uri = url.trim_end_matches('/').parse().map_err(|_| refused())?;
-        let (authority, host) = parsed.authority().zip(parsed.host()).ok_or_else(refused)?;
-        if parsed.query().is_some() || authority.as_str().contains('@') {
+        if url.contains('?') {
             return Err(refused());
         }
-        // An IPv6 address has brackets in a URL, and none for the resolver.
-        let host = host.trim_matches(['[', ']']).to_owned();
-        let (secure, port) = match parsed.scheme_str() {
-            Some("http") => (None, 80),
-            Some("https") => (Some(Arc::new(Client::new(tls, &host, Alpn::Http1)?)), 443),
-            Some(_) | None => return Err(refused()),
-        };
-        let port = parsed.port_u16().unwrap_or(port);
-        let path = format!("{}/add-checkpoint", parsed.path().trim_end_matches('/'));
-        Ok(WitnessClient { authority: authority.to_string(), host, port, path, secure })
+        match Server::new(url, tls) {
+            Ok(server) => Ok(WitnessClient(server)),
+            Err(http_client::UrlError::Form) => Err(refused()),
+            Err(http_client::UrlError::Name(source)) => Err(source.into()),
+        }
     }
 
     /// Shows the witness a checkpoint.
     pub async fn add_checkpoint(&self, request: &AddCheckpoint) -> Result<Answer, AnswerError> {
-        let asked = tokio::time::timeout(ANSWER_LIMIT, self.ask(request.to_string()));
-        let (status, body) = asked.await.map_err(|_| AnswerError::Timeout)??;
-        let text = String::from_utf8_lossy(&body);
+        let asking = self.0.request(Method::POST, "/add-checkpoint");
+        let asking = asking.header(CONTENT_TYPE, "text/plain; charset=utf-8").body(Full::from(request.to_string()));
+        let asking = asking.expect("a path of letters below one that was parsed, and headers of ours");
+        let answer = tokio::time::timeout(ANSWER_LIMIT, self.0.ask(asking, MAX_NOTE_BYTES)).await;
+        let answer = answer.map_err(|_| AnswerError::Timeout)??;
+        let text = String::from_utf8_lossy(answer.body());
         let words = || crate::describe::printable(&text.trim().chars().take(MAX_WORDS).collect::<String>());
-        match status {
+        match answer.status().as_u16() {
             200 => Ok(Answer::Cosigned(NoteSignature::parse_lines(&text)?)),
             409 => {
                 let size = text.strip_suffix('\n').unwrap_or(&text).parse();
@@ -120,34 +97,5 @@ impl WitnessClient {
             }
             status => Ok(Answer::Refused { status, words: words() }),
         }
-    }
-
-    async fn ask(&self, body: String) -> Result<(u16, Bytes), AnswerError> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(AnswerError::Connect)?;
-        let exchanged = match &self.secure {
-            None => self.exchange(stream, body).await,
-            Some(client) => self.exchange(client.connect(stream).await.map_err(AnswerError::Secure)?, body).await,
-        };
-        exchanged.map_err(AnswerError::Protocol)
-    }
-
-    async fn exchange(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-        body: String,
-    ) -> anyhow::Result<(u16, Bytes)> {
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        // The connection's task ends with its sender, once the answer is read.
-        tokio::spawn(connection);
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(&self.path)
-            .header(HOST, &self.authority)
-            .header(CONTENT_TYPE, "text/plain; charset=utf-8")
-            .body(Full::new(Bytes::from(body)))?;
-        let response = sender.send_request(request).await?;
-        let status = response.status().as_u16();
-        let collected = Limited::new(response.into_body(), MAX_NOTE_BYTES).collect().await;
-        Ok((status, collected.map_err(|error| anyhow!(error))?.to_bytes()))
     }
 }

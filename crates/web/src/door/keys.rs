@@ -3,19 +3,18 @@
 
 use super::oidc::{self, Fault, Holds, Pinned};
 use crate::session::digest;
-use axum::http::header::{ACCEPT, AGE, DATE, HOST};
-use axum::http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_util::rt::TokioIo;
+use axum::http::header::{ACCEPT, AGE, DATE};
+use axum::http::{Method, StatusCode};
+use bytes::Bytes;
+use http_body_util::Full;
+use http_client::{Server, UrlError};
 use jsonwebtoken::jwk::JwkSet;
-use model::{ClientTls, UnixMillis, with_causes};
+use model::{ClientTls, UnixMillis};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tls::{Alpn, Client};
-use tokio::net::TcpStream;
 
 /// Ten keys with their certificates have some 40 KB.
 const MAX_KEYS_BYTES: usize = 1 << 20;
@@ -119,7 +118,7 @@ impl KeysSeen {
 
 enum Source {
     File(PathBuf),
-    Url { url: String, authority: String, host: String, port: u16, path: String, client: Arc<Client> },
+    Url { url: String, server: Server },
 }
 
 /// One issuer.
@@ -219,12 +218,11 @@ impl Source {
                 let interrupted = || KeysError::Fetch { at: "a file".to_owned(), what: "interrupted".to_owned() };
                 Ok((read.unwrap_or_else(|_| Err(interrupted()))?, None))
             }
-            Source::Url { url, authority, host, port, path, client } => {
-                let fetched = fetch((host, *port), authority, path, client);
+            Source::Url { url, server } => {
                 let failed = |what| KeysError::Fetch { at: url.clone(), what };
                 let late = |_| failed(format!("did not answer within {} s", FETCH_LIMIT.as_secs()));
                 let (bytes, said_at) =
-                    tokio::time::timeout(FETCH_LIMIT, fetched).await.map_err(late)?.map_err(failed)?;
+                    tokio::time::timeout(FETCH_LIMIT, fetch(server)).await.map_err(late)?.map_err(failed)?;
                 Ok((parse(url, &bytes)?, said_at))
             }
         }
@@ -233,15 +231,14 @@ impl Source {
 
 fn at_url(url: &str, tls: &ClientTls) -> Result<Source, KeysError> {
     let refused = || KeysError::Url { found: url.chars().take(160).collect() };
-    let parsed: Uri = url.parse().map_err(|_| refused())?;
-    let (authority, host) = parsed.authority().zip(parsed.host()).ok_or_else(refused)?;
-    if parsed.scheme_str() != Some("https") || parsed.query().is_some() || authority.as_str().contains('@') {
+    if !url.starts_with("https://") || url.contains('?') {
         return Err(refused());
     }
-    let host = host.trim_matches(['[', ']']).to_owned();
-    let client = Arc::new(Client::new(tls, &host, Alpn::Http1)?);
-    let (authority, path) = (authority.to_string(), parsed.path().to_owned());
-    Ok(Source::Url { url: url.to_owned(), authority, host, port: parsed.port_u16().unwrap_or(443), path, client })
+    let server = Server::new(url, tls).map_err(|error| match error {
+        UrlError::Form => refused(),
+        UrlError::Name(source) => source.into(),
+    })?;
+    Ok(Source::Url { url: url.to_owned(), server })
 }
 
 fn read(path: &Path) -> Result<JwkSet, KeysError> {
@@ -265,27 +262,15 @@ fn parse(at: &str, bytes: &[u8]) -> Result<JwkSet, KeysError> {
 }
 
 /// No redirect is followed: the URL is pinned.
-async fn fetch(
-    to: (&str, u16),
-    authority: &str,
-    path: &str,
-    client: &Arc<Client>,
-) -> Result<(Vec<u8>, Option<SaidAt>), String> {
-    let stream = TcpStream::connect(to).await.map_err(|error| format!("does not accept connections: {error}"))?;
-    let stream = client.connect(stream).await.map_err(|error| with_causes(&error))?;
-    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-    let (mut sender, connection) = handshake.map_err(|error| with_causes(&error))?;
-    // The connection's task ends with its sender, once the answer is read.
-    tokio::spawn(connection);
-    let request = Request::get(path).header(HOST, authority).header(ACCEPT, "application/json");
-    let request = request.body(Empty::<bytes::Bytes>::new()).map_err(|error| error.to_string())?;
-    let response = sender.send_request(request).await.map_err(|error| with_causes(&error))?;
-    if response.status() != StatusCode::OK {
-        return Err(format!("answered {}, expected 200", response.status()));
+async fn fetch(server: &Server) -> Result<(Bytes, Option<SaidAt>), String> {
+    let request = server.request(Method::GET, "").header(ACCEPT, "application/json").body(Full::default());
+    let request = request.map_err(|error| error.to_string())?;
+    let answer = server.ask(request, MAX_KEYS_BYTES).await.map_err(|error| error.to_string())?;
+    if answer.status() != StatusCode::OK {
+        return Err(format!("answered {}, expected 200", answer.status()));
     }
-    let text = |name| response.headers().get(name).and_then(|it| it.to_str().ok());
+    let text = |name| answer.headers().get(name).and_then(|it| it.to_str().ok());
     let age_secs = text(AGE).and_then(|age| age.trim().parse().ok()).unwrap_or(0);
     let said_at = text(DATE).map(|date| (date.to_owned(), age_secs));
-    let collected = Limited::new(response.into_body(), MAX_KEYS_BYTES).collect().await;
-    Ok((collected.map_err(|error| error.to_string())?.to_bytes().to_vec(), said_at))
+    Ok((answer.into_body(), said_at))
 }

@@ -32,10 +32,25 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("notices", &["model", "rollout"]),
     ("certs", &[]),
     ("tls", &["model"]),
+    ("http-client", &["model", "tls"]),
     ("recording", &["model", "otlp"]),
     ("load", &["model", "otlp", "recording", "tls"]),
     ("gateway", &["otlp", "model", "redact", "spool", "tls"]),
-    ("gates", &["backends", "drift", "integrations", "otlp", "model", "posture", "prometheus", "testing", "tls"]),
+    (
+        "gates",
+        &[
+            "backends",
+            "drift",
+            "http-client",
+            "integrations",
+            "otlp",
+            "model",
+            "posture",
+            "prometheus",
+            "testing",
+            "tls",
+        ],
+    ),
     (
         "control",
         &[
@@ -55,7 +70,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "postgres",
         ],
     ),
-    ("web", &["access", "control", "ledger", "model", "store", "tls", "verify"]),
+    ("web", &["access", "control", "http-client", "ledger", "model", "store", "tls", "verify"]),
     ("sim", PURE),
     (
         "bench",
@@ -93,6 +108,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "store",
             "gateway",
             "gates",
+            "http-client",
             "control",
             "web",
             "spool",
