@@ -157,7 +157,7 @@ def main():
         look.found["gates"] = look.driver.find_element(By.TAG_NAME, "main").text
         look.page("findings", f"{home}/findings")
         look.driver.get(url + f"{home}/findings")
-        for path in look.links(r"/findings/\d+$")[:1]:
+        for path in look.links(r"/findings/[0-9a-f]{16}$")[:1]:
             look.page("finding", path)
             look.driver.get(url + path)
             for trace in look.links(r"/traces/[0-9a-f]{32}")[:1]:

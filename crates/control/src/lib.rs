@@ -32,6 +32,7 @@ pub use accepting::{MAX_TRIED_TRACES, SaidOff, TriedTrace};
 pub use approving::HandedIn;
 pub use controller::{Controller, OpenError, Outlook, Settings};
 pub use erasing::{Erasure, NoteError, Persons};
+pub use gates::drift;
 pub use gating::{SeenDependencies, Surroundings, run_gate};
 pub use handle::{CommandError, EraseError, Handle, Input, Offer, ReleaseError, RolloutSummary, StartError, TapsError};
 pub use journal::{Extent, Journal, JournalError, OpenStore, decode};

@@ -5,6 +5,7 @@
 
 mod acting;
 mod approvals;
+mod drift;
 mod finding;
 mod gates;
 pub(crate) mod layout;
@@ -12,6 +13,7 @@ mod ledger;
 mod live;
 mod map;
 mod passkeys;
+mod plan;
 mod rollout;
 mod rollouts;
 #[cfg(test)]
@@ -33,6 +35,8 @@ pub(crate) fn router() -> Router<Served> {
         .merge(acting::router())
         .merge(finding::router())
         .merge(gates::router())
+        .merge(drift::router())
+        .merge(plan::router())
         .merge(live::router())
         .merge(approvals::router())
         .merge(passkeys::router())

@@ -8,15 +8,19 @@ use maud::{DOCTYPE, Markup, html};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tab {
     Overview,
+    Plan,
     Gates,
+    Drift,
     Findings,
     Approvals,
 }
 
 impl Tab {
-    const ALL: [(Tab, &'static str, &'static str); 4] = [
+    const ALL: [(Tab, &'static str, &'static str); 6] = [
         (Tab::Overview, "", "Overview"),
+        (Tab::Plan, "/plan", "Plan"),
         (Tab::Gates, "/gates", "Gates"),
+        (Tab::Drift, "/drift", "Drift"),
         (Tab::Findings, "/findings", "Findings"),
         (Tab::Approvals, "/approvals", "Approvals"),
     ];
