@@ -155,6 +155,7 @@ impl Server {
         }
         let learning = system.learning.clone();
         let learn: web::Learn = Arc::new(move |request, by| learning.begin(request, &by));
+        let calls = system.calls.clone();
         let (handle, status, record) = (system.handle.clone(), status(&system), system.recorder.api());
         let api = Api {
             handle,
@@ -167,6 +168,7 @@ impl Server {
             condition: condition::of(&system),
             answers: Answers::default(),
             ledger: crate::commands::ledger_files(&system.ledger_dir, &system.verifier_key),
+            calls: Arc::new(move |rollout| calls.get(rollout)),
         };
         let mut api = Answering { listening: Arc::new(listening), api, task: None, web };
         api.start();

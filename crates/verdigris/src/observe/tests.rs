@@ -76,6 +76,7 @@ async fn verification_begins_when_the_process_before_has_gone_and_anew_after_ano
         leaks: None,
         callees: None,
         seen: SeenCallees::default(),
+        calls: Calls::default(),
         trying: Trying::default(),
         asking: tokio::runtime::Handle::current(),
         max_rate: 1_000_000,

@@ -1,7 +1,7 @@
 //! For tests: the pages over a real ledger, with somebody who asks.
 
 use crate::api::learning::Stops;
-use crate::{Api, Caller, LedgerFiles, site};
+use crate::{Api, Caller, LedgerFiles, SeenCalls, site};
 use access::Role;
 use axum::Extension;
 use control::rollout::{Body, Principal, Record, RolloutId, Start, State};
@@ -35,6 +35,16 @@ impl Served {
         bodies: Vec<(Option<RolloutId>, Body)>,
         evidence: BTreeMap<String, Vec<u8>>,
         roles: &[Role],
+    ) -> Served {
+        Served::with_calls(bodies, evidence, roles, None).await
+    }
+
+    /// With what verification counted of the calls between services, too.
+    pub(super) async fn with_calls(
+        bodies: Vec<(Option<RolloutId>, Body)>,
+        evidence: BTreeMap<String, Vec<u8>>,
+        roles: &[Role],
+        calls: Option<SeenCalls>,
     ) -> Served {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("ledger");
@@ -76,7 +86,8 @@ impl Served {
         let export: crate::Export = Arc::new(|rollout: &RolloutId| Ok(format!("bundle of {rollout}").into_bytes()));
         let words = |body: &Body| serde_json::to_string(body).unwrap();
         let ledger = LedgerFiles { dir, key, words, time: |at| at.to_string(), export };
-        let api = Api { ledger, ..Api::fixture(handle) };
+        let calls = calls.map(Arc::new);
+        let api = Api { ledger, calls: Arc::new(move |_| calls.clone()), ..Api::fixture(handle) };
         let caller = Caller::named(Principal::new("ada", Vec::new())).also(roles.iter().copied());
         let (stops, stopped) = watch::channel(false);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
