@@ -306,7 +306,10 @@ impl Observer {
             self.handle.tell(Input::Tried { rollout, tester, traces }).await;
         }
         let observations = verifier.advance(now);
-        self.calls.show(watching, verifier, clock::now());
+        // Before the controller hears of them: what it decides may be the end of this rollout.
+        if !observations.is_empty() {
+            self.calls.show(watching, verifier, clock::now());
+        }
         let ceiling = verifier.ceiling().min(self.stores.as_ref().map_or(u64::MAX, Stores::ceiling));
         self.lessons.show(&self.share, Some(ceiling), clock::now());
         if let Some(callees) = &mut self.callees {

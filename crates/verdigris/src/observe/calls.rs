@@ -9,8 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use verify::Verifier;
 use web::SeenCalls;
 
-/// How often others are shown what was counted.
-const SHOWN_EVERY_MS: u64 = 2_000;
 /// Calls that are shown, with two names of at most 128 bytes and four numbers each: 512 of some 340 bytes are 175 kB, once.
 const MAX_CALLS: usize = 512;
 
@@ -30,12 +28,10 @@ impl Calls {
         self.set(watching, SeenCalls { since: now, until: now, counts: verifier.calls(MAX_CALLS) });
     }
 
-    /// What it has counted, if that was not shown just now.
+    /// What it has counted, after it closed batches: once a second or less often.
     pub(super) fn show(&self, watching: &Watching, verifier: &Verifier, now: UnixMillis) {
-        let Some(shown) = self.get(&watching.rollout) else { return };
-        if now >= shown.until.plus_ms(SHOWN_EVERY_MS) {
-            self.set(watching, SeenCalls { since: shown.since, until: now, counts: verifier.calls(MAX_CALLS) });
-        }
+        let since = self.get(&watching.rollout).map_or(now, |shown| shown.since);
+        self.set(watching, SeenCalls { since, until: now, counts: verifier.calls(MAX_CALLS) });
     }
 
     fn set(&self, watching: &Watching, seen: SeenCalls) {

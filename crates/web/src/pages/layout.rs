@@ -12,16 +12,18 @@ pub(super) enum Tab {
     Gates,
     Drift,
     Findings,
+    Map,
     Approvals,
 }
 
 impl Tab {
-    const ALL: [(Tab, &'static str, &'static str); 6] = [
+    const ALL: [(Tab, &'static str, &'static str); 7] = [
         (Tab::Overview, "", "Overview"),
         (Tab::Plan, "/plan", "Plan"),
         (Tab::Gates, "/gates", "Gates"),
         (Tab::Drift, "/drift", "Drift"),
         (Tab::Findings, "/findings", "Findings"),
+        (Tab::Map, "/map", "Service map"),
         (Tab::Approvals, "/approvals", "Approvals"),
     ];
 }

@@ -9,7 +9,7 @@ mod draw;
 mod graph;
 
 use crate::api::problem::Problem;
-use crate::pages::layout;
+use crate::pages::layout::{Page, Tab};
 use crate::site::Served;
 use crate::{Api, Caller};
 use access::Action;
@@ -55,9 +55,10 @@ async fn of_rollout(State(api): State<Api>, caller: Caller, Path(rollout): Path<
 
 async fn page(api: &Api, caller: &Caller, rollout: RolloutId) -> Result<Markup, Problem> {
     let title = format!("Service map of {rollout}");
+    let page = Page::of(&title).in_rollout(&rollout.0, Tab::Map);
     if let Some(seen) = (api.calls)(&rollout).filter(|seen| seen.counts.traces.blue + seen.counts.traces.green > 0) {
         let source = Source::Joined { since: seen.since, until: seen.until };
-        return Ok(layout::page(caller, &title, draw::page(&Graph::of(&seen.counts), source)));
+        return Ok(page.render(caller, &draw::page(&Graph::of(&seen.counts), source)));
     }
     let wanted = rollout.clone();
     let graph = api.ledger.read(move |_, opened| {
@@ -74,7 +75,7 @@ async fn page(api: &Api, caller: &Caller, rollout: RolloutId) -> Result<Markup, 
     if !is_known && api.handle.report(Some(rollout.clone())).await.is_none() {
         return Err(Problem::new("unknown", StatusCode::NOT_FOUND, format!("there is no rollout {rollout}")));
     }
-    Ok(layout::page(caller, &title, draw::page(&graph, Source::Ledger { most: MAX_OBSERVATIONS })))
+    Ok(page.render(caller, &draw::page(&graph, Source::Ledger { most: MAX_OBSERVATIONS })))
 }
 
 #[cfg(test)]

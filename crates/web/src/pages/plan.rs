@@ -119,7 +119,7 @@ fn step(step: &StepPreview, current: bool) -> Markup {
     html! {
         li aria-current=[current.then_some("step")] {
             strong { bdi { (step.does) } } @if current { " " span.state.blue { "now" } }
-            @if longest > 0 { " " small.faint { @if shortest == longest { (ShortDuration(shortest)) } @else { (ShortDuration(shortest)) " to " (ShortDuration(longest)) } } }
+            @if longest > 0 { " " small.faint { @if shortest == longest { (ShortDuration(shortest)) } @else if shortest == 0 { "up to " (ShortDuration(longest)) } @else { (ShortDuration(shortest)) " to " (ShortDuration(longest)) } } }
             @for line in &step.effects { p { bdi { (line) } } }
             @for line in &step.warnings { p.note { strong { "Warning: " } bdi { (line) } } }
             @if !evidence.is_empty() {

@@ -47,7 +47,7 @@ fn from_where(graph: &Graph, source: Source) -> Markup {
             "What verification joined from " (when::time(since)) " to " (when::time(until)) ", in memory: after a restart it begins anew."
         },
         Source::Ledger { most } => p.note {
-            "From " (graph.observations()) " observations in the ledger (" (most) " at most), for verification has no counts of this rollout in memory: another one came after it, "
+            "From " (graph.observations()) " observations in the ledger (" (most) " at most), for verification has no counts of this rollout in memory: nothing was verified so far, another rollout came after it, "
             "or the server was started again. Observations have a call where the plan guards what services take (" code { "serviceLatency" } "), and where it never came out."
         },
     } }

@@ -22,6 +22,8 @@ pub(super) struct Call {
     pub(super) sent: PerEnvironment<u64>,
     /// Traces in which it was sent and of which nothing came out.
     pub(super) unseen: PerEnvironment<u64>,
+    /// Traces in which it was timed, as observations add up.
+    timed: PerEnvironment<u64>,
 }
 
 /// How a call of one environment stands to the other's.
@@ -114,14 +116,16 @@ impl Graph {
         for times in &observation.services {
             let (blue, green) = (times.time_us.blue.count(), times.time_us.green.count());
             self.count(&times.subject, |call| {
-                call.sent.blue = call.sent.blue.saturating_add(blue);
-                call.sent.green = call.sent.green.saturating_add(green);
+                call.timed.blue = call.timed.blue.saturating_add(blue);
+                call.timed.green = call.timed.green.saturating_add(green);
+                call.sent = PerEnvironment::from_fn(|it| call.sent[it].max(call.timed[it]));
             });
         }
         for spot in &observation.blind_spots {
             self.count(&spot.subject, |call| {
-                call.unseen.blue = call.unseen.blue.saturating_add(spot.unseen.blue);
-                call.unseen.green = call.unseen.green.saturating_add(spot.unseen.green);
+                // Those since the start only grow, until verification begins anew.
+                call.sent = PerEnvironment::from_fn(|it| call.sent[it].max(spot.traces_ever[it]));
+                call.unseen = PerEnvironment::from_fn(|it| call.unseen[it].max(spot.unseen_ever[it]));
             });
         }
     }
@@ -140,8 +144,7 @@ impl Graph {
     pub(super) fn layers(&self) -> Vec<Vec<&str>> {
         let mut weight: BTreeMap<&str, u64> = BTreeMap::new();
         for ((from, to), call) in &self.calls {
-            let Call { sent, unseen } = call;
-            let traces = [sent.blue, sent.green, unseen.blue, unseen.green].into_iter().fold(0, u64::saturating_add);
+            let traces = call.sent.blue.saturating_add(call.sent.green);
             for service in [from, to] {
                 let sum = weight.entry(service).or_default();
                 *sum = sum.saturating_add(traces);
@@ -211,7 +214,7 @@ mod tests {
 
     fn check_mark(sent: [u64; 2], unseen: [u64; 2], checked: [u64; 2], expect: Mark) {
         let both = |[blue, green]: [u64; 2]| PerEnvironment { blue, green };
-        let call = Call { sent: both(sent), unseen: both(unseen) };
+        let call = Call { sent: both(sent), unseen: both(unseen), ..Call::default() };
         assert_eq!(call.mark(&both(checked)), expect, "{call:?} of {checked:?}");
     }
 
@@ -232,6 +235,51 @@ mod tests {
         check_mark([5, 0], [0, 0], [0, 0], Mark::TooFew(Environment::Green));
     }
 
+    /// A batch told a call's time, and that of it or another one nothing came out.
+    #[test]
+    fn of_observations_a_call_has_the_counts_since_the_start_where_there_are_any() {
+        let both = |blue, green| PerEnvironment { blue, green };
+        let edge = |to: &str| Subject::Edge { from: "a".to_owned(), to: to.to_owned() };
+        let observation = |ever: u64| {
+            let spot = model::BlindSpotCount {
+                subject: edge("c"),
+                traces: both(1, 1),
+                unseen: both(0, 1),
+                traces_ever: both(ever, ever),
+                unseen_ever: both(0, ever),
+                example: None,
+            };
+            let mut timed = model::ServiceTimes {
+                subject: edge("b"),
+                time_us: PerEnvironment::default(),
+                calls: None,
+                slowest: None,
+            };
+            timed.time_us.blue.0.0.insert(3, 4);
+            Observation {
+                batch: ever,
+                assigned_from: model::UnixMillis(0),
+                assigned_until: model::UnixMillis(1),
+                arms: PerEnvironment::default(),
+                blue_half: None,
+                left_out: PerEnvironment::default(),
+                findings: Vec::new(),
+                blind_spots: vec![spot],
+                operations: Vec::new(),
+                services: vec![timed],
+                omitted: 0,
+                verified: model::BasisPoints::ALL,
+            }
+        };
+        let mut graph = Graph::default();
+        for ever in [5, 9, 7] {
+            graph.add(&observation(ever));
+        }
+        let of = |to: &str| graph.calls[&("a".to_owned(), to.to_owned())].clone();
+        assert_eq!((of("b").sent, of("b").unseen), (both(12, 0), both(0, 0)));
+        assert_eq!((of("c").sent, of("c").unseen), (both(9, 9), both(0, 9)));
+    }
+
     #[test]
     fn what_verification_counted_is_drawn_with_what_it_had_no_room_for() {
         let call = |from: &str, to: &str, sent, out| verify::CallCount { from: from.into(), to: to.into(), sent, out };
@@ -244,7 +292,7 @@ mod tests {
         let graph = Graph::of(&CallCounts { traces: both(20, 30), calls, left_out: 4 });
         let of = |to: &str| graph.calls[&("a".to_owned(), to.to_owned())].clone();
         assert_eq!((graph.checked, graph.left_out), (both(20, 30), 4));
-        assert_eq!(of("b"), Call { sent: both(9, 8), unseen: both(0, 1) });
-        assert_eq!(of("(other)"), Call { sent: both(2, 2), unseen: both(1, 0) });
+        assert_eq!(of("b"), Call { sent: both(9, 8), unseen: both(0, 1), ..Call::default() });
+        assert_eq!(of("(other)"), Call { sent: both(2, 2), unseen: both(1, 0), ..Call::default() });
     }
 }

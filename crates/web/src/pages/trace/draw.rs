@@ -148,7 +148,7 @@ fn came_out(joined: &JoinedRow, out: &Out, scale: &Scale) -> Markup {
     html! {
         @match (&out.seen, out.was_sent) {
             (None, false) => td { span.absent { "not sent there" } },
-            (None, true) => td { (bar(joined, scale, "lost")) span.lost { (MARK_LOST) " lost" } },
+            (None, true) => td { (bar(joined, scale, "lost")) " " span.lost { (MARK_LOST) " lost" } },
             (Some(_), _) => td {
                 (bar(joined, scale, if out.differences.is_empty() { "same" } else { "changed" }))
                 @if !out.differences.is_empty() { ul.differences {
