@@ -8,6 +8,7 @@ axe-core finds serious (WCAG 2.2 AA), what does not fit a phone's width, the byt
 of the ledger in the browser said. Screenshots go into FOLDER.
 """
 
+import base64
 import json
 import re
 import sys
@@ -60,8 +61,9 @@ class Look:
             if entry["level"] in ("SEVERE", "WARNING"):
                 self.found["console"].append(f"{where}: {entry['level']}: {entry['message']}")
 
-    def picture(self, name):
-        self.driver.save_screenshot(str(self.folder / f"{name}.png"))
+    def picture(self, name, whole=False):
+        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": whole})
+        (self.folder / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
 
     def serious(self, where):
         self.driver.execute_script(self.axe)
@@ -86,7 +88,7 @@ class Look:
             self.show(dark, phone)
             self.driver.get(self.url + path)
             self.wait(lambda driver: driver.execute_script("return document.readyState") == "complete")
-            self.picture(f"{name}-{'phone' if phone else 'screen'}")
+            self.picture(f"{name}-{'phone' if phone else 'screen'}", whole=True)
             self.console(where)
             self.serious(where)
             if phone and self.driver.execute_script("return document.documentElement.scrollWidth") > 391:

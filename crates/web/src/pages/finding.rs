@@ -113,7 +113,7 @@ fn detail(rollout: &str, GroupReport { group, share }: &GroupReport, rank: (usiz
                     td.n { (group.spans[environment]) } td.n { (interval(&share[environment])) } }
             } }
         } }
-        p.faint { "A share is that of the traces that were verified; in brackets what it is with a confidence of " (share[Environment::Green].confidence * 100.0) "%." }
+        p.faint { "A share is that of the traces that were verified; in brackets its bounds, with a confidence of " (share[Environment::Green].confidence * 100.0) "%." }
         h2 { "Example traces" }
         @if group.examples.is_empty() { p { "None was kept." } } @else {
             ul { @for trace in &group.examples { li { (trace_link(rollout, trace)) } } }

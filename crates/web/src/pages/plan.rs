@@ -159,7 +159,7 @@ fn approvals(report: &Report, plan: &Plan, approves: bool) -> Markup {
                         @if proofs.cosignatures > 0 { ", cosigned by " (proofs.cosignatures) " witnesses" } "." }
                 }
             }
-            @if approves { p { a href={ (rollout_path(&report.rollout.0)) "/approvals" } { "What there is to sign" } } }
+            @if approves && (gates.approval.is_some() || plan.point_of_no_return.is_some()) { p { a href={ (rollout_path(&report.rollout.0)) "/approvals" } { "What there is to sign" } } }
         }
     }
 }

@@ -7,11 +7,14 @@ use maud::{Markup, html};
 use model::Environment;
 use std::collections::BTreeMap;
 
-const BOX_WIDTH: usize = 150;
+const BOX_WIDTH: usize = 170;
 const BOX_HEIGHT: usize = 34;
-const COLUMN: usize = 230;
+const COLUMN: usize = 250;
 const ROW: usize = 58;
 const MARGIN: usize = 16;
+/// Between columns, and half of what is between rows.
+const GAP: usize = COLUMN - BOX_WIDTH;
+const LANE: usize = (ROW - BOX_HEIGHT) / 2;
 /// Characters of a service's name in its box, and in the table.
 const MAX_IN_BOX: usize = 18;
 const MAX_IN_TABLE: usize = 120;
@@ -93,12 +96,15 @@ fn drawing(graph: &Graph) -> Markup {
     }
     html! {
         svg.map viewBox={ "0 0 " (width) " " (height) } width=(width) height=(height) role="img" aria-label="Service map" {
-            @for ((from, to), call) in &graph.calls {
-                @if let (Some(a), Some(b)) = (places.get(from.as_str()), places.get(to.as_str())) {
-                    @let mark = call.mark(&graph.checked);
-                    path class=(class(mark)) d=(curve(*a, *b)) { title { (cut(from, MAX_IN_TABLE)) " calls " (cut(to, MAX_IN_TABLE)) " " (words(call, mark)) } }
+            // What is marked lies on top.
+            @for marked in [false, true] { @for ((from, to), call) in &graph.calls {
+                @let mark = call.mark(&graph.checked);
+                @if let (true, Some(a), Some(b)) = ((mark != Mark::Both) == marked, places.get(from.as_str()), places.get(to.as_str())) {
+                    path class=(class(mark)) d=(curve(*a, *b)) {
+                        title { (cut(from, MAX_IN_TABLE)) " calls " (cut(to, MAX_IN_TABLE)) " " (words(call, mark)) }
+                    }
                 }
-            }
+            } }
             @for (name, (x, y)) in &places {
                 rect x=(x) y=(y) width=(BOX_WIDTH) height=(BOX_HEIGHT) rx="4" { title { (cut(name, MAX_IN_TABLE)) } }
                 text x=(x + 10) y=(y + 22) { (cut(name, MAX_IN_BOX)) }
@@ -109,14 +115,23 @@ fn drawing(graph: &Graph) -> Markup {
     }
 }
 
-/// From the right of one box to the left of another; to what stands left of it, below it and back.
+/// From the right of one box to the left of another, below the row that it starts in where boxes stand between; to what stands
+/// left of it, below it and back.
 fn curve((from_x, from_y): (usize, usize), (to_x, to_y): (usize, usize)) -> String {
     let (x1, y1, x2, y2) = (from_x + BOX_WIDTH, from_y + BOX_HEIGHT / 2, to_x, to_y + BOX_HEIGHT / 2);
+    if x2 > x1 + GAP {
+        let (lane, into) = (from_y + BOX_HEIGHT + LANE, x2 - GAP);
+        let (first, last) = (x1 + GAP / 2, x2 - GAP / 2);
+        return format!(
+            "M{x1} {y1}C{first} {y1} {first} {lane} {} {lane}L{into} {lane}C{last} {lane} {last} {y2} {x2} {y2}",
+            x1 + GAP
+        );
+    }
     if x2 > x1 {
         let middle = usize::midpoint(x1, x2);
         return format!("M{x1} {y1}C{middle} {y1} {middle} {y2} {x2} {y2}");
     }
-    let below = from_y.max(to_y) + BOX_HEIGHT + 12;
+    let below = from_y.max(to_y) + BOX_HEIGHT + LANE;
     format!("M{x1} {y1}C{} {below} {} {below} {x2} {y2}", x1 + 30, x2.saturating_sub(30))
 }
 
@@ -134,7 +149,7 @@ fn table(graph: &Graph) -> Markup {
             tbody { @for (mark, (from, to), call) in calls { tr {
                 th scope="row" { bdi { (cut(from, MAX_IN_TABLE)) } } td { bdi { (cut(to, MAX_IN_TABLE)) } }
                 @for it in Environment::BOTH { td.n { (call.out(it)) " of " (call.sent[it]) } }
-                td { @if mark.differs() { strong { (words(call, mark)) } } @else { (words(call, mark)) } }
+                td.says { @if mark.differs() { strong { (words(call, mark)) } } @else { (words(call, mark)) } }
             } } }
         } }
     }
@@ -144,5 +159,22 @@ fn cut(name: &str, most: usize) -> String {
     match name.char_indices().nth(most) {
         Some((at, _)) => format!("{}…", &name[..at]),
         None => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_goes_round_the_boxes_between_and_never_through_one() {
+        let at = |column: usize, row: usize| (MARGIN + column * COLUMN, MARGIN + row * ROW);
+        let check = |from: (usize, usize), to: (usize, usize), expect: &str| {
+            assert_eq!(curve(at(from.0, from.1), at(to.0, to.1)), expect)
+        };
+        check((0, 0), (1, 1), "M186 33C226 33 226 91 266 91");
+        // Below the row, from the end of the first gap to the beginning of the last.
+        check((0, 0), (2, 0), "M186 33C226 33 226 62 266 62L436 62C476 62 476 33 516 33");
+        check((1, 0), (0, 0), "M436 33C466 62 0 62 16 33");
     }
 }
