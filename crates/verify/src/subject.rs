@@ -156,6 +156,17 @@ pub struct CallCount {
     pub out: PerEnvironment<u64>,
 }
 
+/// What came out of the calls between services, since the verifier began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallCounts {
+    /// Traces that were verified.
+    pub traces: PerEnvironment<u64>,
+    /// Those that most traces have first.
+    pub calls: Vec<CallCount>,
+    /// Calls for which there was no room.
+    pub left_out: usize,
+}
+
 impl SubjectsEver {
     /// The calls that most traces have, at most so many of them, and how many more there are.
     pub(crate) fn calls(&self, most: usize, words: &Vocabulary) -> (Vec<CallCount>, usize) {

@@ -9,7 +9,7 @@ use crate::pace::Pace;
 use crate::service::TimedServices;
 use crate::share::{Distinct, Share};
 use crate::stray::Strays;
-use crate::subject::CallCount;
+use crate::subject::CallCounts;
 use crate::tally::Ever;
 use crate::trace::{Content, MAX_SPANS_PER_TRACE, SPAN_WEIGHT, Second, Span, Standing, Trace};
 use crate::transformation::{Side, Transformations};
@@ -105,17 +105,6 @@ struct Counted {
     missed: u64,
     /// Traces of observations.
     observed: PerEnvironment<u64>,
-}
-
-/// What came out of the calls between services, since the verifier began.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallCounts {
-    /// Traces that were verified.
-    pub traces: PerEnvironment<u64>,
-    /// Those that most traces have first.
-    pub calls: Vec<CallCount>,
-    /// Calls for which there was no room.
-    pub left_out: usize,
 }
 
 /// What the verifier holds, and what it could not judge since the start.

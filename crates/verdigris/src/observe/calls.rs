@@ -14,7 +14,9 @@ const MAX_CALLS: usize = 512;
 
 /// What others see of it.
 #[derive(Clone, Default)]
-pub struct Calls(Arc<Mutex<Option<(RolloutId, Arc<SeenCalls>)>>>);
+pub struct Calls(Arc<Mutex<Option<Seen>>>);
+
+type Seen = (RolloutId, Arc<SeenCalls>);
 
 impl Calls {
     /// So far, in this rollout; nothing of one that is over and was not the last, or that another process watched.

@@ -78,25 +78,28 @@ fn what(report: &Report, plan: &Plan, forecast: &Preview) -> Markup {
     }
 }
 
-fn environments(of: &PerEnvironment<EnvironmentPreview>) -> Markup {
-    let listed = |sources: &[String]| sources.join(", ");
-    let protocol = |it: &EnvironmentPreview| match it.protocol {
-        Protocol::Grpc => format!("grpc {}", it.endpoint),
-        Protocol::Http => format!("http {}", it.endpoint),
+/// What the plan says of one environment, in the order of the table; empty where it says nothing.
+fn environment(of: &EnvironmentPreview) -> [(&'static str, String); 9] {
+    let protocol = match of.protocol {
+        Protocol::Grpc => "grpc",
+        Protocol::Http => "http",
     };
-    let text = |it: &Option<String>| it.clone().unwrap_or_default();
-    let rows: [(&str, &dyn Fn(&EnvironmentPreview) -> String); 9] = [
-        ("Version", &|it| it.version.clone()),
-        ("Artifact", &|it| text(&it.artifact)),
-        ("OTLP", &protocol),
-        ("Tap", &|it| it.tap.clone()),
-        ("Back end", &|it| text(&it.backend)),
-        ("Trace store", &|it| text(&it.query)),
-        ("Configuration, declared", &|it| listed(&it.config)),
-        ("Configuration, running", &|it| listed(&it.live)),
-        ("Meant to change, so that it is no finding", &|it| it.transformations.join("; ")),
-    ];
-    let rows = rows.map(|(name, of_one)| (name, Environment::BOTH.map(|it| of_one(&of[it]))));
+    [
+        ("Version", of.version.clone()),
+        ("Artifact", of.artifact.clone().unwrap_or_default()),
+        ("OTLP", format!("{protocol} {}", of.endpoint)),
+        ("Tap", of.tap.clone()),
+        ("Back end", of.backend.clone().unwrap_or_default()),
+        ("Trace store", of.query.clone().unwrap_or_default()),
+        ("Configuration, declared", of.config.join(", ")),
+        ("Configuration, running", of.live.join(", ")),
+        ("Meant to change, so that it is no finding", of.transformations.join("; ")),
+    ]
+}
+
+fn environments(of: &PerEnvironment<EnvironmentPreview>) -> Markup {
+    let [blue, green] = Environment::BOTH.map(|it| environment(&of[it]));
+    let rows: Vec<_> = blue.into_iter().zip(green).map(|((name, blue), (_, green))| (name, [blue, green])).collect();
     html! {
         section aria-labelledby="environments" {
             h2 id="environments" { "Environments" }

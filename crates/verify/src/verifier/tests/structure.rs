@@ -1,6 +1,7 @@
 //! The tree that came out beside the one that was sent.
 
 use super::*;
+use crate::subject::CallCount;
 
 #[test]
 fn spans_that_are_their_own_ancestors_are_a_cycle() {

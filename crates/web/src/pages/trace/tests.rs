@@ -114,7 +114,7 @@ async fn values_of_the_traffic_are_for_whom_they_are_for() {
 /// Names as long as any that are kept, and in every span as much that differs as is named.
 fn heavy(number: u64, environment: &str) -> serde_json::Value {
     let id = |number: u64| format!("{number:016x}");
-    let out = u32::from(number % 5 != 0 || environment == "blue");
+    let out = u32::from(!number.is_multiple_of(5) || environment == "blue");
     let keys: Vec<String> = (0..8).map(|key| format!("{}.{key}", "k".repeat(60))).collect();
     json!({
         "span": id(number), "parent": id(if number == 1 { 0 } else { number / 2 }), "kind": 2,
@@ -149,7 +149,7 @@ async fn heaviest_page(span: impl Fn(u64, &str) -> serde_json::Value, spans: u64
 /// Evidence keeps at most 512 spans of a trace, so that this is about joining, drawing and paging.
 #[tokio::test]
 async fn five_thousand_spans_come_by_pages_none_of_which_is_heavy() {
-    let usual = heaviest_page(|number, _| span(number, number / 2, u32::from(number % 97 != 0)), 5_000).await;
+    let usual = heaviest_page(|number, _| span(number, number / 2, u32::from(!number.is_multiple_of(97))), 5_000).await;
     assert!(usual <= MAX_PAGE_BYTES / 2, "{usual} bytes");
     let worst = heaviest_page(heavy, 5_000).await;
     assert!(worst <= MAX_PAGE_BYTES, "{worst} bytes");
