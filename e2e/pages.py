@@ -3,11 +3,12 @@
     pages.py URL TOKEN_FILE ROLLOUT AXE_JS FOLDER
 
 Signs in, watches the rollout until it has ended without loading its page again, then opens each page: in the light on a
-screen, in the dark on a phone. Reports what the console said (a breach of the Content-Security-Policy is an error there), what
+screen, in the dark on a phone. Tries the keys of a trace's tree. Reports what the console said (a breach of the Content-Security-Policy is an error there), what
 axe-core finds serious (WCAG 2.2 AA), what does not fit a phone's width, the bytes of the rollout's page, and what the check
 of the ledger in the browser said. Screenshots go into FOLDER.
 """
 
+import base64
 import json
 import re
 import sys
@@ -18,6 +19,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 FLAGS = [
@@ -59,8 +61,9 @@ class Look:
             if entry["level"] in ("SEVERE", "WARNING"):
                 self.found["console"].append(f"{where}: {entry['level']}: {entry['message']}")
 
-    def picture(self, name):
-        self.driver.save_screenshot(str(self.folder / f"{name}.png"))
+    def picture(self, name, whole=False):
+        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": whole})
+        (self.folder / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
 
     def serious(self, where):
         self.driver.execute_script(self.axe)
@@ -85,7 +88,7 @@ class Look:
             self.show(dark, phone)
             self.driver.get(self.url + path)
             self.wait(lambda driver: driver.execute_script("return document.readyState") == "complete")
-            self.picture(f"{name}-{'phone' if phone else 'screen'}")
+            self.picture(f"{name}-{'phone' if phone else 'screen'}", whole=True)
             self.console(where)
             self.serious(where)
             if phone and self.driver.execute_script("return document.documentElement.scrollWidth") > 391:
@@ -141,6 +144,44 @@ class Look:
         found = [link.get_attribute("href") for link in self.driver.find_elements(By.CSS_SELECTOR, "main a[href]")]
         return [link.removeprefix(self.url) for link in found if re.search(pattern, link)]
 
+    def text(self):
+        return self.driver.find_element(By.TAG_NAME, "main").text
+
+    def keys(self, path):
+        """Arrows, Home, End and Enter in the tree of a trace: what did not do what it should."""
+        self.driver.get(self.url + path)
+        row = lambda: self.driver.switch_to.active_element
+        level = lambda: int(row().get_attribute("aria-level") or 0)
+        seen = lambda: len([it for it in self.driver.find_elements(By.CSS_SELECTOR, "table[role=treegrid] tbody tr") if it.is_displayed()])
+        wrong = self.found.setdefault("keys", [])
+
+        def check(what, is_so):
+            if not is_so:
+                wrong.append(f"{what}: level {level()}, {seen()} rows")
+
+        grid = self.wait(lambda driver: driver.find_element(By.CSS_SELECTOR, "table[role=treegrid]"))
+        first = grid.find_elements(By.CSS_SELECTOR, "tbody tr")[0]
+        self.driver.execute_script("arguments[0].focus()", first)
+        all_rows = seen()
+        check("there is a tree", all_rows > 2 and first.get_attribute("aria-expanded") == "true")
+        row().send_keys(Keys.ARROW_DOWN)
+        check("down goes to a child", level() == 2)
+        row().send_keys(Keys.ARROW_LEFT, Keys.ARROW_LEFT)
+        check("left closes, or goes to the parent", level() in (1, 2))
+        row().send_keys(Keys.HOME)
+        check("home goes to the first", row() == first)
+        row().send_keys(Keys.ENTER)
+        check("enter closes", first.get_attribute("aria-expanded") == "false" and seen() < all_rows)
+        row().send_keys(Keys.ENTER)
+        check("enter opens", first.get_attribute("aria-expanded") == "true")
+        row().send_keys(Keys.END)
+        check("end goes to the last", row() != first and level() >= 2)
+        row().send_keys(Keys.HOME)
+        row().send_keys(Keys.ARROW_RIGHT)
+        check("right goes into it", level() == 2)
+        self.serious(f"{path} (with keys)")
+        self.picture("trace-keys")
+
     def verify(self, path):
         self.driver.get(self.url + path)
         button = self.wait(lambda driver: driver.find_element(By.ID, "verify-run"))
@@ -170,17 +211,22 @@ def main():
         look.weight(home)
         look.over_time(home)
         look.page("numbers", f"{home}/numbers")
+        look.page("plan", f"{home}/plan")
         look.page("gates", f"{home}/gates")
-        look.found["gates"] = look.driver.find_element(By.TAG_NAME, "main").text
+        look.found["gates"] = look.text()
+        look.page("drift", f"{home}/drift")
+        look.found["drift"] = look.text()
         look.page("findings", f"{home}/findings")
         look.driver.get(url + f"{home}/findings")
-        for path in look.links(r"/findings/\d+$")[:1]:
+        for path in look.links(r"/findings/[0-9a-f]{16}$")[:1]:
             look.page("finding", path)
             look.driver.get(url + path)
             for trace in look.links(r"/traces/[0-9a-f]{32}")[:1]:
                 look.page("trace", trace)
+                look.keys(trace)
         look.page("approvals", f"{home}/approvals")
         look.page("map", "/map")
+        look.found["map"] = look.text()
         look.page("passkeys", "/passkeys")
         look.page("ledger", "/ledger")
         look.page("record", "/ledger/2")

@@ -34,6 +34,7 @@ pub use approving::HandedIn;
 pub use controller::{Controller, OpenError, Outlook, Settings};
 pub use erasing::{Erasure, NoteError, Persons};
 pub use errors::{CommandError, EraseError, ReleaseError, StartError, TapsError};
+pub use gates::drift;
 pub use gating::{SeenDependencies, Surroundings, run_gate};
 pub use handle::{Handle, Input, Offer, RolloutSummary};
 pub use journal::{Extent, Journal, JournalError, OpenStore, decode};

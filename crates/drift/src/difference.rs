@@ -3,11 +3,11 @@
 use crate::limits::MAX_SHOWN;
 use crate::secret::HIDDEN;
 use crate::value::{Node, Scalar, Value};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// One difference.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Difference {
     /// The file that it is in: blue's, or green's where blue has none.
     pub file: String,
@@ -19,7 +19,7 @@ pub struct Difference {
 }
 
 /// What differs.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum Change {
     /// Both have a value here, and not the same one.
@@ -49,7 +49,7 @@ pub enum Change {
 }
 
 /// What is shown of a value.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "shown", content = "text", rename_all = "camelCase")]
 pub enum Shown {
     /// The value, with control characters escaped, cut at [`MAX_SHOWN`] characters.

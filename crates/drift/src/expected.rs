@@ -4,7 +4,7 @@
 use crate::difference::Difference;
 use crate::path::covers;
 use crate::tracing::TracingFinding;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A difference that is meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,7 +50,7 @@ impl Placed for TracingFinding {
 }
 
 /// What was found, held against what was declared. Indices are those of the declarations.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sorted<T> {
     /// What no declaration covers.
     pub undeclared: Vec<T>,

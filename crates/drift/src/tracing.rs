@@ -14,11 +14,11 @@ use crate::difference::{cut, cut_at};
 use crate::limits::{MAX_FINDINGS, MAX_SHOWN};
 use crate::tree::Tree;
 use crate::value::{Node, Scalar, Value};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What a finding is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Rule {
     /// Blue's service is traced, green's is not set up, or turned off.
     #[serde(rename = "service without tracing")]
@@ -104,7 +104,7 @@ impl fmt::Display for Rule {
 }
 
 /// One finding. Sorted by place.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TracingFinding {
     /// The file that it is in: green's, or blue's where green has none.
     pub file: String,

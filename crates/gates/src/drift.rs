@@ -6,13 +6,14 @@
 
 use crate::configuration::{self, ConfigurationError, Files, Source};
 use crate::run::Run;
-pub use ::drift::expected::Expected;
-use ::drift::expected::{self, Sorted};
-use ::drift::tracing::{Environments, TracingFinding, rules};
-use ::drift::{Change, ReadError, Tree};
-pub use ::drift::{Difference, SecretKey};
+use ::drift::expected;
+pub use ::drift::expected::{Expected, Sorted};
+pub use ::drift::tracing::TracingFinding;
+use ::drift::tracing::{Environments, rules};
+pub use ::drift::{Change, Difference, SecretKey, Shown};
+use ::drift::{ReadError, Tree};
 use model::{Environment, GateResult, GateVerdict, PerEnvironment, UnixMillis};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -46,7 +47,7 @@ pub struct Configurations {
 }
 
 /// Everything that differs, held against what was declared. Its JSON is the gate's evidence.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// The digests of what was read: those that an approval binds to.

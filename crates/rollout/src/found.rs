@@ -1,5 +1,6 @@
 //! What was found over a whole rollout, grouped, the most telling first.
 
+use crate::record::FindingName;
 use crate::state::State;
 use judge::{Counts, Effect, naming_rank, share_interval};
 use model::{Check, Environment, Finding, PerEnvironment, TraceId, UnixMillis};
@@ -45,6 +46,12 @@ pub struct GroupReport {
 }
 
 impl Group {
+    /// What makes it this one, whatever its rank is.
+    pub fn name(&self) -> FindingName {
+        let Group { check, service, operation, key, .. } = self;
+        FindingName { check: *check, service: service.clone(), operation: operation.clone(), key: key.clone() }
+    }
+
     fn of(finding: &Finding) -> Group {
         Group {
             check: finding.check,

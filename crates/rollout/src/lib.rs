@@ -41,8 +41,8 @@ pub use leak::{Found as FoundLeak, Leaks};
 pub use model::{GateResult, GateVerdict};
 pub use principal::{KnownPrincipal, MAX_KEYS_CHARACTERS, MAX_NAME_CHARACTERS, MAX_OF_EACH, MAX_PRINCIPALS, Principal};
 pub use record::{
-    Body, DeletedBecause, FindingName, MAX_DELETED, MAX_TARGETS, NotificationTarget, Record, Replay, ReplayError,
-    replay,
+    Body, DeletedBecause, FINDING_ID_DIGITS, FindingName, MAX_DELETED, MAX_TARGETS, NotificationTarget, Record, Replay,
+    ReplayError, replay,
 };
 pub use report::{PastReturn, Progress, Report, StepReport, report};
 pub use shard::{ShardStart, may_end};

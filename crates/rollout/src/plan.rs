@@ -530,7 +530,8 @@ impl Plan {
         hash.iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
     }
 
-    fn canonical_json(&self) -> Vec<u8> {
+    /// The bytes that the digest is of.
+    pub fn canonical_json(&self) -> Vec<u8> {
         serde_json_canonicalizer::to_vec(self).expect("a plan has text keys only, and no number that is not finite")
     }
 }

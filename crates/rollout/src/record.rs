@@ -8,6 +8,7 @@ use crate::shard::ShardStart;
 use crate::state::State;
 use model::{Check, Finding, RouteTable, TraceId, UnixMillis};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 use std::fmt;
 
@@ -240,6 +241,9 @@ pub enum DeletedBecause {
     },
 }
 
+/// 64 bits: a rollout has at most `State::MAX_FINDINGS` groups, and who could choose two names that meet gains nothing by it.
+pub const FINDING_ID_DIGITS: usize = 16;
+
 /// What makes two findings of different batches the same one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -260,6 +264,16 @@ impl FindingName {
     pub fn of(finding: &Finding) -> FindingName {
         let Finding { check, service, operation, key, .. } = finding.clone();
         FindingName { check, service, operation, key }
+    }
+
+    /// The first [`FINDING_ID_DIGITS`] hexadecimal digits of the SHA-256 of its canonical JSON (RFC 8785): an address that stays
+    /// the same whatever else is found.
+    pub fn id(&self) -> String {
+        let json = serde_json_canonicalizer::to_vec(self).expect("a name has text keys only");
+        Sha256::digest(json)
+            .iter()
+            .take(FINDING_ID_DIGITS / 2)
+            .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 }
 

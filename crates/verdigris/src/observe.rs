@@ -2,6 +2,7 @@
 //! (invariant 5). What comes out of an environment without a tap is read from its trace store ([`stores`]).
 
 mod callees;
+mod calls;
 mod canaries;
 mod leaks;
 mod learning;
@@ -11,6 +12,7 @@ mod stores;
 mod trying;
 
 pub use callees::SeenCallees;
+pub use calls::Calls;
 pub use learning::{Learning, Taught};
 
 use crate::clock;
@@ -78,7 +80,7 @@ pub fn spawn(
     views: mpsc::Receiver<View>,
     watching: watch::Receiver<Option<Watching>>,
     handle: Handle,
-    (examples, seen): (Examples, SeenCallees),
+    (examples, seen, calls): (Examples, SeenCallees, Calls),
     (gateway, share): (Gateway, Arc<ViewShare>),
     alone: watch::Receiver<bool>,
     taught: Taught,
@@ -106,6 +108,7 @@ pub fn spawn(
             leaks,
             callees,
             seen,
+            calls,
             trying: Trying::default(),
             asking,
             max_rate,
@@ -135,6 +138,8 @@ struct Observer {
     /// Whom its services call, if its plan asks.
     callees: Option<Callees>,
     seen: SeenCallees,
+    /// What came out of the calls between services.
+    calls: Calls,
     /// What its testers had at green.
     trying: Trying,
     asking: tokio::runtime::Handle,
@@ -206,6 +211,7 @@ impl Observer {
             let meant = meant::meant(&watching);
             let verifier = Verifier::new(config, clock::now()).with(meant);
             let verifier = if watching.times_services { verifier.with_service_times() } else { verifier };
+            self.calls.begin(&watching, &verifier, clock::now());
             (watching, verifier)
         });
         self.show();
@@ -300,6 +306,10 @@ impl Observer {
             self.handle.tell(Input::Tried { rollout, tester, traces }).await;
         }
         let observations = verifier.advance(now);
+        // Before the controller hears of them: what it decides may be the end of this rollout.
+        if !observations.is_empty() {
+            self.calls.show(watching, verifier, clock::now());
+        }
         let ceiling = verifier.ceiling().min(self.stores.as_ref().map_or(u64::MAX, Stores::ceiling));
         self.lessons.show(&self.share, Some(ceiling), clock::now());
         if let Some(callees) = &mut self.callees {

@@ -4,7 +4,7 @@
 use crate::clock;
 use crate::load_out::LoadAtTaps;
 use crate::notifying::{Notifying, Target};
-use crate::observe::{self, Examples, Learning, MAX_VIEWS, SeenCallees};
+use crate::observe::{self, Calls, Examples, Learning, MAX_VIEWS, SeenCallees};
 use crate::proving::{self, Trust};
 use crate::recorder::Recorder;
 use crate::spools;
@@ -103,6 +103,8 @@ pub struct System {
     pub handle: Handle,
     /// To have learned what a pipeline changes.
     pub learning: Learning,
+    /// What came out of the calls between services.
+    pub calls: Calls,
     /// To have recorded what the gateway receives.
     pub recorder: Recorder,
     /// The gateway's counters.
@@ -158,7 +160,7 @@ impl System {
         let witnesses: Vec<WitnessKey> = ground.witnesses.asked.iter().map(|asked| asked.key.clone()).collect();
         let noted = Examples::default();
         let examples = noted.clone();
-        let seen = SeenCallees::default();
+        let (seen, calls) = (SeenCallees::default(), Calls::default());
         let (callees, taps) = (seen.clone(), LoadAtTaps::of(ports.bound.gateway()));
         let settings = Settings {
             serving: ground.serving,
@@ -202,7 +204,15 @@ impl System {
         let redaction_key = crate::redaction_key::open(&ground.data)?;
         let recorder = Recorder::new(gateway.clone(), redaction_key.clone(), inherited.gone.clone());
         let beside = (gateway.clone(), share.clone());
-        let verified = observe::spawn(views, watching, handle.clone(), (noted, seen), beside, inherited.gone, taught);
+        let verified = observe::spawn(
+            views,
+            watching,
+            handle.clone(),
+            (noted, seen, calls.clone()),
+            beside,
+            inherited.gone,
+            taught,
+        );
         let verified = verified.context("the verification thread")?;
         let controller = spawn_controller(controller)?;
         let verifier_key = opened.verifier_key.get().context("the ledger was opened, so its key is known")?.clone();
@@ -229,6 +239,7 @@ impl System {
         Ok(System {
             handle,
             learning,
+            calls,
             recorder,
             gateway,
             spools,

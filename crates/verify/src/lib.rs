@@ -40,5 +40,6 @@ pub use example::{ExampleDifference, ExampleSpan, ExampleTrace};
 pub use fact::{Delivery, SpanFact, Status};
 pub use histogram::record;
 pub use learn::{Change, Difference, Kept, Learned, Learner, Least, LiveConfig, LiveLearner, Watched};
+pub use subject::{CallCount, CallCounts};
 pub use transformation::{Part, Precision, Transformations};
 pub use verifier::{Config, Stats, Verifier};

@@ -143,6 +143,47 @@ impl SubjectsEver {
     }
 }
 
+/// A call of one service by another, in the traces that were verified since the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallCount {
+    /// `service.name` of the caller.
+    pub from: String,
+    /// Of the called one.
+    pub to: String,
+    /// Traces in which it was sent and acknowledged.
+    pub sent: PerEnvironment<u64>,
+    /// Of these, the traces in which it came out.
+    pub out: PerEnvironment<u64>,
+}
+
+/// What came out of the calls between services, since the verifier began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallCounts {
+    /// Traces that were verified.
+    pub traces: PerEnvironment<u64>,
+    /// Those that most traces have first.
+    pub calls: Vec<CallCount>,
+    /// Calls for which there was no room.
+    pub left_out: usize,
+}
+
+impl SubjectsEver {
+    /// The calls that most traces have, at most so many of them, and how many more there are.
+    pub(crate) fn calls(&self, most: usize, words: &Vocabulary) -> (Vec<CallCount>, usize) {
+        let calls = self.counts.iter().filter(|(subject, _)| matches!(subject, SubjectId::Edge { .. }));
+        let mut calls: Vec<(SubjectId, Seen)> = calls.map(|(subject, seen)| (*subject, *seen)).collect();
+        calls.sort_unstable_by_key(|(subject, seen)| (Reverse(seen.traces.blue + seen.traces.green), *subject));
+        let left_out = calls.len().saturating_sub(most);
+        calls.truncate(most);
+        let named = calls.into_iter().filter_map(|(subject, seen)| {
+            let Subject::Edge { from, to } = named(subject, words, MAX_NAME_BYTES) else { return None };
+            let out = PerEnvironment::from_fn(|it| seen.traces[it] - seen.unseen[it]);
+            Some(CallCount { from, to, sent: seen.traces, out })
+        });
+        (named.collect(), left_out)
+    }
+}
+
 fn named(subject: SubjectId, words: &Vocabulary, bytes: usize) -> Subject {
     let name = |id| printable(words.name_of(id), bytes);
     match subject {

@@ -9,6 +9,7 @@ use crate::pace::Pace;
 use crate::service::TimedServices;
 use crate::share::{Distinct, Share};
 use crate::stray::Strays;
+use crate::subject::CallCounts;
 use crate::tally::Ever;
 use crate::trace::{Content, MAX_SPANS_PER_TRACE, SPAN_WEIGHT, Second, Span, Standing, Trace};
 use crate::transformation::{Side, Transformations};
@@ -102,6 +103,8 @@ struct Counted {
     late_spans: PerEnvironment<u64>,
     late_outs: PerEnvironment<u64>,
     missed: u64,
+    /// Traces of observations.
+    observed: PerEnvironment<u64>,
 }
 
 /// What the verifier holds, and what it could not judge since the start.
@@ -275,6 +278,13 @@ impl Verifier {
     /// rise within a second.
     pub fn ceiling(&self) -> u64 {
         self.share.ceiling()
+    }
+
+    /// The calls between services since the start, at most so many. It takes time in proportion to the subjects that are counted,
+    /// some 16,000 at most.
+    pub fn calls(&self, most: usize) -> CallCounts {
+        let (calls, left_out) = self.ever.subjects.calls(most, &self.words);
+        CallCounts { traces: self.counted.observed, calls, left_out }
     }
 
     /// What is held, and what could not be judged since the start.

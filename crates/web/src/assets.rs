@@ -30,6 +30,11 @@ pub(crate) const ASSETS: &[Asset] = &[
     Asset { name: "style.css", kind: "text/css; charset=utf-8", body: include_bytes!("../assets/style.css") },
     Asset { name: "live.js", kind: "text/javascript; charset=utf-8", body: include_bytes!("../assets/live.js") },
     Asset { name: "traces.css", kind: "text/css; charset=utf-8", body: include_bytes!("../assets/traces.css") },
+    Asset {
+        name: "treegrid.js",
+        kind: "text/javascript; charset=utf-8",
+        body: include_bytes!("../assets/treegrid.js"),
+    },
     Asset { name: "verify.js", kind: "text/javascript; charset=utf-8", body: include_bytes!("../assets/verify.js") },
     Asset { name: "passkey.js", kind: "text/javascript; charset=utf-8", body: include_bytes!("../assets/passkey.js") },
     Asset { name: "icon.svg", kind: "image/svg+xml", body: include_bytes!("../assets/icon.svg") },

@@ -21,6 +21,7 @@ impl Api {
             condition: Condition::default(),
             answers: Answers::default(),
             ledger: no_ledger(),
+            calls: Arc::new(|_| None),
         }
     }
 }

@@ -41,9 +41,11 @@ use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
 use control::Handle;
 use control::rollout::approval::PublicKey;
-use control::rollout::{KnownPrincipal, Principal};
+use control::rollout::{KnownPrincipal, Principal, RolloutId};
+use model::UnixMillis;
 use std::sync::Arc;
 use tokio::net::UnixListener;
+use verify::CallCounts;
 
 /// What a server says of itself, as JSON: addresses, ledger, counters.
 pub type Status = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
@@ -56,6 +58,20 @@ pub type Signers = Arc<dyn Fn(&PublicKey) -> Option<Principal> + Send + Sync>;
 
 /// Everybody whom the configuration names, in the order of their names.
 pub type Known = Arc<dyn Fn() -> Vec<KnownPrincipal> + Send + Sync>;
+
+/// What verification has joined of the calls between services so far, of this rollout; nothing if it does not know.
+pub type Calls = Arc<dyn Fn(&RolloutId) -> Option<Arc<SeenCalls>> + Send + Sync>;
+
+/// The calls between services, as verification counts them in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenCalls {
+    /// When it began to.
+    pub since: UnixMillis,
+    /// When these were the counts.
+    pub until: UnixMillis,
+    /// The counts.
+    pub counts: CallCounts,
+}
 
 /// Everything that a request may need.
 #[derive(Clone)]
@@ -80,6 +96,8 @@ pub struct Api {
     pub answers: Answers,
     /// The ledger's files, read only.
     pub ledger: LedgerFiles,
+    /// What came out of the calls between services.
+    pub calls: Calls,
 }
 
 /// The user at the other end, if the kernel says who it is.

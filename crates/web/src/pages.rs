@@ -5,6 +5,7 @@
 
 mod acting;
 mod approvals;
+mod drift;
 mod finding;
 mod gates;
 pub(crate) mod layout;
@@ -14,6 +15,7 @@ mod map;
 mod numbers;
 mod over_time;
 mod passkeys;
+mod plan;
 mod plot;
 mod rollout;
 mod rollouts;
@@ -37,6 +39,8 @@ pub(crate) fn router() -> Router<Served> {
         .merge(finding::router())
         .merge(gates::router())
         .merge(numbers::router())
+        .merge(drift::router())
+        .merge(plan::router())
         .merge(live::router())
         .merge(approvals::router())
         .merge(passkeys::router())

@@ -130,3 +130,19 @@ fn what_tracing_loses_comes_first_and_once() {
                   OTEL_EXPORTER_OTLP_ENDPOINT, green sets no OTEL_ variable (Deployment/shop/checkout)";
     check(&[("a.yaml", &blue)], &[("a.yaml", &green)], &[], (GateVerdict::Fail, reason));
 }
+
+#[test]
+fn the_evidence_is_read_back_as_it_was_written() {
+    let root = tempfile::tempdir().unwrap();
+    for (environment, endpoint) in [("blue", "blue:4317"), ("green", "green:4317")] {
+        std::fs::create_dir(root.path().join(environment)).unwrap();
+        let text =
+            BLUE.replace("blue:4317", endpoint) + "auth: {token: " + environment + "}\nonly-" + environment + ": [1]\n";
+        std::fs::write(root.path().join(environment).join("c.yaml"), text).unwrap();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let report = runtime.block_on(compare(comparison(root.path(), &["exporters.otlp.endpoint"]), &[])).unwrap();
+    let json = serde_json::to_vec(&report).unwrap();
+    assert_eq!(serde_json::from_slice::<Report>(&json).unwrap(), report);
+    assert_eq!((report.differences.declared.len(), report.differences.undeclared.len()), (1, 3));
+}

@@ -76,12 +76,15 @@ async fn verification_begins_when_the_process_before_has_gone_and_anew_after_ano
         leaks: None,
         callees: None,
         seen: SeenCallees::default(),
+        calls: Calls::default(),
         trying: Trying::default(),
         asking: tokio::runtime::Handle::current(),
         max_rate: 1_000_000,
         lessons: Lessons::new(taught, 1_000_000),
     };
     assert_eq!(verifies(&mut observer), None, "what passes the other process is not seen here");
+    let rollout = RolloutId("a.1".to_owned());
+    assert_eq!(observer.calls.get(&rollout), None);
     let out = View::Out { environment: Environment::Green, message: bytes::Bytes::new(), at_us: clock::now_us() };
     observer.take(&out);
     gone.send_replace(true);
@@ -93,6 +96,8 @@ async fn verification_begins_when_the_process_before_has_gone_and_anew_after_ano
     assert_eq!((verifies(&mut observer), missed(&observer)), (Some(1), 0), "a new one");
     watched.send_replace(None);
     assert_eq!(verifies(&mut observer), None);
+    assert!(observer.calls.get(&rollout).is_some(), "the calls of the last rollout stay");
+    assert_eq!(observer.calls.get(&RolloutId("a.2".to_owned())), None);
 }
 
 fn missed(observer: &Observer) -> u64 {

@@ -18,6 +18,7 @@ type Named = Vec<KnownPrincipal>;
 pub(crate) fn api(system: &System, named: watch::Receiver<Named>) -> Api {
     let learning = system.learning.clone();
     let learn: web::Learn = Arc::new(move |request, by| learning.begin(request, &by));
+    let calls = system.calls.clone();
     Api {
         handle: system.handle.clone(),
         status: status(system),
@@ -29,6 +30,7 @@ pub(crate) fn api(system: &System, named: watch::Receiver<Named>) -> Api {
         condition: condition::of(system),
         answers: Answers::default(),
         ledger: crate::commands::ledger_files(&system.ledger_dir, &system.verifier_key),
+        calls: Arc::new(move |rollout| calls.get(rollout)),
     }
 }
 

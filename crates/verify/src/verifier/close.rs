@@ -81,6 +81,7 @@ impl Verifier {
             tally.finish(number, self.config.batch_ms, left_out, &mut self.ever, &self.words);
         for environment in Environment::BOTH {
             observation.arms[environment].assigned = assigned[environment];
+            self.counted.observed[environment] += observation.arms[environment].traces;
         }
         observation.verified = Share::basis_points(batch.least_share.unwrap_or(self.share.parts()));
         for place in examples {

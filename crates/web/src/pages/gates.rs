@@ -78,7 +78,8 @@ fn shown(runs: &[Run], sees_evidence: bool) -> Markup {
     }
 }
 
-fn verdict(verdict: GateVerdict) -> &'static str {
+/// In a word.
+pub(super) fn verdict(verdict: GateVerdict) -> &'static str {
     match verdict {
         GateVerdict::Pass => "Pass",
         GateVerdict::Fail => "Fail",

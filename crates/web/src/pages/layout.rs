@@ -8,16 +8,22 @@ use maud::{DOCTYPE, Markup, html};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tab {
     Overview,
+    Plan,
     Gates,
+    Drift,
     Findings,
+    Map,
     Approvals,
 }
 
 impl Tab {
-    const ALL: [(Tab, &'static str, &'static str); 4] = [
+    const ALL: [(Tab, &'static str, &'static str); 7] = [
         (Tab::Overview, "", "Overview"),
+        (Tab::Plan, "/plan", "Plan"),
         (Tab::Gates, "/gates", "Gates"),
+        (Tab::Drift, "/drift", "Drift"),
         (Tab::Findings, "/findings", "Findings"),
+        (Tab::Map, "/map", "Service map"),
         (Tab::Approvals, "/approvals", "Approvals"),
     ];
 }

@@ -117,7 +117,7 @@ fn standing(report: &Report) -> Markup {
                 dt { "Started" } dd { (when::time(report.started_at)) " by " bdi { (report.started_by) } }
                 @if let Some(at) = report.decided_at { dt { "Decided" } dd { (when::time(at)) } }
                 @if let Some(at) = report.ended_at { dt { "Ended" } dd { (when::time(at)) } }
-                dt { "Plan" } dd { code { (report.plan_digest) } }
+                dt { "Plan" } dd { a href={ (rollout_path(&report.rollout.0)) "/plan" } { code { (report.plan_digest) } } }
             }
         }
     }

@@ -1,13 +1,13 @@
 //! For tests: the pages over a real ledger, with somebody who asks.
 
 use crate::api::learning::Stops;
-use crate::{Api, Caller, LedgerFiles, site};
+use crate::{Api, Caller, LedgerFiles, SeenCalls, site};
 use access::Role;
 use axum::Extension;
-use control::rollout::{Body, Principal, Record, RolloutId};
+use control::rollout::{Body, Principal, Record, RolloutId, Start, State};
 use control::{Handle, Input, LookError};
 use ledger::{KeyName, SignerKey, VerifierKey};
-use model::UnixMillis;
+use model::{RouteKey, UnixMillis};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -60,6 +60,16 @@ impl Served {
         evidence: BTreeMap<String, Vec<u8>>,
         roles: &[Role],
     ) -> Served {
+        Served::with_calls(bodies, evidence, roles, None).await
+    }
+
+    /// With what verification counted of the calls between services, too.
+    pub(super) async fn with_calls(
+        bodies: Vec<(Option<RolloutId>, Body)>,
+        evidence: BTreeMap<String, Vec<u8>>,
+        roles: &[Role],
+        calls: Option<SeenCalls>,
+    ) -> Served {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("ledger");
         let signer = signer(7);
@@ -69,6 +79,11 @@ impl Served {
             let (version, at, by) = (1, UnixMillis(1_796_000_000_000 + sequence), "ada".to_owned());
             serde_json::to_vec(&Record { version, rollout, sequence, at, by, body }).unwrap()
         };
+        let started = |(_, body): &(Option<RolloutId>, Body)| match body {
+            Body::Started(start) => Some(control::rollout::start(start, UnixMillis(1_796_000_000_000)).state),
+            _ => None,
+        };
+        let rollouts: Vec<State> = bodies.iter().filter_map(started).collect();
         store.append(&(0..).zip(bodies).map(record).collect::<Vec<_>>()).unwrap();
         store.close().unwrap();
         let (handle, mut inputs) = Handle::new();
@@ -79,7 +94,15 @@ impl Served {
                         let blob = evidence.get(&digest).cloned();
                         let _ = reply.send(blob.ok_or(LookError::NotThere { digest }));
                     }
-                    Input::Report { reply, .. } => drop(reply.send(None)),
+                    Input::Report { rollout, reply } => {
+                        let state = rollouts.iter().find(|state| Some(&state.rollout) == rollout.as_ref());
+                        let now = UnixMillis(1_796_000_001_000);
+                        let _ = reply.send(state.map(|state| Box::new(control::rollout::report(state, now))));
+                    }
+                    Input::Plan { rollout, reply } => {
+                        let state = rollouts.iter().find(|state| Some(&state.rollout) == rollout.as_ref());
+                        let _ = reply.send(state.map(|state| Box::new(state.plan.clone())));
+                    }
                     _ => {}
                 }
             }
@@ -87,7 +110,8 @@ impl Served {
         let export: crate::Export = Arc::new(|rollout: &RolloutId| Ok(format!("bundle of {rollout}").into_bytes()));
         let words = |body: &Body| serde_json::to_string(body).unwrap();
         let ledger = LedgerFiles { dir, key, words, time: |at| at.to_string(), export };
-        let api = Api { ledger, ..Api::fixture(handle) };
+        let calls = calls.map(Arc::new);
+        let api = Api { ledger, calls: Arc::new(move |_| calls.clone()), ..Api::fixture(handle) };
         let caller = Caller::named(Principal::new("ada", Vec::new())).also(roles.iter().copied());
         let (stops, stopped) = watch::channel(false);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -118,4 +142,42 @@ impl Served {
         stream.read_to_end(&mut answer).await.unwrap();
         String::from_utf8_lossy(&answer).into_owned()
     }
+}
+
+/// How a rollout begins whose plan has this step before its shifts, and these gates below `gates:`.
+pub(super) fn started(rollout: &str, step: &str, gates: &str) -> Body {
+    let gates = if gates.is_empty() { String::new() } else { format!("  gates:{gates}") };
+    let yaml = format!(
+        r#"
+apiVersion: verdigris.dev/v1alpha1
+kind: Rollout
+metadata: {{ name: demo, reason: "a <b>test</b>" }}
+spec:
+  subject: pipeline
+  environments:
+    blue: {{ version: "1", otlp: {{ grpc: "http://127.0.0.1:14317" }}, config: [{{ files: ./blue }}] }}
+    green: {{ version: "2", otlp: {{ grpc: "http://127.0.0.1:24317" }}, config: [{{ files: ./green }}], live: [{{ files: ./live }}] }}
+  strategy:
+    steps:
+      - {step}
+      - setWeight: 10%
+      - setWeight: 100%
+      - bake: {{ for: 20s }}
+{gates}
+  guards: {{ spanLoss: {{ atMost: 1% }} }}
+  pin: 1s
+"#
+    );
+    let plan = control::rollout::plan::parse(&yaml).expect("the plan holds");
+    Body::Started(Box::new(Start {
+        rollout: RolloutId(rollout.to_owned()),
+        plan_digest: plan.digest(),
+        plan,
+        by: Principal::new("ada", Vec::new()),
+        program: "1".to_owned(),
+        log: "log".to_owned(),
+        route_key: RouteKey([7; 16]),
+        base_dir: "/".to_owned(),
+        last_generation: 0,
+    }))
 }

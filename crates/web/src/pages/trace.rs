@@ -89,7 +89,8 @@ async fn trace(
     let broken =
         |_| Problem::new("unavailable", StatusCode::INTERNAL_SERVER_ERROR, "comparing the trace was broken off");
     let (title, main) = (format!("Trace {trace}"), drawn.await.map_err(broken)?);
-    Ok(Page::of(&title).in_rollout(&rollout.0, Tab::Findings).render(&caller, &main))
+    let page = Page { module: Some("treegrid.js"), ..Page::of(&title) };
+    Ok(page.in_rollout(&rollout.0, Tab::Findings).render(&caller, &main))
 }
 
 /// The digests of what was kept of a trace, the newest first, each once.

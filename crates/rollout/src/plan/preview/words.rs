@@ -1,6 +1,6 @@
 //! A preview as people read it.
 
-use super::{EnvironmentPreview, Preview, StepPreview};
+use super::{EnvironmentPreview, Evidence, Preview, StepPreview};
 use model::{Environment, PerEnvironment, Protocol, ShortDuration};
 use std::fmt;
 
@@ -67,20 +67,28 @@ impl fmt::Display for Preview {
 fn step(f: &mut fmt::Formatter<'_>, step: &StepPreview) -> fmt::Result {
     writeln!(f, "{:>3}. {}", step.number, step.does)?;
     step.effects.iter().try_for_each(|effect| writeln!(f, "       {effect}"))?;
-    let after = |ms: Option<u64>| match ms {
-        Some(0) => "had from the steps before".to_owned(),
-        Some(ms) => format!("after about {}", ShortDuration(ms)),
-        None => "never with this traffic".to_owned(),
-    };
-    for proof in step.evidence.iter().flat_map(|evidence| &evidence.proofs) {
-        let late = if proof.in_time { "" } else { " (too late)" };
-        writeln!(f, "       proves {}: {}{late}", proof.of, after(proof.after_ms))?;
-    }
-    for detection in step.evidence.iter().flat_map(|evidence| &evidence.detections) {
-        let tolerated = if detection.tolerated { ", and tolerates it" } else { "" };
-        writeln!(f, "       sees {}: {}{tolerated}", detection.of, after(detection.after_ms))?;
-    }
+    step.evidence.iter().flat_map(Evidence::lines).try_for_each(|line| writeln!(f, "       {line}"))?;
     step.warnings.iter().try_for_each(|warning| writeln!(f, "       WARNING {warning}"))
+}
+
+impl Evidence {
+    /// What is proved and what would be seen, and when: a line each.
+    pub fn lines(&self) -> Vec<String> {
+        let after = |ms: Option<u64>| match ms {
+            Some(0) => "had from the steps before".to_owned(),
+            Some(ms) => format!("after about {}", ShortDuration(ms)),
+            None => "never with this traffic".to_owned(),
+        };
+        let proofs = self.proofs.iter().map(|proof| {
+            let late = if proof.in_time { "" } else { " (too late)" };
+            format!("proves {}: {}{late}", proof.of, after(proof.after_ms))
+        });
+        let detections = self.detections.iter().map(|detection| {
+            let tolerated = if detection.tolerated { ", and tolerates it" } else { "" };
+            format!("sees {}: {}{tolerated}", detection.of, after(detection.after_ms))
+        });
+        proofs.chain(detections).collect()
+    }
 }
 
 fn environments(f: &mut fmt::Formatter<'_>, blue: &EnvironmentPreview, green: &EnvironmentPreview) -> fmt::Result {

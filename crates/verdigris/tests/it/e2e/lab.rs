@@ -115,11 +115,29 @@ impl Lab {
     /// The rollout of every test here, with margins that a minute of this traffic can prove. Green serves nothing before
     /// copies of the traffic have proved it, so that a bad green costs nothing, however slow the machine is.
     pub(crate) fn start_rollout(&self) -> Process {
+        self.server.start_and_watch(&self.plan().write(self.folder.path()))
+    }
+
+    /// The same, behind a drift gate that compares these two texts as configurations of a collector.
+    pub(crate) fn start_rollout_comparing(&self, blue: &str, green: &str, gates: &'static str) -> Process {
+        let mut plan = self.plan();
+        for (environment, name, text) in [(&mut plan.blue, "blue", blue), (&mut plan.green, "green", green)] {
+            let folder = self.folder.path().join(name);
+            std::fs::create_dir(&folder).expect("the folder is ours");
+            std::fs::write(folder.join("collector.yaml"), text).expect("the folder is ours");
+            environment.config = Some(format!("./{name}"));
+        }
+        plan.steps.insert(0, "gate: drift");
+        let plan = Plan { gates, ..plan };
+        self.server.start_and_watch(&plan.write(self.folder.path()))
+    }
+
+    fn plan(&self) -> Plan {
         let environment = |side: &Side| Environment {
             backend: self.tapping.backend(&side.backend),
             ..Environment::at(&side.rotel.endpoint)
         };
-        let plan = Plan {
+        Plan {
             guards: "{ spanLoss: { atMost: 5% }, errorRate: { worseThanActiveBy: 5% }, blindSpots: { atMost: 0 }, \
                      findings: { worseThanActiveBy: 5% } }",
             horizon: "8s",
@@ -141,8 +159,7 @@ impl Lab {
                     "bake: { for: 5s }",
                 ],
             )
-        };
-        self.server.start_and_watch(&plan.write(self.folder.path()))
+        }
     }
 
     /// SIGKILL.

@@ -11,6 +11,17 @@ use std::process::Command;
 /// Bytes of a rollout's page with everything that it needs.
 const MAX_PAGE_BYTES: u64 = 100_000;
 
+/// Green's collector writes elsewhere, with another token, and in another batch: all of it is declared.
+const BLUE: &str = "\
+receivers: { otlp: { protocols: { grpc: { endpoint: 0.0.0.0:4317 } } } }
+processors: { batch: { send_batch_size: 512 } }
+exporters: { otlp: { endpoint: blue-store:4317, headers: { authorization: Bearer of-blue-0123456789 } } }
+service: { pipelines: { traces: { receivers: [otlp], processors: [batch], exporters: [otlp] } } }
+";
+const DECLARED: &str = "{ drift: { expected: [ \
+    { path: exporters.otlp, reason: each writes to its own back end }, \
+    { path: processors.batch, reason: green is larger } ] } }";
+
 fn installed(name: &str) -> PathBuf {
     PathBuf::from(std::env::var_os(name).unwrap_or_else(|| panic!("{name} is set by cargo xtask test")))
 }
@@ -25,7 +36,8 @@ fn pictures() -> PathBuf {
 #[test]
 fn a_rollout_is_watched_from_its_start_to_its_rollback_and_every_page_is_fit_to_be_read() {
     let lab = Lab::open(Processor::DropService("cartservice"), Tapping::InLine, &[Protocol::Grpc]);
-    let watching = lab.start_rollout();
+    let green = BLUE.replace("blue-store", "green-store").replace("of-blue", "of-green").replace("512", "1024");
+    let watching = lab.start_rollout_comparing(BLUE, &green, DECLARED);
     lab.server.eventually_reports("the rollout to begin", seconds(60), |report| report["rollout"].is_string());
     let rollout = lab.server.report().expect("a rollout")["rollout"].as_str().expect("its name").to_owned();
     let web = &lab.server.said["web"];
@@ -45,7 +57,7 @@ fn a_rollout_is_watched_from_its_start_to_its_rollback_and_every_page_is_fit_to_
     let weight = found["weight"].as_u64().expect("a number");
     assert!(weight <= MAX_PAGE_BYTES, "{weight} bytes");
     let pages = found["pages"].to_string();
-    for page in ["/findings/", "/traces/", "/approvals", "/map", "/ledger/2"] {
+    for page in ["/plan", "/drift", "/findings/", "/traces/", "/approvals", "/map", "/ledger/2"] {
         assert!(pages.contains(page), "{page} is not among {pages}");
     }
     let plots = found["plots"].as_object().expect("the plots by their names");
@@ -54,6 +66,16 @@ fn a_rollout_is_watched_from_its_start_to_its_rollback_and_every_page_is_fit_to_
     }
     assert!(found["csv_lines"].as_u64() >= Some(2), "{}", found["csv_lines"]);
     assert!(found["gates"].as_str().is_some_and(|text| text.contains("probe: Pass")), "{}", found["gates"]);
+    let drift = found["drift"].as_str().expect("a text");
+    for part in ["Pass", "green-store:4317", "each writes to its own back end", "1 value was taken for a secret"] {
+        assert!(drift.contains(part), "{part}: {drift}");
+    }
+    assert!(!drift.contains("of-blue") && !drift.contains("of-green"), "{drift}");
+    let map = found["map"].as_str().expect("a text");
+    for part in ["What verification joined", "never came out of green", "cartservice"] {
+        assert!(map.contains(part), "{part}: {map}");
+    }
+    assert_eq!(found["keys"], Value::from(Vec::<Value>::new()), "keys in the tree of a trace");
     let verified = found["verified"].to_string();
     for part in ["signed the checkpoint", "byte for byte", "entry 2 is in the ledger"] {
         assert!(verified.contains(part) && !verified.contains("Does not hold"), "{part}: {verified}");

@@ -1,6 +1,7 @@
 //! The tree that came out beside the one that was sent.
 
 use super::*;
+use crate::subject::CallCount;
 
 #[test]
 fn spans_that_are_their_own_ancestors_are_a_cycle() {
@@ -87,4 +88,33 @@ fn a_service_whose_clock_is_moved_leaves_its_parent() {
              - ChangedTime db pay traces 0:1 spans 0:1 like a",
         );
     }
+}
+
+#[test]
+fn calls_are_counted_since_the_start_as_they_were_sent_and_as_they_came_out() {
+    let trace = |environment: &str, id: char, at: u64, out: bool| {
+        let call =
+            if out { format!("{} {environment} out {id}2 parent=1 service=db\n", at + 1) } else { String::new() };
+        format!(
+            "{at} {environment} ack {id}1 service=web\n {at} {environment} ack {id}2 parent=1 service=db\n
+             {} {environment} out {id}1 service=web\n {call}",
+            at + 1
+        )
+    };
+    let mut verifier = Verifier::new(CONFIG, UnixMillis(0));
+    let traces = [
+        ('a', "blue", 10_000, true),
+        ('b', "blue", 11_000, true),
+        ('c', "green", 11_000, false),
+        ('d', "green", 12_000, true),
+    ];
+    for (id, environment, at, out) in traces {
+        play(&mut verifier, &trace(environment, id, at, out));
+    }
+    assert_eq!(verifier.calls(9).calls, [], "no batch is closed so far");
+    verifier.advance(UnixMillis(60_000));
+    let (sent, out) = (PerEnvironment { blue: 2, green: 2 }, PerEnvironment { blue: 2, green: 1 });
+    let call = CallCount { from: "web".to_owned(), to: "db".to_owned(), sent, out };
+    assert_eq!(verifier.calls(9), CallCounts { traces: sent, calls: vec![call], left_out: 0 });
+    assert_eq!(verifier.calls(0), CallCounts { traces: sent, calls: Vec::new(), left_out: 1 });
 }

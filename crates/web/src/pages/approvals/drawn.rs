@@ -114,7 +114,7 @@ impl Shown<'_> {
                     @if let Some(reason) = &statement.point_of_no_return {
                         dt { "No return" } dd { "From here on a rollback is not safe: " (reason) }
                     }
-                    dt { "Plan" } dd { code { (statement.plan) } }
+                    dt { "Plan" } dd { a href={ (rollout_path(&self.rollout.0)) "/plan" } { code { (statement.plan) } } }
                     @for environment in Environment::BOTH {
                         dt { (environment) " configuration" }
                         dd {

@@ -4,7 +4,7 @@ use super::joined::{Joined, JoinedRow, Out};
 use maud::{Markup, PreEscaped, html};
 use verify::diff::{Difference, Place, Stands};
 
-/// Rows of a page: of some 2 kB each at most, 500 kB.
+/// Rows of a page: of some 2.4 kB each at most, 600 kB (`MAX_PAGE_BYTES` of the tests); of some 1 kB mostly.
 const MAX_ROWS: usize = 250;
 /// Differences that a row names.
 const MAX_NAMED: usize = 8;
@@ -64,7 +64,7 @@ pub(super) fn page(joined: &Joined, link: &str, digests: &[String], asked: &Aske
                 @if closes { "Subtrees in which nothing differs are closed. " a href=(asked.link(link, 0, true)) { "Open all" } }
                 @else if asked.all { a href=(asked.link(link, 0, false)) { "Close what does not differ" } }
             }
-            div.scrolls tabindex="0" role="region" aria-label="Spans" { table.trace {
+            div.scrolls tabindex="0" role="region" aria-label="Spans" { table.trace data-treegrid {
                 thead { tr {
                     th scope="col" { "Span" } th scope="col" { "Own time" } th scope="col" { "Sent" }
                     @for environment in &joined.environments { th scope="col" { "Out of " (environment) } }
@@ -107,7 +107,7 @@ fn bottlenecks(joined: &Joined) -> Markup {
             div.scrolls tabindex="0" role="region" aria-label="Bottlenecks" { table {
                 thead { tr { th scope="col" { "Service" } th scope="col" { "Operation" } th scope="col" { "Spans" } th scope="col" { "Own time" } } }
                 tbody { @for (service, operation, spans, us) in bottlenecks { tr {
-                    td { (cut(service)) } td { (cut(operation)) } td { (spans) } td { (duration(us)) }
+                    td { bdi { (cut(service)) } } td { bdi { (cut(operation)) } } td { (spans) } td { (duration(us)) }
                 } } }
             } }
         } }
@@ -124,12 +124,12 @@ fn span(joined: &JoinedRow, link: &str, scale: &Scale, closes: bool) -> Markup {
     let is_closed = closes && *below > 0 && !*differs_below;
     let path = spent.and_then(|spent| spent.on_path_us);
     html! {
-        tr.differs[joined.differs()] {
+        tr.differs[joined.differs()] data-level=(row.depth + 1) data-closed[is_closed] {
             th scope="row" {
                 svg.indent width=(row.depth.min(MAX_INDENT) * 10) height="1" aria-hidden="true" {}
                 span.hidden { "Level " (row.depth + 1) ". " }
                 @if path.is_some() { span.path title="on the critical path" { (MARK_PATH) } " " span.hidden { "On the critical path. " } }
-                a href={ (link) "?below=" (row.span) "#spans" } { (cut(&row.service)) " " strong { (cut(&row.operation)) } }
+                a href={ (link) "?below=" (row.span) "#spans" } { bdi { (cut(&row.service)) } " " strong { bdi { (cut(&row.operation)) } } }
                 @match row.stands {
                     Stands::Root | Stands::Child => {}
                     Stands::WithoutParent => { " " em { "its parent is missing" } }
@@ -148,13 +148,13 @@ fn came_out(joined: &JoinedRow, out: &Out, scale: &Scale) -> Markup {
     html! {
         @match (&out.seen, out.was_sent) {
             (None, false) => td { span.absent { "not sent there" } },
-            (None, true) => td { (bar(joined, scale, "lost")) span.lost { (MARK_LOST) " lost" } },
+            (None, true) => td { (bar(joined, scale, "lost")) " " span.lost { (MARK_LOST) " lost" } },
             (Some(_), _) => td {
                 (bar(joined, scale, if out.differences.is_empty() { "same" } else { "changed" }))
                 @if !out.differences.is_empty() { ul.differences {
                     @for difference in out.differences.iter().take(MAX_NAMED) {
                         @let (mark, words) = words(difference);
-                        li { span class=(class(mark)) { (mark) } " " (words) }
+                        li { span class=(class(mark)) { (mark) } " " bdi { (words) } }
                     }
                     @if out.differences.len() > MAX_NAMED { li { "and " (out.differences.len() - MAX_NAMED) " more" } }
                 } }

@@ -5,6 +5,9 @@ use model::TraceId;
 use serde_json::json;
 use std::collections::BTreeMap;
 
+/// Bytes of a page, whatever the trace: 250 rows of 2.4 kB, without compression.
+const MAX_PAGE_BYTES: usize = 600_000;
+
 const TRACE: TraceId = TraceId([0xab; 16]);
 
 fn blob(environment: &str, spans: &[serde_json::Value]) -> Vec<u8> {
@@ -87,7 +90,7 @@ async fn a_long_trace_is_closed_where_nothing_differs_and_goes_on_by_pages() {
     let below = served.get(&format!("{}?below={:016x}&all=1", path(), 102)).await;
     assert!(below.contains("of 100</h2>"));
     for page in [closed, all, below] {
-        assert!(page.len() < 1_000_000, "{} bytes", page.len());
+        assert!(page.len() <= MAX_PAGE_BYTES, "{} bytes", page.len());
     }
     for odd in ["?from=99999999", "?below=zz", "?below=ffffffffffffffff"] {
         assert!(served.get(&format!("{}{odd}", path())).await.contains("200 OK"), "{odd}");
@@ -106,4 +109,48 @@ async fn what_was_not_kept_or_deleted_is_said() {
 async fn values_of_the_traffic_are_for_whom_they_are_for() {
     let served = served(&[("sha256:g", blob("green", &[span(1, 0, 1)]))], &[Role::Viewer]).await;
     assert!(served.get(&path()).await.contains("403 Forbidden"));
+}
+
+/// Names as long as any that are kept, and in every span as much that differs as is named.
+fn heavy(number: u64, environment: &str) -> serde_json::Value {
+    let id = |number: u64| format!("{number:016x}");
+    let out = u32::from(!number.is_multiple_of(5) || environment == "blue");
+    let keys: Vec<String> = (0..8).map(|key| format!("{}.{key}", "k".repeat(60))).collect();
+    json!({
+        "span": id(number), "parent": id(if number == 1 { 0 } else { number / 2 }), "kind": 2,
+        "service": format!("{}-{}", "s".repeat(120), number % 40), "operation": format!("GET /{}", "o".repeat(120)),
+        "sent": true, "out": out, "missingKeys": if environment == "green" { keys } else { Vec::new() },
+        "cameOutParent": (out > 0).then(|| id(if number == 1 { 0 } else { number / 2 })),
+        "startUs": number, "durationUs": 10_000 - number, "differences": [],
+    })
+}
+
+/// The bytes of the heaviest page of a trace of so many spans, of two environments. Every span stands on one page.
+async fn heaviest_page(span: impl Fn(u64, &str) -> serde_json::Value, spans: u64) -> usize {
+    let blob = |environment| blob(environment, &(1..=spans).map(|it| span(it, environment)).collect::<Vec<_>>());
+    let served = served(&[("sha256:b", blob("blue")), ("sha256:g", blob("green"))], &[Role::Auditor]).await;
+    let (mut next, mut rows, mut pages, mut heaviest) = (Some(format!("{}?all=1", path())), 0, 0, 0);
+    let began = tokio::time::Instant::now();
+    while let Some(address) = next {
+        let page = served.get(&address).await;
+        assert!(page.contains("200 OK"), "{address}");
+        rows += page.matches("data-level=").count();
+        heaviest = heaviest.max(page.len());
+        pages += 1;
+        let link = page.split("<a rel=\"next\" href=\"").nth(1).and_then(|rest| rest.split(['#', '"']).next());
+        next = link.map(|link| link.replace("&amp;", "&"));
+    }
+    assert_eq!((rows as u64, u64::from(pages)), (spans, spans.div_ceil(250)));
+    let each = began.elapsed() / pages;
+    println!("{spans} spans, {pages} pages: {heaviest} bytes at most, {each:?} each with reading and joining");
+    heaviest
+}
+
+/// Evidence keeps at most 512 spans of a trace, so that this is about joining, drawing and paging.
+#[tokio::test]
+async fn five_thousand_spans_come_by_pages_none_of_which_is_heavy() {
+    let usual = heaviest_page(|number, _| span(number, number / 2, u32::from(!number.is_multiple_of(97))), 5_000).await;
+    assert!(usual <= MAX_PAGE_BYTES / 2, "{usual} bytes");
+    let worst = heaviest_page(heavy, 5_000).await;
+    assert!(worst <= MAX_PAGE_BYTES, "{worst} bytes");
 }
