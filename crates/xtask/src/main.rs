@@ -27,14 +27,11 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Formatting, clippy, the workspace's rules, the tests, and the end-to-end tests
+    /// Formatting, clippy, the workspace's rules, the tests, and the end-to-end tests with the release binary
     Test {
-        /// Without the end-to-end tests
-        #[arg(long, conflicts_with = "release")]
-        fast: bool,
-        /// The end-to-end tests with the release binary, which is built for them
+        /// Without the release build and the end-to-end tests
         #[arg(long)]
-        release: bool,
+        fast: bool,
     },
     /// The workspace's rules: who may depend on whom, file sizes, headers, reasons, documents
     Check,
@@ -62,14 +59,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<()> {
     let workspace = Workspace::load()?;
     match command {
-        Command::Test { fast, release } => {
-            let extent = match (fast, release) {
-                (true, _) => test::Extent::Fast,
-                (false, true) => test::Extent::Released,
-                (false, false) => test::Extent::All,
-            };
-            test::run(&workspace, extent)
-        }
+        Command::Test { fast } => test::run(&workspace, fast),
         Command::Check => check::run(&workspace),
         Command::Bench(bench) => bench::run(&workspace, &bench),
         Command::Fuzz(fuzz) => fuzz::run(&workspace, &fuzz),

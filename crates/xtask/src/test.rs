@@ -11,25 +11,12 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// The module of the end-to-end tests in crates/verdigris/tests/it. They need real peers, so the first run of the tests
-/// leaves them out by this name; a test that needs those and is not in it fails there.
+/// The module of the end-to-end tests in crates/verdigris/tests/it. They need the release binary and real peers, so the
+/// first run of the tests leaves them out by this name; a test that needs those and is not in it fails there.
 const END_TO_END: &str = "e2e::";
-/// Which binary the tests start, where it is not the one that cargo built for them.
-const BINARY: &str = "VERDIGRIS_BIN";
 
-/// Which of the tests.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
-    /// None that need real peers.
-    Fast,
-    /// All, with the binary that cargo builds for tests: it checks arithmetic and its own assumptions as it goes.
-    All,
-    /// All, the end-to-end tests with the binary that is released, whose build alone takes as long as all tests.
-    Released,
-}
-
-/// Runs the steps.
-pub fn run(workspace: &Workspace, extent: Extent) -> Result<()> {
+/// Runs the steps. `fast` leaves out the release build and the end-to-end tests.
+pub fn run(workspace: &Workspace, fast: bool) -> Result<()> {
     let mut steps = Steps::begin();
     steps.run("formatting", || process::run(&mut cargo(workspace, &["fmt", "--all", "--check"])))?;
     steps.run("clippy", || {
@@ -42,15 +29,13 @@ pub fn run(workspace: &Workspace, extent: Extent) -> Result<()> {
         let mut tests = cargo(workspace, &["test", "--workspace", "--", "--skip", END_TO_END]);
         process::run(tests.env(e2e_setup::POSTGRES, &programs))
     })?;
-    let release = ["build", "--release", "-p", "verdigris"];
-    if extent == Extent::Released {
-        steps.run("release build", || process::run(&mut cargo(workspace, &release)))?;
-    }
-    if extent != Extent::Fast {
+    if !fast {
+        steps
+            .run("release build", || process::run(&mut cargo(workspace, &["build", "--release", "-p", "verdigris"])))?;
         steps.run("end-to-end setup", || e2e_setup::run(workspace).map(drop))?;
-        steps.run("end-to-end tests", || end_to_end_tests(workspace, extent))?;
+        steps.run("end-to-end tests", || end_to_end_tests(workspace))?;
     }
-    steps.close(extent);
+    steps.close(fast);
     Ok(())
 }
 
@@ -60,20 +45,17 @@ fn cargo(workspace: &Workspace, arguments: &[&str]) -> Command {
     command
 }
 
-/// The tests that start the binary between real collectors and clients. Alone, for what they find is of use only if the
-/// machine keeps up with their traffic.
-fn end_to_end_tests(workspace: &Workspace, extent: Extent) -> Result<()> {
+/// The tests that start the released binary between real collectors and clients. Alone, for what they find is of use only if
+/// the machine keeps up with their traffic.
+fn end_to_end_tests(workspace: &Workspace) -> Result<()> {
     let installed = e2e_setup::run(workspace)?;
+    let binary = workspace.target.join("release").join(format!("verdigris{EXE_SUFFIX}"));
     let chosen = ["test", "--workspace", "--test", "it", "--", END_TO_END];
     // A filter that matched nothing would pass.
     let listed = process::read(cargo(workspace, &chosen).arg("--list"))?;
     ensure!(listed.lines().any(|line| line.ends_with(": test")), "no test has {END_TO_END:?} in its path");
     let mut command = cargo(workspace, &chosen);
-    if extent == Extent::Released {
-        command.env(BINARY, workspace.target.join("release").join(format!("verdigris{EXE_SUFFIX}")));
-    } else {
-        command.env_remove(BINARY);
-    }
+    command.env("VERDIGRIS_BIN", binary);
     command.env("VERDIGRIS_E2E_PYTHON", installed.python).env("VERDIGRIS_E2E_NODE", installed.node);
     command.env("VERDIGRIS_E2E_DEBIAN", installed.debian).env(e2e_setup::POSTGRES, installed.postgres);
     process::run(command.env("VERDIGRIS_E2E_PROMETHEUS", installed.prometheus))
@@ -100,12 +82,12 @@ impl Steps {
         outcome.with_context(|| format!("{name} failed after {}", seconds(self.began.elapsed())))
     }
 
-    fn close(&self, extent: Extent) {
+    fn close(&self, fast: bool) {
         println!();
         for (name, took) in &self.done {
             println!("{:>9}  {name}", seconds(*took));
         }
-        let left_out = if extent == Extent::Fast { " (fast: without the end-to-end tests)" } else { "" };
+        let left_out = if fast { " (fast: without the release build and the end-to-end tests)" } else { "" };
         println!(
             "cargo xtask test: all {} steps passed in {}{left_out}",
             self.done.len(),
