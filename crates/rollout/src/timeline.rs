@@ -6,9 +6,7 @@
 use crate::event::{Decision, Event, RolloutId, Shift};
 use crate::record::{Body, Record};
 use crate::state::State;
-use model::{
-    ArmCounts, BasisPoints, Check, Environment, ExponentialHistogram, Observation, PerEnvironment, UnixMillis,
-};
+use model::{ArmCounts, BasisPoints, Check, Environment, Observation, PerEnvironment, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -18,8 +16,8 @@ pub const MAX_WINDOWS: usize = 200;
 pub const MAX_SHIFTS: usize = 256;
 /// What "lately" is: long enough that a share is not one of three traces.
 const LATELY_MS: u64 = 30_000;
-/// Rollouts that are remembered, the newest. A window's histograms have some 60 buckets of 30 bytes in two environments, so
-/// that 16 rollouts of 200 windows are 12 MB.
+/// Rollouts that are remembered, the newest. A window's counts of two environments have some 60 buckets and at most 26
+/// checks each, of 30 bytes, so that 16 rollouts of 200 windows are 17 MB.
 const MAX_ROLLOUTS: usize = 16;
 
 /// What the newest rollouts did over time.
@@ -67,19 +65,8 @@ struct Window {
     /// When the last of them was judged.
     judged_at: UnixMillis,
     batches: u64,
-    arms: PerEnvironment<Counted>,
+    arms: PerEnvironment<ArmCounts>,
     evidence: Evidence,
-}
-
-/// What is kept of one environment's counts.
-#[derive(Clone, Debug, Default)]
-struct Counted {
-    traces: u64,
-    errors: u64,
-    acknowledged: u64,
-    out: u64,
-    unfinished: u64,
-    latency_us: ExponentialHistogram,
 }
 
 impl Timeline {
@@ -129,12 +116,12 @@ impl Timeline {
             until: observation.assigned_until,
             judged_at: at,
             batches: 1,
-            arms: PerEnvironment::from_fn(|environment| Counted::of(&observation.arms[environment])),
+            arms: observation.arms.clone(),
             evidence,
         };
         let each = self.batches_each.max(1);
         match self.windows.last_mut().filter(|last| last.batches < each) {
-            Some(last) => last.merge(window),
+            Some(last) => last.merge(&window),
             None => self.windows.push(window),
         }
         if self.windows.len() > MAX_WINDOWS {
@@ -148,7 +135,7 @@ impl Timeline {
         let mut windows = std::mem::take(&mut self.windows).into_iter();
         while let Some(mut window) = windows.next() {
             if let Some(next) = windows.next() {
-                window.merge(next);
+                window.merge(&next);
             }
             self.windows.push(window);
         }
@@ -156,12 +143,13 @@ impl Timeline {
 
     fn report(&self) -> TimelineReport {
         let end = self.windows.last().map_or(UnixMillis(0), |last| last.until);
-        let lately = self.windows.iter().filter(|window| end.since_ms(window.from) <= LATELY_MS);
-        let whole = Window::sum(self.windows.iter());
+        // A window that lasts longer is the last half minute by itself.
+        let from = self.windows.partition_point(|window| end.since_ms(window.from) > LATELY_MS);
+        let lately = &self.windows[from.min(self.windows.len().saturating_sub(1))..];
         TimelineReport {
             guards: self.guards.clone(),
-            lately: Window::sum(lately).or_else(|| self.windows.last().cloned()).map(|window| window.report()),
-            whole: whole.map(|window| window.report()),
+            lately: Window::sum(lately).map(|sum| sum.report()),
+            whole: Window::sum(&self.windows).map(|sum| sum.report()),
             windows: self.windows.iter().map(Window::report).collect(),
             shifts: self.shifts.iter().copied().collect(),
         }
@@ -170,19 +158,20 @@ impl Timeline {
 
 impl Window {
     /// Adds the window after this one.
-    fn merge(&mut self, next: Window) {
+    fn merge(&mut self, next: &Window) {
         (self.until, self.judged_at) = (next.until, next.judged_at);
         self.batches += next.batches;
-        self.evidence = next.evidence;
-        self.arms.blue.add(&next.arms.blue);
-        self.arms.green.add(&next.arms.green);
+        self.evidence.clone_from(&next.evidence);
+        for environment in Environment::BOTH {
+            self.arms[environment].add(&next.arms[environment]);
+        }
     }
 
-    fn sum<'w>(windows: impl Iterator<Item = &'w Window>) -> Option<Window> {
-        windows.cloned().reduce(|mut sum, next| {
-            sum.merge(next);
-            sum
-        })
+    fn sum(windows: &[Window]) -> Option<Window> {
+        let (first, rest) = windows.split_first()?;
+        let mut sum = first.clone();
+        rest.iter().for_each(|next| sum.merge(next));
+        Some(sum)
     }
 
     fn report(&self) -> WindowReport {
@@ -191,60 +180,10 @@ impl Window {
             from: self.from,
             until: self.until,
             judged_at: self.judged_at,
-            blue: self.arms.blue.report(lasts_ms),
-            green: self.arms.green.report(lasts_ms),
+            blue: ArmReport::of(&self.arms.blue, lasts_ms),
+            green: ArmReport::of(&self.arms.green, lasts_ms),
             evidence: self.evidence.clone(),
         }
-    }
-}
-
-impl Counted {
-    fn of(arm: &ArmCounts) -> Counted {
-        Counted {
-            traces: arm.traces,
-            errors: arm.events(Check::ErrorSpan),
-            acknowledged: arm.spans_acknowledged,
-            out: arm.spans_out,
-            unfinished: arm.unfinished,
-            latency_us: arm.latency_us.clone(),
-        }
-    }
-
-    fn add(&mut self, more: &Counted) {
-        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
-        add(&mut self.traces, more.traces);
-        add(&mut self.errors, more.errors);
-        add(&mut self.acknowledged, more.acknowledged);
-        add(&mut self.out, more.out);
-        add(&mut self.unfinished, more.unfinished);
-        let histogram = &mut self.latency_us.0;
-        more.latency_us.0.iter().for_each(|(bucket, traces)| add(histogram.entry(*bucket).or_insert(0), *traces));
-    }
-
-    fn report(&self, lasts_ms: u64) -> ArmReport {
-        let share = |part: u64, of: u64| (of > 0).then(|| part as f64 / of as f64);
-        ArmReport {
-            traces: self.traces,
-            traces_per_second: (lasts_ms > 0).then(|| self.traces as f64 * 1_000.0 / lasts_ms as f64),
-            errors: share(self.errors, self.traces),
-            loss: share(self.acknowledged.saturating_sub(self.out), self.acknowledged),
-            p50_us: self.quantile_us(0.50),
-            p95_us: self.quantile_us(0.95),
-            p99_us: self.quantile_us(0.99),
-        }
-    }
-
-    /// The middle of the bucket that the quantile falls into, on the logarithmic scale (OpenTelemetry, "Exponential
-    /// Histogram", scale 3: within 4.5 %); none where it is a trace that had not come out.
-    fn quantile_us(&self, quantile: f64) -> Option<f64> {
-        let finished: u64 = self.latency_us.0.values().fold(0, |sum, traces| sum.saturating_add(*traces));
-        let rank = (quantile * finished.saturating_add(self.unfinished) as f64).ceil().max(1.0) as u64;
-        let mut below = 0u64;
-        let reached = self.latency_us.0.iter().find(|(_, traces)| {
-            below = below.saturating_add(**traces);
-            below >= rank
-        });
-        reached.map(|(bucket, _)| 2f64.powf((f64::from(*bucket) + 0.5) / 8.0))
     }
 }
 
@@ -338,6 +277,34 @@ pub struct ArmReport {
     pub p95_us: Option<f64>,
     /// The same of the 99th percentile.
     pub p99_us: Option<f64>,
+}
+
+impl ArmReport {
+    fn of(arm: &ArmCounts, lasts_ms: u64) -> ArmReport {
+        let share = |part: u64, of: u64| (of > 0).then(|| part as f64 / of as f64);
+        ArmReport {
+            traces: arm.traces,
+            traces_per_second: (lasts_ms > 0).then(|| arm.traces as f64 * 1_000.0 / lasts_ms as f64),
+            errors: share(arm.events(Check::ErrorSpan), arm.traces),
+            loss: share(arm.spans_acknowledged.saturating_sub(arm.spans_out), arm.spans_acknowledged),
+            p50_us: quantile_us(arm, 0.50),
+            p95_us: quantile_us(arm, 0.95),
+            p99_us: quantile_us(arm, 0.99),
+        }
+    }
+}
+
+/// The middle of the bucket that the quantile falls into, on the logarithmic scale (OpenTelemetry, "Exponential
+/// Histogram", scale 3: within 4.5 %); none where it is a trace that had not come out.
+fn quantile_us(arm: &ArmCounts, quantile: f64) -> Option<f64> {
+    let finished: u64 = arm.latency_us.0.values().fold(0, |sum, traces| sum.saturating_add(*traces));
+    let rank = (quantile * finished.saturating_add(arm.unfinished) as f64).ceil().max(1.0) as u64;
+    let mut below = 0u64;
+    let reached = arm.latency_us.0.iter().find(|(_, traces)| {
+        below = below.saturating_add(**traces);
+        below >= rank
+    });
+    reached.map(|(bucket, _)| 2f64.powf((f64::from(*bucket) + 0.5) / 8.0))
 }
 
 /// The evidence, as natural logarithms; what is no number is none.

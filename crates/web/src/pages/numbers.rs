@@ -83,11 +83,9 @@ async fn csv(State(api): State<Api>, caller: Caller, Path(rollout): Path<String>
 
 /// RFC 4180, with the units in the names. A guard's name is a plan's: letters, digits, `-`, `_` and dots.
 fn written(timeline: &TimelineReport) -> String {
-    const COLUMNS: [&str; 7] =
-        ["traces", "traces_per_second", "error_share", "loss_share", "p50_us", "p95_us", "p99_us"];
     let mut csv = String::from("from_unix_ms,until_unix_ms,judged_at_unix_ms");
     for environment in Environment::BOTH {
-        csv.extend(COLUMNS.iter().map(|column| format!(",{environment}_{column}")));
+        csv.extend(MEASURES.iter().map(|measure| format!(",{environment}_{}", measure.column)));
     }
     csv.push_str(",ln_against_green");
     csv.extend(timeline.guards.iter().map(|line| format!(",{0}_ln_against,{0}_ln_for", line.guard)));

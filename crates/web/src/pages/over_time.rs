@@ -18,6 +18,8 @@ const MAX_PLOTTED_GUARDS: usize = 12;
 /// A number of an environment.
 pub(super) struct Measure {
     pub(super) name: &'static str,
+    /// Its column where numbers are basic units.
+    pub(super) column: &'static str,
     pub(super) value: fn(&ArmReport) -> Option<f64>,
     words: fn(f64) -> String,
     /// Of traces that have no such number.
@@ -33,23 +35,27 @@ impl Measure {
         }
     }
 
-    const fn quantile(name: &'static str, value: fn(&ArmReport) -> Option<f64>) -> Measure {
-        Measure { name, value, words: duration, missing: "not out" }
+    const fn of(
+        name: &'static str,
+        column: &'static str,
+        value: fn(&ArmReport) -> Option<f64>,
+        words: fn(f64) -> String,
+    ) -> Measure {
+        Measure { name, column, value, words, missing: "none" }
+    }
+
+    const fn quantile(name: &'static str, column: &'static str, value: fn(&ArmReport) -> Option<f64>) -> Measure {
+        Measure { name, column, value, words: duration, missing: "not out" }
     }
 }
 
-const TRACES: Measure = Measure {
-    name: "Traces",
-    value: |arm| Some(arm.traces as f64),
-    words: |value| format!("{value:.0}"),
-    missing: "none",
-};
-const RATE: Measure = Measure { name: "Traces/s", value: |arm| arm.traces_per_second, words: number, missing: "none" };
-const ERRORS: Measure = Measure { name: "Errors", value: |arm| arm.errors, words: percent, missing: "none" };
-const LOSS: Measure = Measure { name: "Loss", value: |arm| arm.loss, words: percent, missing: "none" };
-const P50: Measure = Measure::quantile("p50", |arm| arm.p50_us);
-const P95: Measure = Measure::quantile("p95", |arm| arm.p95_us);
-const P99: Measure = Measure::quantile("p99", |arm| arm.p99_us);
+const TRACES: Measure = Measure::of("Traces", "traces", |arm| Some(arm.traces as f64), |value| format!("{value:.0}"));
+const RATE: Measure = Measure::of("Traces/s", "traces_per_second", |arm| arm.traces_per_second, number);
+const ERRORS: Measure = Measure::of("Errors", "error_share", |arm| arm.errors, percent);
+const LOSS: Measure = Measure::of("Loss", "loss_share", |arm| arm.loss, percent);
+const P50: Measure = Measure::quantile("p50", "p50_us", |arm| arm.p50_us);
+const P95: Measure = Measure::quantile("p95", "p95_us", |arm| arm.p95_us);
+const P99: Measure = Measure::quantile("p99", "p99_us", |arm| arm.p99_us);
 
 /// All of them, in the tables' order.
 pub(super) const MEASURES: [Measure; 7] = [TRACES, RATE, ERRORS, LOSS, P50, P95, P99];
@@ -152,11 +158,7 @@ impl Span {
         value: fn(&ArmReport) -> Option<f64>,
     ) -> Line {
         let point = |window: &WindowReport| (self.seconds(window.until), value(window.arm(of)));
-        let ink = match of {
-            Environment::Blue => Ink::Blue,
-            Environment::Green => Ink::Green,
-        };
-        Line { ink, width, points: windows.iter().map(point).collect() }
+        Line { ink: Ink::of(of), width, points: windows.iter().map(point).collect() }
     }
 }
 
@@ -215,16 +217,14 @@ fn measured(
     let mut lines = Vec::new();
     let mut legend = Vec::new();
     for environment in Environment::BOTH {
-        let (mut last, mut ink) = (Vec::new(), Ink::Blue);
+        let mut last = Vec::new();
         for (measure, width) in which {
-            let line = span.line(&timeline.windows, environment, *width, measure.value);
+            lines.push(span.line(&timeline.windows, environment, *width, measure.value));
             let now =
                 timeline.lately.as_ref().map_or("none".to_owned(), |lately| measure.said(lately.arm(environment)));
             last.push(if which.len() > 1 { format!("{} {now}", measure.name) } else { now });
-            ink = line.ink;
-            lines.push(line);
         }
-        legend.push((ink, format!("{environment}, lately: {}", last.join(", "))));
+        legend.push((Ink::of(environment), format!("{environment}, lately: {}", last.join(", "))));
     }
     let says = legend.iter().map(|(_, words)| words.as_str()).collect::<Vec<_>>().join("; ");
     html! { figure {

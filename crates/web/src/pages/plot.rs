@@ -3,6 +3,7 @@
 //! rule, and the page's policy allows no style within it.
 
 use maud::{Markup, PreEscaped, html};
+use model::Environment;
 use plotters::chart::MeshStyle;
 use plotters::coord::ranged1d::ValueFormatter;
 use plotters::coord::types::RangedCoordf64;
@@ -26,6 +27,14 @@ const AXIS: RGBColor = RGBColor(0x56, 0x60, 0x6a);
 const GRID: RGBColor = RGBColor(0xe3, 0xe7, 0xeb);
 
 impl Ink {
+    /// Of what is one environment's.
+    pub(super) fn of(environment: Environment) -> Ink {
+        match environment {
+            Environment::Blue => Ink::Blue,
+            Environment::Green => Ink::Green,
+        }
+    }
+
     fn colour(self) -> RGBColor {
         match self {
             Ink::Blue => RGBColor(0x1f, 0x62, 0xb5),

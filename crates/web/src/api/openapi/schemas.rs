@@ -44,6 +44,11 @@ fn or_null(schema: Value) -> Value {
     json!({ "anyOf": [schema, { "type": "null" }] })
 }
 
+/// What may not be known.
+fn number(description: &str) -> Value {
+    or_null(json!({ "type": "number", "description": description }))
+}
+
 fn one_of(words: &[&str]) -> Value {
     json!({ "type": "string", "enum": words })
 }
@@ -279,7 +284,6 @@ fn reported() -> Vec<(&'static str, Value)> {
 }
 
 fn window() -> Value {
-    let number = |description: &str| or_null(json!({ "type": "number", "description": description }));
     let arm = object([
         ("traces", count("Traces that were verified.")),
         ("tracesPerSecond", number("How many in a second.")),
@@ -306,7 +310,6 @@ fn window() -> Value {
 }
 
 fn timeline() -> Value {
-    let number = |description: &str| or_null(json!({ "type": "number", "description": description }));
     object([
         (
             "guards",
