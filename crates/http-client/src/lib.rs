@@ -84,6 +84,11 @@ impl Server {
         Ok(Server { authority: authority.to_string(), host, port, path, secure })
     }
 
+    /// Whether TLS comes first.
+    pub fn is_secure(&self) -> bool {
+        self.secure.is_some()
+    }
+
     /// A request for the URL, or for a path below it, which begins with a slash.
     pub fn request(&self, method: Method, below: &str) -> request::Builder {
         let path = if below.is_empty() { &self.path } else { self.path.trim_end_matches('/') };

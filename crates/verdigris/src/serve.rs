@@ -88,7 +88,10 @@ impl Server {
         let (listen, taps) = (config.listen.clone(), config.taps.clone());
         let ports = Ports::bind(listen, config.fixed.clone(), taps, sockets).await?;
         ports.let_in(senders(&config).await?);
-        let mut web = WebPort::bind(config.web.clone()).await?;
+        let mut web = match config.web.clone() {
+            Some(web) => Some(WebPort::bind(web).await?),
+            None => None,
+        };
         // Opening the ledger locks it, so nobody else's socket is in the folder from here on.
         let system = System::start(ports, ground(&config, keyring), Inherited::nothing()).await?;
         let listening = Listening::on(&config.socket).await?;
@@ -121,7 +124,10 @@ impl Server {
         let door = Door::prepare(&config.data)?;
         let pins = taking.release(keeps_api).await?;
         // The process before has stopped its API by now, and with it this port.
-        let mut web = WebPort::bind_after(config.web.clone()).await?;
+        let mut web = match config.web.clone() {
+            Some(web) => Some(WebPort::bind_after(web).await?),
+            None => None,
+        };
         if let Some(web) = &mut web {
             web.read(&config.data)?;
         }

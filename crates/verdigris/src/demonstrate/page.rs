@@ -29,11 +29,10 @@ impl Page {
             operator_token: true,
             oidc: None,
         };
-        let bound = match WebPort::bind(Some(at(PORT))).await {
+        let mut web = match WebPort::bind(at(PORT)).await {
             Ok(bound) => bound,
-            Err(_) => WebPort::bind(Some(at(0))).await?,
+            Err(_) => WebPort::bind(at(0)).await?,
         };
-        let Some(mut web) = bound else { return Err(anyhow::anyhow!("a demo has a page").into()) };
         web.read(data)?;
         let named = watch::Sender::new(Vec::new()).subscribe();
         web.open(named.clone(), watch::Sender::new(Identified::new()).subscribe());

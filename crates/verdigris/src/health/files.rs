@@ -47,7 +47,7 @@ pub fn files(config: &Config) -> Vec<Finding> {
 }
 
 /// What an `https://` endpoint is verified with.
-fn client(what: &str, endpoint: &str, settings: &ClientTls) -> Option<Finding> {
+pub(super) fn client(what: &str, endpoint: &str, settings: &ClientTls) -> Option<Finding> {
     let (host, _, secure) = place(endpoint)?;
     secure.then(|| {
         let looked = Client::new(settings, &host, Alpn::Http1);

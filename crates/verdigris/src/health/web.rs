@@ -1,5 +1,6 @@
 //! The web port: its certificate and whom it is for, the operator token, the issuer's keys. No token is made and none shown.
 
+use super::files::client;
 use super::skew::skew;
 use super::{Finding, certificates};
 use crate::clock;
@@ -7,7 +8,7 @@ use crate::config::{Config, Web};
 use crate::serve::door::{TOKEN_FILE, look_at_token};
 use model::with_causes;
 use posture::Certificate;
-use tls::{Alpn, Client, ClientCertificates, Server, ServerFiles};
+use tls::{ClientCertificates, Server, ServerFiles};
 use web::{KeysAt, KeysError, KeysSeen, Pinned};
 
 /// A file of certificates has some KB.
@@ -45,24 +46,14 @@ pub fn files(config: &Config) -> Vec<Finding> {
     if let Some((pinned, at)) = &web.oidc {
         found.push(match at {
             KeysAt::File(path) => keys(&path.display().to_string(), pinned, KeysSeen::in_file(pinned, path)),
-            KeysAt::Url { url, tls } => issuer_files(url, tls),
+            KeysAt::Url { url, tls } => {
+                let what = format!("web.oidc.keys {url}");
+                let none = || Finding::trouble(&what, "is no URL with a host", "mend web.oidc.keys");
+                client(&what, url, tls).unwrap_or_else(none)
+            }
         });
     }
     found
-}
-
-/// What the issuer's server is verified with.
-fn issuer_files(url: &str, tls: &model::ClientTls) -> Finding {
-    let what = format!("web.oidc.keys {url}");
-    let does = "mend web.oidc.keys, or the file that web.oidc.tls names";
-    let Some((host, _, _)) = crate::notifying::place(url) else {
-        return Finding::trouble(what, "is no URL with a host", does);
-    };
-    let looked = Client::new(tls, &host, Alpn::Http1).map_err(|error| error.to_string());
-    match looked.and_then(|client| client.look().map_err(|error| with_causes(&error))) {
-        Ok(_) => Finding::ok(what, "its TLS files can be used; `doctor` asks for the keys"),
-        Err(error) => Finding::trouble(what, error, does),
-    }
 }
 
 /// The issuer's keys from its server, and what that one's clock says; a file is looked at by [`files`].

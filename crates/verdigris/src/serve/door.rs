@@ -44,18 +44,16 @@ pub(crate) struct WebPort {
 }
 
 impl WebPort {
-    /// Binds it, if there is to be one.
-    pub(crate) async fn bind(config: Option<Web>) -> Result<Option<WebPort>, Failed> {
-        let Some(web) = config else { return Ok(None) };
+    /// Binds it.
+    pub(crate) async fn bind(web: Web) -> Result<WebPort, Failed> {
         let port = Port::bind(web.listen, web.tls.clone()).await?;
-        Ok(Some(WebPort::of(web, port)))
+        Ok(WebPort::of(web, port))
     }
 
     /// The same where another process had the port a moment ago.
-    pub(crate) async fn bind_after(config: Option<Web>) -> Result<Option<WebPort>, Failed> {
-        let Some(web) = config else { return Ok(None) };
+    pub(crate) async fn bind_after(web: Web) -> Result<WebPort, Failed> {
         let port = again(web.listen, web.tls.clone()).await?;
-        Ok(Some(WebPort::of(web, port)))
+        Ok(WebPort::of(web, port))
     }
 
     fn of(config: Web, port: Port) -> WebPort {

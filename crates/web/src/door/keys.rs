@@ -231,14 +231,11 @@ impl Source {
 
 fn at_url(url: &str, tls: &ClientTls) -> Result<Source, KeysError> {
     let refused = || KeysError::Url { found: url.chars().take(160).collect() };
-    if !url.starts_with("https://") || url.contains('?') {
-        return Err(refused());
+    match Server::new(url, tls) {
+        Ok(server) if server.is_secure() && !url.contains('?') => Ok(Source::Url { url: url.to_owned(), server }),
+        Ok(_) | Err(UrlError::Form) => Err(refused()),
+        Err(UrlError::Name(source)) => Err(source.into()),
     }
-    let server = Server::new(url, tls).map_err(|error| match error {
-        UrlError::Form => refused(),
-        UrlError::Name(source) => source.into(),
-    })?;
-    Ok(Source::Url { url: url.to_owned(), server })
 }
 
 fn read(path: &Path) -> Result<JwkSet, KeysError> {
