@@ -39,10 +39,10 @@ spec:
   guards: { spanLoss: { atMost: 1% } }
 "#;
 
-/// What a rollout of this name says of itself that has just begun.
-pub(crate) fn report(rollout: &str) -> Report {
-    let plan = control::rollout::plan::parse(PLAN).expect("the plan holds");
-    let start = Start {
+/// How a rollout of this name begins, that follows this plan.
+pub(crate) fn start(rollout: &str, yaml: &str) -> Start {
+    let plan = control::rollout::plan::parse(yaml).expect("the plan holds");
+    Start {
         rollout: RolloutId(rollout.to_owned()),
         plan_digest: plan.digest(),
         plan,
@@ -52,9 +52,13 @@ pub(crate) fn report(rollout: &str) -> Report {
         route_key: RouteKey([7; 16]),
         base_dir: "/".to_owned(),
         last_generation: 0,
-    };
+    }
+}
+
+/// What a rollout of this name says of itself that has just begun.
+pub(crate) fn report(rollout: &str) -> Report {
     let now = UnixMillis(1_700_000_000_000);
-    control::rollout::report(&control::rollout::start(&start, now).state, now)
+    control::rollout::report(&control::rollout::start(&start(rollout, PLAN), now).state, now)
 }
 
 /// Some key, and a folder that is not there.

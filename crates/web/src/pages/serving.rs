@@ -1,13 +1,13 @@
 //! For tests: the pages over a real ledger, with somebody who asks.
 
 use crate::api::learning::Stops;
-use crate::{Api, Caller, LedgerFiles, SeenCalls, site};
+use crate::{Api, Caller, LedgerFiles, SeenCalls, fixture, site};
 use access::Role;
 use axum::Extension;
-use control::rollout::{Body, Principal, Record, RolloutId, Start, State};
+use control::rollout::{Body, Principal, Record, RolloutId, State};
 use control::{Handle, Input, LookError};
 use ledger::{KeyName, SignerKey, VerifierKey};
-use model::{RouteKey, UnixMillis};
+use model::UnixMillis;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -168,16 +168,16 @@ spec:
   pin: 1s
 "#
     );
-    let plan = control::rollout::plan::parse(&yaml).expect("the plan holds");
-    Body::Started(Box::new(Start {
-        rollout: RolloutId(rollout.to_owned()),
-        plan_digest: plan.digest(),
-        plan,
-        by: Principal::new("ada", Vec::new()),
-        program: "1".to_owned(),
-        log: "log".to_owned(),
-        route_key: RouteKey([7; 16]),
-        base_dir: "/".to_owned(),
-        last_generation: 0,
-    }))
+    Body::Started(Box::new(fixture::start(rollout, &yaml)))
+}
+
+/// What stands on a page, and what does not.
+pub(super) fn check(page: &str, stands: &[&str], missing: &[&str]) {
+    assert!(page.contains("200 OK") && !page.contains(" style="), "{page}");
+    for part in stands {
+        assert!(page.contains(part), "{part:?} is not in {page}");
+    }
+    for part in missing {
+        assert!(!page.contains(part), "{part:?} is in {page}");
+    }
 }

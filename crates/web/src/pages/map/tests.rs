@@ -1,5 +1,5 @@
 use crate::SeenCalls;
-use crate::pages::serving::{Served, started};
+use crate::pages::serving::{Served, check, started};
 use access::Role;
 use control::rollout::RolloutId;
 use model::{PerEnvironment, UnixMillis};
@@ -16,16 +16,6 @@ async fn served(calls: Vec<CallCount>, traces: PerEnvironment<u64>) -> Served {
     let (since, until) = (UnixMillis(0), UnixMillis(61_000));
     let seen = SeenCalls { since, until, counts: CallCounts { traces, calls, left_out: 3 } };
     Served::with_calls(bodies, BTreeMap::new(), &[Role::Viewer], Some(seen)).await
-}
-
-fn check(page: &str, stands: &[&str], missing: &[&str]) {
-    assert!(page.contains("200 OK") && !page.contains(" style="), "{page}");
-    for part in stands {
-        assert!(page.contains(part), "{part:?} is not in {page}");
-    }
-    for part in missing {
-        assert!(!page.contains(part), "{part:?} is in {page}");
-    }
 }
 
 #[tokio::test]
